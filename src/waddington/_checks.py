@@ -1,0 +1,82 @@
+"""Argument checks with one wording for every error: ``cannot use NAME=VALUE: NAME must be ...``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import math
+from collections.abc import Iterable
+from types import ModuleType
+
+from waddington._errors import ArgumentError, MissingExtraError, UnknownNameError
+
+__all__ = ["check_choice", "check_in_range", "check_known", "require_extra"]
+
+
+def check_in_range(
+    name: str,
+    value: float,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> None:
+    """Refuse a number outside an interval (closed unless said otherwise); NaN is always outside.
+
+    Raises
+    ------
+    ArgumentError
+        Names the argument, its value and the interval.
+    """
+    above = value > low if open_low else value >= low
+    below = value < high if open_high else value <= high
+    if not (above and below):
+        interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
+        raise ArgumentError(f"cannot use {name}={value!r}: {name} must be a number in {interval}")
+
+
+def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
+    """Refuse a value that is none of the choices.
+
+    Raises
+    ------
+    ArgumentError
+        Names the argument, its value and every choice.
+    """
+    options = list(choices)
+    if value not in options:
+        raise ArgumentError(f"cannot use {name}={value!r}: {name} must be one of {', '.join(map(repr, options))}")
+
+
+def check_known(kind: str, name: str, known: Iterable[str]) -> str:
+    """Look a name up without regard to case; return it as the registry spells it.
+
+    Raises
+    ------
+    UnknownNameError
+        Names the closest spelling and every known name.
+    """
+    names = list(known)
+    folded = {entry.casefold(): entry for entry in names}
+    if name.casefold() in folded:
+        return folded[name.casefold()]
+    close = difflib.get_close_matches(name.casefold(), folded, n=1)
+    hint = f" Did you mean {folded[close[0]]!r}?" if close else ""
+    raise UnknownNameError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}")
+
+
+def require_extra(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency, or say which extra brings it.
+
+    Raises
+    ------
+    MissingExtraError
+        When the module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"{module!r} is not installed; it belongs to the extra {extra!r}: pip install 'waddington[{extra}]'"
+        ) from error
