@@ -1,0 +1,63 @@
+# make run    sets up and runs the main job on the embedded simulator
+# make test   sets up and runs the tests
+# make check  everything CI checks: format, lint, types, tests, docs
+# make bench  speed and memory, by hand
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= results
+JOBS ?= 2
+PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: run test test-slow check format format-check lint types docs bench clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "waddington needs Python 3.11 or newer; found %d.%d. Try: make PYTHON=python3.11" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+
+# PyTorch comes first and alone: asked for by another package, pip could take a build with gigabytes of CUDA.
+$(VENV)/.torch: constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) $(TORCH_INDEX) torch
+	@touch $@
+
+$(VENV)/.run: pyproject.toml $(VENV)/.torch
+	$(PIP_INSTALL) --editable '.[twin,cli]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.torch
+	$(PIP_INSTALL) --editable '.[all]' --group dev
+	@touch $@
+
+run: $(VENV)/.run
+	$(VENV)/bin/waddington run --out $(OUT) $(ARGS)
+
+test: $(VENV)/.dev
+	$(VENV)/bin/python -m pytest --numprocesses $(JOBS) --dist loadfile
+
+test-slow: $(VENV)/.dev
+	$(VENV)/bin/python -m pytest -m slow
+
+check: format-check lint types test docs
+
+format: $(VENV)/.dev
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+format-check: $(VENV)/.dev
+	$(VENV)/bin/ruff format --check .
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+
+types: $(VENV)/.dev
+	$(VENV)/bin/mypy
+
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
+bench: $(VENV)/.dev
+	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
+
+clean:
+	rm -rf site build dist .mypy_cache .pytest_cache .ruff_cache

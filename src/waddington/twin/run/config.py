@@ -1,0 +1,274 @@
+"""Everything a run can be told: one dataclass, three presets, TOML in and JSON out.
+
+The fields ``lr``, ``beta1``, ``beta2``, ``eps``, ``switch_interval``, ``alpha_min``, ``alpha_max``, ``batch_size``,
+``epochs`` and ``optimizer`` are the parameters of the published guide (paper 001), under its names and with its
+defaults. The command line has a flag of the same name for each of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from waddington._checks import check_choice, check_in_range, check_known
+from waddington._errors import ArgumentError, DataError
+from waddington.optim import registry
+
+__all__ = ["GUIDE_OPTIMIZERS", "PAPER_GRID", "PRESETS", "RunConfig", "load_toml"]
+
+GUIDE_OPTIMIZERS = ("Adam", "AMSGrad", "ASGDAdam", "ASGDAMSGrad", "Padam", "SGD")
+"""The guide's benchmark, and the paper's."""
+
+PAPER_GRID = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+"""Learning rates that section IV.A of paper 000 searches."""
+
+_PROTOCOLS = ("paper", "held-out", "both")
+_ACTIONS = ("auto", "discrete", "continuous")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What a run does. Every field may be a flag, a line of a TOML file or a keyword."""
+
+    # --- what is read ---
+    file: str | None = None
+    """One multimodal file (`.h5mu`, `.h5ad`, 10x `.h5`, `.zarr`, a 10x `mtx` folder); nothing at all: the simulator."""
+    rna: str | None = None
+    """A file with RNA counts."""
+    atac: str | None = None
+    """A file with chromatin accessibility counts of the same cells."""
+    protein: str | None = None
+    """A file with surface protein counts of the same cells."""
+    perturbation_key: str | None = None
+    """Column of `obs` with the perturbation; found by its usual names when not given."""
+    time_key: str | None = None
+    """Column of `obs` with the observed time; found by its usual names when not given."""
+    split_key: str | None = None
+    """Column of `obs` that fixes which cells are `train` and `test`; drawn when not given."""
+    n_cells: int = 1600
+    """Cells to simulate when no file is given."""
+
+    # --- the guide's parameters (paper 001) ---
+    optimizer: tuple[str, ...] = GUIDE_OPTIMIZERS
+    """Optimizers to compare, by registry name."""
+    lr: float = 1e-3
+    """Learning rate of the optimizers with one rate, where it is not tuned."""
+    beta1: float = 0.9
+    """Decay rate of the first moment (momentum of SGD)."""
+    beta2: float = 0.999
+    """Decay rate of the second moment."""
+    eps: float = 1e-8
+    """Added to the denominator; the same for every optimizer."""
+    switch_interval: int = 10
+    """Steps between two looks at the switch of ASGDAdam and ASGDAMSGrad."""
+    alpha_min: float = 1e-4
+    """Small base rate of the switching optimizers; scaled with `alpha_max` where that is tuned."""
+    alpha_max: float = 1e-2
+    """Large base rate of the switching optimizers, their `lr`, where it is not tuned."""
+    batch_size: int = 128
+    """Cells in a mini-batch of the encoder, and transitions in one of PPO."""
+    epochs: int = 50
+    """Passes over the training cells when the encoder is trained."""
+
+    # --- the comparison ---
+    protocol: str = "both"
+    """`paper` (as published), `held-out` (unseen cells and conditions), or `both`."""
+    seeds: int = 3
+    """Repetitions of everything that is random, with the same seeds for every optimizer."""
+    seed: int = 0
+    """First of the seeds."""
+    lr_grid: tuple[float, ...] = (1e-4, 1e-3, 1e-2)
+    """Rates each optimizer is tuned over, at the same cost, on a seed that is not evaluated; empty: no tuning."""
+    reference_optimizer: str = "Adam"
+    """Trains the encoder below the agents of the held-out protocol, so that all agents act in the same world."""
+
+    # --- model, environment and agent ---
+    embedding_dim: int = 32
+    """Dimensions of each modality's embedding and of the joint one."""
+    n_neighbors: int = 15
+    """Neighbours of a cell in the graphs."""
+    ppo_steps: int = 10_000
+    """Transitions a PPO agent is trained for."""
+    ppo_epochs: int = 10
+    """Passes of PPO over each rollout."""
+    n_envs: int = 32
+    """Cells that an agent moves at once."""
+    horizon: int = 20
+    """Steps of an episode of the held-out protocol."""
+    paper_horizon: int = 1000
+    """Most steps of an episode of the paper protocol."""
+    paper_net: tuple[int, ...] = (256, 256, 256, 256, 256, 256)
+    """Hidden layers of policy and value nets in the paper protocol, all tanh."""
+    eval_episodes: int = 30
+    """Episodes each agent is evaluated on (per target in the held-out protocol)."""
+    action_space: str = "auto"
+    """Held-out protocol: `discrete` edits, the `continuous` box, or by what the data measured."""
+    max_perturbations: int = 2
+    """Most perturbations at once in the held-out protocol."""
+    paper_perturbations: tuple[int, ...] = (1, 2)
+    """Most random perturbations at once in the paper protocol: 1 is its Table II, 2 its Table III."""
+
+    # --- where and how it runs ---
+    device: str = "cpu"
+    """Device of the encoder; agents of small nets run on the CPU, where they are faster."""
+    workers: int = 0
+    """Processes that share the work; 0: one for each core."""
+    preset: str = "default"
+    """Name of the preset that the other fields started from."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that could only fail later.
+
+        Raises
+        ------
+        ArgumentError
+            Names the field, its value and what is accepted.
+        """
+        object.__setattr__(self, "optimizer", tuple(dict.fromkeys(registry.get(name).name for name in self.optimizer)))
+        object.__setattr__(self, "reference_optimizer", registry.get(self.reference_optimizer).name)
+        if not self.optimizer:
+            raise ArgumentError(f"cannot use optimizer=(): give at least one of {', '.join(registry.names())}")
+        check_choice("protocol", self.protocol, _PROTOCOLS)
+        check_choice("action_space", self.action_space, _ACTIONS)
+        check_choice("preset", self.preset, PRESETS)
+        for name in ("lr", "eps", "alpha_min", "alpha_max"):
+            check_in_range(name, getattr(self, name), 0.0, open_low=True)
+        for name in ("beta1", "beta2"):
+            check_in_range(name, getattr(self, name), 0.0, 1.0, open_high=True)
+        if self.alpha_min > self.alpha_max:
+            raise ArgumentError(
+                f"cannot use alpha_min={self.alpha_min:g} with alpha_max={self.alpha_max:g}: "
+                "the small base rate must not exceed the large one"
+            )
+        for rate in self.lr_grid:
+            check_in_range("lr_grid", rate, 0.0, open_low=True)
+        for name, low in _AT_LEAST.items():
+            check_in_range(name, getattr(self, name), low)
+        if self.file is not None and (self.rna or self.atac or self.protein):
+            raise ArgumentError(
+                f"cannot read both FILE={self.file!r} and --rna/--atac/--protein: give one file or separate ones"
+            )
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """The protocols to run, in order."""
+        return ("paper", "held-out") if self.protocol == "both" else (self.protocol,)
+
+    @property
+    def evaluation_seeds(self) -> tuple[int, ...]:
+        """Seeds that results are reported on."""
+        return tuple(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def tuning_seed(self) -> int:
+        """The seed that learning rates are chosen on; never one that is evaluated."""
+        return self.seed + 10_000
+
+    def rate(self, optimizer: str) -> float:
+        """Give the untuned learning rate of an optimizer: `alpha_max` if it switches, else `lr`."""
+        return self.alpha_max if registry.get(optimizer).switching else self.lr
+
+    def arguments(self, optimizer: str, lr: float) -> dict[str, Any]:
+        """Give the keyword arguments of an optimizer at one learning rate, the same moments and eps for all."""
+        wanted = {
+            "lr": lr,
+            "betas": (self.beta1, self.beta2),
+            "momentum": self.beta1,
+            "eps": self.eps,
+            "switch_interval": self.switch_interval,
+            "alpha_min": self.alpha_min * lr / self.alpha_max,
+        }
+        _, complete = registry.resolve(optimizer, ignore_unsupported=True, **wanted)
+        return complete
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields as JSON can hold them."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def of(cls, preset: str = "default", **changes: Any) -> RunConfig:
+        """Start from a preset and change fields; ``None`` leaves a field as the preset has it.
+
+        Raises
+        ------
+        ArgumentError
+            When a field is unknown, or a value is not of its type or range.
+        """
+        preset = check_known("preset", preset, PRESETS)
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        for name in changes:
+            if name not in known:
+                check_known("configuration field", name, known)
+        values = {**PRESETS[preset], **{k: v for k, v in changes.items() if v is not None}, "preset": preset}
+        return cls(**{name: _typed(name, value, str(known[name].type)) for name, value in values.items()})
+
+
+_AT_LEAST = {
+    "n_cells": 200, "switch_interval": 1, "batch_size": 2, "epochs": 1, "seeds": 1, "seed": 0, "embedding_dim": 2,
+    "n_neighbors": 2, "ppo_steps": 1, "ppo_epochs": 1, "n_envs": 1, "horizon": 1, "paper_horizon": 1,
+    "eval_episodes": 1, "max_perturbations": 1, "workers": 0,
+}  # fmt: skip
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "n_cells": 500,
+        "optimizer": ("Adam", "ASGDAdam"),
+        "seeds": 1,
+        "epochs": 6,
+        "lr_grid": (),
+        "ppo_steps": 1024,
+        "n_envs": 16,
+        "paper_horizon": 100,
+        "paper_net": (64, 64),
+        "eval_episodes": 8,
+        "workers": 1,
+    },
+    "default": {},
+    "paper": {
+        "n_cells": 5000,
+        "seeds": 10,
+        "lr_grid": PAPER_GRID,
+        "ppo_steps": 50_000,
+    },
+}
+"""What each preset changes: `smoke` shows that everything runs, `paper` is section IV.A of paper 000."""
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Read configuration fields from a TOML file.
+
+    Raises
+    ------
+    DataError
+        When the file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"cannot read configuration {str(path)!r}: no such file; accepted: a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read configuration {str(path)!r}: {error}; accepted: a TOML file") from error
+
+
+def _typed(name: str, value: Any, kind: str) -> Any:
+    """Bring a value from a flag or a file to its field's type, or refuse it."""
+    try:
+        if kind.startswith("tuple"):
+            items = value.split(",") if isinstance(value, str) else list(value)
+            inner: Mapping[str, type] = {"tuple[str, ...]": str, "tuple[float, ...]": float, "tuple[int, ...]": int}
+            return tuple(inner[kind](item) for item in items)
+        if kind == "int" and not isinstance(value, bool) and int(value) == float(value):
+            return int(value)
+        if kind == "float" and not isinstance(value, bool):
+            return float(value)
+        if kind.startswith("str") and isinstance(value, str | Path | None):
+            return None if value is None else str(value)
+    except (TypeError, ValueError):
+        pass
+    raise ArgumentError(f"cannot use {name}={value!r}: {name} must be of type {kind}")

@@ -1,0 +1,205 @@
+"""Run independent pieces of work, here or in a pool of processes, with the same results.
+
+A *unit* is a piece of work that is a function of its own description: it reads prepared data, computes, and its record
+is written beside and renamed when it is whole. What is already recorded is never computed again, so a run that was
+killed at any moment goes on from its last finished unit (and, inside a unit, from the unit's own checkpoint).
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import multiprocessing.process
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["Event", "Record", "Unit", "core_count", "read_record", "run_units", "write_record"]
+
+Record = dict[str, Any]
+"""What a unit found: numbers, strings and lists, as JSON holds them."""
+
+Tell = Callable[[float], None]
+"""Told the fraction of a unit that is done."""
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Unit:
+    """One piece of work, named by what it computes."""
+
+    kind: str
+    """``encoder`` or ``agent``."""
+    protocol: str
+    optimizer: str
+    lr: float
+    seed: int
+    variant: str = ""
+    """What else tells it apart, e.g. how many perturbations at once."""
+
+    @property
+    def key(self) -> str:
+        """Name of its files."""
+        parts = (self.kind, self.protocol, self.variant, self.optimizer, f"{self.lr:g}", f"{self.seed}")
+        return "_".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened to a unit: it moved on, or it ended."""
+
+    unit: Unit
+    fraction: float
+    done: bool = False
+
+
+def core_count() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read_record(folder: Path, unit: Unit) -> Record | None:
+    """Read a unit's record; None where it has not ended."""
+    path = folder / f"{unit.key}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def write_record(folder: Path, unit: Unit, record: Record) -> None:
+    """Write a unit's record whole or not at all."""
+    path = folder / f"{unit.key}.json"
+    beside = path.with_suffix(f".{os.getpid()}.part")
+    beside.write_text(json.dumps({"unit": asdict(unit), **record}), encoding="utf-8")
+    os.replace(beside, path)
+
+
+def run_units(
+    units: Sequence[Unit],
+    function: Callable[[Unit, Path, Tell], Record],
+    *,
+    folder: Path,
+    workers: int = 1,
+    tell: Callable[[Event], None] | None = None,
+) -> dict[Unit, Record]:
+    """Run every unit that has no record yet; give the records of all.
+
+    Parameters
+    ----------
+    units
+        What to run.
+    function
+        Importable function ``(unit, folder, tell) -> record``. Every process runs it on one thread, so that the bits
+        of a result don't depend on how many processes share the work.
+    folder
+        Where records (and checkpoints) are.
+    workers
+        Processes; 1 runs in this one.
+    tell
+        Told what happens.
+
+    Raises
+    ------
+    Exception
+        The first error of any unit, after the others that were running have been stopped.
+    """
+    say = tell or _nobody
+    records = {unit: record for unit in units if (record := read_record(folder, unit)) is not None}
+    for unit in records:
+        say(Event(unit=unit, fraction=1.0, done=True))
+    missing = [unit for unit in dict.fromkeys(units) if unit not in records]
+    if workers <= 1 or len(missing) <= 1:
+        for unit in missing:
+            records[unit] = _run_here(unit, function, folder, say)
+    elif missing:
+        records |= _run_pool(missing, function, folder, min(workers, len(missing)), say)
+    return records
+
+
+def _nobody(_: Event) -> None:
+    """Hear nothing."""
+
+
+def _run_here(
+    unit: Unit, function: Callable[[Unit, Path, Tell], Record], folder: Path, say: Callable[[Event], None]
+) -> Record:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        record = function(unit, folder, lambda fraction: say(Event(unit=unit, fraction=fraction)))
+    finally:
+        torch.set_num_threads(threads)
+    write_record(folder, unit, record)
+    say(Event(unit=unit, fraction=1.0, done=True))
+    return record
+
+
+def _run_pool(
+    units: Sequence[Unit],
+    function: Callable[[Unit, Path, Tell], Record],
+    folder: Path,
+    workers: int,
+    say: Callable[[Event], None],
+) -> dict[Unit, Record]:
+    context = multiprocessing.get_context("spawn")
+    news = context.Queue()
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_enter_worker, initargs=(news,))
+    pending: dict[Future[Record], Unit] = {}
+    records: dict[Unit, Record] = {}
+    try:
+        pending = {pool.submit(_run_in_worker, unit, function, folder): unit for unit in units}
+        while pending:
+            ended, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            _forward(news, say)
+            for future in ended:
+                unit = pending.pop(future)
+                records[unit] = future.result()
+                say(Event(unit=unit, fraction=1.0, done=True))
+    finally:
+        # After an error or Ctrl-C nothing queued may start; what runs is left to its checkpoint.
+        for process in list((pool._processes or {}).values()) if pending else []:
+            process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+        news.close()
+    return records
+
+
+def _forward(news: multiprocessing.Queue[Event], say: Callable[[Event], None]) -> None:
+    while True:
+        try:
+            say(news.get_nowait())
+        except queue.Empty:
+            return
+
+
+_news: multiprocessing.Queue[Event] | None = None
+"""Set in worker processes only: where they say how far they are."""
+
+
+def _enter_worker(news: multiprocessing.Queue[Event]) -> None:
+    """Prepare a worker: one thread, a way to speak, and an end when its parent ends (even by SIGKILL)."""
+    global _news
+    _news = news
+    torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _run_in_worker(unit: Unit, function: Callable[[Unit, Path, Tell], Record], folder: Path) -> Record:
+    def speak(fraction: float) -> None:
+        if _news is not None:
+            _news.put(Event(unit=unit, fraction=fraction))
+
+    record = function(unit, folder, speak)
+    write_record(folder, unit, record)
+    return record
