@@ -1,0 +1,244 @@
+"""From a file (or the simulator) to the arrays that every later step works on.
+
+Reading and validation come first, so that bad input is refused before any long work. What comes out is plain arrays and
+sparse matrices in one folder, which worker processes read; nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import mudata as md
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from waddington._errors import ArgumentError
+from waddington.twin import graph, io, simulate
+from waddington.twin.conditions import conditions_of
+from waddington.twin.design import (
+    Design,
+    design_from_conditions,
+    design_from_stages,
+    design_from_times,
+    draw_train_cells,
+)
+from waddington.twin.pipeline.config import RunConfig
+from waddington.twin.preprocess import Preprocessor, model_counts, model_input
+from waddington.twin.pseudotime import diffusion_pseudotime
+
+__all__ = ["Prepared", "load", "prepare", "read_cells", "save"]
+
+Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What is learnt from and judged on, as arrays."""
+
+    inputs: dict[str, Float]
+    """Normalized profiles of the selected features, (cells, features), by modality."""
+    counts: dict[str, sparse.csr_matrix]
+    """Raw counts of the same features."""
+    names: dict[str, npt.NDArray[np.str_]]
+    """Names of the same features."""
+    spaces: dict[str, Float]
+    """Principal components (RNA, protein) or latent semantic components (ATAC), (cells, components)."""
+    graphs: dict[str, sparse.csr_matrix]
+    """Connectivities by modality, and the weighted-nearest-neighbour ones under ``"joint"``, (cells, cells)."""
+    pseudotime: Float
+    """Diffusion pseudotime in [0, 1], (cells,)."""
+    groups: npt.NDArray[np.str_]
+    """Cell type, or else label, of each cell; for pictures."""
+    design: Design
+    notes: tuple[str, ...]
+    """What was found and done, in words for the report."""
+
+
+def read_cells(config: RunConfig) -> md.MuData:
+    """Read and validate the cells that a configuration names, or simulate them.
+
+    Raises
+    ------
+    DataError
+        When the input cannot be used; the message says what was found and what is accepted.
+    """
+    if config.file is None and not (config.rna or config.atac or config.protein):
+        return simulate.simulate(n_cells=config.n_cells, seed=config.seed)
+    return io.read(
+        config.file,
+        rna=config.rna,
+        atac=config.atac,
+        protein=config.protein,
+        perturbation_key=config.perturbation_key,
+        time_key=config.time_key,
+        split_key=config.split_key,
+    )
+
+
+def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = lambda: None) -> Prepared:
+    """Split, preprocess on training cells, build graphs, order cells and label them.
+
+    Parameters
+    ----------
+    mdata
+        Validated cells from :func:`read_cells`; ``X`` and ``obsm`` are filled in place.
+    config
+        The run.
+    step
+        Called after each of the five steps.
+
+    Raises
+    ------
+    DataError
+        When there is nothing to measure change between, or too few cells to do so.
+    """
+    labels = conditions_of(mdata, perturbation_key=config.perturbation_key)
+    labels_array = np.asarray(labels, dtype=np.str_)
+    split = np.asarray(mdata.obs["split"], dtype=np.str_) if "split" in mdata.obs else None
+    times = np.asarray(mdata.obs["time"], dtype=np.float64) if "time" in mdata.obs else None
+    design = _labelled_design(labels_array, times, split, config.seed)
+    train = (
+        design.train
+        if design
+        else draw_train_cells(mdata.n_obs, seed=config.seed)
+        if split is None
+        else split == "train"
+    )
+    step()
+
+    Preprocessor().fit(mdata, train).transform(mdata)
+    inputs = {name: model_input(mdata, name) for name in mdata.mod}
+    counts = {name: sparse.csr_matrix(model_counts(mdata, name)) for name in mdata.mod}
+    step()
+
+    spaces = {name: _space(mdata.mod[name]) for name in mdata.mod}
+    graphs = {
+        name: graph.connectivities(graph.knn_graph(x, n_neighbors=config.n_neighbors)) for name, x in spaces.items()
+    }
+    graphs["joint"], _ = graph.joint_graph(spaces, n_neighbors=config.n_neighbors)
+    step()
+
+    pseudotime = diffusion_pseudotime(graphs["joint"], times=times).astype(np.float32)
+    design = design or design_from_stages(pseudotime, train=train)
+    step()
+
+    groups = np.asarray(mdata.obs["cell_type"], dtype=np.str_) if "cell_type" in mdata.obs else design.labels
+    selected = {name: _selected_names(mdata.mod[name], inputs[name].shape[1]) for name in mdata.mod}
+    prepared = Prepared(
+        inputs=inputs,
+        counts=counts,
+        names=selected,
+        spaces=spaces,
+        graphs=graphs,
+        pseudotime=pseudotime,
+        groups=groups,
+        design=design,
+        notes=(*_read_notes(mdata), *design.notes),
+    )
+    step()
+    return prepared
+
+
+def _labelled_design(
+    labels: npt.NDArray[np.str_], times: npt.NDArray[np.float64] | None, split: npt.NDArray[np.str_] | None, seed: int
+) -> Design | None:
+    """Use perturbations where there are any, else times; None when cells carry neither."""
+    if (labels != "control").any():
+        return design_from_conditions(labels, split=split, seed=seed)
+    if times is not None and len(np.unique(times[np.isfinite(times)])) > 1:
+        return design_from_times(times, split=split, seed=seed)
+    return None
+
+
+def _space(part: ad.AnnData) -> Float:
+    """Give the components that graphs are built on."""
+    return np.asarray(part.obsm["X_lsi" if "X_lsi" in part.obsm else "X_pca"], dtype=np.float32)
+
+
+def _selected_names(part: ad.AnnData, n_selected: int) -> npt.NDArray[np.str_]:
+    """Name the features that the model sees."""
+    names = np.asarray(part.var_names, dtype=np.str_)
+    if "highly_variable" in part.var and int(part.var["highly_variable"].sum()) == n_selected:
+        return names[part.var["highly_variable"].to_numpy(dtype=bool)]
+    return names
+
+
+def _read_notes(mdata: md.MuData) -> tuple[str, ...]:
+    return tuple(str(note) for note in mdata.uns.get("waddington", {}).get("notes", ()))
+
+
+def save(prepared: Prepared, folder: Path) -> None:
+    """Write prepared arrays into a folder, whole or not at all."""
+    beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    arrays: dict[str, Any] = {
+        "pseudotime": prepared.pseudotime,
+        "groups": prepared.groups,
+        "labels": prepared.design.labels,
+        "train": prepared.design.train,
+    }
+    for part in ("inputs", "names", "spaces"):
+        arrays |= {f"{part}/{name}": value for name, value in getattr(prepared, part).items()}
+    np.savez(beside / "arrays.npz", **arrays)
+    for part in ("counts", "graphs"):
+        for name, matrix in getattr(prepared, part).items():
+            sparse.save_npz(beside / f"{part}-{name}.npz", matrix, compressed=False)
+    design = prepared.design
+    facts = {
+        "kind": design.kind,
+        "control": design.control,
+        "split_of": design.split_of,
+        "design_notes": design.notes,
+        "notes": prepared.notes,
+        "modalities": list(prepared.inputs),
+    }
+    (beside / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(beside, folder)
+
+
+def load(folder: Path) -> Prepared:
+    """Read what :func:`save` wrote.
+
+    Raises
+    ------
+    ArgumentError
+        When the folder does not hold prepared arrays.
+    """
+    if not (folder / "facts.json").exists():
+        raise ArgumentError(f"cannot load prepared cells from {str(folder)!r}: it holds none")
+    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    modalities = facts["modalities"]
+
+    def of(part: str) -> dict[str, Any]:
+        return {name: arrays[f"{part}/{name}"] for name in modalities}
+
+    return Prepared(
+        inputs=of("inputs"),
+        names=of("names"),
+        spaces=of("spaces"),
+        counts={name: sparse.load_npz(folder / f"counts-{name}.npz") for name in modalities},
+        graphs={name: sparse.load_npz(folder / f"graphs-{name}.npz") for name in [*modalities, "joint"]},
+        pseudotime=arrays["pseudotime"],
+        groups=arrays["groups"],
+        design=Design(
+            kind=facts["kind"],
+            labels=arrays["labels"],
+            control=facts["control"],
+            train=arrays["train"],
+            split_of=facts["split_of"],
+            notes=tuple(facts["design_notes"]),
+        ),
+        notes=tuple(facts["notes"]),
+    )
