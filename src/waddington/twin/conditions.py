@@ -29,6 +29,7 @@ __all__ = [
     "condition_columns",
     "condition_label",
     "conditions_of",
+    "find_perturbation_column",
     "make_condition",
     "parse_condition",
     "parse_label",
@@ -230,8 +231,8 @@ def conditions_of(
     data
         A MuData or AnnData, or its ``obs`` as a DataFrame.
     perturbation_key
-        Column of labels, in any convention that :func:`parse_condition` reads. None takes the first of
-        :data:`PERTURBATION_COLUMNS` that is there; with none of them every cell is control.
+        Column of labels, in any convention that :func:`parse_condition` reads. None looks for it
+        (:func:`find_perturbation_column`); where there is none, every cell is control.
     mode_key
         Column of modes. None takes the first of :data:`MODE_COLUMNS` that is there, else ``default_mode`` holds.
     control
@@ -252,7 +253,7 @@ def conditions_of(
         When a named column does not exist (lists those that do), a cell has no label, or a label cannot be read.
     """
     obs: pd.DataFrame = data if isinstance(data, pd.DataFrame) else data.obs
-    label_column = _find_column(obs, perturbation_key, PERTURBATION_COLUMNS)
+    label_column = find_perturbation_column(obs, perturbation_key)
     if label_column is None:
         return pd.Series(CONTROL, index=obs.index, name="condition", dtype=object)
     mode_column = _find_column(obs, mode_key, MODE_COLUMNS)
@@ -277,6 +278,31 @@ def conditions_of(
         for label, mode in pairs.drop_duplicates().itertuples(index=False)
     ]
     return pd.Series(pd.array(read, dtype=object)[codes], index=obs.index, name="condition", dtype=object)
+
+
+def find_perturbation_column(obs: pd.DataFrame, named: str | None = None) -> str | None:
+    """Find the column that says what was done to each cell.
+
+    Parameters
+    ----------
+    obs
+        Cells x columns.
+    named
+        A column that must exist. None takes the first of :data:`PERTURBATION_COLUMNS` that is there; ``condition`` also
+        holds other things in the wild (diseases, tissues), so all but the first must name a control among their labels.
+
+    Raises
+    ------
+    DataError
+        When the named column does not exist.
+    """
+    column = _find_column(obs, named, PERTURBATION_COLUMNS[:1])
+    if column is not None:
+        return column
+    for column in PERTURBATION_COLUMNS[1:]:
+        if column in obs.columns and any(is_control_name(str(label)) for label in obs[column].unique()):
+            return column
+    return None
 
 
 def _find_column(obs: pd.DataFrame, named: str | None, known: Iterable[str]) -> str | None:

@@ -1,0 +1,178 @@
+"""Modalities from one or several files, joined on the cells that they share into one MuData of fixed form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anndata as ad
+import mudata as md
+import numpy as np
+import pandas as pd
+
+from waddington._errors import DataError
+from waddington.twin.io.counts import find_counts
+from waddington.twin.io.files import quiet_mudata
+from waddington.twin.io.validation import MIN_CELLS, check_names, check_size
+from waddington.twin.modalities import COUNTS_LAYER, in_order
+
+__all__ = ["Part", "build", "merge_obs", "shared_cells"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One modality as a file holds it, and the file's name for messages."""
+
+    adata: ad.AnnData
+    source: str
+
+
+def shared_cells(parts: Mapping[str, Part]) -> tuple[pd.Index, list[str]]:
+    """Find the cells that every modality has, in the order of the first.
+
+    Returns
+    -------
+    cells : pandas.Index
+        Barcodes.
+    notes : list[str]
+        How many cells each modality lost.
+
+    Raises
+    ------
+    DataError
+        When no cell is shared; shows a barcode of each, and whether they would match without a suffix such as ``-1``.
+    """
+    (_, first), *others = parts.items()
+    cells = first.adata.obs_names
+    for _, part in others:
+        cells = cells[cells.isin(part.adata.obs_names)]
+    if not len(cells):
+        shown = "; ".join(
+            f"{modality} of {part.source}: {part.adata.n_obs} cells such as {str(part.adata.obs_names[0])!r}"
+            for modality, part in parts.items()
+        )
+        hint = " (they would match without the suffix after '-')" if _match_without_suffix(parts) else ""
+        raise DataError(
+            f"cannot join modalities: found no shared cell ({shown}); "
+            f"accepted are equal barcodes for the same cell{hint}"
+        )
+    notes = [
+        f"{modality}: {part.adata.n_obs - len(cells)} of {part.adata.n_obs} cells left out, other modalities lack them"
+        for modality, part in parts.items()
+        if part.adata.n_obs > len(cells)
+    ]
+    return cells, notes
+
+
+def _match_without_suffix(parts: Mapping[str, Part]) -> bool:
+    bare = [{re.sub(r"-\d+$", "", str(name)) for name in part.adata.obs_names} for part in parts.values()]
+    return bool(set.intersection(*bare))
+
+
+def merge_obs(tables: Mapping[str, pd.DataFrame], cells: pd.Index) -> pd.DataFrame:
+    """Put the columns of several tables of the same cells into one.
+
+    Parameters
+    ----------
+    tables
+        By modality, in the order of precedence; the key ``""`` stands for a MuData's own ``obs``.
+    cells
+        Rows of the result; each table holds them all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A column that is equal everywhere appears once; a differing one keeps its plain name for the first table and
+        becomes ``MODALITY:NAME`` for the others.
+    """
+    merged: dict[str, pd.Series] = {}
+    for modality, table in tables.items():
+        for column in table.columns:
+            values = table[column] if table.index.equals(cells) else table[column].reindex(cells)
+            plain = str(column).removeprefix(f"{modality}:")
+            if plain not in merged:
+                merged[plain] = values
+            elif not _equal(merged[plain], values):
+                merged.setdefault(f"{modality}:{plain}" if modality else f"global:{plain}", values)
+    return pd.DataFrame(merged, index=cells)
+
+
+def _equal(one: pd.Series, other: pd.Series) -> bool:
+    left, right = one.astype(object), other.astype(object)
+    return bool(((left == right) | (left.isna() & right.isna())).all())
+
+
+def build(
+    parts: Mapping[str, Part], *, counts_layer: str | None = None, min_cells: int = MIN_CELLS
+) -> tuple[md.MuData, list[str]]:
+    """Join modalities into a MuData whose modalities hold the same cells in the same order.
+
+    Parameters
+    ----------
+    parts
+        By canonical modality; the first gives the order of cells.
+    counts_layer
+        A layer that holds the counts; None looks for it.
+    min_cells
+        Fewest cells that are accepted, before and after joining.
+
+    Returns
+    -------
+    mdata : mudata.MuData
+        Each modality has counts in ``X`` and, as a copy of its own, in ``layers["counts"]`` (CSR, float32); ``obs`` of
+        modalities is empty, and the global one too: see :func:`merge_obs`.
+    notes : list[str]
+        Where counts were found and which cells were left out.
+
+    Raises
+    ------
+    DataError
+        On names, sizes or counts that cannot be used, or when no cell is shared.
+    """
+    for modality, part in parts.items():
+        check_size(part.adata.n_obs, part.adata.n_vars, modality=modality, source=part.source, min_cells=min_cells)
+        check_names(part.adata.obs_names, kind="barcodes", modality=modality, source=part.source)
+        check_names(part.adata.var_names, kind="features", modality=modality, source=part.source)
+    cells, notes = shared_cells(parts)
+    if len(cells) < min_cells:
+        raise DataError(
+            f"cannot join modalities {', '.join(parts)}: found {len(cells)} shared cells; "
+            f"accepted are at least {min_cells}"
+        )
+    built: dict[str, ad.AnnData] = {}
+    for modality in in_order(parts):
+        part = parts[modality]
+        # The layer's name is a property of one file; a modality from elsewhere is looked through as usual.
+        layer = counts_layer if counts_layer in part.adata.layers or len(parts) == 1 else None
+        counts, place = find_counts(part.adata, modality=modality, source=part.source, counts_layer=layer)
+        notes.append(f"{modality}: {part.adata.n_vars} features, counts from {place} of {part.source}")
+        order = None if cells.equals(part.adata.obs_names) else part.adata.obs_names.get_indexer(cells)
+        built[modality] = _rebuild(part.adata, counts, cells, order)
+        n_empty = int((np.diff(built[modality].layers[COUNTS_LAYER].indptr) == 0).sum())
+        if n_empty:
+            notes.append(f"{modality}: {n_empty} cells have no counts at all")
+    if counts_layer is not None and not any(counts_layer in part.adata.layers for part in parts.values()):
+        layers = sorted({layer for part in parts.values() for layer in part.adata.layers})
+        raise DataError(
+            f"cannot use counts_layer={counts_layer!r}: no modality has it; layers found: {', '.join(layers) or 'none'}"
+        )
+    with quiet_mudata():
+        return md.MuData(built), notes
+
+
+def _rebuild(adata: ad.AnnData, counts: Any, cells: pd.Index, order: Any) -> ad.AnnData:
+    """Make a modality of its own, so that nothing that the caller holds is changed later."""
+    view = adata if order is None else adata[order]
+    chosen = counts if order is None else counts[order]
+    layers = {name: view.layers[name].copy() for name in view.layers if name != COUNTS_LAYER}
+    return ad.AnnData(
+        X=chosen.copy(),
+        obs=pd.DataFrame(index=cells.copy()),
+        var=view.var.copy(),
+        uns=dict(view.uns),
+        obsm={key: view.obsm[key].copy() for key in view.obsm},
+        varm={key: view.varm[key].copy() for key in view.varm},
+        layers={**layers, COUNTS_LAYER: chosen},
+    )

@@ -1,0 +1,158 @@
+"""What must hold before any work begins: names, sizes and counts, each with one message that says what and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from waddington._errors import DataError
+
+__all__ = ["MIN_CELLS", "as_csr", "check_columns", "check_counts", "check_names", "check_size"]
+
+MIN_CELLS: Final = 10
+"""Fewest cells with which graphs, components and held-out means make sense at all."""
+
+_INTEGER_TOLERANCE: Final = 1e-3
+"""Counts that went through a division and back in float32 are off by less than this."""
+
+
+def check_size(n_cells: int, n_features: int, *, modality: str, source: str, min_cells: int = MIN_CELLS) -> None:
+    """Refuse a modality without features or with too few cells.
+
+    Raises
+    ------
+    DataError
+        Names the modality, where it came from and both numbers.
+    """
+    if n_features == 0:
+        raise DataError(
+            f"cannot use {modality} of {source}: found 0 features ({n_cells} cells); accepted is at least 1"
+        )
+    if n_cells < min_cells:
+        raise DataError(
+            f"cannot use {modality} of {source}: found {n_cells} cell{'' if n_cells == 1 else 's'}; "
+            f"accepted are at least {min_cells}"
+        )
+
+
+def check_names(names: pd.Index, *, kind: str, modality: str, source: str) -> None:
+    """Refuse barcodes or features of which two bear one name.
+
+    Parameters
+    ----------
+    names
+        ``obs_names`` or ``var_names``.
+    kind
+        ``"barcodes"`` or ``"features"``.
+    modality, source
+        Where they stand, for the message.
+
+    Raises
+    ------
+    DataError
+        Counts the repeats and shows the first.
+    """
+    repeats = names[names.duplicated()]
+    if len(repeats):
+        remedy = (
+            "give the cells of each sample a prefix of their own"
+            if kind == "barcodes"
+            else "var_names_make_unique() of scanpy gives repeats a number"
+        )
+        raise DataError(
+            f"cannot use {modality} of {source}: found {len(repeats)} duplicate {kind}, "
+            f"the first is {str(repeats[0])!r}; accepted are unique names ({remedy})"
+        )
+
+
+def check_columns(columns: Iterable[str], obs: pd.DataFrame, *, source: str) -> None:
+    """Refuse label columns that the cells do not have.
+
+    Raises
+    ------
+    DataError
+        Names the missing one and lists the columns that exist.
+    """
+    for column in columns:
+        if column not in obs.columns:
+            existing = ", ".join(map(repr, obs.columns)) or "none"
+            raise DataError(
+                f"cannot use label column {column!r} of {source}: it does not exist; columns found: {existing}"
+            )
+
+
+def as_csr(matrix: Any, *, what: str) -> sp.csr_matrix:
+    """Bring a dense or sparse matrix into CSR without changing its values or their type.
+
+    Raises
+    ------
+    DataError
+        When the values are no real numbers.
+    """
+    if isinstance(matrix, pd.DataFrame):
+        matrix = matrix.to_numpy()
+    kind = np.dtype(getattr(matrix, "dtype", object)).kind
+    if kind not in "biuf":
+        raise DataError(f"cannot use {what}: found values of type {matrix.dtype}; accepted are numbers")
+    return sp.csr_matrix(matrix)
+
+
+def check_counts(
+    matrix: sp.csr_matrix, *, what: str, obs_names: Sequence[str] | pd.Index, var_names: Sequence[str] | pd.Index
+) -> None:
+    """Refuse a matrix that cannot be raw counts.
+
+    Parameters
+    ----------
+    matrix
+        Cells x features.
+    what
+        The matrix in words, for messages: ``"layers['counts'] of rna in FILE"``.
+    obs_names, var_names
+        Names of rows and columns, so that the first bad value can be pointed at.
+
+    Raises
+    ------
+    DataError
+        On NaN or infinite values, negative values, values that are no integers (normalized data), or nothing but zeros.
+    """
+    values = matrix.data
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        bad = ~np.isfinite(values)
+        raise DataError(
+            f"cannot use {what} as counts: found {int(bad.sum())} NaN or infinite values, "
+            f"{_first(matrix, bad, obs_names, var_names)}; accepted are finite integers of 0 or more"
+        )
+    negative = values < 0
+    if negative.any():
+        raise DataError(
+            f"cannot use {what} as counts: found {int(negative.sum())} negative values, "
+            f"{_first(matrix, negative, obs_names, var_names)}; "
+            "accepted are integers of 0 or more (scaled data are not counts)"
+        )
+    if values.dtype.kind == "f":
+        fractional = np.abs(values - np.rint(values)) > _INTEGER_TOLERANCE
+        if fractional.any():
+            raise DataError(
+                f"cannot use {what} as counts: found {int(fractional.sum())} of {values.size} values that are "
+                f"no integers (largest value {values.max():.4g}; {_first(matrix, fractional, obs_names, var_names)}), "
+                "so it is normalized already; accepted are raw counts in layers['counts'], X or raw.X, "
+                "or in a layer named with counts_layer"
+            )
+    if not values.any():
+        raise DataError(
+            f"cannot use {what} as counts: found {matrix.shape[0]} cells x {matrix.shape[1]} features, all of them 0; "
+            "accepted is at least one count"
+        )
+
+
+def _first(matrix: sp.csr_matrix, bad: Any, obs_names: Any, var_names: Any) -> str:
+    """Point at the first bad value among the stored ones."""
+    position = int(np.argmax(bad))
+    row = int(np.searchsorted(matrix.indptr, position, side="right")) - 1
+    column = int(matrix.indices[position])
+    return f"first {matrix.data[position]:.4g} in cell {str(obs_names[row])!r}, feature {str(var_names[column])!r}"
