@@ -1,0 +1,136 @@
+"""How the engine sees a parameter during one step, and the one place where shards are added up.
+
+The rules are written for plain dense real tensors. Here complex tensors become pairs of reals, sharded ones
+(``DTensor``) their local part, and half precision is raised to float32 for as long as a rule works on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from waddington._errors import UnsupportedError
+from waddington.optim._rule import Measured, Tensors
+
+__all__ = ["Slot", "compute_dtype", "gradient_of", "local_real", "statistics_dtype", "sum_over_shards"]
+
+
+@dataclass(slots=True)
+class Slot:
+    """One parameter that takes part in this step.
+
+    Attributes
+    ----------
+    param
+        The parameter as the user holds it.
+    group, group_index
+        Its parameter group.
+    state
+        Its entry in the optimizer's state.
+    value
+        Local real part of the parameter, sharing its memory.
+    grad
+        Local real gradient in the dtype of the computation, its sign turned where the group maximizes.
+    size
+        Number of real coordinates of the whole parameter, over all its shards.
+    """
+
+    param: torch.Tensor
+    group: dict[str, Any]
+    group_index: int
+    state: dict[str, Any]
+    value: torch.Tensor
+    grad: torch.Tensor
+    size: int
+    coefficients: Tensors = field(default_factory=dict)
+    measured: Measured = field(default_factory=lambda: Measured({}))
+    totals: Tensors = field(default_factory=dict)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the computation."""
+        return self.grad.dtype
+
+    def buffers(self, names: Sequence[str]) -> Tensors:
+        """Local real parts of the named buffers, sharing their memory."""
+        return {name: local_real(self.state[name]) for name in names}
+
+
+def compute_dtype(param: torch.Tensor) -> torch.dtype:
+    """Dtype of state and computation: the parameter's own, but never below float32."""
+    if param.is_complex():
+        return torch.complex128 if param.dtype == torch.complex128 else torch.complex64
+    return torch.float64 if param.dtype == torch.float64 else torch.float32
+
+
+def statistics_dtype(device: torch.device) -> torch.dtype:
+    """Dtype of whole-model statistics: float64 wherever the hardware has it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def local_real(tensor: torch.Tensor) -> torch.Tensor:
+    """View a tensor's local shard as a dense real tensor."""
+    if _is_sharded(tensor):
+        tensor = tensor.to_local()  # type: ignore[attr-defined]
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+
+
+def gradient_of(param: torch.Tensor) -> torch.Tensor:
+    """Give the parameter's gradient, laid out as the parameter is.
+
+    Raises
+    ------
+    UnsupportedError
+        The gradient is sparse.
+    """
+    grad = param.grad
+    assert grad is not None
+    if grad.layout != torch.strided:
+        raise UnsupportedError(
+            f"cannot step on a gradient of layout {grad.layout}: found one for a parameter of shape {tuple(param.shape)};"
+            " accepted are dense gradients (for an embedding, sparse=False)"
+        )
+    if _is_sharded(param) and grad.placements != param.placements:  # type: ignore[attr-defined]
+        grad = grad.redistribute(param.device_mesh, param.placements)  # type: ignore[attr-defined]
+    return grad
+
+
+def sum_over_shards(partials: torch.Tensor, slots: Sequence[Slot]) -> torch.Tensor:
+    """Add partial sums over the shards of their tensors: the only communication that the package does.
+
+    Parameters
+    ----------
+    partials
+        Shape (number of slots, number of statistics), each row from one slot's local shard.
+    slots
+        Where the rows come from; the order is the same on every rank.
+
+    Returns
+    -------
+    Tensor
+        Same shape; every rank holds the sums over all shards. Rows of tensors that are not sharded come back as they
+        are. Each mesh is reduced once, over those of its dimensions along which its tensors are sharded.
+    """
+    layouts: dict[tuple[Any, Any], list[int]] = {}
+    for row, slot in enumerate(slots):
+        if _is_sharded(slot.param):
+            mesh, placements = slot.param.device_mesh, slot.param.placements  # type: ignore[attr-defined]
+            split = tuple(not placement.is_replicate() for placement in placements)
+            layouts.setdefault((mesh, split), []).append(row)
+    if not layouts:
+        return partials
+    from torch.distributed.tensor import DTensor, Partial, Replicate
+
+    total = partials.clone()
+    for (mesh, split), rows in layouts.items():
+        placements = [Partial("sum") if dim_is_split else Replicate() for dim_is_split in split]
+        total[rows] = DTensor.from_local(partials[rows], mesh, placements).full_tensor()
+    return total
+
+
+def _is_sharded(tensor: torch.Tensor) -> bool:
+    # Asking for the attribute spares the import of torch.distributed to those who have no shards.
+    return hasattr(tensor, "to_local")

@@ -1,0 +1,172 @@
+"""Padam: Adam's second moment under a power p between 0 (SGD with momentum) and 1/2 (AMSGrad).
+
+Chen, Zhou, Tang, Yang, Cao and Gu (2020), "Closing the Generalization Gap of Adaptive Gradient Methods in Training Deep
+Neural Networks", IJCAI, Algorithm 1::
+
+    m_t = β1 m_{t-1} + (1-β1) g_t
+    v_t = β2 v_{t-1} + (1-β2) g_t²
+    v̂_t = max(v̂_{t-1}, v_t)
+    θ_t = θ_{t-1} - α m_t / (v̂_t^p + ε)
+
+The maximum belongs to the method: the class of the same name in a popular collection leaves it out. With p = 1/2 the
+rule is AMSGrad, or Adam where ``amsgrad=False``; with p in (1/2, 1] and ``amsgrad=False`` it is ASGD2's form.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.optim.optimizer import ParamsT
+
+from waddington._checks import check_in_range
+from waddington.optim._engine import RuleOptimizer, check_common
+from waddington.optim._moments import ema, ema_of_square, ema_weight, running_maximum
+from waddington.optim._rule import Measured, Rule, Settings, Tensors
+
+__all__ = ["PADAM_RULE", "Padam", "adaptive_direction"]
+
+
+def adaptive_direction(
+    exp_avg: torch.Tensor,
+    exp_avg_sq: torch.Tensor,
+    *,
+    power: float,
+    eps: float,
+    weights: tuple[torch.Tensor, torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """Direction ``m / (v ** power + eps)``, of which Adam is the case of power 1/2.
+
+    Parameters
+    ----------
+    exp_avg, exp_avg_sq
+        First and second moment, of one shape.
+    power
+        Exponent p of the second moment.
+    eps
+        Added outside the power, as torch does.
+    weights
+        What the two averages have to be divided by to be free of bias (0-d, see :func:`ema_weight`); None leaves them.
+    """
+    if weights is not None:
+        exp_avg = exp_avg / weights[0]
+        exp_avg_sq = exp_avg_sq / weights[1]
+    # sqrt is exact where pow(0.5) is not; the exponent is a setting and not data, so this is no branch on values.
+    denominator = exp_avg_sq.sqrt() if power == 0.5 else exp_avg_sq.pow(power)
+    return exp_avg / (denominator + eps)
+
+
+def _buffers(settings: Settings) -> tuple[str, ...]:
+    return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if settings["amsgrad"] else ("exp_avg", "exp_avg_sq")
+
+
+def _coefficients(step: torch.Tensor, settings: Settings) -> Tensors:
+    beta1, beta2 = settings["betas"]
+    return {"exp_avg_weight": ema_weight(step, beta1), "exp_avg_sq_weight": ema_weight(step, beta2)}
+
+
+def _measure(
+    grad: torch.Tensor, param: torch.Tensor, buffers: Tensors, coefficients: Tensors, settings: Settings
+) -> Measured:
+    beta1, beta2 = settings["betas"]
+    new = {
+        "exp_avg": ema(buffers["exp_avg"], grad, beta1),
+        "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, beta2),
+    }
+    if settings["amsgrad"]:
+        new["max_exp_avg_sq"] = running_maximum(buffers["max_exp_avg_sq"], new["exp_avg_sq"])
+    return Measured(new)
+
+
+def _update(
+    grad: torch.Tensor,
+    measured: Measured,
+    buffers: Tensors,
+    coefficients: Tensors,
+    settings: Settings,
+    totals: Tensors,
+) -> torch.Tensor:
+    weights = (coefficients["exp_avg_weight"], coefficients["exp_avg_sq_weight"])
+    return adaptive_direction(
+        buffers["exp_avg"],
+        buffers["max_exp_avg_sq" if settings["amsgrad"] else "exp_avg_sq"],
+        power=settings["p"],
+        eps=settings["eps"],
+        weights=weights if settings["bias_correction"] else None,
+    )
+
+
+PADAM_RULE = Rule(buffers=_buffers, coefficients=_coefficients, measure=_measure, update=_update)
+
+
+class Padam(RuleOptimizer):
+    """Padam (Chen et al., 2020): AMSGrad with a partially adaptive second moment.
+
+    The defaults are the paper's own: they are its faithful form, to the letter.
+
+    Parameters
+    ----------
+    params
+        Parameters, groups or named parameters, as for every torch optimizer.
+    lr
+        Base rate α; the handle that schedulers turn. Far larger than Adam's, because v^p is far closer to 1 than √v.
+    p
+        Power of the second moment, in [0, 1]; the paper searches 1/4, 1/8 and 1/16.
+    betas
+        Decay of the first and the second moment, each in [0, 1).
+    eps
+        Added to the denominator.
+    weight_decay
+        Decay λ; see `decoupled_weight_decay`.
+    amsgrad
+        Keep the maximum of the second moment, as the paper does.
+    bias_correction
+        Divide both moments by their weight, as Adam does and the paper does not. The maximum is taken before.
+    decoupled_weight_decay
+        True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
+    maximize, nonfinite, compile
+        See :class:`~waddington.optim._engine.RuleOptimizer`.
+
+    Raises
+    ------
+    ArgumentError
+        An argument outside its range.
+    """
+
+    _rule = PADAM_RULE
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | torch.Tensor = 1e-2,
+        *,
+        p: float = 0.125,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = True,
+        bias_correction: bool = False,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        nonfinite: str = "skip",
+        compile: str | bool = "auto",
+    ) -> None:
+        defaults: dict[str, Any] = {
+            "lr": lr,
+            "p": p,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "bias_correction": bias_correction,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+            "nonfinite": nonfinite,
+            "compile": compile,
+        }
+        super().__init__(params, defaults)
+
+    @classmethod
+    def _check_group(cls, group: dict[str, Any]) -> None:
+        check_common(group)
+        check_in_range("p", group["p"], 0.0, 1.0)
