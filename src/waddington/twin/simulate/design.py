@@ -1,0 +1,99 @@
+"""Which conditions a simulated screen holds, and which cells receive them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from waddington._checks import check_in_range
+from waddington._errors import ArgumentError
+from waddington.twin.conditions import Condition, Perturbation, make_condition
+from waddington.twin.simulate.network import MYELOID
+
+__all__ = ["default_conditions", "spread_cells"]
+
+_ACTIVATED = ("Gata2", "Gata1", "EKLF", "Fli1", "Cebpa", "Pu.1", "EgrNab", "Gfi1")
+"""Regulators whose activation moves cells: Fog1, SCL and cJun only follow others and have no such effect."""
+
+_DOUBLES = (
+    "Gata1 knockout, Fli1 knockout",
+    "Gata1 knockout, Pu.1 knockout",
+    "EKLF knockout, Gfi1 knockout",
+    "Fli1 knockout, EgrNab knockout",
+    "Cebpa knockout, Pu.1 knockout",
+    "EKLF knockout, Pu.1 knockout",
+    "EgrNab knockout, Pu.1 activation",
+    "Gfi1 knockout, Cebpa activation",
+    "Fli1 knockout, Gata1 activation",
+    "Pu.1 knockout, Fli1 activation",
+    "Cebpa activation, EgrNab activation",
+    "Gata1 activation, EKLF activation",
+)
+
+
+def _read(text: str) -> Condition:
+    pairs = [part.split() for part in text.split(",")]
+    return make_condition(Perturbation(gene, mode) for gene, mode in pairs)
+
+
+def default_conditions() -> tuple[Condition, ...]:
+    """List the conditions of the default screen, control first.
+
+    Returns
+    -------
+    tuple[Condition, ...]
+        Control, the knock-out of each of the 11 regulators, the activation of 8, and 12 doubles whose singles are both
+        present: 32 conditions.
+    """
+    singles = [(Perturbation(gene, "knockout"),) for gene in MYELOID.genes]
+    singles += [(Perturbation(gene, "activation"),) for gene in _ACTIVATED]
+    return ((), *singles, *(_read(text) for text in _DOUBLES))
+
+
+def spread_cells(
+    n_cells: int, conditions: Sequence[Condition], *, control_fraction: float = 0.4
+) -> npt.NDArray[np.int64]:
+    """Share cells out: a fixed part to control, the rest evenly.
+
+    Parameters
+    ----------
+    n_cells
+        Cells in all.
+    conditions
+        Distinct conditions; control may or may not be among them.
+    control_fraction
+        Part of the cells left unperturbed, where control is among the conditions and others are too.
+
+    Returns
+    -------
+    numpy.ndarray
+        Cells for each condition, shape (conditions,), summing to ``n_cells``.
+
+    Raises
+    ------
+    ArgumentError
+        When there are no conditions, some repeat, or there are fewer cells than conditions.
+    """
+    check_in_range("control_fraction", control_fraction, 0.0, 1.0, open_low=True, open_high=True)
+    if not conditions:
+        raise ArgumentError("cannot use conditions=(): at least one is needed; the control is the empty condition ()")
+    if len(set(conditions)) != len(conditions):
+        raise ArgumentError("cannot use conditions: some are listed twice; accepted is each once")
+    if n_cells < len(conditions):
+        raise ArgumentError(
+            f"cannot use n_cells={n_cells}: {len(conditions)} conditions need at least {len(conditions)} cells"
+        )
+    perturbed = [index for index, condition in enumerate(conditions) if condition]
+    counts = np.zeros(len(conditions), dtype=np.int64)
+    if len(perturbed) < len(conditions):
+        n_control = round(control_fraction * n_cells) if perturbed else n_cells
+        counts[[index for index, condition in enumerate(conditions) if not condition]] = max(
+            1, min(n_control, n_cells - len(perturbed))
+        )
+    if perturbed:
+        share, left = divmod(n_cells - int(counts.sum()), len(perturbed))
+        counts[perturbed] = share
+        counts[perturbed[:left]] += 1
+    return counts
