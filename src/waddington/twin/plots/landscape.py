@@ -1,0 +1,290 @@
+"""Waddington's landscape: the quasi-potential as a lit surface and as a map, with cells and trajectories on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import LightSource, Normalize
+from matplotlib.lines import Line2D
+from mpl_toolkits.mplot3d.axes3d import Axes3D
+
+from waddington._errors import ArgumentError, DataError
+from waddington.twin.plots.style import (
+    INK,
+    LANDSCAPE_CMAP,
+    MUTED,
+    Panels,
+    clean,
+    colors_for,
+    new_figure,
+    panels_from,
+    styled,
+)
+from waddington.twin.projection import orient
+from waddington.twin.quasipotential import QuasiPotential, quasi_potential
+
+__all__ = ["landscape"]
+
+_Array = npt.NDArray[np.float64]
+_BOX = (1.0, 1.0, 0.62)
+
+
+@styled
+def landscape(
+    embedding: npt.ArrayLike,
+    pseudotime: npt.ArrayLike,
+    *,
+    labels: Sequence[str] | npt.ArrayLike | None = None,
+    trajectories: Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike] | None = None,
+    potential: QuasiPotential | None = None,
+    oriented: bool = True,
+    view: tuple[float, float] = (46.0, -62.0),
+    max_cells: int = 4000,
+    axes: Axes | Sequence[Axes] | Mapping[str, Axes] | None = None,
+    size: tuple[float, float] = (9.6, 4.6),
+    seed: int = 0,
+) -> Panels:
+    """Draw the landscape in 3-D and as a map.
+
+    Parameters
+    ----------
+    embedding
+        Cells by 2 (see :func:`waddington.twin.projection.project_2d`).
+    pseudotime
+        One value a cell in [0, 1].
+    labels
+        One label a cell (fate, time, condition), shown by colour; by default cells are coloured by pseudotime.
+    trajectories
+        Courses in the plane of ``embedding``, each ``(steps, 2)``; a mapping names them in the legend.
+    potential
+        A quasi-potential computed before, in the plane of ``embedding``; implies ``oriented=False``.
+    oriented
+        Turn the plane so that differentiation runs towards the reader.
+    view
+        Elevation and azimuth of the camera in degrees; axes in an interactive window or notebook can be rotated on.
+    max_cells
+        Most cells drawn; the surface is computed from all.
+    axes
+        Axes for "surface" (with ``projection="3d"``) and "map"; by default a new figure.
+    size
+        Width and height of a new figure in inches.
+    seed
+        Chooses the cells drawn.
+
+    Returns
+    -------
+    Panels "surface" and "map".
+
+    Raises
+    ------
+    DataError
+        Lengths that differ, or too few cells.
+    """
+    points = np.asarray(embedding, dtype=np.float64)
+    times = np.asarray(pseudotime, dtype=np.float64).ravel()
+    named = None if labels is None else np.asarray(labels).astype(str)
+    if named is not None and len(named) != len(points):
+        raise DataError(f"cannot draw a landscape: found {len(named)} labels for {len(points)} cells")
+    courses = _named_courses(trajectories)
+    if potential is None and oriented:
+        stacked = np.concatenate([points, *courses.values()]) if courses else points
+        turned = orient(stacked, np.concatenate([times, np.full(len(stacked) - len(points), np.nan)])).astype(float)
+        points = turned[: len(points)]
+        cuts = np.cumsum([len(points), *(len(course) for course in courses.values())])
+        courses = {name: turned[cuts[i] : cuts[i + 1]] for i, name in enumerate(courses)}
+    ground = quasi_potential(points, times) if potential is None else potential
+    if axes is None:
+        figure = new_figure(*size)
+        spec = figure.add_gridspec(1, 2, width_ratios=(1.35, 1.0))
+        panels: dict[str, Axes] = {
+            "surface": figure.add_subplot(spec[0], projection="3d"),
+            "map": figure.add_subplot(spec[1]),
+        }
+    else:
+        panels = panels_from(axes, ("surface", "map"))
+    surface = panels["surface"]
+    if not isinstance(surface, Axes3D):
+        raise ArgumentError("cannot draw the surface into flat axes; axes made with projection='3d' are accepted")
+    rng = np.random.default_rng(seed)
+    finite = np.flatnonzero(np.isfinite(points).all(axis=1))
+    shown = finite if len(finite) <= max_cells else np.sort(rng.choice(finite, max_cells, replace=False))
+    # Cells are drawn in random order, so that no label lies on top of all others.
+    shown = rng.permutation(shown)
+    colors, handles = _cell_colors(times, named, shown)
+    _draw_surface(surface, ground, points[shown], colors, courses, view)
+    _draw_map(panels["map"], ground, points[shown], colors, courses)
+    handles += [Line2D([], [], color=INK, linewidth=1.6, label=name) for name in courses if not name.startswith("_")]
+    if courses and all(name.startswith("_") for name in courses):
+        handles.append(Line2D([], [], color=INK, linewidth=1.6, label="Trajectory"))
+    panels["map"].legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), handletextpad=0.5, labelspacing=0.6
+    )
+    return Panels(panels)
+
+
+def _named_courses(trajectories: Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike] | None) -> dict[str, _Array]:
+    """Return trajectories by name; those without one get a name that starts with an underscore."""
+    if trajectories is None:
+        return {}
+    pairs = (
+        trajectories.items()
+        if isinstance(trajectories, Mapping)
+        else ((f"_{index}", course) for index, course in enumerate(trajectories))
+    )
+    courses = {name: np.asarray(course, dtype=np.float64) for name, course in pairs}
+    for name, course in courses.items():
+        if course.ndim != 2 or course.shape[1] != 2 or not np.isfinite(course).all():
+            raise DataError(
+                f"cannot draw trajectory {name.lstrip('_')!r}: found shape {course.shape}; finite steps by 2 are accepted"
+            )
+    return {name: course for name, course in courses.items() if len(course) > 1}
+
+
+def _cell_colors(
+    times: _Array, named: npt.NDArray[np.str_] | None, shown: npt.NDArray[np.int64]
+) -> tuple[_Array, list[Line2D]]:
+    """Return an RGBA row for every cell shown, and the legend's handles."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_rgba
+
+    if named is None:
+        shade = colormaps["viridis"]
+        handles = [
+            Line2D([], [], marker="o", linestyle="", markersize=5, color=shade(level), label=f"Pseudotime {level:g}")
+            for level in (0.0, 0.5, 1.0)
+        ]
+        return np.asarray(shade(Normalize(0.0, 1.0)(np.nan_to_num(times[shown])))), handles
+    order = sorted(set(named), key=lambda name: (float(np.nanmean(times[named == name])), name))
+    palette = colors_for(order)
+    handles = [
+        Line2D([], [], marker="o", linestyle="", markersize=5, color=palette[name], label=name) for name in order
+    ]
+    return np.array([to_rgba(palette[name]) for name in named[shown]]), handles
+
+
+def _draw_surface(
+    axes: Axes3D,
+    ground: QuasiPotential,
+    cells: _Array,
+    colors: _Array,
+    courses: Mapping[str, _Array],
+    view: tuple[float, float],
+) -> None:
+    """Draw the lit surface, and on it those cells and stretches of trajectories that the ground doesn't hide."""
+    scale = _Scale(ground)
+    x, y = np.meshgrid(ground.x, ground.y)
+    light = LightSource(azdeg=300.0, altdeg=48.0)
+    step = ground.x[1] - ground.x[0]
+    relief = ground.height * scale.exaggeration
+    paint = light.shade(relief, LANDSCAPE_CMAP, vert_exag=1.0, dx=step, dy=step, blend_mode="soft", fraction=1.1)
+    axes.computed_zorder = False
+    axes.plot_surface(
+        x,
+        y,
+        ground.height,
+        facecolors=paint,
+        rcount=400,
+        ccount=400,
+        linewidth=0,
+        antialiased=False,
+        shade=False,
+        zorder=1,
+    ).set_rasterized(True)
+    levels = np.linspace(0, float(ground.height.max()), 12)[1:-1]
+    axes.contour(x, y, ground.height, levels=levels, colors=[INK], linewidths=0.35, alpha=0.0, zorder=2)
+    axes.set_proj_type("ortho")
+    axes.view_init(elev=view[0], azim=view[1])
+    axes.set_box_aspect(scale.box, zoom=1.32)
+    lift = 0.012 * float(ground.height.max())
+    heights = ground.at(cells) + lift
+    seen = scale.visible(np.column_stack([cells, heights]), view)
+    axes.scatter(
+        cells[seen, 0],
+        cells[seen, 1],
+        heights[seen],
+        s=5.0,
+        c=colors[seen],
+        edgecolors="white",
+        linewidths=0.15,
+        depthshade=False,
+        zorder=3,
+    )
+    for course in courses.values():
+        path = _dense(course)
+        tall = ground.at(path) + 2.0 * lift
+        hidden = ~scale.visible(np.column_stack([path, tall]), view)
+        broken = np.where(hidden, np.nan, tall)
+        axes.plot(path[:, 0], path[:, 1], broken, color="white", linewidth=3.0, zorder=4, solid_capstyle="round")
+        axes.plot(path[:, 0], path[:, 1], broken, color=INK, linewidth=1.5, zorder=5, solid_capstyle="round")
+        if not hidden[-1]:
+            axes.scatter(
+                *path[-1], tall[-1], s=26, c=INK, edgecolors="white", linewidths=0.9, depthshade=False, zorder=6
+            )
+    axes.set_axis_off()
+    axes.set(xlim=(ground.x[0], ground.x[-1]), ylim=(ground.y[0], ground.y[-1]), zlim=(0.0, float(ground.height.max())))
+
+
+def _draw_map(axes: Axes, ground: QuasiPotential, cells: _Array, colors: _Array, courses: Mapping[str, _Array]) -> None:
+    """Draw the same ground from above, with contour lines."""
+    levels = np.linspace(0.0, float(ground.height.max()), 15)
+    filled = axes.contourf(ground.x, ground.y, ground.height, levels=levels, cmap=LANDSCAPE_CMAP)
+    axes.contour(ground.x, ground.y, ground.height, levels=levels, colors="white", linewidths=0.4, alpha=0.7)
+    axes.scatter(cells[:, 0], cells[:, 1], s=5.0, c=colors, edgecolors="white", linewidths=0.15, rasterized=True)
+    for course in courses.values():
+        axes.plot(course[:, 0], course[:, 1], color="white", linewidth=2.8, zorder=4)
+        axes.plot(course[:, 0], course[:, 1], color=INK, linewidth=1.4, zorder=5)
+        axes.annotate(
+            "",
+            course[-1],
+            xytext=course[-2],
+            zorder=6,
+            arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1.4, "mutation_scale": 9, "shrinkA": 0, "shrinkB": 0},
+        )
+    axes.set(xlim=(ground.x[0], ground.x[-1]), ylim=(ground.y[0], ground.y[-1]), aspect="equal", xticks=[], yticks=[])
+    axes.set(xlabel="Projection 1", ylabel="Projection 2")
+    clean(axes)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    bar = axes.figure.colorbar(filled, ax=axes, location="bottom", shrink=0.6, aspect=28, pad=0.02)
+    bar.set_label("Quasi-potential U (nats, tilted by pseudotime)", fontsize=7.5)
+    bar.set_ticks([0.0, float(np.floor(levels[-1] / 2.0)), float(np.floor(levels[-1]))])
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    clean(bar.ax)
+
+
+def _dense(course: _Array, spacing: int = 12) -> _Array:
+    """Put points between the steps of a course, so that it follows the ground."""
+    steps = np.arange(len(course))
+    fine = np.linspace(0, len(course) - 1, spacing * (len(course) - 1) + 1)
+    return np.column_stack([np.interp(fine, steps, course[:, axis]) for axis in (0, 1)])
+
+
+class _Scale:
+    """From data to the box that the camera sees: proportions, and what hides behind the ground."""
+
+    def __init__(self, ground: QuasiPotential) -> None:
+        self.ground = ground
+        spans = np.array([np.ptp(ground.x), np.ptp(ground.y), max(float(ground.height.max()), 1e-9)])
+        longest = float(spans[:2].max())
+        self.box = (spans[0] / longest, spans[1] / longest, _BOX[2])
+        self.exaggeration = _BOX[2] * longest / spans[2]
+        self.origin = np.array([ground.x[0], ground.y[0], 0.0])
+        self.unit = spans / np.asarray(self.box)
+
+    def visible(self, points: _Array, view: tuple[float, float], n_steps: int = 90) -> npt.NDArray[np.bool_]:
+        """Walk from every point towards a distant camera; the point is hidden where the ground rises above the ray."""
+        elevation, azimuth = np.deg2rad(view)
+        toward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
+        seen = np.ones(len(points), dtype=bool)
+        reach = np.linspace(0.01, self.box[2] / max(float(np.sin(elevation)), 0.1), n_steps)
+        for distance in reach:
+            ray = points + distance * toward * self.unit
+            inside = (
+                (ray[:, 0] > self.ground.x[0]) & (ray[:, 0] < self.ground.x[-1])
+                & (ray[:, 1] > self.ground.y[0]) & (ray[:, 1] < self.ground.y[-1])
+            )  # fmt: skip
+            seen &= ~(inside & (self.ground.at(ray[:, :2]) > ray[:, 2]))
+        return seen

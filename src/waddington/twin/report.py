@@ -1,0 +1,257 @@
+"""One self-contained page about a run: verdicts in plain words first, then pictures, tables, method and versions.
+
+The page loads nothing from anywhere: pictures are embedded, the style is inline. It reads on a phone, in print, in light
+and in dark, and through a screen reader (alternative texts, tables with captions and scopes).
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from waddington._checks import check_choice
+from waddington._errors import ArgumentError, OutputError
+from waddington.twin.report_tables import Table, flat_settings, loss_table, metric_blocks, plain_table
+
+__all__ = ["ANSWERS", "Picture", "Verdict", "write_report"]
+
+ANSWERS: Mapping[str, tuple[str, str]] = {
+    "yes": ("Yes", "✓"),
+    "no": ("No", "✕"),
+    "partly": ("Partly", "◐"),
+    "not measurable": ("Not measurable", "–"),
+}
+"""What a verdict can answer: the word and the sign that stand for it (never the colour alone)."""
+
+_MIME = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """One question and what the measurements answer.
+
+    Attributes
+    ----------
+    question
+        The question, in plain words.
+    answer
+        "yes", "no", "partly" or "not measurable".
+    sentence
+        The answer as one plain sentence.
+    evidence
+        The numbers behind it.
+    """
+
+    question: str
+    answer: str
+    sentence: str
+    evidence: str = ""
+
+    def __post_init__(self) -> None:
+        check_choice("answer", self.answer, ANSWERS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """A picture and its words.
+
+    Attributes
+    ----------
+    path
+        Image file (png, jpg, svg).
+    title
+        Heading above the caption.
+    caption
+        What is shown and how to read it.
+    alt
+        What a reader who cannot see it needs to know.
+    """
+
+    path: Path
+    title: str
+    caption: str
+    alt: str
+
+
+_WORDS: Mapping[str, tuple[str, str, str]] = {
+    "landscape": (
+        "Waddington's landscape",
+        "Quasi-potential of the cells' two-dimensional projection, as a surface and from above, with cells by colour and "
+        "trajectories in black. Depth across cells of like pseudotime is -log density; the fall from early to late is a "
+        "tilt by pseudotime, a choice of display and no measurement.",
+        "A surface that falls from early cells into valleys, one for each fate, and the same surface as a contour map; "
+        "cells lie in the valleys and trajectories run down them.",
+    ),
+    "trajectories": (
+        "Features along pseudotime",
+        "Top: courses of the features that change most (mean ± standard error; dashed: predicted). Bottom: scaled courses "
+        "of the strongest features. ▲ up, ▼ down: sign of Spearman's correlation with pseudotime at a false discovery "
+        "rate of 5 %; –: no call.",
+        "Line charts and heat maps of features along pseudotime for each modality, with up and down calls beside each "
+        "feature's name.",
+    ),
+    "loss_curves": (
+        "Loss curves",
+        "Loss per epoch, mean ± standard deviation over seeds, one line an optimizer.",
+        "Training and validation loss against epoch for every optimizer; the values of the last epoch are in a table.",
+    ),
+    "metrics": (
+        "Metrics and baselines",
+        "Filled: models; hollow, on grey: baselines and the replicate, which is the ceiling. Mean ± standard deviation "
+        "over seeds; small dots are single seeds.",
+        "Dot plots of the main metrics for every predictor and modality; all values are in the tables.",
+    ),
+    "scatter": (
+        "Predicted against observed change",
+        "A point is one feature; the dashed line is perfect prediction.",
+        "Scatter plots of predicted against observed change for each modality, with correlation and R².",
+    ),
+}
+
+
+def write_report(
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+    verdicts: Sequence[Verdict],
+    metrics: pd.DataFrame,
+    history: pd.DataFrame | None = None,
+    figures: Mapping[str, Picture | str | os.PathLike[str]] | None = None,
+    question: str = "",
+    data: Mapping[str, object] | None = None,
+    method: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    tables: Mapping[str, pd.DataFrame] | None = None,
+    config: Mapping[str, object] | None = None,
+    versions: Mapping[str, object] | None = None,
+    seeds: Sequence[int] = (),
+) -> Path:
+    """Write the page.
+
+    Parameters
+    ----------
+    path
+        The .html file; replaced only once the new page is complete.
+    title
+        Heading of the page.
+    verdicts
+        What the measurements answer; shown first.
+    metrics
+        Tidy metrics (see :mod:`waddington.twin.summary`).
+    history
+        Tidy losses (see :func:`waddington.twin.plots.loss_curves`).
+    figures
+        Name to picture. A bare path is enough for "landscape", "trajectories", "loss_curves", "metrics" and "scatter",
+        whose words are known; other names become their own title.
+    question
+        What was asked of the run.
+    data
+        Facts about the data, name to value.
+    method
+        Paragraphs about how it was done.
+    notes
+        What a reader must know before believing it (limits, dropped cells, warnings).
+    tables
+        Caption to any further table.
+    config
+        Settings; nested mappings are flattened to dotted names.
+    versions
+        Package to version.
+    seeds
+        Seeds of the runs.
+
+    Returns
+    -------
+    The path written.
+
+    Raises
+    ------
+    ArgumentError
+        A picture is missing or of an unknown type.
+    DataError
+        Metrics without the tidy columns.
+    OutputError
+        The file cannot be written.
+    """
+    target = Path(path)
+    pictures = [_embedded(name, figure) for name, figure in (figures or {}).items()]
+    extra: list[Table] = [] if history is None or history.empty else [loss_table(history)]
+    extra += [plain_table(caption, frame) for caption, frame in (tables or {}).items()]
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            question=question,
+            verdicts=[_shown(verdict) for verdict in verdicts],
+            data=flat_settings(data or {}),
+            pictures=pictures,
+            blocks=metric_blocks(metrics) if len(metrics) else [],
+            tables=extra,
+            method=list(method),
+            notes=list(notes),
+            config=flat_settings(config or {}),
+            versions=flat_settings(versions or {}),
+            seeds=[str(seed) for seed in seeds],
+        )
+    )
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.write_text(page, encoding="utf-8")
+        os.replace(part, target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(f"cannot write the report to {target}: {error}") from error
+    return target
+
+
+def _environment() -> jinja2.Environment:
+    """Return the environment of the page's templates: everything that is filled in is escaped."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("waddington.twin", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _shown(verdict: Verdict) -> dict[str, str]:
+    """Return what the template needs of a verdict."""
+    word, sign = ANSWERS[verdict.answer]
+    return {
+        "question": verdict.question,
+        "kind": verdict.answer.replace(" ", "-"),
+        "word": word,
+        "sign": sign,
+        "sentence": verdict.sentence,
+        "evidence": verdict.evidence,
+    }
+
+
+def _embedded(name: str, figure: Picture | str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a picture and return it with its words, as a data URI."""
+    if not isinstance(figure, Picture):
+        words = _WORDS.get(name, (name.replace("_", " ").capitalize(), "", name.replace("_", " ")))
+        figure = Picture(path=Path(figure), title=words[0], caption=words[1], alt=words[2])
+    kind = _MIME.get(Path(figure.path).suffix.lower())
+    if kind is None:
+        raise ArgumentError(f"cannot embed picture {name!r}: found {Path(figure.path).name}; accepted png, jpg, svg")
+    try:
+        content = Path(figure.path).read_bytes()
+    except OSError as error:
+        raise ArgumentError(f"cannot embed picture {name!r}: {error}") from error
+    return {
+        "id": "".join(letter if letter.isalnum() else "-" for letter in name),
+        "title": figure.title,
+        "caption": figure.caption,
+        "alt": figure.alt,
+        "source": f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}",
+    }
