@@ -171,7 +171,8 @@ def _rebuild(adata: ad.AnnData, counts: Any, cells: pd.Index, order: Any) -> ad.
         X=chosen.copy(),
         obs=pd.DataFrame(index=cells.copy()),
         var=view.var.copy(),
-        uns=dict(view.uns),
+        # A file that was preprocessed before gets its counts back in X, so it must not say that it is normalized.
+        uns={key: value for key, value in view.uns.items() if key != "preprocess"},
         obsm={key: view.obsm[key].copy() for key in view.obsm},
         varm={key: view.varm[key].copy() for key in view.varm},
         layers={**layers, COUNTS_LAYER: chosen},

@@ -1,8 +1,8 @@
 """The columns of ``obs`` that the twin understands, recognised under the names that files use.
 
 Written are ``perturbation`` and ``perturbation_mode`` (canonical), ``time`` (float), ``batch``, ``cell_type`` and
-``split`` (``"train"`` or ``"test"``), each only where the file knows it. A column that the caller names must exist and be
-readable; one that is recognised by its name is left alone, with a note, when it cannot be read as such.
+``split`` (``"train"`` or ``"test"``), each only where the file knows it. A column that the caller names must exist and
+be readable; one recognised by its name is left alone, with a note, when it cannot be read as such.
 """
 
 from __future__ import annotations

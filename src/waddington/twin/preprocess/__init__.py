@@ -1,0 +1,7 @@
+"""Preprocessing per modality, fitted on training cells only."""
+
+from __future__ import annotations
+
+from waddington.twin.preprocess.preprocessor import REDUCED, Preprocessor, model_counts, model_input
+
+__all__ = ["REDUCED", "Preprocessor", "model_counts", "model_input"]

@@ -1,0 +1,271 @@
+"""Preprocessing of all modalities, fitted on training cells and applied to any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final, Self
+
+import anndata as ad
+import mudata as md
+import numpy as np
+import numpy.typing as npt
+
+from waddington._checks import check_choice, check_in_range
+from waddington._errors import ArgumentError, DataError
+from waddington.twin.modalities import COUNTS_LAYER, MODALITIES, in_order
+from waddington.twin.preprocess.components import project
+from waddington.twin.preprocess.fitting import FittedModality, Options, fit_modality, normalize
+
+__all__ = ["REDUCED", "Preprocessor", "model_counts", "model_input"]
+
+REDUCED: Final = {"rna": "X_pca", "atac": "X_lsi", "protein": "X_pca"}
+"""The key of ``obsm`` under which each modality's components are written."""
+
+
+class Preprocessor:
+    """Normalization, selection of features and components for each modality.
+
+    RNA is scaled to a common total and logged, and the most variable genes are selected; ATAC is weighed by TF-IDF, with
+    LSI on the most accessible peaks; protein gets centred log ratios. Everything that is learned from more than one cell
+    is learned from training cells.
+
+    Parameters
+    ----------
+    target_sum
+        Total of each cell's RNA after scaling.
+    n_top_genes
+        How many variable genes are selected.
+    n_pcs
+        Principal components of RNA and of protein.
+    n_top_peaks
+        How many accessible peaks are selected.
+    n_lsi
+        Components of latent semantic indexing, those that merely follow sequencing depth left out.
+    clr
+        ``"cell"`` centres each cell on its own proteins (Seurat's ``margin=2``), ``"feature"`` each protein on its
+        training cells.
+    seed
+        Starts the iterative solver.
+
+    Attributes
+    ----------
+    options : Options
+        The parameters above.
+    fitted : dict[str, FittedModality]
+        What was learned, by modality; empty before :meth:`fit`.
+
+    Examples
+    --------
+    >>> preprocessor = Preprocessor(n_top_genes=500).fit(mdata, train)  # doctest: +SKIP
+    >>> preprocessor.transform(mdata)  # doctest: +SKIP
+    >>> x = model_input(mdata, "rna")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        target_sum: float = 1e4,
+        n_top_genes: int = 2000,
+        n_pcs: int = 50,
+        n_top_peaks: int = 5000,
+        n_lsi: int = 50,
+        clr: str = "cell",
+        seed: int = 0,
+    ) -> None:
+        check_in_range("target_sum", target_sum, 0, open_low=True)
+        for name, value in (
+            ("n_top_genes", n_top_genes),
+            ("n_top_peaks", n_top_peaks),
+            ("n_pcs", n_pcs),
+            ("n_lsi", n_lsi),
+        ):
+            check_in_range(name, value, 1)
+        check_choice("clr", clr, ("cell", "feature"))
+        self.options = Options(
+            target_sum=float(target_sum),
+            n_top_genes=int(n_top_genes),
+            n_pcs=int(n_pcs),
+            n_top_peaks=int(n_top_peaks),
+            n_lsi=int(n_lsi),
+            clr=clr,
+            seed=int(seed),
+        )
+        self.fitted: dict[str, FittedModality] = {}
+
+    def fit(self, mdata: md.MuData, train: npt.ArrayLike | None = None) -> Self:
+        """Learn from training cells.
+
+        Parameters
+        ----------
+        mdata
+            As :func:`waddington.twin.io.read` gives it; not changed.
+        train
+            Boolean, one for each cell: those that may be learned from. None takes all.
+
+        Returns
+        -------
+        Preprocessor
+            Itself.
+
+        Raises
+        ------
+        ArgumentError
+            When ``train`` is no mask of the cells or marks fewer than three.
+        DataError
+            When a modality has no counts, or none in the training cells.
+        """
+        mask = _check_mask(train, mdata.n_obs)
+        fitted = {}
+        for modality in in_order(mdata.mod):
+            adata = mdata.mod[modality]
+            fitted[modality] = fit_modality(_counts(adata, modality)[mask], adata.var_names, modality, self.options)
+        if not fitted:
+            raise DataError(
+                f"cannot fit on modalities {', '.join(mdata.mod) or 'none'}: accepted are {', '.join(MODALITIES)}"
+            )
+        self.fitted = fitted
+        return self
+
+    def transform(self, mdata: md.MuData) -> None:
+        """Write normalized values and components into a MuData, in place.
+
+        Written for each modality are ``X`` (float32, all features: CSR for RNA and ATAC, dense for protein),
+        ``obsm["X_pca"]`` or ``obsm["X_lsi"]``; ``var["highly_variable"]`` for the selected features, with ``train_mean`` and
+        ``train_std`` beside it; and the options under ``uns["preprocess"]``. Counts in ``layers["counts"]`` stay.
+
+        Raises
+        ------
+        ArgumentError
+            Before :meth:`fit`.
+        DataError
+            When a modality was not fitted, or its features are not those that were.
+        """
+        if not self.fitted:
+            raise ArgumentError("cannot transform before fit: accepted is a Preprocessor that was fitted or loaded")
+        present = in_order(mdata.mod)
+        for modality in present:
+            _check_features(mdata.mod[modality], modality, self.fitted)
+        for modality in present:
+            adata, fitted = mdata.mod[modality], self.fitted[modality]
+            values = normalize(_counts(adata, modality), fitted, self.options)
+            adata.X = values
+            adata.obsm[REDUCED[modality]] = project(values[:, fitted.selected], fitted.axes, fitted.centre)
+            adata.var["highly_variable"] = fitted.selected
+            adata.var["train_mean"] = fitted.mean
+            adata.var["train_std"] = fitted.std
+            adata.uns["preprocess"] = {"params": asdict(self.options)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give everything that was learned as numbers, strings, lists and tensors."""
+        return {
+            "options": asdict(self.options),
+            "fitted": {modality: fitted.state_dict() for modality, fitted in self.fitted.items()},
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
+        """Make a preprocessor from what :meth:`state_dict` gave."""
+        made = cls(**state["options"])
+        made.fitted = {name: FittedModality.from_state_dict(part) for name, part in state["fitted"].items()}
+        return made
+
+
+def model_input(
+    mdata: md.MuData, modality: str, *, rows: npt.ArrayLike | None = None, scaled: bool = False
+) -> npt.NDArray[np.float32]:
+    """Give what an encoder sees of a modality: normalized values of the selected features.
+
+    Parameters
+    ----------
+    mdata
+        After :meth:`Preprocessor.transform`.
+    modality
+        Which one.
+    rows
+        Cells, as indices or a mask; None takes all. A mini-batch of a large file is made dense without the rest.
+    scaled
+        Whether to subtract the training mean and divide by the training standard deviation of each feature.
+
+    Returns
+    -------
+    numpy.ndarray
+        Cells x selected features.
+
+    Raises
+    ------
+    DataError
+        When the modality is missing or was not preprocessed.
+    """
+    adata, selected = _selected(mdata, modality)
+    values = adata.X if rows is None else adata.X[np.asarray(rows)]
+    values = values[:, selected]
+    dense = np.ascontiguousarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float32)
+    if not scaled:
+        return dense
+    mean, std = (adata.var[name].to_numpy(np.float32)[selected] for name in ("train_mean", "train_std"))
+    return np.asarray((dense - mean) / np.where(std > 0, std, 1), dtype=np.float32)
+
+
+def model_counts(mdata: md.MuData, modality: str, *, rows: npt.ArrayLike | None = None) -> Any:
+    """Give the raw counts of the features that :func:`model_input` gives, as CSR float32.
+
+    Raises
+    ------
+    DataError
+        When the modality is missing or was not preprocessed.
+    """
+    adata, selected = _selected(mdata, modality)
+    counts = _counts(adata, modality)
+    return (counts if rows is None else counts[np.asarray(rows)])[:, selected].tocsr()
+
+
+def _selected(mdata: md.MuData, modality: str) -> tuple[ad.AnnData, npt.NDArray[np.bool_]]:
+    if modality not in mdata.mod:
+        raise DataError(f"cannot take modality {modality!r}: found {', '.join(mdata.mod) or 'none'}")
+    adata = mdata.mod[modality]
+    if "preprocess" not in adata.uns:
+        raise DataError(
+            f"cannot take model input of {modality}: it was not preprocessed; "
+            "accepted is data after Preprocessor.transform"
+        )
+    return adata, adata.var["highly_variable"].to_numpy(dtype=bool)
+
+
+def _counts(adata: ad.AnnData, modality: str) -> Any:
+    if COUNTS_LAYER not in adata.layers:
+        layers = ", ".join(adata.layers) or "none"
+        raise DataError(
+            f"cannot preprocess {modality}: layers found: {layers}; accepted are raw counts "
+            f"in layers[{COUNTS_LAYER!r}], where io.read puts them"
+        )
+    return adata.layers[COUNTS_LAYER]
+
+
+def _check_mask(train: npt.ArrayLike | None, n_cells: int) -> npt.NDArray[np.bool_]:
+    mask = np.ones(n_cells, dtype=bool) if train is None else np.asarray(train)
+    if mask.dtype != np.bool_ or mask.shape != (n_cells,):
+        raise ArgumentError(
+            f"cannot use train of type {mask.dtype} and shape {mask.shape}: "
+            f"accepted is a boolean for each of {n_cells} cells"
+        )
+    if mask.sum() < 3:
+        raise ArgumentError(f"cannot fit on {int(mask.sum())} training cells: accepted are at least 3")
+    return mask
+
+
+def _check_features(adata: ad.AnnData, modality: str, fitted: Mapping[str, FittedModality]) -> None:
+    if modality not in fitted:
+        raise DataError(f"cannot transform {modality}: fitted were {', '.join(fitted)}")
+    names = fitted[modality].names
+    if list(adata.var_names) != names:
+        missing = [name for name in names if name not in adata.var_names]
+        found = (
+            f"{len(missing)} are missing, the first is {missing[0]!r}"
+            if missing
+            else "they are in another order or more"
+        )
+        raise DataError(
+            f"cannot transform {modality}: found {adata.n_vars} features, fitted were {len(names)}, of which {found}; "
+            "accepted are the same features in the same order"
+        )
