@@ -46,8 +46,8 @@ def simulate(
 ) -> md.MuData:
     """Simulate paired RNA, ATAC and protein counts of perturbed, differentiating myeloid cells.
 
-    Progenitors are edited, left to differentiate along the network of Krumsiek et al. 2011 and harvested at several hours;
-    every cell keeps its own pace. Names of markers are real, all numbers are invented.
+    Progenitors are edited, left to differentiate along the network of Krumsiek et al. 2011 and harvested at several
+    hours; every cell keeps its own pace. Names of markers are real, all numbers are invented.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ def simulate(
     n_peaks, n_proteins
         Peaks and surface proteins; 0 leaves the modality out.
     conditions
-        What cells receive; None takes :func:`~waddington.twin.simulate.default_conditions` (control, 19 singles, 12 doubles).
-        Genes must be regulators, modes knockout, knockdown, activation or overexpression.
+        What cells receive; None takes :func:`~waddington.twin.simulate.default_conditions` (control, 19 singles, 12
+        doubles). Genes must be regulators, modes knockout, knockdown, activation or overexpression.
     control_fraction
         Part of the cells that stay unperturbed, where control is among the conditions.
     hours
@@ -73,17 +73,19 @@ def simulate(
     seed
         Of cells and counts. The same arguments give the same bits.
     wiring_seed
-        Of what lies downstream of the regulators: another number is another genome, another ``seed`` another experiment.
+        Of what lies downstream of the regulators: another number is another genome, another ``seed`` another
+        experiment.
 
     Returns
     -------
     mudata.MuData
-        Modalities ``rna``, ``atac``, ``protein``, each with counts in ``X`` and ``layers["counts"]`` (CSR, float32) and the
-        noise-free profile in ``layers["truth"]`` (RNA: molecules per ten thousand; ATAC: probability that the site is open;
-        protein: tags per ten thousand without background). ``obs``: ``perturbation``, ``perturbation_mode``, ``time`` (hours),
-        ``batch``, ``cell_type`` (nearest of four fates and the progenitor, edited genes not counted), ``true_pseudotime``
-        in [0, 1]. ``obsm["regulators"]``: their true concentrations. ``uns["simulation"]``: arguments, ``conditions`` and, for
-        each modality, ``true_response`` and ``true_response_log1p`` of shape (conditions, features).
+        Modalities ``rna``, ``atac``, ``protein``, each with counts in ``X`` and ``layers["counts"]`` (CSR, float32) and
+        the noise-free profile in ``layers["truth"]`` (RNA: molecules per ten thousand; ATAC: probability that the site
+        is open; protein: tags per ten thousand without background). ``obs``: ``perturbation``, ``perturbation_mode``,
+        ``time`` (hours), ``batch``, ``cell_type`` (nearest of four fates and the progenitor, edited genes not counted),
+        ``true_pseudotime`` in [0, 1]. ``obsm["regulators"]``: their true concentrations. ``uns["simulation"]``:
+        arguments, ``conditions`` and, for each modality, ``true_response`` and ``true_response_log1p`` of shape
+        (conditions, features).
 
     Raises
     ------
@@ -180,7 +182,7 @@ def _design(
     n_batches: int,
     rng: np.random.Generator,
 ) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
-    """Give every cell a condition, an hour and a batch, in random order; hours and batches are crossed in each condition."""
+    """Give cells conditions, hours and batches in random order; hours and batches are crossed in each condition."""
     counts = spread_cells(n_cells, screen, control_fraction=control_fraction)
     codes = np.repeat(np.arange(len(screen)), counts)
     # A cell's rank in its condition, offset by condition so that small ones don't all begin with the first hour.

@@ -20,9 +20,11 @@ Array = npt.NDArray[np.float32]
 BLOCK_CELLS = 2048
 """Cells integrated together: few enough for the processor's cache, and what bounds memory besides the result."""
 
-_PACE_SPREAD = 0.2
+_PACE_SPREAD = 0.3
+_PACE_LIMITS = (0.5, 2.0)
 _HEAD_START_HOURS = 12.0
 _STEP_HOURS = 0.75
+_OBSERVE_EVERY = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +50,7 @@ def _differentiate(wiring: Wiring, edits: Edits, hours: Array, rng: np.random.Ge
     """Grow one block; with replicas, all of them share start, pace and fluctuations."""
     kinetics = MYELOID_KINETICS
     own = hours.shape[0] // replicas
-    pace = rng.lognormal(0.0, _PACE_SPREAD, own).astype(np.float32)
+    pace = np.clip(rng.lognormal(0.0, _PACE_SPREAD, own), *_PACE_LIMITS).astype(np.float32)
     head_start = rng.uniform(0.0, _HEAD_START_HOURS, own).astype(np.float32)
     scatter = rng.standard_normal((len(MYELOID), own), dtype=np.float32)
     start = kinetics.start[:, None] + np.sqrt(kinetics.start / np.float32(kinetics.system_size))[:, None] * scatter
@@ -63,9 +65,11 @@ def _differentiate(wiring: Wiring, edits: Edits, hours: Array, rng: np.random.Ge
         hours=age,
         rng=rng,
         edits=edits,
-        n_steps=max(2, 2 * int(np.ceil(float(age.max()) / (2 * _STEP_HOURS)))),
+        # A whole number of observations, so that the last one is at the harvest.
+        n_steps=_OBSERVE_EVERY * max(1, int(np.ceil(float(age.max()) / (_OBSERVE_EVERY * _STEP_HOURS)))),
         replicas=replicas,
         observe=cascade,
+        observe_every=_OBSERVE_EVERY,
     )
     return Cells(regulators=x, touched=edits.touched, profiles=cascade.profiles(x))
 

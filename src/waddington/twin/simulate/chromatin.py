@@ -1,11 +1,12 @@
 """Peaks of open chromatin: promoters that open with their gene, enhancers that open with regulators, constant sites.
 
-Chromatin reads the regulators of the last few hours, before the messengers have followed, so that accessibility runs ahead
-of expression as it does in differentiating cells (Ma et al. 2020).
+Chromatin reads the regulators of the last few hours, before the messengers have followed, so that accessibility runs
+ahead of expression as it does in differentiating cells (Ma et al. 2020).
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,7 +144,7 @@ def _separate(chromosome: npt.NDArray[np.int64], place: npt.NDArray[np.int64]) -
     """Push sites that would overlap to the right until each has its own bases."""
     moved = place.copy()
     order = np.lexsort((place, chromosome))
-    for left, right in zip(order, order[1:], strict=False):
+    for left, right in itertools.pairwise(order):
         if chromosome[left] == chromosome[right]:
             moved[right] = max(moved[right], moved[left] + _WIDTH)
     return moved

@@ -18,18 +18,21 @@ _ACTIVATED = ("Gata2", "Gata1", "EKLF", "Fli1", "Cebpa", "Pu.1", "EgrNab", "Gfi1
 """Regulators whose activation moves cells: Fog1, SCL and cJun only follow others and have no such effect."""
 
 _DOUBLES = (
-    "Gata1 knockout, Fli1 knockout",
-    "Gata1 knockout, Pu.1 knockout",
-    "EKLF knockout, Gfi1 knockout",
-    "Fli1 knockout, EgrNab knockout",
+    # Two edits that push the same way: the second adds little.
+    "Gata1 activation, Pu.1 knockout",
+    "Gata2 knockout, Pu.1 activation",
     "Cebpa knockout, Pu.1 knockout",
-    "EKLF knockout, Pu.1 knockout",
+    "Gata1 knockout, Fog1 knockout",
+    "EgrNab knockout, cJun knockout",
+    "Fli1 activation, Pu.1 knockout",
+    "EKLF activation, Gata1 activation",
+    "EgrNab activation, Gfi1 knockout",
+    # The second edit redirects what the first one sends out.
     "EgrNab knockout, Pu.1 activation",
-    "Gfi1 knockout, Cebpa activation",
     "Fli1 knockout, Gata1 activation",
-    "Pu.1 knockout, Fli1 activation",
-    "Cebpa activation, EgrNab activation",
-    "Gata1 activation, EKLF activation",
+    # Edits of different branches: additive; both sides of the first choice at once: more than additive.
+    "EKLF knockout, Gfi1 knockout",
+    "Gata1 knockout, Pu.1 knockout",
 )
 
 

@@ -1,7 +1,7 @@
 """Stochastic dynamics of a network in many cells at once.
 
-Every gene is produced at the rate its rule gives and decays linearly; fluctuations follow the chemical Langevin equation
-(Gillespie 2000) for a cell of finite volume,
+Every gene is produced at the rate its rule gives and decays linearly; fluctuations follow the chemical Langevin
+equation (Gillespie 2000) for a cell of finite volume,
 
     dx = (p(h(x)) - x) / τ dt + sqrt((p + x) / (τ Ω)) dW,
 
@@ -213,10 +213,12 @@ def integrate(
     x = np.array(start, dtype=np.float32)
     n_genes, n_cells = x.shape
     step = np.broadcast_to(np.asarray(hours, dtype=np.float32) / np.float32(n_steps), (n_cells,))
-    if n_cells and float(step.max()) > float(kinetics.lifetime.min()):
+    shortest = float(kinetics.lifetime.min())
+    if n_cells and float(step.max()) > shortest:
+        needed = int(np.ceil(n_steps * float(step.max()) / shortest))
         raise ArgumentError(
-            f"cannot integrate with n_steps={n_steps}: a step of {step.max():.3g} h exceeds the shortest lifetime "
-            f"{kinetics.lifetime.min():.3g} h; accepted is n_steps >= {int(np.ceil(n_steps * step.max() / kinetics.lifetime.min()))}"
+            f"cannot integrate with n_steps={n_steps}: a step of {step.max():.3g} h exceeds the shortest lifetime, "
+            f"{shortest:.3g} h; accepted is n_steps >= {needed}"
         )
     if n_cells % replicas:
         raise ArgumentError(f"cannot use replicas={replicas}: it must divide the number of cells, {n_cells}")

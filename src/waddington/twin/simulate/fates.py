@@ -1,7 +1,7 @@
 """Where cells end: the attractors of the myeloid network, and how far a cell has come.
 
-The Boolean rules have five fixed points with a gene on: erythrocyte, megakaryocyte, monocyte, neutrophil, and a monocyte
-without Cebpa that is reached only when Cebpa is lost; it counts as monocyte.
+The Boolean rules have five fixed points with a gene on: erythrocyte, megakaryocyte, monocyte, neutrophil, and a
+monocyte without Cebpa that is reached only when Cebpa is lost; it counts as monocyte.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def progress(x: Array) -> Array:
     Returns
     -------
     numpy.ndarray
-        Projection on the line from the progenitor to a fate as a share of its length, the largest over the fates, clipped to
-        [0, 1], shape (cells,).
+        Projection on the line from the progenitor to a fate as a share of its length, the largest over the fates,
+        clipped to [0, 1], shape (cells,).
     """
     axes = FATE_STATES - MYELOID_KINETICS.start[:, None]
     share = (axes.T @ (x - MYELOID_KINETICS.start[:, None])) / (axes**2).sum(axis=0)[:, None]

@@ -45,7 +45,7 @@ MARKERS: tuple[tuple[str, str, str], ...] = (
     ("CD9", "Cd9", "+Fog1 +Fli1"),
     ("CD36", "Cd36", "+EKLF -Fli1"),
 )
-"""Surface protein, the gene that codes for it, and the regulators of that gene; ordered so that few already tell the fates."""
+"""Surface protein, the gene that codes for it, and its regulators; ordered so that few already tell the fates."""
 
 _STEEPNESS = 7.0
 _CONSTANT_SHARE = 0.12
@@ -59,7 +59,8 @@ class GeneTable:
     Attributes
     ----------
     names, kinds, programs
-        Symbol; ``"regulator"``, ``"marker"``, ``"target"`` or ``"constant"``; regulators as ``"+EKLF -Fli1"``. Length (genes,).
+        Symbol; ``"regulator"``, ``"marker"``, ``"target"`` or ``"constant"``; regulators as ``"+EKLF -Fli1"``.
+        Length (genes,).
     weights
         Effect of regulators on targets, shape (targets, regulators).
     cascade
@@ -135,7 +136,7 @@ def wire_genes(n_genes: int, rng: np.random.Generator) -> GeneTable:
         for word in program.split():
             weights[row, MYELOID.index(word[1:])] = _STEEPNESS if word[0] == "+" else -_STEEPNESS
         n_activators = program.count("+")
-        # Activators share the work, so that all of them together, not any one alone, carry the promoter past its half-point.
+        # Activators share the work: all of them together, not any one alone, carry the promoter past its half-point.
         weights[row] = np.where(weights[row] > 0, weights[row] / max(n_activators, 1), weights[row])
         bias[row] = -_STEEPNESS * half_point[row]
         if n_markers <= row < n_driven and rng.random() < _CASCADE_SHARE:
@@ -145,7 +146,7 @@ def wire_genes(n_genes: int, rng: np.random.Generator) -> GeneTable:
             programs[row] += f" {'+' if effect > 0 else '-'}{_target_name(source)}"
     kinds = ["regulator"] * len(regulators) + ["marker"] * n_markers + ["target"] * (n_driven - n_markers)
     kinds += ["constant"] * n_constant
-    scale = np.concatenate([rng.lognormal(-0.3, 0.3, len(regulators)), rng.lognormal(0.0, 0.9, n_targets)])
+    scale = np.concatenate([rng.lognormal(-0.3, 0.3, len(regulators)), rng.lognormal(0.0, 1.2, n_targets)])
     leak = np.concatenate([np.zeros(len(regulators)), rng.uniform(0.01, 0.12, n_targets)])
     return GeneTable(
         names=(*regulators, *(_target_name(row) for row in range(n_targets))),
@@ -158,7 +159,7 @@ def wire_genes(n_genes: int, rng: np.random.Generator) -> GeneTable:
         weights=weights,
         cascade=cascade,
         bias=bias.astype(np.float32),
-        lifetime=rng.uniform(3.0, 16.0, n_targets).astype(np.float32),
+        lifetime=rng.uniform(4.0, 18.0, n_targets).astype(np.float32),
         scale=scale.astype(np.float32),
         leak=leak.astype(np.float32),
     )

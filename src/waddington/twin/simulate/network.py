@@ -1,11 +1,11 @@
 """Boolean gene networks, and their continuous extension.
 
-A network is a set of rules such as ``Fli1 = Gata1 and not EKLF``. The extension to concentrations in [0, 1] is the unique
-multilinear one (Wittmann et al. 2009, "HillCubes"): *not* is ``1 - a``, *and* a product, *or* ``a + b - ab``, which is exact
-because no rule here names a gene twice. Hill functions that pass through (0, 0) and (1, 1) sharpen the inputs first, so
-that every Boolean fixed point stays a fixed point.
+A network is a set of rules such as ``Fli1 = Gata1 and not EKLF``. The extension to concentrations in [0, 1] is the
+unique multilinear one (Wittmann et al. 2009, "HillCubes"): *not* is ``1 - a``, *and* a product, *or* ``a + b - ab``,
+which is exact because no rule here names a gene twice. Hill functions that pass through (0, 0) and (1, 1) sharpen the
+inputs first, so that every Boolean fixed point stays a fixed point.
 
-The myeloid network is that of Krumsiek et al. 2011, Table 1 (PLoS ONE 6:e22649), in the spelling scanpy bundles it with.
+The myeloid network is that of Krumsiek et al. 2011, Table 1 (PLoS ONE 6:e22649), in the spelling that scanpy bundles.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Network:
             Shape (fixed points, genes), in counting order with the first gene as the highest bit.
         """
         states = np.array(list(itertools.product((0.0, 1.0), repeat=len(self))), dtype=np.float32)
-        kept: npt.NDArray[np.float32] = states[(self.production(states.T.copy()).T == states).all(axis=1)]
+        kept: npt.NDArray[np.float32] = states[(states == self.production(states.T.copy()).T).all(axis=1)]
         return kept
 
 

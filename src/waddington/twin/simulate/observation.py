@@ -16,7 +16,7 @@ Array = npt.NDArray[np.float32]
 
 _GENE_DISPERSION = 4.0
 _TAG_DISPERSION = 12.0
-_FRAGMENTS_PER_SITE = 0.25
+_FRAGMENTS_PER_SITE = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +28,7 @@ class NoiseModel:
     rna_depth
         Median molecules (UMI) counted in a cell.
     atac_depth
-        Median fragments in peaks counted in a cell; 0 takes a quarter of the number of peaks.
+        Median fragments in peaks counted in a cell; 0 takes a fifth of the number of peaks.
     protein_depth
         Median antibody tags counted in a cell, background included.
     depth_spread
@@ -43,7 +43,7 @@ class NoiseModel:
         Standard deviation of the logarithm of each feature's yield over batches.
     """
 
-    rna_depth: float = 1500.0
+    rna_depth: float = 1000.0
     atac_depth: float = 0.0
     protein_depth: float = 2500.0
     depth_spread: float = 0.35
@@ -87,7 +87,7 @@ def _depths(n_cells: int, median: float, spread: float, rng: np.random.Generator
 
 
 def _overdispersed(mean: Array, size: float, rng: np.random.Generator) -> Array:
-    """Draw negative binomial counts with variance ``mean + mean² / size`` as Poisson counts of gamma-distributed rates."""
+    """Draw counts with variance ``mean + mean² / size``: Poisson counts of gamma-distributed rates."""
     rate = mean * rng.standard_gamma(size, mean.shape, dtype=np.float32) / np.float32(size)
     return rng.poisson(rate).astype(np.float32)
 
@@ -164,7 +164,7 @@ def count_tags(
     background
         Composition of unbound antibody, shape (proteins,), summing to 1.
     noise, rng
-        The count model and the source of noise. Cells carry unbound antibody in amounts that vary by a factor of about two.
+        The count model and the source of noise. Unbound antibody varies over cells by a factor of about two.
 
     Returns
     -------

@@ -17,7 +17,7 @@ __all__ = ["HOURS", "mean_changes", "natural_units", "true_response"]
 
 Array = npt.NDArray[np.float32]
 
-HOURS = (0.0, 24.0, 48.0, 72.0, 96.0, 120.0)
+HOURS = (0.0, 12.0, 24.0, 48.0, 72.0, 96.0)
 """Default hours of harvest: from the progenitor to the last fate decisions and a day beyond."""
 
 _PER = np.float32(1e4)
@@ -66,8 +66,8 @@ def mean_changes(
     Returns
     -------
     tuple[dict, dict]
-        Changes of the mean in the units of :func:`natural_units`, and of the mean of their ``log1p``; by modality, each of
-        shape (conditions, features).
+        Changes of the mean in the units of :func:`natural_units`, and of the mean of their ``log1p``; by modality,
+        each of shape (conditions, features).
     """
     rows: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in MODALITIES}
     logs: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in MODALITIES}
