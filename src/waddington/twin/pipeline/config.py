@@ -173,7 +173,7 @@ class RunConfig:
         return self.alpha_max if registry.get(optimizer).switching else self.lr
 
     def arguments(self, optimizer: str, lr: float) -> dict[str, Any]:
-        """Give the keyword arguments of an optimizer at one learning rate, the same moments and eps for all."""
+        """Give an optimizer's keyword arguments at one learning rate; moments and eps are the same for all."""
         wanted = {
             "lr": lr,
             "betas": (self.beta1, self.beta2),
@@ -182,8 +182,8 @@ class RunConfig:
             "switch_interval": self.switch_interval,
             "alpha_min": self.alpha_min * lr / self.alpha_max,
         }
-        _, complete = registry.resolve(optimizer, ignore_unsupported=True, **wanted)
-        return complete
+        accepted = registry.get(optimizer).arguments
+        return {name: value for name, value in wanted.items() if name in accepted}
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as JSON can hold them."""

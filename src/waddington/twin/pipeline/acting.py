@@ -1,0 +1,134 @@
+"""Units that train an agent with one optimizer, and judge where it leads cells it never saw."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from waddington.twin.agent import AgentConfig, Rollout, idle_policy, paper_config, random_policy, rollout, train_agent
+from waddington.twin.env import CellVecEnv
+from waddington.twin.heldout import average
+from waddington.twin.pipeline.config import RunConfig
+from waddington.twin.pipeline.encoding import untrained
+from waddington.twin.pipeline.executor import Record, Unit
+from waddington.twin.pipeline.prepare import Prepared
+from waddington.twin.pipeline.storage import finite, joint_latent, save_state, score_rows, shared, state_path
+from waddington.twin.pipeline.worlds import (
+    HeldOutWorld,
+    PaperWorld,
+    build_heldout_world,
+    build_paper_world,
+    score_goals,
+    score_paper,
+)
+
+__all__ = ["IDLE", "RANDOM", "TABLES", "act", "heldout_world"]
+
+Tell = Callable[[float], None]
+
+IDLE, RANDOM = "do nothing", "random"
+"""Optimizers of agent units that train nothing: the policies that wait, and that act at random."""
+
+TABLES = {1: "single (Table II)", 2: "double (Table III)"}
+"""Name of a paper split by the number of perturbations at once."""
+
+
+def act(unit: Unit, folder: Path, tell: Tell) -> Record:
+    """Train an agent with one optimizer (or take a policy that needs no training) and score where it leads cells."""
+    prepared, config = shared(folder.parent)
+    if unit.protocol == "paper":
+        world = _paper_world(prepared, config, unit)
+        task, n_envs = world.train, min(config.n_envs, 8)
+        settings = paper_config(net_arch=config.paper_net)
+        settings = dataclasses.replace(
+            settings, n_steps=max(1, min(2048, config.ppo_steps) // n_envs), n_epochs=config.ppo_epochs
+        )
+    else:
+        world = heldout_world(prepared, config, folder, unit.seed)
+        task, n_envs = world.train, config.n_envs
+        settings = AgentConfig(batch_size=config.batch_size, n_epochs=config.ppo_epochs, n_steps=2 * config.horizon)
+    env = CellVecEnv(task, n_envs, seed=unit.seed)
+    history: list[dict[str, float]] = []
+    policy: Any
+    checkpoint = folder / f"{unit.key}.ckpt"
+    if unit.optimizer in (IDLE, RANDOM):
+        policy = idle_policy(task) if unit.optimizer == IDLE else random_policy(task, seed=unit.seed)
+    else:
+        rate = unit.lr
+        arguments = {k: v for k, v in config.arguments(unit.optimizer, rate).items() if k not in ("lr", "eps")}
+
+        def hear(record: dict[str, float]) -> None:
+            history.append(record)
+            tell(0.9 * min(1.0, record["timesteps"] / config.ppo_steps))
+
+        policy = train_agent(
+            env,
+            optimizer=unit.optimizer,
+            optimizer_kwargs=arguments,
+            lr=rate,
+            eps=config.eps,
+            total_timesteps=config.ppo_steps,
+            seed=unit.seed,
+            config=settings,
+            checkpoint=checkpoint,
+            checkpoint_every_s=10.0,
+            progress=hear,
+        )
+        save_state(state_path(folder, unit), policy.policy.state_dict())
+    scores = (
+        _judge_paper(world, policy, config, unit)
+        if isinstance(world, PaperWorld)
+        else _judge_heldout(world, policy, config, unit)
+    )
+    trial = rollout(policy, env, episodes=4 * config.eval_episodes, seed=unit.seed + 1)
+    reward = float(trial.returns.mean())
+    checkpoint.unlink(missing_ok=True)
+    return {
+        "objective": finite(reward),
+        "scores": score_rows(scores),
+        "history": {
+            name: [finite(record.get(name)) for record in history]
+            for name in ("timesteps", "mean_return", "loss", "base_rate")
+        },
+    }
+
+
+def heldout_world(prepared: Prepared, config: RunConfig, folder: Path, seed: int) -> HeldOutWorld:
+    """Build the world of a seed on its reference encoder."""
+    reference = json.loads((folder.parent / "reference.json").read_text(encoding="utf-8"))
+    unit = Unit(**reference[str(seed)])
+    return build_heldout_world(prepared, joint_latent(folder, unit, prepared.design.train), config)
+
+
+def _paper_world(prepared: Prepared, config: RunConfig, unit: Unit) -> PaperWorld:
+    return build_paper_world(
+        prepared, untrained(prepared, config, unit.seed), config, max_perturb=int(unit.variant.removeprefix("max"))
+    )
+
+
+def _judge_heldout(world: HeldOutWorld, policy: Any, config: RunConfig, unit: Unit) -> pd.DataFrame:
+    """Let the policy act on test cells, towards every observed goal; the same cells left alone are the contrast."""
+    goals = np.repeat(np.arange(len(world.labels)), config.eval_episodes)
+    rng = np.random.default_rng(unit.seed)
+    starts = rng.integers(len(world.test.starts), size=len(goals))
+    env = CellVecEnv(world.test, 1, seed=unit.seed)
+
+    def moved(acting: Any) -> Rollout:
+        return rollout(acting, env, starts=starts, goals=goals, seed=unit.seed)
+
+    ended, rested = moved(policy), moved(idle_policy(world.test))
+    return average(score_goals(world, goals, ended.final - ended.initial, rested.final - rested.initial))
+
+
+def _judge_paper(world: PaperWorld, policy: Any, config: RunConfig, unit: Unit) -> pd.DataFrame:
+    """Run the published evaluation episodes on test cells."""
+    env = CellVecEnv(world.test, 1, seed=unit.seed)
+    found = rollout(policy, env, episodes=config.eval_episodes, seed=unit.seed)
+    table = TABLES.get(world.test.max_perturb, f"{world.test.max_perturb} at once")
+    return average(score_paper(world, found.initial, found.final, found.goal, table=table))

@@ -1,0 +1,119 @@
+"""Units that train an encoder, and the representations it is compared with under the same head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.decomposition import PCA
+
+from waddington.optim import registry
+from waddington.twin.baselines import Additive, LatentHead, MeanChange, NoChange, Predictor
+from waddington.twin.heldout import average, observe, replicate_scores, score
+from waddington.twin.model import TwinEncoder
+from waddington.twin.pipeline.config import RunConfig
+from waddington.twin.pipeline.executor import Record, Unit
+from waddington.twin.pipeline.prepare import Prepared
+from waddington.twin.pipeline.storage import finite, save_arrays, save_state, score_rows, shared, state_path
+
+__all__ = ["encode", "make_encoder", "principal_components", "score_baselines", "untrained"]
+
+Float = npt.NDArray[np.float32]
+
+
+def make_encoder(prepared: Prepared, config: RunConfig, seed: int) -> TwinEncoder:
+    """Build an untrained encoder; its initial weights follow from the seed alone."""
+    return TwinEncoder(
+        {name: x.shape[1] for name, x in prepared.inputs.items()},
+        embedding_dim=config.embedding_dim,
+        joint_dim=config.embedding_dim,
+        n_neighbors=config.n_neighbors,
+        seed=seed,
+    )
+
+
+def untrained(prepared: Prepared, config: RunConfig, seed: int) -> dict[str, Float]:
+    """Embed all cells with an encoder that was never trained."""
+    encoder = make_encoder(prepared, config, seed)
+    encoder.fit(
+        prepared.inputs, prepared.counts, prepared.spaces, train=prepared.design.train, epochs=0, seed=seed,
+        batch_size=config.batch_size, device=config.device,
+    )  # fmt: skip
+    return encoder.embed(prepared.inputs, prepared.spaces)
+
+
+def encode(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:
+    """Train an encoder with one optimizer, and score what its joint embedding predicts on held-out cells."""
+    prepared, config = shared(folder.parent)
+    encoder = make_encoder(prepared, config, unit.seed)
+    checkpoint = folder / f"{unit.key}.ckpt"
+    history = encoder.fit(
+        prepared.inputs,
+        prepared.counts,
+        prepared.spaces,
+        train=prepared.design.train,
+        optimizer=lambda params: registry.build(unit.optimizer, params, **config.arguments(unit.optimizer, unit.lr)),
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        seed=unit.seed,
+        checkpoint=checkpoint,
+        progress=lambda news: tell(0.95 * news["epoch"] / news["epochs"]),
+        device=config.device,
+    )
+    frame = history.to_frame()
+    losses = frame[frame["term"] == "total"][["epoch", "split", "loss"]]
+    loss = float(losses[losses["split"] == "validation"]["loss"].iloc[-1])
+    scores: list[dict[str, Any]] = []
+    if math.isfinite(loss):
+        embeddings = encoder.embed(prepared.inputs, prepared.spaces)
+        design = prepared.design
+        head = LatentHead(embeddings["joint"], prepared.inputs, design)
+        scores = score_rows(average(score(observe(prepared.inputs, prepared.names, design), head)))
+        save_arrays(folder / f"{unit.key}.npz", embeddings)
+        save_state(state_path(folder, unit), encoder.state_dict())
+    checkpoint.unlink(missing_ok=True)
+    return {
+        "objective": finite(-loss),
+        "scores": scores,
+        "history": losses.replace([np.inf, -np.inf], np.nan).astype(object).where(losses.notna(), None).to_dict("list"),
+    }
+
+
+def principal_components(prepared: Prepared, n_components: int) -> Float:
+    """Reduce all modalities together: each one's components at equal variance, then PCA, fitted on training cells."""
+    train = prepared.design.train
+    blocks = [x / np.sqrt(np.nanvar(x[train], axis=0).sum() + 1e-12) for x in prepared.spaces.values()]
+    together = np.nan_to_num(np.concatenate(blocks, axis=1))
+    fitted = PCA(min(n_components, *together[train].shape), svd_solver="full").fit(together[train])
+    return np.asarray(fitted.transform(together), dtype=np.float32)
+
+
+def score_baselines(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:
+    """Score what needs no training: fixed predictors, and other latent spaces under the encoder's head."""
+    prepared, config = shared(folder.parent)
+    values, design = prepared.inputs, prepared.design
+    truth = observe(values, prepared.names, design)
+    pca = principal_components(prepared, config.embedding_dim)
+    rng = np.random.default_rng(unit.seed)
+    together = np.concatenate([np.nan_to_num(x) for x in prepared.spaces.values()], axis=1)
+    projection = rng.standard_normal((together.shape[1], config.embedding_dim)) / np.sqrt(together.shape[1])
+    contestants: dict[str, Callable[[], Predictor]] = {
+        "no change": lambda: NoChange(values),
+        "mean": lambda: MeanChange(values, design),
+        "additive": lambda: Additive(values, design),
+        "pca": lambda: LatentHead(pca, values, design),
+        "random projection": lambda: LatentHead((together @ projection).astype(np.float32), values, design),
+        "untrained": lambda: LatentHead(untrained(prepared, config, unit.seed)["joint"], values, design),
+    }
+    tables = []
+    for done, (name, make) in enumerate(contestants.items()):
+        tables.append(average(score(truth, make())).assign(predictor=name))
+        tell((done + 1) / (len(contestants) + 1))
+    replicate = replicate_scores(values, prepared.names, design, seed=unit.seed)
+    tables.append(average(replicate).assign(predictor="replicate"))
+    return {"objective": None, "scores": score_rows(pd.concat(tables, ignore_index=True)), "history": {}}

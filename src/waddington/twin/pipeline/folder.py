@@ -1,0 +1,152 @@
+"""The folder of a run: claimed before work starts, never shared by two runs, never overwritten by another one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import mudata as md
+import numpy as np
+
+from waddington._errors import OutputError
+from waddington.twin.pipeline.config import RunConfig
+
+__all__ = ["OUTPUTS", "RunFolder", "fingerprint", "write_text"]
+
+OUTPUTS = (
+    "metrics.csv",
+    "loss_curves.png",
+    "landscape.png",
+    "trajectories.png",
+    "metrics.png",
+    "final_model.pt",
+    "config.json",
+    "predictions.h5mu",
+    "report.html",
+)
+"""Files that a run leaves."""
+
+_FREE = frozenset({"workers", "device", "file", "rna", "atac", "protein"})
+"""Fields that may differ on resuming: where it runs, and where the (same) data lie."""
+
+
+class RunFolder:
+    """Where a run writes.
+
+    Parameters
+    ----------
+    path
+        The folder; made if it does not exist.
+    resume
+        Whether a run that is there may go on.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be made or written, or holds a run and `resume` is not set.
+    """
+
+    def __init__(self, path: Path, *, resume: bool = False) -> None:
+        self.path = path
+        self.work = path / "work"
+        self.units = self.work / "units"
+        self.prepared = self.work / "prepared"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path, prefix=".waddington-"):
+                pass
+        except OSError as error:
+            raise OutputError(
+                f"cannot write to output folder {str(path)!r}: {error.strerror or error}; "
+                "accepted: a folder that can be written"
+            ) from error
+        found = [name for name in (*OUTPUTS, "work") if (path / name).exists()]
+        if found and not resume:
+            raise OutputError(
+                f"cannot start a run in {str(path)!r}: it already holds {', '.join(found[:4])}"
+                f"{', …' if len(found) > 4 else ''}; "
+                "accepted: another folder, or --resume to go on with the run that is there"
+            )
+
+    def claim(self, config: RunConfig, data: str) -> None:
+        """Write down what this run is, or check that the run that is there is the same.
+
+        Parameters
+        ----------
+        config
+            Of this run.
+        data
+            Fingerprint of the cells.
+
+        Raises
+        ------
+        OutputError
+            When the folder holds a run of other settings or other cells; nothing is changed.
+        """
+        mine = {**config.to_dict(), "data": data}
+        record = self.work / "config.json"
+        if record.exists():
+            theirs = {**json.loads(record.read_text(encoding="utf-8")), "data": (self.work / "data.txt").read_text()}
+            differ = [name for name in mine if name not in _FREE and mine[name] != theirs.get(name)]
+            if differ:
+                listed = "; ".join(f"{name} was {theirs.get(name)!r}, is {mine[name]!r}" for name in differ[:4])
+                raise OutputError(
+                    f"cannot resume in {str(self.path)!r}: it holds a run of other settings ({listed}); "
+                    "accepted: the same settings and cells, or another folder"
+                )
+        self.units.mkdir(parents=True, exist_ok=True)
+        write_text(self.work / "data.txt", data)
+        write_text(record, json.dumps(config.to_dict(), indent=2))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process; the lock goes with the process, however it ends.
+
+        Raises
+        ------
+        OutputError
+            When another process is running here.
+        """
+        try:
+            import fcntl
+        except ImportError:  # Windows has no flock; two runs in one folder are then not noticed.
+            yield
+            return
+        with (self.path / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputError(
+                    f"cannot write to {str(self.path)!r}: another run is writing there; "
+                    "accepted: another folder, or wait"
+                ) from None
+            yield
+            (self.path / ".lock").unlink(missing_ok=True)
+
+
+def fingerprint(mdata: md.MuData) -> str:
+    """Hash what is learnt from: barcodes, features, counts, and the label columns."""
+    digest = hashlib.sha256()
+    for name, part in mdata.mod.items():
+        digest.update(name.encode())
+        for names in (part.obs_names, part.var_names):
+            digest.update("\n".join(map(str, names)).encode())
+        counts = part.layers["counts"].tocsr()
+        for array in (counts.indptr, counts.indices, counts.data):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    for column in ("perturbation", "perturbation_mode", "time", "split", "cell_type"):
+        if column in mdata.obs:
+            digest.update("\n".join(mdata.obs[column].astype(str)).encode())
+    return digest.hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)

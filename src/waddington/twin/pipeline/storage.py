@@ -1,0 +1,77 @@
+"""What units read and leave: the run's shared inputs, arrays, weights, and scores as JSON holds them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from waddington.twin.pipeline.config import RunConfig
+from waddington.twin.pipeline.executor import Unit
+from waddington.twin.pipeline.prepare import Prepared, load
+
+__all__ = ["finite", "joint_latent", "save_arrays", "save_state", "score_rows", "shared", "state_path"]
+
+Float = npt.NDArray[np.float32]
+
+
+@functools.lru_cache(maxsize=2)
+def shared(work: Path) -> tuple[Prepared, RunConfig]:
+    """Read prepared cells and configuration from a run's ``work`` folder, once a process."""
+    settings = json.loads((work / "config.json").read_text(encoding="utf-8"))
+    return load(work / "prepared"), RunConfig.of(**settings)
+
+
+def state_path(folder: Path, unit: Unit) -> Path:
+    """Name the file of a unit's weights."""
+    return folder / f"{unit.key}.pt"
+
+
+def joint_latent(folder: Path, unit: Unit, train: npt.NDArray[np.bool_]) -> Float:
+    """Read the joint embedding that an encoder unit wrote, each dimension standardized on training cells.
+
+    Parameters
+    ----------
+    folder
+        The ``units`` folder.
+    unit
+        The encoder unit.
+    train
+        Training mask, (cells,).
+    """
+    with np.load(folder / f"{unit.key}.npz", allow_pickle=False) as stored:
+        joint: Float = stored["joint"]
+    return ((joint - joint[train].mean(axis=0)) / (joint[train].std(axis=0) + 1e-6)).astype(np.float32)
+
+
+def score_rows(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give averaged scores as JSON holds them; an undefined value is None."""
+    return [{**row, "value": finite(row["value"])} for row in scores.to_dict("records")]
+
+
+def finite(value: float | None) -> float | None:
+    """Give a finite number, or None."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def save_arrays(path: Path, arrays: dict[str, Float]) -> None:
+    """Write arrays whole or not at all."""
+    beside = path.with_suffix(f".{os.getpid()}.part")
+    with beside.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    os.replace(beside, path)
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write weights whole or not at all; they load with ``weights_only=True``."""
+    beside = path.with_suffix(f".{os.getpid()}.part")
+    torch.save(state, beside)
+    os.replace(beside, path)

@@ -1,0 +1,216 @@
+"""What a run's numbers say, in words, by a stated rule.
+
+Two contestants are compared on paired values: one for each seed, split and modality. The first *is better* when the mean
+difference is on its side and its 95 % bootstrap interval over seeds and cells of the table leaves out zero; *worse* in
+the mirror case; otherwise the run does not tell them apart. Nothing here is typed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from waddington.twin.metrics import higher_is_better
+from waddington.twin.pipeline.acting import IDLE, RANDOM
+from waddington.twin.report import Verdict
+
+__all__ = ["Comparison", "compare", "verdicts"]
+
+_PAIRED = ["seed", "split", "modality"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One contestant against another on one metric, oriented so that positive is better."""
+
+    better: bool
+    worse: bool
+    difference: float
+    low: float
+    high: float
+    pairs: int
+
+    @property
+    def text(self) -> str:
+        """The difference with its interval."""
+        return f"{self.difference:+.3f} [{self.low:+.3f}, {self.high:+.3f}], {self.pairs} pairs"
+
+
+def compare(
+    metrics: pd.DataFrame, first: dict[str, str], second: dict[str, str], metric: str, *, seed: int = 0
+) -> Comparison | None:
+    """Compare two contestants on paired values of one metric.
+
+    Parameters
+    ----------
+    metrics
+        Tidy metrics of one protocol.
+    first, second
+        Values of columns that pick a contestant, such as ``{"predictor": "agent", "optimizer": "Adam"}``.
+    metric
+        Name of the metric.
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    Comparison or None
+        None where there is no pair of defined values.
+    """
+    sides = []
+    for chosen in (first, second):
+        rows = metrics[metrics["metric"] == metric]
+        for column, value in chosen.items():
+            rows = rows[rows[column] == value]
+        sides.append(rows.groupby(_PAIRED)["value"].mean())
+    difference = (sides[0] - sides[1]).dropna()
+    if difference.empty:
+        return None
+    values = difference.to_numpy(dtype=np.float64) * (1.0 if higher_is_better(metric) else -1.0)
+    draws = np.random.default_rng(seed).integers(len(values), size=(2000, len(values)))
+    low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
+    return Comparison(
+        better=bool(low > 0),
+        worse=bool(high < 0),
+        difference=float(values.mean()),
+        low=float(low),
+        high=float(high),
+        pairs=len(values),
+    )
+
+
+def verdicts(metrics: pd.DataFrame, *, optimizers: tuple[str, ...]) -> list[Verdict]:
+    """Answer the questions that a reader of the report asks, from tidy metrics.
+
+    Parameters
+    ----------
+    metrics
+        Tidy metrics of the whole run.
+    optimizers
+        The optimizers compared, in order.
+    """
+    found: list[Verdict] = []
+    held_out = metrics[metrics["protocol"] == "held-out"]
+    if len(held_out):
+        found += [
+            _against(
+                held_out, "response", _best(held_out, "response", optimizers),
+                "Does the trained encoder predict change that it never saw better than simple baselines?",
+                ("no change", "mean", "additive"), metric="mse",
+            ),
+            _against(
+                held_out, "response", _best(held_out, "response", optimizers),
+                "Does training the encoder pay, under the same head?",
+                ("untrained", "random projection", "pca"), metric="pearson",
+            ),
+            _against(
+                held_out, "agent", _best(held_out, "agent", optimizers),
+                "Do the agents lead cells to states they never saw?",
+                ("no change", RANDOM, "additive"), metric="mse",
+            ),
+            *_optimizer_verdicts(held_out, optimizers),
+        ]  # fmt: skip
+    paper = metrics[metrics["protocol"] == "paper"]
+    if len(paper):
+        found.append(_published(paper, optimizers))
+    return found
+
+
+def _best(metrics: pd.DataFrame, predictor: str, optimizers: tuple[str, ...]) -> str:
+    """Name the optimizer with the least mean error; the first where none was scored."""
+    rows = metrics[(metrics["predictor"] == predictor) & (metrics["metric"] == "mse")]
+    means = rows.groupby("optimizer")["value"].mean().reindex(list(optimizers)).dropna()
+    return str(means.idxmin()) if len(means) else optimizers[0]
+
+
+def _against(
+    metrics: pd.DataFrame, predictor: str, optimizer: str, question: str, baselines: tuple[str, ...], *, metric: str
+) -> Verdict:
+    """Compare the best model with each baseline, and say all of it."""
+    outcomes = {
+        name: compare(metrics, {"predictor": predictor, "optimizer": optimizer}, {"predictor": name}, metric)
+        for name in baselines
+    }
+    known = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
+    if not known:
+        return Verdict(question=question, answer="not measurable", sentence="No pair of values could be compared.")
+    beaten = [name for name, outcome in known.items() if outcome.better]
+    lost = [name for name, outcome in known.items() if outcome.worse]
+    level = [name for name in known if name not in beaten + lost]
+    parts = [
+        f"it {verb} {_join(names)}"
+        for verb, names in (("beats", beaten), ("is worse than", lost), ("cannot be told from", level))
+        if names
+    ]
+    answer = "yes" if len(beaten) == len(known) else "no" if not beaten else "partly"
+    return Verdict(
+        question=question,
+        answer=answer,
+        sentence=f"With the best optimizer ({optimizer}), {'; '.join(parts)}.",
+        evidence=f"Gain in {metric} (positive is better, 95 % interval): "
+        + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
+    )
+
+
+def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> list[Verdict]:
+    """Ask of encoders and of agents whether a switching optimizer beats tuned Adam."""
+    found = []
+    for predictor, what in (("response", "encoders"), ("agent", "agents")):
+        rivals = [name for name in optimizers if name.startswith("ASGD")]
+        if "Adam" not in optimizers or not rivals:
+            continue
+        adam = {"predictor": predictor, "optimizer": "Adam"}
+        outcomes = {name: compare(metrics, {"predictor": predictor, "optimizer": name}, adam, "mse") for name in rivals}
+        known = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
+        better = [name for name, outcome in known.items() if outcome.better]
+        worse = [name for name, outcome in known.items() if outcome.worse]
+        sentence = (
+            f"{_join(better)} gives lower error than Adam." if better
+            else f"{_join(worse)} gives higher error than Adam." if worse
+            else "This run does not tell them apart."
+        )  # fmt: skip
+        found.append(
+            Verdict(
+                question=f"Do switching optimizers train better {what} than Adam, each at its tuned rate?",
+                answer="yes" if len(better) == len(known) > 0 else "partly" if better else "no",
+                sentence=sentence,
+                evidence="Gain in mse over Adam (positive is better, 95 % interval): "
+                + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
+            )
+        )
+    return found
+
+
+def _published(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> Verdict:
+    """Say what the published tables measure: whether any trained agent beats one that does nothing."""
+    published = metrics[metrics["split"].str.contains("as published") & (metrics["modality"] == "all")]
+    outcomes = {
+        name: compare(published, {"predictor": "agent", "optimizer": name}, {"predictor": IDLE}, "mse")
+        for name in optimizers
+    }
+    known = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
+    better = [name for name, outcome in known.items() if outcome.better]
+    if not known:
+        return Verdict(
+            question="Does any agent beat doing nothing in the published evaluation?",
+            answer="not measurable",
+            sentence="No pair of values could be compared.",
+        )
+    return Verdict(
+        question="Does any agent beat doing nothing in the published evaluation?",
+        answer="yes" if len(better) == len(known) else "partly" if better else "no",
+        sentence=(
+            f"{_join(better)} ends closer to the original cell than doing nothing does."
+            if better
+            else "None: the published error compares the final state with the original one, "
+            "so the less a policy moves, the better it scores."
+        ),
+        evidence="Gain in mse over doing nothing (positive is better, 95 % interval): "
+        + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
+    )
+
+
+def _join(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"

@@ -1,0 +1,216 @@
+"""The worlds that agents act in, built from prepared cells and an encoder, and what their final states are worth.
+
+Held-out: a world learnt from training cells, its goals the changes that test cells show. Paper: the published protocol,
+in which the goal is another cell's untrained embedding and the final state is compared with the original one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from waddington.twin.baselines import LatentHead
+from waddington.twin.dynamics import Dynamics, build_dynamics, fit_flow
+from waddington.twin.env import CellTask, PaperTask
+from waddington.twin.heldout import Truth, observe, score_change
+from waddington.twin.metrics import CLASSIFICATION, REGRESSION, change_metrics
+from waddington.twin.pipeline.config import RunConfig
+from waddington.twin.pipeline.prepare import Prepared
+from waddington.twin.response import LatentResponse
+
+__all__ = ["HeldOutWorld", "PaperWorld", "build_heldout_world", "build_paper_world", "score_goals", "score_paper"]
+
+Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutWorld:
+    """One learnt world with two tasks in it: to train in, and to be judged in."""
+
+    train: CellTask
+    test: CellTask
+    labels: tuple[str, ...]
+    """Condition behind each goal of the test task."""
+    head: LatentHead
+    """Reads latent changes out as changes of features."""
+    truth: Truth
+    contrast: bool
+    """Whether change is measured against the same cells left alone (perturbations) or against their start (time)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperWorld:
+    """The published task on training cells and on test cells."""
+
+    train: PaperTask
+    test: PaperTask
+    slices: dict[str, slice]
+    """Columns of each modality in the concatenated state, and ``all``."""
+
+
+def build_heldout_world(prepared: Prepared, latent: Float, config: RunConfig) -> HeldOutWorld:
+    """Learn response, flow and read-out on training cells; the goals to be judged on come from test cells.
+
+    Parameters
+    ----------
+    prepared
+        The cells.
+    latent
+        Joint embedding of all cells, (cells, dimensions), standardized on training cells.
+    config
+        The run.
+    """
+    design = prepared.design
+    train = design.train
+    head = LatentHead(latent, prepared.inputs, design)
+    flow = fit_flow(latent[train], prepared.pseudotime[train], seed=config.seed)
+    edits = design.kind == "perturbation" and config.action_space != "continuous"
+    if edits:
+        response = LatentResponse.fit(latent[train], design.labels[train])
+        dynamics = build_dynamics(response, flow=flow, max_perturbations=config.max_perturbations)
+    else:
+        landmarks, drift, bandwidth = flow
+        dynamics = Dynamics(
+            shifts=np.empty((0, latent.shape[1]), np.float32),
+            edits=(),
+            landmarks=landmarks,
+            drift=drift,
+            bandwidth=bandwidth,
+            noise_sd=(0.05 * latent[train].std(axis=0)).astype(np.float32),
+            max_perturbations=config.max_perturbations,
+        )
+    control = latent[design.cells(design.control, train=False)].mean(axis=0)
+    labels = tuple(design.split_of)
+    observed = np.stack([latent[design.cells(label, train=False)].mean(axis=0) - control for label in labels])
+
+    def task(starts: Float, goals: Float) -> CellTask:
+        return CellTask(
+            dynamics=dynamics,
+            starts=starts,
+            goals=goals.astype(np.float32),
+            relative_goals=True,
+            actions="discrete" if edits else "continuous",
+            max_steps=config.horizon,
+        )
+
+    return HeldOutWorld(
+        train=task(latent[design.cells(design.control, train=True)], np.stack(list(head.shifts.values()))),
+        test=task(latent[design.cells(design.control, train=False)], observed),
+        labels=labels,
+        head=head,
+        truth=observe(prepared.inputs, prepared.names, design),
+        contrast=edits,
+    )
+
+
+def score_goals(world: HeldOutWorld, goals: npt.NDArray[np.int64], moved: Float, rested: Float) -> pd.DataFrame:
+    """Score where cells ended against what test cells show.
+
+    Parameters
+    ----------
+    world
+        The world they moved in.
+    goals
+        Index of each episode's goal, (episodes,).
+    moved
+        How far each cell moved, (episodes, dimensions).
+    rested
+        How far the same cells moved when left alone, (episodes, dimensions); used where the world asks for a contrast.
+
+    Returns
+    -------
+    DataFrame
+        Columns condition, split, modality, metric, value.
+    """
+    change = moved - rested if world.contrast else moved
+    rows: list[dict[str, object]] = []
+    for index, label in enumerate(world.labels):
+        episodes = goals == index
+        if episodes.any():
+            rows += score_change(world.truth, label, world.head.decode(change[episodes].mean(axis=0)))
+    return pd.DataFrame(rows, columns=["condition", "split", "modality", "metric", "value"])
+
+
+def build_paper_world(
+    prepared: Prepared, embeddings: dict[str, Float], config: RunConfig, *, max_perturb: int
+) -> PaperWorld:
+    """Concatenate untrained embeddings, order cells by row number and split them 80/20, as published.
+
+    Parameters
+    ----------
+    prepared
+        The cells.
+    embeddings
+        Embedding of all cells by modality, (cells, dimensions).
+    config
+        The run.
+    max_perturb
+        Most random perturbations at once: 1 for Table II, 2 for Table III.
+    """
+    train = prepared.design.train
+    widths = [embeddings[name].shape[1] for name in prepared.inputs]
+    ends = np.cumsum(widths).tolist()
+    slices = {name: slice(end - width, end) for name, width, end in zip(prepared.inputs, widths, ends, strict=True)} | {
+        "all": slice(0, ends[-1])
+    }
+    state = np.concatenate([embeddings[name] for name in prepared.inputs], axis=1)
+    state = np.nan_to_num((state - state[train].mean(axis=0)) / (state[train].std(axis=0) + 1e-8)).astype(np.float32)
+    rows = np.arange(len(state), dtype=np.float64)
+
+    def task(cells: npt.NDArray[np.bool_]) -> PaperTask:
+        return PaperTask(cells=state[cells], order=rows[cells], max_steps=config.paper_horizon, max_perturb=max_perturb)
+
+    return PaperWorld(train=task(train), test=task(~train), slices=slices)
+
+
+def score_paper(world: PaperWorld, initial: Float, final: Float, target: Float, *, table: str) -> pd.DataFrame:
+    """Score final states twice: as the published code does, and against the target that was asked for.
+
+    Published: a feature's label is whether the target lies above the original, its call whether the final state does,
+    AUPRC ranks by the hard call, and MSE to Pearson r compare the final state with the **original** one, so that an
+    agent that does not move scores best. Against the target: the same labels, continuous ranking, and the final state
+    compared with the target.
+
+    Parameters
+    ----------
+    world
+        Says which columns belong to which modality.
+    initial, final, target
+        States of the episodes, (episodes, features).
+    table
+        Name of the split: which table of the paper this is.
+
+    Returns
+    -------
+    DataFrame
+        Columns condition (the episode), split, modality, metric, value.
+    """
+    rows: list[dict[str, object]] = []
+    for episode, (start, end, goal) in enumerate(zip(initial, final, target, strict=True)):
+        for modality, part in world.slices.items():
+            moved, asked = end[part] - start[part], goal[part] - start[part]
+            by_split = {
+                f"{table}, as published": _pick(change_metrics(moved, asked, score=moved > 0), CLASSIFICATION)
+                | _pick(change_metrics(end[part], start[part]), REGRESSION),
+                f"{table}, against the target": _pick(change_metrics(moved, asked), CLASSIFICATION)
+                | _pick(change_metrics(end[part], goal[part]), REGRESSION),
+            }
+            for split, values in by_split.items():
+                for metric, value in values.items():
+                    rows.append(
+                        {
+                            "condition": str(episode),
+                            "split": split,
+                            "modality": modality,
+                            "metric": metric,
+                            "value": value,
+                        }
+                    )
+    return pd.DataFrame(rows, columns=["condition", "split", "modality", "metric", "value"])
+
+
+def _pick(values: dict[str, float], names: tuple[str, ...]) -> dict[str, float]:
+    return {name: values[name] for name in names}
