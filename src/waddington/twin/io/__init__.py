@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from waddington.twin.io.checking import validate
+from waddington.twin.io.description import Description, ModalityDescription, describe
 from waddington.twin.io.reading import Source, read
 from waddington.twin.io.writing import write
 
-__all__ = ["Source", "read", "write"]
+__all__ = ["Description", "ModalityDescription", "Source", "describe", "read", "validate", "write"]

@@ -141,11 +141,16 @@ def build(
             f"cannot join modalities {', '.join(parts)}: found {len(cells)} shared cells; "
             f"accepted are at least {min_cells}"
         )
+    if counts_layer is not None and not any(counts_layer in part.adata.layers for part in parts.values()):
+        layers = sorted({layer for part in parts.values() for layer in part.adata.layers})
+        raise DataError(
+            f"cannot use counts_layer={counts_layer!r}: no modality has it; layers found: {', '.join(layers) or 'none'}"
+        )
     built: dict[str, ad.AnnData] = {}
     for modality in in_order(parts):
         part = parts[modality]
         # The layer's name is a property of one file; a modality from elsewhere is looked through as usual.
-        layer = counts_layer if counts_layer in part.adata.layers or len(parts) == 1 else None
+        layer = counts_layer if counts_layer in part.adata.layers else None
         counts, place = find_counts(part.adata, modality=modality, source=part.source, counts_layer=layer)
         notes.append(f"{modality}: {part.adata.n_vars} features, counts from {place} of {part.source}")
         order = None if cells.equals(part.adata.obs_names) else part.adata.obs_names.get_indexer(cells)
@@ -153,11 +158,6 @@ def build(
         n_empty = int((np.diff(built[modality].layers[COUNTS_LAYER].indptr) == 0).sum())
         if n_empty:
             notes.append(f"{modality}: {n_empty} cells have no counts at all")
-    if counts_layer is not None and not any(counts_layer in part.adata.layers for part in parts.values()):
-        layers = sorted({layer for part in parts.values() for layer in part.adata.layers})
-        raise DataError(
-            f"cannot use counts_layer={counts_layer!r}: no modality has it; layers found: {', '.join(layers) or 'none'}"
-        )
     with quiet_mudata():
         return md.MuData(built), notes
 

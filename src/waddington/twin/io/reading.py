@@ -72,9 +72,9 @@ def read(
     -------
     mudata.MuData
         Modalities named as in :data:`~waddington.twin.modalities.MODALITIES`, all with the same cells in the same
-        order, counts in ``X`` and ``layers["counts"]`` (CSR, float32). The global ``obs`` holds every column of the files
-        and, where known, ``perturbation``, ``perturbation_mode``, ``time``, ``batch``, ``cell_type`` and ``split``. What was
-        decided on the way is in ``uns["waddington"]["notes"]``.
+        order, counts in ``X`` and ``layers["counts"]`` (CSR, float32). The global ``obs`` holds every column of the
+        files and, where known, ``perturbation``, ``perturbation_mode``, ``time``, ``batch``, ``cell_type`` and
+        ``split``. What was decided on the way is in ``uns["waddington"]["notes"]``.
 
     Raises
     ------

@@ -96,6 +96,6 @@ def _solve_leading(matrix: Matrix, n_components: int, centre: Floats, seed: int)
         dtype=np.float64,
     )
     start = np.random.default_rng(seed).standard_normal(min(wide.shape))
-    _, values, vectors = svds(operator, k=n_components, v0=start, return_singular_vectors="vh")
+    _, values, vectors = svds(operator, k=n_components, v0=start, return_singular_vectors=True)
     order = np.argsort(-values)
-    return vectors[order].T, values[order] ** 2
+    return np.asarray(vectors[order].T, dtype=np.float64), np.asarray(values[order] ** 2, dtype=np.float64)

@@ -83,9 +83,10 @@ class FittedModality:
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
         """Make a record from what :meth:`state_dict` gave."""
-        return cls(
-            **{key: value.numpy().copy() if isinstance(value, torch.Tensor) else value for key, value in state.items()}
-        )
+        values: dict[str, Any] = {
+            key: value.numpy().copy() if isinstance(value, torch.Tensor) else value for key, value in state.items()
+        }
+        return cls(**values)
 
 
 def normalize(counts: sp.csr_matrix, fitted: FittedModality, options: Options) -> Any:

@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, DataError
-from waddington.twin.modalities import COUNTS_LAYER, MODALITIES, in_order
+from waddington.twin.modalities import MODALITIES, in_order
 from waddington.twin.preprocess.components import project
+from waddington.twin.preprocess.features import raw_counts
 from waddington.twin.preprocess.fitting import FittedModality, Options, fit_modality, normalize
 
-__all__ = ["REDUCED", "Preprocessor", "model_counts", "model_input"]
+__all__ = ["REDUCED", "Preprocessor"]
 
 REDUCED: Final = {"rna": "X_pca", "atac": "X_lsi", "protein": "X_pca"}
 """The key of ``obsm`` under which each modality's components are written."""
@@ -26,9 +27,9 @@ REDUCED: Final = {"rna": "X_pca", "atac": "X_lsi", "protein": "X_pca"}
 class Preprocessor:
     """Normalization, selection of features and components for each modality.
 
-    RNA is scaled to a common total and logged, and the most variable genes are selected; ATAC is weighed by TF-IDF, with
-    LSI on the most accessible peaks; protein gets centred log ratios. Everything that is learned from more than one cell
-    is learned from training cells.
+    RNA is scaled to a common total and logged, and the most variable genes are selected; ATAC is weighed by TF-IDF,
+    with LSI on the most accessible peaks; protein gets centred log ratios. What is learned from more than one cell is
+    learned from training cells.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ class Preprocessor:
         fitted = {}
         for modality in in_order(mdata.mod):
             adata = mdata.mod[modality]
-            fitted[modality] = fit_modality(_counts(adata, modality)[mask], adata.var_names, modality, self.options)
+            fitted[modality] = fit_modality(raw_counts(adata, modality)[mask], adata.var_names, modality, self.options)
         if not fitted:
             raise DataError(
                 f"cannot fit on modalities {', '.join(mdata.mod) or 'none'}: accepted are {', '.join(MODALITIES)}"
@@ -131,8 +132,9 @@ class Preprocessor:
         """Write normalized values and components into a MuData, in place.
 
         Written for each modality are ``X`` (float32, all features: CSR for RNA and ATAC, dense for protein),
-        ``obsm["X_pca"]`` or ``obsm["X_lsi"]``; ``var["highly_variable"]`` for the selected features, with ``train_mean`` and
-        ``train_std`` beside it; and the options under ``uns["preprocess"]``. Counts in ``layers["counts"]`` stay.
+        ``obsm["X_pca"]`` or ``obsm["X_lsi"]``; ``var["highly_variable"]`` for the selected features, with
+        ``train_mean`` and ``train_std`` beside it; and the options under ``uns["preprocess"]``. Counts stay in
+        ``layers["counts"]``.
 
         Raises
         ------
@@ -148,7 +150,7 @@ class Preprocessor:
             _check_features(mdata.mod[modality], modality, self.fitted)
         for modality in present:
             adata, fitted = mdata.mod[modality], self.fitted[modality]
-            values = normalize(_counts(adata, modality), fitted, self.options)
+            values = normalize(raw_counts(adata, modality), fitted, self.options)
             adata.X = values
             adata.obsm[REDUCED[modality]] = project(values[:, fitted.selected], fitted.axes, fitted.centre)
             adata.var["highly_variable"] = fitted.selected
@@ -169,77 +171,6 @@ class Preprocessor:
         made = cls(**state["options"])
         made.fitted = {name: FittedModality.from_state_dict(part) for name, part in state["fitted"].items()}
         return made
-
-
-def model_input(
-    mdata: md.MuData, modality: str, *, rows: npt.ArrayLike | None = None, scaled: bool = False
-) -> npt.NDArray[np.float32]:
-    """Give what an encoder sees of a modality: normalized values of the selected features.
-
-    Parameters
-    ----------
-    mdata
-        After :meth:`Preprocessor.transform`.
-    modality
-        Which one.
-    rows
-        Cells, as indices or a mask; None takes all. A mini-batch of a large file is made dense without the rest.
-    scaled
-        Whether to subtract the training mean and divide by the training standard deviation of each feature.
-
-    Returns
-    -------
-    numpy.ndarray
-        Cells x selected features.
-
-    Raises
-    ------
-    DataError
-        When the modality is missing or was not preprocessed.
-    """
-    adata, selected = _selected(mdata, modality)
-    values = adata.X if rows is None else adata.X[np.asarray(rows)]
-    values = values[:, selected]
-    dense = np.ascontiguousarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float32)
-    if not scaled:
-        return dense
-    mean, std = (adata.var[name].to_numpy(np.float32)[selected] for name in ("train_mean", "train_std"))
-    return np.asarray((dense - mean) / np.where(std > 0, std, 1), dtype=np.float32)
-
-
-def model_counts(mdata: md.MuData, modality: str, *, rows: npt.ArrayLike | None = None) -> Any:
-    """Give the raw counts of the features that :func:`model_input` gives, as CSR float32.
-
-    Raises
-    ------
-    DataError
-        When the modality is missing or was not preprocessed.
-    """
-    adata, selected = _selected(mdata, modality)
-    counts = _counts(adata, modality)
-    return (counts if rows is None else counts[np.asarray(rows)])[:, selected].tocsr()
-
-
-def _selected(mdata: md.MuData, modality: str) -> tuple[ad.AnnData, npt.NDArray[np.bool_]]:
-    if modality not in mdata.mod:
-        raise DataError(f"cannot take modality {modality!r}: found {', '.join(mdata.mod) or 'none'}")
-    adata = mdata.mod[modality]
-    if "preprocess" not in adata.uns:
-        raise DataError(
-            f"cannot take model input of {modality}: it was not preprocessed; "
-            "accepted is data after Preprocessor.transform"
-        )
-    return adata, adata.var["highly_variable"].to_numpy(dtype=bool)
-
-
-def _counts(adata: ad.AnnData, modality: str) -> Any:
-    if COUNTS_LAYER not in adata.layers:
-        layers = ", ".join(adata.layers) or "none"
-        raise DataError(
-            f"cannot preprocess {modality}: layers found: {layers}; accepted are raw counts "
-            f"in layers[{COUNTS_LAYER!r}], where io.read puts them"
-        )
-    return adata.layers[COUNTS_LAYER]
 
 
 def _check_mask(train: npt.ArrayLike | None, n_cells: int) -> npt.NDArray[np.bool_]:

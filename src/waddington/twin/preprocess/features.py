@@ -1,0 +1,93 @@
+"""What models are given of preprocessed data: selected features, normalized or as counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anndata as ad
+import mudata as md
+import numpy as np
+import numpy.typing as npt
+
+from waddington._errors import DataError
+from waddington.twin.modalities import COUNTS_LAYER
+
+__all__ = ["model_counts", "model_input", "raw_counts"]
+
+
+def model_input(
+    mdata: md.MuData, modality: str, *, rows: npt.ArrayLike | None = None, scaled: bool = False
+) -> npt.NDArray[np.float32]:
+    """Give what an encoder sees of a modality: normalized values of the selected features.
+
+    Parameters
+    ----------
+    mdata
+        After :meth:`Preprocessor.transform`.
+    modality
+        Which one.
+    rows
+        Cells, as indices or a mask; None takes all. A mini-batch of a large file is made dense without the rest.
+    scaled
+        Whether to subtract the training mean and divide by the training standard deviation of each feature.
+
+    Returns
+    -------
+    numpy.ndarray
+        Cells x selected features.
+
+    Raises
+    ------
+    DataError
+        When the modality is missing or was not preprocessed.
+    """
+    adata, selected = _selected(mdata, modality)
+    values = adata.X if rows is None else adata.X[np.asarray(rows)]
+    values = values[:, selected]
+    dense = np.ascontiguousarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float32)
+    if not scaled:
+        return dense
+    mean, std = (adata.var[name].to_numpy(np.float32)[selected] for name in ("train_mean", "train_std"))
+    return np.asarray((dense - mean) / np.where(std > 0, std, 1), dtype=np.float32)
+
+
+def model_counts(mdata: md.MuData, modality: str, *, rows: npt.ArrayLike | None = None) -> Any:
+    """Give the raw counts of the features that :func:`model_input` gives, as CSR float32.
+
+    Raises
+    ------
+    DataError
+        When the modality is missing or was not preprocessed.
+    """
+    adata, selected = _selected(mdata, modality)
+    counts = raw_counts(adata, modality)
+    return (counts if rows is None else counts[np.asarray(rows)])[:, selected].tocsr()
+
+
+def _selected(mdata: md.MuData, modality: str) -> tuple[ad.AnnData, npt.NDArray[np.bool_]]:
+    if modality not in mdata.mod:
+        raise DataError(f"cannot take modality {modality!r}: found {', '.join(mdata.mod) or 'none'}")
+    adata = mdata.mod[modality]
+    if "preprocess" not in adata.uns:
+        raise DataError(
+            f"cannot take model input of {modality}: it was not preprocessed; "
+            "accepted is data after Preprocessor.transform"
+        )
+    return adata, adata.var["highly_variable"].to_numpy(dtype=bool)
+
+
+def raw_counts(adata: ad.AnnData, modality: str) -> Any:
+    """Give the raw counts of all features, CSR float32.
+
+    Raises
+    ------
+    DataError
+        When the modality has none where :func:`waddington.twin.io.read` puts them.
+    """
+    if COUNTS_LAYER not in adata.layers:
+        layers = ", ".join(adata.layers) or "none"
+        raise DataError(
+            f"cannot preprocess {modality}: layers found: {layers}; accepted are raw counts "
+            f"in layers[{COUNTS_LAYER!r}], where io.read puts them"
+        )
+    return adata.layers[COUNTS_LAYER]
