@@ -81,9 +81,10 @@ def diffusion_pseudotime(
             raise DataError(f"cannot use {name}: found shape {label.shape}; accepted is ({n},)")
     if root is not None and not 0 <= root < n:
         raise ArgumentError(f"cannot use root={root}: root must be the index of one of {n} cells")
-    graph: sparse.csr_matrix = (
-        cells if _is_sparse(cells) else _bridged(np.asarray(cells, dtype=np.float32), n_neighbors)
-    )
+    if sparse.issparse(cells):
+        graph = sparse.csr_matrix(cells)
+    else:
+        graph = _bridged(np.asarray(cells, dtype=np.float32), n_neighbors)
     _, part = connected_components(graph, directed=False)
     earliest = None if times is None else _earliest(times, candidates)
     pool = _allowed(earliest, candidates, n)
