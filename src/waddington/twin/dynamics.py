@@ -37,14 +37,14 @@ def fit_flow(
     pseudotime: npt.ArrayLike,
     *,
     n_landmarks: int = 64,
-    n_neighbors: int = 50,
+    n_neighbors: int | None = None,
     seed: int = 0,
 ) -> tuple[Float, Float, float]:
     """Learn the flow of differentiation: the local slope of the embedding along pseudotime.
 
     Landmarks are cells drawn one from each of `n_landmarks` equal slices of pseudotime. At each, the slope of z on
-    pseudotime is fitted over its nearest cells with Gaussian weights; a ridge of 1 % of the overall variance of
-    pseudotime keeps it finite where the neighbours are all of one age.
+    pseudotime is fitted over its nearest cells with Gaussian weights; a ridge, 1e-5 of the overall variance of
+    pseudotime, keeps it finite where the neighbours are all of one age.
 
     Parameters
     ----------
@@ -52,8 +52,10 @@ def fit_flow(
         Embedding, shape (n, d).
     pseudotime
         Shape (n,), any unit; NaN (cells that could not be ordered) is left out.
-    n_landmarks, n_neighbors
-        Fewer are used where there are fewer cells.
+    n_landmarks
+        Number of landmarks; fewer where there are fewer cells.
+    n_neighbors
+        Cells that a slope is fitted to. Default: one in 30, and at least 50.
     seed
         Of the choice of landmarks.
 
@@ -84,15 +86,15 @@ def fit_flow(
     rng = np.random.default_rng(seed)
     slices = np.array_split(np.argsort(time, kind="stable"), min(n_landmarks, len(cells)))
     landmarks = cells[[rng.choice(part) for part in slices]]
-    k = min(n_neighbors, len(cells) - 1)
-    ridge = 0.01 * time.var() + np.finfo(np.float64).tiny
+    k = min(n_neighbors or max(50, len(cells) // 30), len(cells) - 1)
+    ridge = 1e-5 * time.var() + 1e-12
     drift = np.empty_like(landmarks)
     nearest = np.full(len(cells), np.inf)
     for row, landmark in enumerate(landmarks):
         squared = np.einsum("nd,nd->n", cells - landmark, cells - landmark)
         np.minimum(nearest, squared, out=nearest)
         near = np.argpartition(squared, k)[: k + 1]
-        weight = np.exp(-squared[near] / (2.0 * max(squared[near].max(), 1e-12) / 4.0))
+        weight = np.exp(-2.0 * squared[near] / max(squared[near].max(), 1e-12))
         weight /= weight.sum()
         dt = time[near] - weight @ time[near]
         drift[row] = (weight * dt) @ cells[near] / (weight @ dt**2 + ridge)

@@ -20,6 +20,8 @@ from waddington.twin.env._task import Float, Index, State, mean_squared_distance
 
 __all__ = ["CellTask"]
 
+_MOST_GAIN = 10.0
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CellTask:
@@ -47,6 +49,10 @@ class CellTask:
     reward_scale
         Factor on the drop of mean squared distance. None divides by the mean initial distance of all pairs of start
         and goal, so that reaching the goal is worth about 1 in every embedding.
+    observe_gains
+        Whether the agent is also shown, for each edit it has not begun, the drop of the scaled distance that the
+        response model predicts for it (discrete only). Which edits to combine, and when they pay, is still to be
+        learned; which single one points to the goal is not.
     truncate
         Whether the last step is a time limit that learners bootstrap over. The default is a true end: the horizon
         belongs to the task, and the observation holds the time that is left.
@@ -66,6 +72,7 @@ class CellTask:
     max_steps: int = 12
     cost: float = 0.02
     reward_scale: float | None = None
+    observe_gains: bool = True
     truncate: bool = False
 
     def __post_init__(self) -> None:
@@ -93,12 +100,14 @@ class CellTask:
 
     @property
     def observation_space(self) -> spaces.Box:
-        """State, way that is left to the goal, progress of each edit (discrete only), share of time that is left."""
+        """State, way left to the goal, share of time left; if discrete, progress and predicted gain of each edit."""
         clip, d = self.dynamics.clip, self.dynamics.n_features
-        n_edits = self._observed_edits
-        low = np.concatenate([np.full(d, -clip), np.full(d, -2 * clip), np.zeros(n_edits + 1)])
-        high = np.concatenate([np.full(d, clip), np.full(d, 2 * clip), np.ones(n_edits + 1)])
-        return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+        n_edits = self.dynamics.n_edits if self.actions == "discrete" else 0
+        n_gains = n_edits if self.observe_gains else 0
+        high = np.repeat([clip, 2 * clip, 1.0, _MOST_GAIN], [d, d, 1 + n_edits, n_gains]).astype(np.float32)
+        low = -high
+        low[2 * d : 2 * d + 1 + n_edits] = 0.0
+        return spaces.Box(low, high, dtype=np.float32)
 
     @property
     def action_space(self) -> spaces.Space[Any]:
@@ -149,21 +158,22 @@ class CellTask:
         return (reward, never, over) if self.truncate else (reward, over, never)
 
     def observe(self, state: State) -> Float:
-        """Concatenate state, way to the goal, progress of edits and time left."""
+        """Concatenate state, way to the goal, time left, and progress and predicted gains of edits."""
         z = state["z"]
-        n, d = z.shape
-        n_edits = self._observed_edits
-        seen = np.empty((n, 2 * d + n_edits + 1), np.float32)
-        seen[:, :d] = z
-        np.subtract(state["goal"], z, out=seen[:, d : 2 * d])
-        if n_edits:
-            seen[:, 2 * d : -1] = state["progress"]
-        seen[:, -1] = 1.0 - state["steps"] / self.max_steps
-        return seen
+        parts = [z, state["goal"] - z, (1.0 - state["steps"] / self.max_steps).astype(np.float32)[:, None]]
+        if self.actions == "discrete":
+            parts.append(state["progress"])
+            if self.observe_gains:
+                parts.append(self._gains(parts[1], state["progress"]))
+        return np.concatenate(parts, axis=1)
 
-    @property
-    def _observed_edits(self) -> int:
-        return self.dynamics.n_edits if self.actions == "discrete" else 0
+    def _gains(self, way: Float, progress: Float) -> Float:
+        """Predict the drop of the scaled distance by each edit alone, zero for those begun, shape (n, K)."""
+        shifts = self.dynamics.shifts
+        gain = way @ (2.0 * shifts.T) - np.einsum("kd,kd->k", shifts, shifts)
+        gain *= np.float32(self.scale / shifts.shape[1])
+        gain *= progress == 0
+        return np.asarray(np.clip(gain, -_MOST_GAIN, _MOST_GAIN), dtype=np.float32)
 
     def _mean_distance(self) -> float:
         """Give the mean squared distance over all pairs of start and goal, without forming the pairs."""
