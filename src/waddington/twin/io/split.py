@@ -58,7 +58,10 @@ def split_modalities(data: Any, *, source: str, role: str | None = None) -> tupl
     if role is None:
         return parts, notes
     if role not in parts:
-        raise DataError(f"cannot read {role} from {source}: found {', '.join(parts) or 'nothing usable'} only")
+        raise DataError(
+            f"cannot read {role} from {source}: found {', '.join(parts) or 'nothing usable'} only; "
+            f"accepted is a file that holds {role}"
+        )
     others = [modality for modality in parts if modality != role]
     if others:
         notes.append(f"{source} also holds {', '.join(others)}, not used because it was given as {role}")

@@ -47,5 +47,6 @@ def write(mdata: md.MuData, path: str | os.PathLike[str]) -> Path:
             f"cannot write {target}: {error.strerror or error}; accepted is a folder that can be written"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        if beside.exists():
+            beside.unlink()
     return target
