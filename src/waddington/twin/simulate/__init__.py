@@ -1,7 +1,7 @@
 """Simulated screens of perturbed, differentiating, three-modality cells, with known truth.
 
-One call gives a data set (:func:`simulate`), one the true answer to any perturbation (:func:`true_response`), one the best
-edits between any two fates (:func:`optimal_reprogramming`).
+One call gives a data set (:func:`simulate`), one the true answer to any perturbation (:func:`true_response`), one the
+best edits between any two fates (:func:`optimal_reprogramming`).
 """
 
 from __future__ import annotations

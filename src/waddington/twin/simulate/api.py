@@ -14,12 +14,11 @@ import pandas as pd
 from scipy import sparse
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError
-from waddington.twin.conditions import Condition, condition_columns, condition_label, make_condition
+from waddington.twin.conditions import Condition, condition_label, make_condition
 from waddington.twin.modalities import COUNTS_LAYER, MODALITIES
 from waddington.twin.simulate.cascade import Wiring
 from waddington.twin.simulate.cells import grow
-from waddington.twin.simulate.design import default_conditions, spread_cells
+from waddington.twin.simulate.design import default_conditions, lay_out_screen
 from waddington.twin.simulate.fates import STATE_NAMES, classify, progress
 from waddington.twin.simulate.observation import BatchEffects, NoiseModel, count_fragments, count_messengers, count_tags
 from waddington.twin.simulate.truth import HOURS, mean_changes, natural_units
@@ -103,16 +102,16 @@ def simulate(
     >>> mdata["rna"].shape
     (200, 60)
     """
-    check_in_range("n_cells", n_cells, 1)
-    check_in_range("n_batches", n_batches, 1)
     check_in_range("n_truth_cells", n_truth_cells, 0)
-    if not len(hours) or min(hours) < 0:
-        raise ArgumentError(f"cannot use hours={tuple(hours)!r}: accepted is at least one hour, none of them negative")
+    check_in_range("seed", seed, 0)
+    check_in_range("wiring_seed", wiring_seed, 0)
     noise = noise or NoiseModel()
     screen = default_conditions() if conditions is None else tuple(make_condition(one) for one in conditions)
     wiring = Wiring.draw(n_genes=n_genes, n_peaks=n_peaks, n_proteins=n_proteins, seed=wiring_seed)
     rng = np.random.default_rng([seed, 2])
-    obs, codes = _design(n_cells, screen, control_fraction, hours, n_batches, rng)
+    obs, codes = lay_out_screen(
+        n_cells, screen, control_fraction=control_fraction, hours=hours, n_batches=n_batches, rng=rng
+    )
 
     truths: dict[str, list[Array]] = {name: [] for name in MODALITIES}
     counts: dict[str, list[sparse.csr_matrix]] = {name: [] for name in MODALITIES}
@@ -136,7 +135,7 @@ def simulate(
         for name, profile in natural_units(cells.profiles).items():
             truths[name].append(np.ascontiguousarray(profile.T))
 
-    obs["cell_type"] = pd.Categorical.from_codes(types, categories=list(STATE_NAMES))
+    obs["cell_type"] = pd.Categorical(np.array(STATE_NAMES, dtype=object)[types], categories=list(STATE_NAMES))
     obs["true_pseudotime"] = pseudotime
     variables = _variables(wiring)
     mods = {
@@ -172,36 +171,6 @@ def _truth(
         "true_response": {name: linear[name] for name in kept},
         "true_response_log1p": {name: log1p[name] for name in kept},
     }
-
-
-def _design(
-    n_cells: int,
-    screen: Sequence[Condition],
-    control_fraction: float,
-    hours: Sequence[float],
-    n_batches: int,
-    rng: np.random.Generator,
-) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
-    """Give cells conditions, hours and batches in random order; hours and batches are crossed in each condition."""
-    counts = spread_cells(n_cells, screen, control_fraction=control_fraction)
-    codes = np.repeat(np.arange(len(screen)), counts)
-    # A cell's rank in its condition, offset by condition so that small ones don't all begin with the first hour.
-    rank = np.concatenate([np.arange(size) + code for code, size in enumerate(counts)])
-    shuffled = rng.permutation(n_cells)
-    codes, rank = codes[shuffled], rank[shuffled]
-    columns = [condition_columns(one) for one in screen]
-    names = [[column[part] for column in columns] for part in range(2)]
-    batches = [f"batch{number}" for number in range(1, n_batches + 1)]
-    obs = pd.DataFrame(
-        {
-            "perturbation": pd.Categorical(np.array(names[0], dtype=object)[codes]),
-            "perturbation_mode": pd.Categorical(np.array(names[1], dtype=object)[codes]),
-            "time": np.asarray(hours, dtype=np.float64)[rank % len(hours)],
-            "batch": pd.Categorical.from_codes((rank // len(hours)) % n_batches, categories=batches),
-        },
-        index=[f"cell{number:0{len(str(n_cells))}d}" for number in range(1, n_cells + 1)],
-    )
-    return obs, codes
 
 
 def _variables(wiring: Wiring) -> dict[str, pd.DataFrame]:

@@ -72,7 +72,7 @@ class PeakTable:
             Values in [0, 1], shape (peaks, cells).
         """
         driven = 1 / (1 + np.exp(-(self.weights @ regulators + self.bias[:, None])))
-        promoters = np.array([kind == "promoter" for kind in self.kinds])
+        promoters = np.array([kind == "promoter" for kind in self.kinds], dtype=bool)
         driven[promoters] = np.minimum(production[self.genes[promoters]], 1)
         opened: Array = self.closed[:, None] + (1 - self.closed[:, None]) * driven.astype(np.float32)
         return opened

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError
-from waddington.twin.conditions import Condition, Perturbation, make_condition
+from waddington.twin.conditions import Condition, Perturbation, condition_columns, make_condition
 from waddington.twin.simulate.network import MYELOID
 
-__all__ = ["default_conditions", "spread_cells"]
+__all__ = ["default_conditions", "lay_out_screen", "spread_cells"]
 
 _ACTIVATED = ("Gata2", "Gata1", "EKLF", "Fli1", "Cebpa", "Pu.1", "EgrNab", "Gfi1")
 """Regulators whose activation moves cells: Fog1, SCL and cJun only follow others and have no such effect."""
@@ -100,3 +101,58 @@ def spread_cells(
         counts[perturbed] = share
         counts[perturbed[:left]] += 1
     return counts
+
+
+def lay_out_screen(
+    n_cells: int,
+    conditions: Sequence[Condition],
+    *,
+    control_fraction: float,
+    hours: Sequence[float],
+    n_batches: int,
+    rng: np.random.Generator,
+) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+    """Give cells conditions, hours and batches in random order; hours and batches are crossed in each condition.
+
+    Parameters
+    ----------
+    n_cells, conditions, control_fraction
+        As in :func:`spread_cells`.
+    hours
+        Hours of harvest, none negative.
+    n_batches
+        Batches, at least one.
+    rng
+        Source of the order of cells.
+
+    Returns
+    -------
+    tuple[pandas.DataFrame, numpy.ndarray]
+        ``obs`` with ``perturbation``, ``perturbation_mode``, ``time`` and ``batch``; each cell's index of condition.
+
+    Raises
+    ------
+    ArgumentError
+        When a number is outside its range, or there are fewer cells than conditions.
+    """
+    check_in_range("n_batches", n_batches, 1)
+    if not len(hours) or not min(hours) >= 0:
+        raise ArgumentError(f"cannot use hours={tuple(hours)!r}: accepted is at least one hour, none of them negative")
+    counts = spread_cells(n_cells, conditions, control_fraction=control_fraction)
+    codes = np.repeat(np.arange(len(conditions)), counts)
+    # A cell's rank in its condition, offset by condition so that small ones don't all begin with the first hour.
+    rank = np.concatenate([np.arange(size) + code for code, size in enumerate(counts)])
+    shuffled = rng.permutation(n_cells)
+    codes, rank = codes[shuffled], rank[shuffled]
+    columns = np.array([condition_columns(one) for one in conditions], dtype=object)[codes]
+    batches = np.array([f"batch{number}" for number in range(1, n_batches + 1)], dtype=object)
+    obs = pd.DataFrame(
+        {
+            "perturbation": pd.Categorical(columns[:, 0]),
+            "perturbation_mode": pd.Categorical(columns[:, 1]),
+            "time": np.asarray(hours, dtype=np.float64)[rank % len(hours)],
+            "batch": pd.Categorical(batches[(rank // len(hours)) % n_batches], categories=list(batches)),
+        },
+        index=[f"cell{number:0{len(str(n_cells))}d}" for number in range(1, n_cells + 1)],
+    )
+    return obs, codes

@@ -156,8 +156,8 @@ def hill(x: Array, threshold: Array, exponent: int) -> Array:
     exponent
         Steepness n: ``x^n (1 + k^n) / (x^n + k^n)``.
     """
-    power = np.minimum(x, np.float32(1.0)) ** exponent
-    offset = (threshold**exponent)[:, None].astype(np.float32)
+    power: Array = np.minimum(x, np.float32(1.0)) ** exponent
+    offset = (threshold**exponent).astype(np.float32)[:, None]
     out: Array = power / (power + offset)
     out *= 1 + offset
     return out

@@ -71,4 +71,5 @@ def progress(x: Array) -> Array:
     """
     axes = FATE_STATES - MYELOID_KINETICS.start[:, None]
     share = (axes.T @ (x - MYELOID_KINETICS.start[:, None])) / (axes**2).sum(axis=0)[:, None]
-    return np.clip(share.max(axis=0), 0, 1).astype(np.float32)
+    out: Array = np.clip(share.max(axis=0), 0, 1).astype(np.float32)
+    return out

@@ -86,7 +86,7 @@ class GeneTable:
     @property
     def n_regulators(self) -> int:
         """Number of leading rows that are regulators."""
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
     def expression(self, levels: Array) -> Array:
         """Turn levels (genes, cells), regulators first, into amounts of messenger."""

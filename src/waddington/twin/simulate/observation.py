@@ -16,6 +16,7 @@ Array = npt.NDArray[np.float32]
 
 _GENE_DISPERSION = 4.0
 _TAG_DISPERSION = 12.0
+_UNBOUND_SPREAD = 0.5
 _FRAGMENTS_PER_SITE = 0.2
 
 
@@ -78,8 +79,8 @@ class BatchEffects:
 
 
 def _shares(amount: Array) -> Array:
-    total = np.maximum(amount.sum(axis=0, keepdims=True), np.float32(1e-12))
-    return amount / total
+    out: Array = amount / np.maximum(amount.sum(axis=0, keepdims=True), np.float32(1e-12))
+    return out
 
 
 def _depths(n_cells: int, median: float, spread: float, rng: np.random.Generator) -> Array:
@@ -115,7 +116,7 @@ def count_messengers(
     scipy.sparse.csr_matrix
         Counts, shape (cells, genes), float32.
     """
-    share = (1 - noise.rna_ambient) * _shares(amount * yields) + np.float32(noise.rna_ambient) * soup[:, None]
+    share = np.float32(1 - noise.rna_ambient) * _shares(amount * yields) + np.float32(noise.rna_ambient) * soup[:, None]
     mean = share * _depths(amount.shape[1], noise.rna_depth, noise.depth_spread, rng)
     counts = _overdispersed(mean, _GENE_DISPERSION, rng)
     if noise.dropout:
@@ -173,6 +174,7 @@ def count_tags(
     """
     n_cells = amount.shape[1]
     depth = _depths(n_cells, noise.protein_depth, noise.depth_spread, rng)
-    unbound = noise.protein_background * rng.lognormal(0.0, 0.5, n_cells).astype(np.float32)
-    mean = depth * ((1 - noise.protein_background) * _shares(amount * yields) + unbound * background[:, None])
-    return sparse.csr_matrix(_overdispersed(mean.astype(np.float32), _TAG_DISPERSION, rng).T)
+    unbound = _depths(n_cells, noise.protein_background, _UNBOUND_SPREAD, rng)
+    bound = np.float32(1 - noise.protein_background) * _shares(amount * yields)
+    mean: Array = depth * (bound + background[:, None] * unbound)
+    return sparse.csr_matrix(_overdispersed(mean, _TAG_DISPERSION, rng).T)

@@ -64,8 +64,8 @@ def reach_probability(
     hours
         How long the edits are held.
     release_hours
-        How long cells are left alone afterwards: a fate counts only if it stays by itself. With 0, cells are judged while
-        edited, by the genes that are not.
+        How long cells are left alone afterwards: a fate counts only if it stays by itself. With 0, cells are judged
+        while edited, by the genes that are not.
     seed
         Of the fluctuations.
 
