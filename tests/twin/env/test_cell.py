@@ -73,7 +73,8 @@ def test_gains_are_what_an_edit_alone_would_bring(cell_task: Make) -> None:
     task = cell_task(dynamics=QUIET, cost=0.0)
     env = CellVecEnv(task, 4, seed=0)
     gains = env.reset()[:, -4:]
-    promised, paid = np.diag(gains), np.zeros(4)
+    unit = task.scale * (task.dynamics.shifts**2).sum(axis=1).mean() / 5
+    promised, paid = unit * np.diag(gains), np.zeros(4)
     for step in range(task.max_steps):
         seen, reward, _, _ = env.step(np.arange(4) if step == 0 else np.full(4, task.wait))
         paid += reward

@@ -50,8 +50,8 @@ class CellTask:
         Factor on the drop of mean squared distance. None divides by the mean initial distance of all pairs of start
         and goal, so that reaching the goal is worth about 1 in every embedding.
     observe_gains
-        Whether the agent is also shown, for each edit it has not begun, the drop of the scaled distance that the
-        response model predicts for it (discrete only). Which edits to combine, and when they pay, is still to be
+        Whether the agent is also shown, for each edit it has not begun, the drop of the distance that the response
+        model predicts for it (discrete only). Which edits to combine, and when they pay, is still to be
         learned; which single one points to the goal is not.
     truncate
         Whether the last step is a time limit that learners bootstrap over. The default is a true end: the horizon
@@ -168,11 +168,15 @@ class CellTask:
         return np.concatenate(parts, axis=1)
 
     def _gains(self, way: Float, progress: Float) -> Float:
-        """Predict the drop of the scaled distance by each edit alone, zero for those begun, shape (n, K)."""
+        """Predict the drop of the squared distance by each edit alone, zero for those begun, shape (n, K).
+
+        In units of the mean squared length of the edits, so that it is about 1 for an edit that leads to the goal and
+        about -1 for one that leads astray, in every embedding.
+        """
         shifts = self.dynamics.shifts
-        gain = way @ (2.0 * shifts.T) - np.einsum("kd,kd->k", shifts, shifts)
-        gain *= np.float32(self.scale / shifts.shape[1])
-        gain *= progress == 0
+        squared = np.einsum("kd,kd->k", shifts, shifts)
+        gain = way @ (2.0 * shifts.T) - squared
+        gain *= (progress == 0) / max(float(squared.mean()), 1e-8)
         return np.asarray(np.clip(gain, -_MOST_GAIN, _MOST_GAIN), dtype=np.float32)
 
     def _mean_distance(self) -> float:
