@@ -6,7 +6,6 @@ import sys
 from importlib.metadata import version
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
@@ -47,17 +46,13 @@ def _common(
 def run_app(arguments: list[str] | None = None) -> int:
     """Run the application; give the exit code: 0 done, 2 refused input, 130 interrupted."""
     try:
-        code = app(args=sys.argv[1:] if arguments is None else arguments, standalone_mode=False)
-        return int(code or 0)
+        app(args=sys.argv[1:] if arguments is None else arguments)
+    except SystemExit as end:
+        return int(end.code or 0)
     except WaddingtonError as error:
         Console(stderr=True).print(f"[bold red]error:[/] {_plain(error)}", highlight=False, soft_wrap=True)
         return 2
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        Console(stderr=True).print("interrupted; the same command with --resume goes on from here")
-        return 130
+    return 0
 
 
 def _plain(error: WaddingtonError) -> str:

@@ -1,4 +1,4 @@
-"""What any prediction has to beat: no change, the mean response, the additive model, and the same head on other latents.
+"""What any prediction has to beat: no change, the mean response, the additive model, other latents.
 
 A predictor answers one question, ``predict(label)``: the mean change that this condition makes against the control, in
 every modality, learnt from training cells only. ``None`` means that it has nothing to say about the label.
@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import RidgeCV
 
-from waddington._errors import UnsupportedError
 from waddington.twin.conditions import condition_label, parse_label
 from waddington.twin.design import Design
 from waddington.twin.response import LatentResponse
@@ -136,7 +135,11 @@ class LatentHead:
         )
 
     def predict(self, label: str) -> Change:
-        """Decode the latent shift of a condition; the mean training shift where it has no measured support."""
+        """Decode the latent shift of a condition.
+
+        Where only some of its parts were measured, the shift is theirs; where none was, it is the mean training shift.
+        :meth:`supports` tells such guesses from predictions.
+        """
         return self.decode(self._shift(label))
 
     def _shift(self, label: str) -> npt.NDArray[np.float64]:
@@ -144,10 +147,10 @@ class LatentHead:
             return self.shifts[label]
         if self._response is None:
             return self._mean_shift
-        try:
-            return np.asarray(self._response.predict(parse_label(label)), dtype=np.float64)
-        except UnsupportedError:
+        measured = [edit for edit in parse_label(label) if condition_label((edit,)) in self.shifts]
+        if not measured:
             return self._mean_shift
+        return np.asarray(self._response.predict(tuple(measured)), dtype=np.float64)
 
 
 def train_changes(values: Values, design: Design) -> dict[str, Change]:

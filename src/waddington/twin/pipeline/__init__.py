@@ -1,0 +1,23 @@
+"""One run, end to end: configuration, units of work, outputs."""
+
+from __future__ import annotations
+
+from waddington.twin.pipeline.config import GUIDE_OPTIMIZERS, PAPER_GRID, PRESETS, RunConfig, load_toml
+from waddington.twin.pipeline.executor import Event, Unit
+from waddington.twin.pipeline.folder import OUTPUTS
+from waddington.twin.pipeline.listener import Listener
+from waddington.twin.pipeline.run import RunResult, run
+
+__all__ = [
+    "GUIDE_OPTIMIZERS",
+    "OUTPUTS",
+    "PAPER_GRID",
+    "PRESETS",
+    "Event",
+    "Listener",
+    "RunConfig",
+    "RunResult",
+    "Unit",
+    "load_toml",
+    "run",
+]

@@ -9,16 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from waddington.twin.agent import AgentConfig, Rollout, idle_policy, paper_config, random_policy, rollout, train_agent
-from waddington.twin.env import CellVecEnv
+from waddington.twin.env import CellTask, CellVecEnv, PaperTask
 from waddington.twin.heldout import average
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.encoding import untrained
 from waddington.twin.pipeline.executor import Record, Unit
 from waddington.twin.pipeline.prepare import Prepared
-from waddington.twin.pipeline.storage import finite, joint_latent, save_state, score_rows, shared, state_path
+from waddington.twin.pipeline.storage import (
+    finite,
+    joint_latent,
+    save_arrays,
+    save_state,
+    score_rows,
+    shared,
+    state_path,
+)
 from waddington.twin.pipeline.worlds import (
     HeldOutWorld,
     PaperWorld,
@@ -28,8 +37,9 @@ from waddington.twin.pipeline.worlds import (
     score_paper,
 )
 
-__all__ = ["IDLE", "RANDOM", "TABLES", "act", "heldout_world"]
+__all__ = ["IDLE", "RANDOM", "TABLES", "act", "heldout_world", "reference_unit"]
 
+Float = npt.NDArray[np.float32]
 Tell = Callable[[float], None]
 
 IDLE, RANDOM = "do nothing", "random"
@@ -42,6 +52,8 @@ TABLES = {1: "single (Table II)", 2: "double (Table III)"}
 def act(unit: Unit, folder: Path, tell: Tell) -> Record:
     """Train an agent with one optimizer (or take a policy that needs no training) and score where it leads cells."""
     prepared, config = shared(folder.parent)
+    world: HeldOutWorld | PaperWorld
+    task: CellTask | PaperTask
     if unit.protocol == "paper":
         world = _paper_world(prepared, config, unit)
         task, n_envs = world.train, min(config.n_envs, 8)
@@ -81,11 +93,11 @@ def act(unit: Unit, folder: Path, tell: Tell) -> Record:
             progress=hear,
         )
         save_state(state_path(folder, unit), policy.policy.state_dict())
-    scores = (
-        _judge_paper(world, policy, config, unit)
-        if isinstance(world, PaperWorld)
-        else _judge_heldout(world, policy, config, unit)
-    )
+    if isinstance(world, PaperWorld):
+        scores = _judge_paper(world, policy, config, unit)
+    else:
+        scores = _judge_heldout(world, policy, config, unit)
+        save_arrays(folder / f"{unit.key}.npz", _courses(world, policy, prepared, unit))
     trial = rollout(policy, env, episodes=4 * config.eval_episodes, seed=unit.seed + 1)
     reward = float(trial.returns.mean())
     checkpoint.unlink(missing_ok=True)
@@ -101,9 +113,14 @@ def act(unit: Unit, folder: Path, tell: Tell) -> Record:
 
 def heldout_world(prepared: Prepared, config: RunConfig, folder: Path, seed: int) -> HeldOutWorld:
     """Build the world of a seed on its reference encoder."""
+    latent = joint_latent(folder, reference_unit(folder, seed), prepared.design.train)
+    return build_heldout_world(prepared, latent, config)
+
+
+def reference_unit(folder: Path, seed: int) -> Unit:
+    """Name the encoder unit that a seed's held-out world stands on."""
     reference = json.loads((folder.parent / "reference.json").read_text(encoding="utf-8"))
-    unit = Unit(**reference[str(seed)])
-    return build_heldout_world(prepared, joint_latent(folder, unit, prepared.design.train), config)
+    return Unit(**reference[str(seed)])
 
 
 def _paper_world(prepared: Prepared, config: RunConfig, unit: Unit) -> PaperWorld:
@@ -124,6 +141,19 @@ def _judge_heldout(world: HeldOutWorld, policy: Any, config: RunConfig, unit: Un
 
     ended, rested = moved(policy), moved(idle_policy(world.test))
     return average(score_goals(world, goals, ended.final - ended.initial, rested.final - rested.initial))
+
+
+def _courses(world: HeldOutWorld, policy: Any, prepared: Prepared, unit: Unit) -> dict[str, Float]:
+    """Lead one early test cell to the goals that lie farthest, and keep its way: (steps, dimensions) by condition."""
+    design = prepared.design
+    early = np.argsort(prepared.pseudotime[design.cells(design.control, train=False)], kind="stable")
+    goals = np.argsort(-np.linalg.norm(world.test.goals, axis=1), kind="stable")[:4]
+    starts = np.full(len(goals), early[len(early) // 20])
+    found = rollout(
+        policy, CellVecEnv(world.test, 1), starts=starts, goals=goals, seed=unit.seed, keep_trajectories=True
+    )
+    ways = found.trajectories if found.trajectories is not None else np.empty((0, 0, 0), np.float32)
+    return {world.labels[goal]: way for goal, way in zip(goals.tolist(), ways, strict=True)}
 
 
 def _judge_paper(world: PaperWorld, policy: Any, config: RunConfig, unit: Unit) -> pd.DataFrame:

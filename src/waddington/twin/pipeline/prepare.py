@@ -165,9 +165,9 @@ def _space(part: ad.AnnData) -> Float:
 
 def _selected_names(part: ad.AnnData, n_selected: int) -> npt.NDArray[np.str_]:
     """Name the features that the model sees."""
-    names = np.asarray(part.var_names, dtype=np.str_)
+    names: npt.NDArray[np.str_] = np.asarray(part.var_names, dtype=np.str_)
     if "highly_variable" in part.var and int(part.var["highly_variable"].sum()) == n_selected:
-        return names[part.var["highly_variable"].to_numpy(dtype=bool)]
+        return np.asarray(names[part.var["highly_variable"].to_numpy(dtype=bool)])
     return names
 
 
@@ -224,12 +224,17 @@ def load(folder: Path) -> Prepared:
     def of(part: str) -> dict[str, Any]:
         return {name: arrays[f"{part}/{name}"] for name in modalities}
 
+    def matrix(name: str) -> sparse.csr_matrix:
+        return sparse.csr_matrix(sparse.load_npz(folder / f"{name}.npz"))
+
     return Prepared(
         inputs=of("inputs"),
         names=of("names"),
         spaces=of("spaces"),
-        counts={name: sparse.load_npz(folder / f"counts-{name}.npz") for name in modalities},
-        graphs={name: sparse.load_npz(folder / f"graphs-{name}.npz") for name in [*modalities, "joint"]},
+        counts={name: sparse.csr_matrix(sparse.load_npz(folder / f"counts-{name}.npz")) for name in modalities},
+        graphs={
+            name: sparse.csr_matrix(sparse.load_npz(folder / f"graphs-{name}.npz")) for name in [*modalities, "joint"]
+        },
         pseudotime=arrays["pseudotime"],
         groups=arrays["groups"],
         design=Design(

@@ -124,14 +124,12 @@ def run_stages(config: RunConfig, folder: RunFolder, listener: Listener) -> Fini
     for protocol in config.protocols:
         variants = [f"max{n}" for n in config.paper_perturbations] if protocol == "paper" else [""]
 
-        def agent(name: str, lr: float, seed: int, variant: str, protocol: str = protocol) -> Unit:
+        def agent(
+            name: str, lr: float, seed: int = config.tuning_seed, variant: str = variants[-1], protocol: str = protocol
+        ) -> Unit:
             return Unit(kind="agent", protocol=protocol, optimizer=name, lr=lr, seed=seed, variant=variant)
 
-        agent_rates = tune(
-            f"Tuning agents ({protocol})",
-            lambda name, lr, agent=agent, variant=variants[-1]: agent(name, lr, config.tuning_seed, variant),
-            config.optimizer,
-        )
+        agent_rates = tune(f"Tuning agents ({protocol})", agent, config.optimizer)
         everyone = [*((name, agent_rates[name]) for name in config.optimizer), (IDLE, 0.0), (RANDOM, 0.0)]
         here = {
             (protocol, variant, name, seed): agent(name, lr, seed, variant)

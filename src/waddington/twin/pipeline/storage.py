@@ -49,12 +49,16 @@ def joint_latent(folder: Path, unit: Unit, train: npt.NDArray[np.bool_]) -> Floa
     """
     with np.load(folder / f"{unit.key}.npz", allow_pickle=False) as stored:
         joint: Float = stored["joint"]
-    return ((joint - joint[train].mean(axis=0)) / (joint[train].std(axis=0) + 1e-6)).astype(np.float32)
+    scaled = (joint - joint[train].mean(axis=0)) / (joint[train].std(axis=0) + 1e-6)
+    return np.asarray(scaled, dtype=np.float32)
 
 
 def score_rows(scores: pd.DataFrame) -> list[dict[str, Any]]:
     """Give averaged scores as JSON holds them; an undefined value is None."""
-    return [{**row, "value": finite(row["value"])} for row in scores.to_dict("records")]
+    return [
+        {**{str(name): cell for name, cell in row.items()}, "value": finite(row["value"])}
+        for row in scores.to_dict("records")
+    ]
 
 
 def finite(value: float | None) -> float | None:

@@ -1,20 +1,25 @@
 """What a run's numbers say, in words, by a stated rule.
 
-Two contestants are compared on paired values: one for each seed, split and modality. The first *is better* when the mean
-difference is on its side and its 95 % bootstrap interval over seeds and cells of the table leaves out zero; *worse* in
-the mirror case; otherwise the run does not tell them apart. Nothing here is typed in.
+Two contestants are compared on values paired by seed, split and modality. An error (MSE, RMSE, MAE) is compared as the
+logarithm of the ratio, so that no modality's units decide; any other metric as the difference. The mean over splits
+and modalities is one value a seed, and the first contestant *is better* when the 95 % interval of Student's t over
+seeds lies on its side of zero, *worse* in the mirror case; otherwise, and always with a single seed, the run does not
+tell them apart. Nothing here is typed in.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from waddington.twin.metrics import higher_is_better
 from waddington.twin.pipeline.acting import IDLE, RANDOM
 from waddington.twin.report import Verdict
+from waddington.twin.summary import metric_label
 
 __all__ = ["Comparison", "compare", "verdicts"]
 
@@ -25,23 +30,38 @@ _PAIRED = ["seed", "split", "modality"]
 class Comparison:
     """One contestant against another on one metric, oriented so that positive is better."""
 
-    better: bool
-    worse: bool
-    difference: float
+    gain: float
+    """Mean over seeds: difference of the metric, or natural logarithm of the ratio of errors."""
     low: float
     high: float
-    pairs: int
+    """Ends of the 95 % interval; infinite with a single seed."""
+    seeds: int
+    relative: bool
+    """Whether the metric is an error, compared as a ratio."""
+
+    @property
+    def better(self) -> bool:
+        """Whether the first contestant is better."""
+        return self.low > 0
+
+    @property
+    def worse(self) -> bool:
+        """Whether the second contestant is better."""
+        return self.high < 0
 
     @property
     def text(self) -> str:
-        """The difference with its interval."""
-        return f"{self.difference:+.3f} [{self.low:+.3f}, {self.high:+.3f}], {self.pairs} pairs"
+        """The gain with its interval, an error's as the change in per cent."""
+        ends = (self.low, self.high) if not self.relative else (self.high, self.low)
+        interval = f"{self._shown(ends[0])}, {self._shown(ends[1])}" if self.seeds > 1 else "one seed: no interval"
+        return f"{self._shown(self.gain)} [{interval}]"
+
+    def _shown(self, gain: float) -> str:
+        return f"{100 * math.expm1(-gain):+.1f} %" if self.relative else f"{gain:+.3f}"
 
 
-def compare(
-    metrics: pd.DataFrame, first: dict[str, str], second: dict[str, str], metric: str, *, seed: int = 0
-) -> Comparison | None:
-    """Compare two contestants on paired values of one metric.
+def compare(metrics: pd.DataFrame, first: dict[str, str], second: dict[str, str], metric: str) -> Comparison | None:
+    """Compare two contestants on one metric, over seeds.
 
     Parameters
     ----------
@@ -51,34 +71,28 @@ def compare(
         Values of columns that pick a contestant, such as ``{"predictor": "agent", "optimizer": "Adam"}``.
     metric
         Name of the metric.
-    seed
-        Of the bootstrap.
 
     Returns
     -------
     Comparison or None
         None where there is no pair of defined values.
     """
+    relative = not higher_is_better(metric)
     sides = []
     for chosen in (first, second):
         rows = metrics[metrics["metric"] == metric]
         for column, value in chosen.items():
             rows = rows[rows[column] == value]
-        sides.append(rows.groupby(_PAIRED)["value"].mean())
-    difference = (sides[0] - sides[1]).dropna()
-    if difference.empty:
+        side = rows.groupby(_PAIRED)["value"].mean()
+        sides.append(-np.log(side.clip(lower=1e-300)) if relative else side)
+    by_seed = (sides[0] - sides[1]).dropna().groupby("seed").mean().to_numpy(dtype=np.float64)
+    if not len(by_seed):
         return None
-    values = difference.to_numpy(dtype=np.float64) * (1.0 if higher_is_better(metric) else -1.0)
-    draws = np.random.default_rng(seed).integers(len(values), size=(2000, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
-    return Comparison(
-        better=bool(low > 0),
-        worse=bool(high < 0),
-        difference=float(values.mean()),
-        low=float(low),
-        high=float(high),
-        pairs=len(values),
-    )
+    gain, low, high = float(by_seed.mean()), -math.inf, math.inf
+    if len(by_seed) > 1:
+        half = float(stats.t.ppf(0.975, len(by_seed) - 1) * by_seed.std(ddof=1) / math.sqrt(len(by_seed)))
+        low, high = gain - half, gain + half
+    return Comparison(gain=gain, low=low, high=high, seeds=len(by_seed), relative=relative)
 
 
 def verdicts(metrics: pd.DataFrame, *, optimizers: tuple[str, ...]) -> list[Verdict]:
@@ -149,8 +163,7 @@ def _against(
         question=question,
         answer=answer,
         sentence=f"With the best optimizer ({optimizer}), {'; '.join(parts)}.",
-        evidence=f"Gain in {metric} (positive is better, 95 % interval): "
-        + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
+        evidence=f"{_what(metric)}: " + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
     )
 
 
@@ -176,7 +189,7 @@ def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> l
                 question=f"Do switching optimizers train better {what} than Adam, each at its tuned rate?",
                 answer="yes" if len(better) == len(known) > 0 else "partly" if better else "no",
                 sentence=sentence,
-                evidence="Gain in mse over Adam (positive is better, 95 % interval): "
+                evidence="Change in MSE against Adam, 95 % interval over seeds: "
                 + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
             )
         )
@@ -207,9 +220,14 @@ def _published(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> Verdict:
             else "None: the published error compares the final state with the original one, "
             "so the less a policy moves, the better it scores."
         ),
-        evidence="Gain in mse over doing nothing (positive is better, 95 % interval): "
+        evidence="Change in MSE against doing nothing, 95 % interval over seeds: "
         + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
     )
+
+
+def _what(metric: str) -> str:
+    change = "Gain" if higher_is_better(metric) else "Change"
+    return f"{change} in {metric_label(metric)}, 95 % interval over seeds"
 
 
 def _join(names: list[str]) -> str:

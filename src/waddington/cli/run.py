@@ -1,0 +1,223 @@
+"""``waddington run``: the main job, with progress, and a last screen that says where things are and what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from waddington.twin.pipeline import RunResult
+
+__all__ = ["run"]
+
+_DATA, _GUIDE, _COMPARE, _WHERE = "Cells", "Optimizer (the guide's parameters)", "Comparison", "Running"
+
+_MEANINGS = {
+    "report.html": "everything on one page; start here",
+    "metrics.csv": "every measurement: protocol, optimizer, seed, modality, split, metric, value",
+    "predictions.h5mu": "predicted and observed change of each scored condition, with its spread",
+    "landscape.png": "Waddington's landscape of these cells, with the ways the agent led them",
+    "trajectories.png": "features along pseudotime, with up and down calls",
+    "loss_curves.png": "training and validation loss of each optimizer",
+    "final_model.pt": "weights of encoder and policy: torch.load(…, weights_only=True)",
+    "config.json": "settings, seeds, versions and chosen rates",
+}
+
+
+def run(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A .h5mu, .h5ad, 10x .h5, .zarr or 10x mtx folder; without one, simulated cells."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("results"),
+    rna: Annotated[Path | None, typer.Option(help="A file with RNA counts.", rich_help_panel=_DATA)] = None,
+    atac: Annotated[
+        Path | None, typer.Option(help="A file with ATAC counts of the same cells.", rich_help_panel=_DATA)
+    ] = None,
+    protein: Annotated[
+        Path | None, typer.Option(help="A file with protein counts of the same cells.", rich_help_panel=_DATA)
+    ] = None,
+    perturbation_key: Annotated[
+        str | None,
+        typer.Option("--perturbation-key", help="Column of obs with the perturbation.", rich_help_panel=_DATA),
+    ] = None,
+    time_key: Annotated[
+        str | None, typer.Option("--time-key", help="Column of obs with the observed time.", rich_help_panel=_DATA)
+    ] = None,
+    split_key: Annotated[
+        str | None, typer.Option("--split-key", help="Column of obs with train and test.", rich_help_panel=_DATA)
+    ] = None,
+    n_cells: Annotated[
+        int | None, typer.Option("--cells", help="Cells to simulate without a file.", rich_help_panel=_DATA)
+    ] = None,
+    optimizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Optimizer to compare; repeat for several (see `waddington optimizers`).", rich_help_panel=_GUIDE
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Rate of one-rate optimizers where not tuned.", rich_help_panel=_GUIDE)
+    ] = None,
+    beta1: Annotated[float | None, typer.Option(help="Decay of the first moment.", rich_help_panel=_GUIDE)] = None,
+    beta2: Annotated[float | None, typer.Option(help="Decay of the second moment.", rich_help_panel=_GUIDE)] = None,
+    eps: Annotated[
+        float | None, typer.Option(help="Added to the denominator, of all alike.", rich_help_panel=_GUIDE)
+    ] = None,
+    switch_interval: Annotated[
+        int | None,
+        typer.Option(
+            "--switch-interval",
+            "--switch_interval",
+            help="Steps between looks at the switch.",
+            rich_help_panel=_GUIDE,
+        ),
+    ] = None,
+    alpha_min: Annotated[
+        float | None,
+        typer.Option("--alpha-min", "--alpha_min", help="Small base rate.", rich_help_panel=_GUIDE),
+    ] = None,
+    alpha_max: Annotated[
+        float | None,
+        typer.Option(
+            "--alpha-max",
+            "--alpha_max",
+            help="Large base rate, the lr of the switching optimizers, where not tuned.",
+            rich_help_panel=_GUIDE,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", "--batch_size", help="Size of a mini-batch.", rich_help_panel=_GUIDE),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of encoder training.", rich_help_panel=_GUIDE)] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="smoke (does it run?), default, or paper (its Section IV.A).")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="paper, held-out or both.", rich_help_panel=_COMPARE)] = None,
+    seeds: Annotated[int | None, typer.Option(help="Repetitions.", rich_help_panel=_COMPARE)] = None,
+    lr_grid: Annotated[
+        str | None,
+        typer.Option(
+            "--lr-grid", help="Rates to tune over, e.g. 1e-4,1e-3,1e-2; 'none': no tuning.", rich_help_panel=_COMPARE
+        ),
+    ] = None,
+    ppo_steps: Annotated[
+        int | None, typer.Option("--ppo-steps", help="Transitions of agent training.", rich_help_panel=_COMPARE)
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file of fields; flags win over it.", rich_help_panel=_WHERE)
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other field, as name=value; repeatable.", rich_help_panel=_WHERE),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is in --out.")] = False,
+    device: Annotated[str | None, typer.Option(help="Device of the encoder.", rich_help_panel=_WHERE)] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; 0: one a core.", rich_help_panel=_WHERE)] = None,
+) -> None:
+    """Embed cells, order them, train agents with several optimizers, and judge all of it on cells never seen.
+
+    Without a file the cells are simulated. A run that was stopped goes on with --resume.
+    """
+    from waddington.twin import pipeline
+
+    flags = {
+        "rna": rna, "atac": atac, "protein": protein, "perturbation_key": perturbation_key, "time_key": time_key,
+        "split_key": split_key, "n_cells": n_cells, "optimizer": optimizer or None, "lr": lr, "beta1": beta1,
+        "beta2": beta2, "eps": eps, "switch_interval": switch_interval, "alpha_min": alpha_min, "alpha_max": alpha_max,
+        "batch_size": batch_size, "epochs": epochs, "protocol": protocol, "seeds": seeds, "ppo_steps": ppo_steps,
+        "device": device, "workers": workers, "lr_grid": _grid(lr_grid),
+    }  # fmt: skip
+    fields: dict[str, Any] = pipeline.load_toml(config) if config is not None else {}
+    fields |= dict(_setting(text) for text in setting or ())
+    fields |= {name: value for name, value in flags.items() if value is not None}
+    chosen = str(preset or fields.pop("preset", "default"))
+    fields.pop("preset", None)
+    fields["file"] = file if file is not None else fields.get("file")
+
+    from waddington.cli._progress import ProgressListener
+
+    console = Console()
+    try:
+        with ProgressListener(console) as listener:
+            result = pipeline.run(out=out, resume=resume, preset=chosen, listener=listener, **fields)
+    except KeyboardInterrupt:
+        console.print(f"interrupted; the same command with --resume goes on from what is in {out}")
+        raise typer.Exit(130) from None
+    console.print(_last_screen(result))
+
+
+def _grid(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    return () if text.strip().casefold() in ("", "none") else tuple(text.split(","))
+
+
+def _setting(text: str) -> tuple[str, str]:
+    from waddington._errors import ArgumentError
+
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ArgumentError(f"cannot use --set {text!r}: accepted: name=value, such as horizon=12")
+    return name.strip().replace("-", "_"), value.strip()
+
+
+def _last_screen(result: RunResult) -> Group:
+    """Say what was found, and where things are and what they mean."""
+    from waddington.twin.report import ANSWERS
+
+    answers = Table.grid(padding=(0, 2))
+    answers.add_column(style="bold", no_wrap=True)
+    answers.add_column()
+    for verdict in result.verdicts:
+        word, sign = ANSWERS[verdict.answer]
+        answers.add_row(f"{sign} {word}", f"{verdict.question}\n[dim]{verdict.sentence}[/]")
+    files = Table.grid(padding=(0, 2))
+    files.add_column(style="bold", no_wrap=True)
+    files.add_column(style="dim")
+    for name, meaning in _MEANINGS.items():
+        if (result.out / name).exists():
+            files.add_row(str(result.out / name), meaning)
+    parts = [Panel(answers, title="What this run says", title_align="left")] if result.verdicts else []
+    table = _scores(result.metrics)
+    return Group(
+        *parts,
+        *([table] if table else []),
+        Panel(files, title="Where things are, and what they mean", title_align="left"),
+    )
+
+
+def _scores(metrics: pd.DataFrame) -> Table | None:
+    """Show mean ± sd over seeds of a few held-out metrics, averaged over splits and modalities."""
+    from waddington.twin.summary import contestant
+
+    held_out = metrics[metrics["protocol"] == "held-out"]
+    shown = [name for name in ("pearson", "r2", "accuracy", "auprc") if (held_out["metric"] == name).any()]
+    if not shown:
+        return None
+    by_seed = held_out.groupby(["predictor", "optimizer", "metric", "seed"], sort=False)["value"].mean()
+    levels = ["predictor", "optimizer", "metric"]
+    mean, spread = by_seed.groupby(level=levels, sort=False).mean(), by_seed.groupby(level=levels, sort=False).std()
+    table = Table(title="Held-out change, mean ± sd over seeds (all splits and modalities)", title_justify="left")
+    table.add_column("predictor")
+    for name in shown:
+        table.add_column(name, justify="right")
+    for predictor, optimizer in dict.fromkeys((p, o) for p, o, _ in mean.index):
+        cells = [_cell(mean.get((predictor, optimizer, m)), spread.get((predictor, optimizer, m))) for m in shown]
+        table.add_row(Text(contestant(predictor, optimizer)), *cells)
+    return table
+
+
+def _cell(mean: float | None, spread: float | None) -> str:
+    if mean is None or mean != mean:
+        return "n/a"
+    return f"{mean:.3f}" + (f" ± {spread:.3f}" if spread is not None and spread == spread else "")

@@ -1,0 +1,193 @@
+"""What a run leaves: metrics, pictures, weights and settings, each written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import mudata as md
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from waddington.twin import plots
+from waddington.twin.pipeline.config import RunConfig
+from waddington.twin.pipeline.executor import Unit
+from waddington.twin.pipeline.folder import RunFolder, write_text
+from waddington.twin.pipeline.prepare import Prepared
+from waddington.twin.pipeline.stages import Finished
+from waddington.twin.pipeline.storage import state_path
+
+__all__ = [
+    "Chosen",
+    "choose",
+    "versions",
+    "write_config",
+    "write_metrics",
+    "write_model",
+    "write_pictures",
+]
+
+Float = npt.NDArray[np.float32]
+
+_PACKAGES = (
+    "waddington", "torch", "numpy", "scipy", "pandas", "scikit-learn", "anndata", "mudata", "scanpy", "torch_geometric",
+    "gymnasium", "stable_baselines3", "matplotlib",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The units whose weights are kept, chosen on training and validation cells, never on test cells."""
+
+    encoder: Unit
+    agent: Unit | None
+
+
+def choose(finished: Finished, config: RunConfig) -> Chosen:
+    """Choose the encoder of least validation loss and the agent of greatest return in its training world."""
+
+    def best(units: list[Unit]) -> Unit | None:
+        scored = [(finished.records[u]["objective"], u) for u in units if u in finished.records]
+        known = [(objective, unit) for objective, unit in scored if objective is not None]
+        return max(known, key=lambda pair: (pair[0], pair[1].key))[1] if known else None
+
+    encoder = best(list(finished.encoders.values()))
+    protocol = config.protocols[-1]
+    agent = best([u for (p, _, name, _), u in finished.agents.items() if p == protocol and name in config.optimizer])
+    return Chosen(encoder=encoder or next(iter(finished.encoders.values())), agent=agent)
+
+
+def write_metrics(folder: RunFolder, metrics: pd.DataFrame) -> None:
+    """Write ``metrics.csv``."""
+    write_text(folder.path / "metrics.csv", metrics.to_csv(index=False))
+
+
+def write_config(folder: RunFolder, config: RunConfig, finished: Finished, chosen: Chosen, data: str) -> None:
+    """Write ``config.json``: settings, seeds, versions, machine, chosen rates, and a hash of the data."""
+    rates = finished.tuned[finished.tuned["chosen"]].drop(columns="chosen").to_dict("records")
+    record = {
+        "config": config.to_dict(),
+        "seeds": list(config.evaluation_seeds),
+        "tuning_seed": config.tuning_seed if config.lr_grid else None,
+        "tuned_rates": [
+            {**row, "objective": row["objective"] if np.isfinite(row["objective"]) else None} for row in rates
+        ],
+        "final_model": {"encoder": chosen.encoder.key, "agent": chosen.agent.key if chosen.agent else None},
+        "data_sha256": data,
+        "versions": versions(),
+    }
+    write_text(folder.path / "config.json", json.dumps(record, indent=2))
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of what a result depends on."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def write_model(folder: RunFolder, config: RunConfig, prepared: Prepared, chosen: Chosen) -> None:
+    """Write ``final_model.pt``: plain tensors, numbers and strings, loadable with ``weights_only=True``."""
+
+    def state(unit: Unit | None) -> Any:
+        path = state_path(folder.units, unit) if unit else None
+        return torch.load(path, weights_only=True) if path and path.exists() else None
+
+    model = {
+        "format": 1,
+        "config": json.dumps(config.to_dict()),
+        "features": {name: [str(x) for x in names] for name, names in prepared.names.items()},
+        "encoder": state(chosen.encoder),
+        "encoder_optimizer": chosen.encoder.optimizer,
+        "policy": state(chosen.agent),
+        "policy_optimizer": chosen.agent.optimizer if chosen.agent else None,
+    }
+    _write(folder.path / "final_model.pt", lambda path: torch.save(model, path))
+
+
+def write_pictures(
+    folder: RunFolder,
+    prepared: Prepared,
+    finished: Finished,
+    metrics: pd.DataFrame,
+    *,
+    latent: Float,
+    courses: dict[str, Float],
+    predicted: md.MuData | None,
+    tell: Callable[[], None] = lambda: None,
+) -> dict[str, Path]:
+    """Draw every picture of a run.
+
+    Parameters
+    ----------
+    folder, prepared, finished, metrics
+        The run.
+    latent
+        Joint embedding of all cells, (cells, dimensions).
+    courses
+        Trajectories of an agent in that embedding, (steps, dimensions), by name.
+    predicted
+        Result of :func:`predictions`.
+    tell
+        Called after each picture.
+
+    Returns
+    -------
+    dict
+        Path by name of the picture.
+    """
+    made: dict[str, Path] = {}
+
+    def keep(name: str, panels: plots.Panels) -> None:
+        path = folder.path / f"{name}.png"
+        made[name] = panels.save(path)
+        tell()
+
+    flat = plots.project_2d(latent, seed=0)
+    keep(
+        "landscape",
+        plots.landscape(
+            flat,
+            prepared.pseudotime,
+            labels=prepared.groups,
+            trajectories={name: _on_map(course, latent, flat) for name, course in courses.items()},
+        ),
+    )
+    keep(
+        "trajectories",
+        plots.trajectories(prepared.pseudotime, prepared.inputs, {name: list(x) for name, x in prepared.names.items()}),
+    )
+    keep("loss_curves", plots.loss_curves(finished.history()))
+    protocol = "held-out" if (metrics["protocol"] == "held-out").any() else "paper"
+    keep("metrics", plots.metric_bars(metrics, protocol=protocol))
+    if predicted is not None:
+        before = {name: part.layers["change"].ravel() for name, part in predicted.mod.items()}
+        after = {name: part.layers["observed_change"].ravel() for name, part in predicted.mod.items()}
+        keep("scatter", plots.scatter(before, after))
+    return made
+
+
+def _on_map(course: Float, latent: Float, flat: Float, *, n_neighbors: int = 15) -> Float:
+    """Put latent states on the 2-D picture: where their nearest cells lie, on average."""
+    squared = (latent**2).sum(axis=1) - 2.0 * course @ latent.T
+    near = np.argpartition(squared, n_neighbors, axis=1)[:, :n_neighbors]
+    return np.asarray(flat[near].mean(axis=1), dtype=np.float32)
+
+
+def _write(path: Path, save: Callable[[Path], object]) -> None:
+    """Save beside and rename, keeping the suffix that savers look at."""
+    beside = path.with_name(f".{os.getpid()}.{path.name}")
+    save(beside)
+    os.replace(beside, path)

@@ -1,0 +1,74 @@
+"""Predicted responses as a MuData: one observation a condition, the same features, mean and spread over seeds."""
+
+from __future__ import annotations
+
+import anndata as ad
+import mudata as md
+import numpy as np
+import pandas as pd
+
+from waddington.twin.baselines import LatentHead
+from waddington.twin.conditions import condition_columns, parse_label
+from waddington.twin.heldout import Truth, observe
+from waddington.twin.pipeline.folder import RunFolder
+from waddington.twin.pipeline.prepare import Prepared
+from waddington.twin.pipeline.stages import Finished
+from waddington.twin.pipeline.storage import joint_latent
+
+__all__ = ["predictions"]
+
+
+def predictions(folder: RunFolder, prepared: Prepared, finished: Finished, optimizer: str) -> md.MuData:
+    """Predict every scored condition with each seed's encoder of one optimizer.
+
+    Returns
+    -------
+    MuData
+        One observation a condition and the features of each modality; ``X`` is the predicted mean profile,
+        ``layers["change"]`` its difference from the training controls, ``layers["std"]`` the standard deviation over
+        seeds, ``layers["observed_change"]`` what test cells show; ``obs`` holds the perturbation, the split and whether
+        training cells measured each part of it.
+    """
+    design = prepared.design
+    truth: Truth = observe(prepared.inputs, prepared.names, design)
+    labels = list(design.split_of)
+    units = [unit for (name, _), unit in finished.encoders.items() if name == optimizer]
+    heads = [
+        LatentHead(joint_latent(folder.units, unit, design.train), prepared.inputs, design)
+        for unit in units
+        if (folder.units / f"{unit.key}.npz").exists()
+    ]
+    obs = pd.DataFrame(
+        {
+            "split": [design.split_of[label] for label in labels],
+            "measured_support": [bool(heads and heads[0].supports(label)) for label in labels],
+            "n_test_cells": [len(design.cells(label, train=False)) for label in labels],
+            "n_seeds": len(heads),
+        },
+        index=pd.Index(labels, name="condition"),
+    )
+    if design.kind == "perturbation":
+        columns = [condition_columns(parse_label(label)) for label in labels]
+        obs["perturbation"] = [genes for genes, _ in columns]
+        obs["perturbation_mode"] = [modes for _, modes in columns]
+    control = design.cells(design.control, train=True)
+    parts = {}
+    for modality, x in prepared.inputs.items():
+        changes = np.stack([[head.predict(label)[modality] for label in labels] for head in heads])
+        mean = changes.mean(axis=0)
+        part = ad.AnnData(
+            X=(x[control].mean(axis=0, dtype=np.float64) + mean).astype(np.float32),
+            obs=obs.copy(),
+            var=pd.DataFrame(index=pd.Index(prepared.names[modality])),
+        )
+        part.layers["change"] = mean.astype(np.float32)
+        part.layers["std"] = (changes.std(axis=0, ddof=1) if len(heads) > 1 else np.zeros_like(mean)).astype(np.float32)
+        part.layers["observed_change"] = np.stack([truth.changes[label][modality] for label in labels]).astype(
+            np.float32
+        )
+        parts[modality] = part
+    with md.set_options(pull_on_update=False):
+        whole = md.MuData(parts)
+    whole.obs = obs
+    whole.uns["waddington"] = {"optimizer": optimizer, "kind": design.kind, "control": design.control}
+    return whole

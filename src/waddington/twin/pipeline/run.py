@@ -1,0 +1,168 @@
+"""The main job: cells in; embeddings, pseudotime, agents, metrics, pictures and a model out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mudata as md
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from waddington.twin.io import write
+from waddington.twin.pipeline.acting import reference_unit
+from waddington.twin.pipeline.config import RunConfig
+from waddington.twin.pipeline.folder import RunFolder, fingerprint
+from waddington.twin.pipeline.listener import Listener
+from waddington.twin.pipeline.outputs import (
+    Chosen,
+    choose,
+    versions,
+    write_config,
+    write_metrics,
+    write_model,
+    write_pictures,
+)
+from waddington.twin.pipeline.predicting import predictions
+from waddington.twin.pipeline.prepare import Prepared, load, prepare, read_cells, save
+from waddington.twin.pipeline.stages import Finished, run_stages
+from waddington.twin.pipeline.storage import joint_latent
+from waddington.twin.pipeline.verdicts import verdicts
+from waddington.twin.pipeline.words import data_facts, method, notes, question
+from waddington.twin.report import Verdict, write_report
+
+__all__ = ["RunResult", "run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run found and where it is."""
+
+    out: Path
+    """Folder of the outputs."""
+    metrics: pd.DataFrame
+    """Tidy metrics, the content of `metrics.csv`."""
+    verdicts: tuple[Verdict, ...]
+    """What the numbers say, by the rules of :mod:`waddington.twin.pipeline.verdicts`."""
+    config: RunConfig
+    """What was run."""
+
+
+def run(
+    file: str | Path | None = None,
+    *,
+    out: str | Path,
+    resume: bool = False,
+    preset: str = "default",
+    listener: Listener | None = None,
+    **fields: Any,
+) -> RunResult:
+    """Run the twin end to end.
+
+    Parameters
+    ----------
+    file
+        A multimodal file; nothing (and no `rna`, `atac`, `protein`): the simulator.
+    out
+        Folder for the outputs; refused if it holds another run.
+    resume
+        Go on with the run that is in `out`. It ends with the same metrics as an undisturbed one.
+    preset
+        ``"smoke"``, ``"default"`` or ``"paper"``.
+    listener
+        Told how far the run is.
+    **fields
+        Fields of :class:`RunConfig`, such as ``optimizer=["Adam", "ASGDAdam"]``.
+
+    Returns
+    -------
+    RunResult
+        Metrics and verdicts; everything else is in `out`.
+
+    Raises
+    ------
+    ArgumentError
+        For a field that is unknown or outside its range.
+    DataError
+        For input that cannot be used, before any long work.
+    OutputError
+        When `out` cannot be written, holds another run, or another process writes there.
+    """
+    config = RunConfig.of(preset, file=str(file) if file is not None else None, **fields)
+    listener = listener or Listener()
+    folder = RunFolder(Path(out), resume=resume)
+    with folder.locked():
+        listener.stage("Reading cells", 1)
+        mdata = read_cells(config)
+        data = fingerprint(mdata)
+        listener.advance()
+        folder.claim(config, data)
+        prepared = _prepared(mdata, config, folder, listener)
+        finished = run_stages(config, folder, listener)
+        return _write_outputs(config, folder, prepared, finished, data, listener)
+
+
+def _prepared(mdata: md.MuData, config: RunConfig, folder: RunFolder, listener: Listener) -> Prepared:
+    listener.stage("Preparing cells", 5)
+    if not (folder.prepared / "facts.json").exists():
+        save(prepare(mdata, config, step=listener.advance), folder.prepared)
+    return load(folder.prepared)
+
+
+def _write_outputs(
+    config: RunConfig, folder: RunFolder, prepared: Prepared, finished: Finished, data: str, listener: Listener
+) -> RunResult:
+    listener.stage("Writing results", 8)
+    metrics = finished.metrics()
+    chosen = choose(finished, config)
+    found = verdicts(metrics, optimizers=config.optimizer)
+    write_metrics(folder, metrics)
+    write_model(folder, config, prepared, chosen)
+    listener.advance()
+    predicted = predictions(folder, prepared, finished, chosen.encoder.optimizer)
+    write(predicted, folder.path / "predictions.h5mu")
+    listener.advance()
+    latent, courses = _drawn(folder, prepared, chosen)
+    pictures = write_pictures(
+        folder,
+        prepared,
+        finished,
+        metrics,
+        latent=latent,
+        courses=courses,
+        predicted=predicted,
+        tell=listener.advance,
+    )
+    write_config(folder, config, finished, chosen, data)
+    write_report(
+        folder.path / "report.html",
+        title="Digital twin report",
+        verdicts=found,
+        metrics=metrics,
+        history=finished.history(),
+        figures=pictures,
+        question=question(config, prepared),
+        data=data_facts(prepared),
+        method=method(config, prepared, chosen),
+        notes=notes(config, prepared, finished),
+        tables={"Learning rates that were tried": finished.tuned} if len(finished.tuned) else {},
+        config=config.to_dict(),
+        versions=versions(),
+        seeds=config.evaluation_seeds,
+    )
+    listener.advance()
+    return RunResult(out=folder.path, metrics=metrics, verdicts=tuple(found), config=config)
+
+
+def _drawn(
+    folder: RunFolder, prepared: Prepared, chosen: Chosen
+) -> tuple[npt.NDArray[np.float32], dict[str, npt.NDArray[np.float32]]]:
+    """Give the latent space that is drawn, and the ways on which the chosen agent led cells through it."""
+    agent = chosen.agent
+    if agent is None or agent.protocol != "held-out":
+        return joint_latent(folder.units, chosen.encoder, prepared.design.train), {}
+    latent = joint_latent(folder.units, reference_unit(folder.units, agent.seed), prepared.design.train)
+    with np.load(folder.units / f"{agent.key}.npz", allow_pickle=False) as stored:
+        return latent, {str(name): stored[name] for name in stored.files}
