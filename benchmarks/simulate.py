@@ -1,7 +1,7 @@
 """Time and memory of the simulator: ``python benchmarks/simulate.py [--cells 5000 20000] [--json FILE]``.
 
-Set ``OMP_NUM_THREADS=1`` to time one core. Processor time is printed beside wall time, because a busy machine stretches the
-latter only.
+Set ``OMP_NUM_THREADS=1`` to time one core. Processor time is printed beside wall time, because a busy machine
+stretches the latter only.
 """
 
 from __future__ import annotations
