@@ -29,7 +29,7 @@ __all__ = ["Measured", "RateControl", "Rule", "Settings", "Stage", "Tensors"]
 
 Tensors = dict[str, torch.Tensor]
 Settings = Mapping[str, Any]
-Stage = Callable[[Tensors, Tensors, int, Tensors], Tensors]
+Stage = Callable[[torch.Tensor, Tensors, int, Tensors], Tensors]
 
 
 class Measured(NamedTuple):
@@ -78,15 +78,17 @@ class RateControl(Protocol):
     Its state is a flat dictionary of 0-d float64 tensors which the engine keeps, saves and loads.
     """
 
-    settings: tuple[str, ...]
-    """Names of the settings that hold for the whole model and so must agree between parameter groups."""
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Names of the settings that hold for the whole model and so must agree between parameter groups."""
+        ...
 
     def initial(self, settings: Settings) -> dict[str, float]:
         """Name every entry of the state, and give its first value."""
         ...
 
     def stages(self, settings: Settings) -> tuple[Stage, ...]:
-        """Give the statistics of one tensor, as functions ``(buffers, coefficients, size, totals) -> partial sums``.
+        """Give the statistics of one tensor, as functions ``(grad, buffers, size, totals) -> partial sums``.
 
         `size` is the number of coordinates of the whole tensor. Each stage is reduced over shards before the next,
         which finds the results in `totals`.
@@ -94,7 +96,10 @@ class RateControl(Protocol):
         ...
 
     def decide(self, totals: Tensors, count: int, state: Tensors, settings: Settings) -> Tensors:
-        """Give the new state; each of `totals` has one entry per tensor, `count` is the model's number of coordinates."""
+        """Give the new state.
+
+        Each of `totals` has one entry per tensor; `count` is the number of coordinates of the model.
+        """
         ...
 
     def rate(self, state: Tensors, settings: Settings) -> torch.Tensor:

@@ -28,35 +28,29 @@ class Slot:
         The parameter as the user holds it.
     group, group_index
         Its parameter group.
-    state
-        Its entry in the optimizer's state.
-    value
-        Local real part of the parameter, sharing its memory.
+    step
+        Its 0-d step count.
+    buffers, value
+        Local real parts of its buffers and of itself, sharing their memory.
     grad
         Local real gradient in the dtype of the computation, its sign turned where the group maximizes.
     size
         Number of real coordinates of the whole parameter, over all its shards.
+    coefficients, measured, totals
+        What the phases of the step leave for the next.
     """
 
     param: torch.Tensor
     group: dict[str, Any]
     group_index: int
-    state: dict[str, Any]
+    step: torch.Tensor
+    buffers: Tensors
     value: torch.Tensor
     grad: torch.Tensor
     size: int
     coefficients: Tensors = field(default_factory=dict)
     measured: Measured = field(default_factory=lambda: Measured({}))
     totals: Tensors = field(default_factory=dict)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Dtype of the computation."""
-        return self.grad.dtype
-
-    def buffers(self, names: Sequence[str]) -> Tensors:
-        """Local real parts of the named buffers, sharing their memory."""
-        return {name: local_real(self.state[name]) for name in names}
 
 
 def compute_dtype(param: torch.Tensor) -> torch.dtype:
@@ -90,8 +84,8 @@ def gradient_of(param: torch.Tensor) -> torch.Tensor:
     assert grad is not None
     if grad.layout != torch.strided:
         raise UnsupportedError(
-            f"cannot step on a gradient of layout {grad.layout}: found one for a parameter of shape {tuple(param.shape)};"
-            " accepted are dense gradients (for an embedding, sparse=False)"
+            f"cannot step on a gradient of layout {grad.layout}: found one for a parameter of shape"
+            f" {tuple(param.shape)}; accepted are dense gradients (for an embedding, sparse=False)"
         )
     if _is_sharded(param) and grad.placements != param.placements:  # type: ignore[attr-defined]
         grad = grad.redistribute(param.device_mesh, param.placements)  # type: ignore[attr-defined]

@@ -20,7 +20,8 @@ from typing import Any, ClassVar
 import torch
 from torch.optim.optimizer import ParamsT
 
-from waddington.optim._engine import RuleOptimizer, check_common
+from waddington.optim._engine import RuleOptimizer
+from waddington.optim._state import check_common
 from waddington.optim.padam import PADAM_RULE
 from waddington.optim.switching import BaseRateSwitch, check_switch
 
@@ -30,9 +31,9 @@ __all__ = ["ASGDAMSGrad", "ASGDAdam"]
 class ASGDAdam(RuleOptimizer):
     """Adam with a base rate that switches between `alpha_min` and `lr` for the whole model (Algorithm 1).
 
-    The paper's own lines, to the letter, are ``switch="mean", bias_correction=False``. They are not the default, because
-    that rule cannot switch (v is never negative, so both of its statistics are one number), and because without the bias
-    correction the first steps are √(1-β2)⁻¹(1-β1), about three, times too long.
+    The paper's own lines, to the letter, are ``switch="mean", bias_correction=False``. They are not the default,
+    because that rule cannot switch (v is never negative, so both of its statistics are one number), and because without
+    the bias correction the first steps are √(1-β2)⁻¹(1-β1), about three, times too long.
 
     Parameters
     ----------
@@ -52,13 +53,18 @@ class ASGDAdam(RuleOptimizer):
         What chooses the rate: ``"relative"`` (this project's), ``"linear"`` (its limit without jumps), or the readings
         of the paper, ``"mean"``, ``"coordinate"`` and ``"momentum"``. See :mod:`waddington.optim.switching`.
     large_rate_in
-        Which region gets the large rate under ``"relative"`` and ``"linear"``: ``"sharp"`` or ``"flat"``. The paper says
-        both. The paper's own rules have their direction built in.
+        Which region gets the large rate under ``"relative"`` and ``"linear"``: ``"sharp"`` or ``"flat"``. The paper
+        says both. The paper's own rules have their direction built in.
     adaptive
         Ratio of ``"coordinate"``: the rate is small where fewer coordinates lie above their mean than `adaptive` times
         those below. The author's code has 1 and 0.5.
     switch_interval
         ``"relative"`` and ``"linear"`` look at the statistic every so many steps; the paper's rules at every step.
+    hysteresis
+        Deviation of the curvature, in units of its own scatter, that ``"relative"`` switches at in either direction,
+        and width of the logistic function of ``"linear"``. Above 0.
+    memory
+        Looks that the slow reference of ``"relative"`` and ``"linear"`` remembers.
     bias_correction
         Divide both moments by their weight, as Adam does and Algorithm 1 does not.
     decoupled_weight_decay
@@ -89,6 +95,8 @@ class ASGDAdam(RuleOptimizer):
         large_rate_in: str = "sharp",
         adaptive: float = 1.0,
         switch_interval: int = 10,
+        hysteresis: float = 0.1,
+        memory: int = 10,
         bias_correction: bool = True,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
@@ -105,6 +113,8 @@ class ASGDAdam(RuleOptimizer):
             "large_rate_in": large_rate_in,
             "adaptive": adaptive,
             "switch_interval": switch_interval,
+            "hysteresis": hysteresis,
+            "memory": memory,
             "bias_correction": bias_correction,
             "decoupled_weight_decay": decoupled_weight_decay,
             "maximize": maximize,

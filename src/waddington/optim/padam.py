@@ -20,9 +20,10 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_in_range
-from waddington.optim._engine import RuleOptimizer, check_common
+from waddington.optim._engine import RuleOptimizer
 from waddington.optim._moments import ema, ema_of_square, ema_weight, running_maximum
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
+from waddington.optim._state import check_common
 
 __all__ = ["PADAM_RULE", "Padam", "adaptive_direction"]
 

@@ -1,4 +1,4 @@
-"""Optimizers by name: class, fixed arguments, defaults and what is worth tuning. Read by the twin, the bench and the CLI.
+"""Optimizers by name: class, fixed arguments, defaults, what is worth tuning. Read by twin, bench and CLI.
 
 Every override is checked against the signature of the class before anything is built, because a mistyped argument that
 an optimizer swallows is a comparison that never took place.

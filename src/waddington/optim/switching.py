@@ -1,10 +1,46 @@
-"""v1"""
+"""The base-rate switch: one rate for the whole model at each step, out of ``[alpha_min, lr]``.
+
+The paper ("Enhanced adaptive stochastic gradient descent for single-cell perturbation") sets ``α_t = u f(v_t) + C``,
+which is ``α_min`` or ``α_max`` according to the curvature that the second moment v shows (Eqs. 3-5). What f is, it says
+in several ways; all of them are here, under the names of the argument ``switch``:
+
+``"mean"`` (Eq. 2, Algorithm 1 lines 8-13 and 17-21, to the letter)
+    Per tensor, the mean of abs(v) against the mean of v. As v ≥ 0 these are one number, every step is a tie, and a tie
+    gives α_max: the rule never switches.
+``"coordinate"`` (the paragraph after Lemma 2)
+    The coordinates of v above their tensor's mean against those below it, counted over all tensors. v is skewed to the
+    right, so most lie below: in practice the rate is always α_min.
+``"momentum"`` (a later revision)
+    The statistics of ``"mean"``, of m. ``mean(abs(m)) > mean(m)`` but in freak cases: the rate is always α_min.
+``"relative"`` (this project's own)
+    The curvature of the last few steps against its own recent course; see below. It does alternate.
+``"linear"`` (Eqs. 3 and 4 read as a real-valued f)
+    ``"relative"`` without jumps: a logistic function of the same statistic, whose limit is the dual rate.
+
+The relative rule ----------------- Curvature is read off mean squared gradients, as the paper does. The mean of v over
+coordinates obeys the same recursion as v, so a second moment of any horizon costs one scalar for the whole model. The
+switch keeps its own, c, bias-corrected and with a horizon of one `switch_interval`: v itself, with β2 = 0.999,
+remembers a thousand steps, and a comparison with anything slower than that is decided once and for all in the first
+steps of most trainings. Every `switch_interval` steps it looks at the level ``l = log c``, so that a rescaled loss
+makes the same choices, and takes from it what was to be expected: its slow reference r, and, because gradients fall
+(or, once noise is being memorized, rise) for most of a training, the mean deviation b from that reference, which is the
+trend::
+
+    d = l - r        e = d - b        z = e / s
+
+r, b and s² are averages of l, d and e² over the last `memory` looks. The model is in a sharp region from where z
+exceeds `hysteresis` until it falls below minus it. A rate that is large in sharp regions then falls as the gradients
+do, without being told a horizon, and z in units of its own scatter keeps the rule alternating whatever the task's
+noise.
+
+Everything is functions of tensors; nothing is read on the host. The rule needs only the gradient, the paper's also the
+buffers ``exp_avg`` and ``exp_avg_sq``: any optimizer that has those can carry the switch, by naming it as its
+``_control``.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
@@ -12,125 +48,214 @@ from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
 from waddington.optim._rule import Settings, Stage, Tensors
 
-__all__ = ["SWITCHES", "BaseRateSwitch", "check_switch"]
+__all__ = ["SWITCHES", "BaseRateSwitch", "check_switch", "count_vote", "look", "sign_vote"]
 
 SWITCHES = ("relative", "linear", "mean", "coordinate", "momentum")
-_TINY = 1e-300
+
+# Changes of the curvature below one percent are no news, however little it scatters: a noiseless training must not
+# switch on rounding errors.
+_RESOLUTION = 0.01
 
 
-def check_switch(group: Settings) -> None:
-    """Check the settings of a base-rate switch."""
-    check_choice("switch", group["switch"], SWITCHES)
-    check_choice("large_rate_in", group["large_rate_in"], ("flat", "sharp"))
-    check_in_range("lr", float(group["lr"]), 0.0, open_low=True, open_high=True)
-    check_in_range("alpha_min", group["alpha_min"], 0.0, open_high=True)
-    check_in_range("adaptive", group["adaptive"], 0.0, open_low=True, open_high=True)
-    check_in_range("switch_interval", group["switch_interval"], 1)
-    if group["alpha_min"] > float(group["lr"]):
+def check_switch(settings: Settings) -> None:
+    """Check the settings of a base-rate switch.
+
+    Raises
+    ------
+    ArgumentError
+        Names the argument, its value and the range.
+    """
+    check_choice("switch", settings["switch"], SWITCHES)
+    check_choice("large_rate_in", settings["large_rate_in"], ("flat", "sharp"))
+    check_in_range("adaptive", settings["adaptive"], 0.0, open_low=True, open_high=True)
+    check_in_range("hysteresis", settings["hysteresis"], 0.0, open_low=True, open_high=True)
+    for name in ("switch_interval", "memory"):
+        if int(settings[name]) != settings[name]:
+            raise ArgumentError(f"cannot use {name}={settings[name]!r}: {name} must be a whole number from 1")
+        check_in_range(name, settings[name], 1)
+    check_in_range("alpha_min", settings["alpha_min"], 0.0, open_high=True)
+    large = settings.get("base_lr", float(settings["lr"]))
+    check_in_range("lr", large, 0.0, open_low=True, open_high=True)
+    if settings["alpha_min"] > large:
         raise ArgumentError(
-            f"cannot use alpha_min={group['alpha_min']!r} with lr={float(group['lr'])!r}: the small base rate must be at"
-            " most the large one, which is lr"
+            f"cannot use alpha_min={settings['alpha_min']!r} with lr={large!r}: lr is the large base rate, so alpha_min"
+            " must be a number from 0 to lr"
         )
+
+
+def sign_vote(mean_absolute: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+    """Count Eq. 2's factors over tensors: positive or zero says α_max.
+
+    Parameters
+    ----------
+    mean_absolute, mean
+        ``mean(abs(x))`` and ``mean(x)`` of each tensor, shape (tensors,).
+
+    Returns
+    -------
+    Tensor
+        ``count_nonzero(f_max) - count_nonzero(f_min)``, 0-d.
+    """
+    f_min = (torch.sign(mean_absolute - mean) + 1.0) / 2.0
+    f_max = (torch.sign(mean - mean_absolute) + 1.0) / 2.0
+    return (torch.count_nonzero(f_max) - torch.count_nonzero(f_min)).to(mean.dtype)
+
+
+def count_vote(above: torch.Tensor, below: torch.Tensor, adaptive: float) -> torch.Tensor:
+    """Compare the coordinates at or above their tensor's mean with those at or below: positive or zero says α_max.
+
+    Parameters
+    ----------
+    above, below
+        Their numbers in each tensor, shape (tensors,).
+    adaptive
+        Weight of those below.
+    """
+    return above.sum() - adaptive * below.sum()
+
+
+def look(level: torch.Tensor, state: Tensors, memory: float) -> tuple[torch.Tensor, Tensors]:
+    """Compare a level with its own recent course; the relative rule's only arithmetic.
+
+    Parameters
+    ----------
+    level
+        Logarithm of the curvature, 0-d.
+    state
+        ``looks``, ``reference``, ``trend`` and ``variance`` as of the last look, 0-d, all zero at first.
+    memory
+        Looks that the averages remember. Until there have been so many they are plain means.
+
+    Returns
+    -------
+    z
+        Deviation from reference and trend in units of its scatter; zero at the first look.
+    state
+        The four entries as of this look.
+    """
+    looks = state["looks"] + 1.0
+    weight = torch.clamp(1.0 / looks, min=1.0 / memory)
+    first = state["looks"] == 0.0
+    reference = torch.where(first, level, state["reference"])
+    deviation = level - reference
+    residual = deviation - state["trend"]
+    # The variance takes the new residual in before it judges it: no outlier exceeds √memory, and nothing divides by 0.
+    variance = state["variance"] + weight * (residual.square() - state["variance"])
+    z = residual / variance.sqrt().clamp_min(_RESOLUTION)
+    return z, {
+        "looks": looks,
+        "reference": reference + weight * deviation,
+        "trend": state["trend"] + weight * residual,
+        "variance": variance,
+    }
+
+
+def _signs_of(buffer: str) -> Stage:
+    def stage(grad: torch.Tensor, buffers: Tensors, size: int, totals: Tensors) -> Tensors:
+        moment = buffers[buffer]
+        return {"mean_absolute": moment.abs().sum() / max(size, 1), "mean": moment.sum() / max(size, 1)}
+
+    return stage
+
+
+def _mean(grad: torch.Tensor, buffers: Tensors, size: int, totals: Tensors) -> Tensors:
+    return {"mean": buffers["exp_avg_sq"].sum() / max(size, 1)}
+
+
+def _counts(grad: torch.Tensor, buffers: Tensors, size: int, totals: Tensors) -> Tensors:
+    second = buffers["exp_avg_sq"]
+    return {"above": (second >= totals["mean"]).sum(), "below": (second <= totals["mean"]).sum()}
+
+
+def _energy(grad: torch.Tensor, buffers: Tensors, size: int, totals: Tensors) -> Tensors:
+    return {"energy": grad.square().sum()}
+
+
+_STAGES: dict[str, tuple[Stage, ...]] = {
+    "mean": (_signs_of("exp_avg_sq"),),
+    "momentum": (_signs_of("exp_avg"),),
+    "coordinate": (_mean, _counts),
+    "relative": (_energy,),
+    "linear": (_energy,),
+}
 
 
 class BaseRateSwitch:
-    settings = ("switch", "large_rate_in", "adaptive", "switch_interval")
-    reference_beta = 0.99
-    hysteresis = 0.1
+    """The switch as a rate control (:class:`waddington.optim._rule.RateControl`); it has no state of its own."""
+
+    settings: tuple[str, ...] = ("switch", "large_rate_in", "adaptive", "switch_interval", "hysteresis", "memory")
 
     def initial(self, settings: Settings) -> dict[str, float]:
-        return {
-            "switch_steps": 0.0,
-            "switch_looks": 0.0,
-            "switch_reference": 0.0,
-            "switch_statistic": 0.0,
-            "switch_sharp": 1.0,
-            "switch_large": 1.0,
-            "switch_rate": 0.0,
-            "switch_large_fraction": 0.0,
-            "switch_mean_rate": 0.0,
-        }
+        """Name the entries of the state.
+
+        A training starts where its gradients are largest, so the first region is a sharp one.
+        """
+        large = 1.0 if settings["large_rate_in"] == "sharp" else 0.0
+        followed = ("steps", "curvature", "looks", "reference", "trend", "variance", "statistic")
+        reported = ("rate", "mean_rate", "large_fraction")
+        return {f"switch_{name}": 0.0 for name in (*followed, *reported)} | {"switch_large": large}
 
     def stages(self, settings: Settings) -> tuple[Stage, ...]:
-        switch = settings["switch"]
-        if switch == "mean":
-            return (
-                lambda b, c, n, t: {
-                    "absolute": b["exp_avg_sq"].abs().sum() / max(n, 1),
-                    "plain": b["exp_avg_sq"].sum() / max(n, 1),
-                },
-            )
-        if switch == "momentum":
-            return (
-                lambda b, c, n, t: {
-                    "absolute": b["exp_avg"].abs().sum() / max(n, 1),
-                    "plain": b["exp_avg"].sum() / max(n, 1),
-                },
-            )
-        if switch == "coordinate":
-            return (
-                lambda b, c, n, t: {"mean": b["exp_avg_sq"].sum() / max(n, 1)},
-                lambda b, c, n, t: {
-                    "above": (b["exp_avg_sq"] >= t["mean"]).sum(),
-                    "below": (b["exp_avg_sq"] <= t["mean"]).sum(),
-                },
-            )
-        return (lambda b, c, n, t: {"curvature": b["exp_avg_sq"].sum() / c["exp_avg_sq_weight"]},)
+        """Give the statistics of one tensor that the rule asks for."""
+        return _STAGES[settings["switch"]]
 
     def decide(self, totals: Tensors, count: int, state: Tensors, settings: Settings) -> Tensors:
-        new = dict(state)
-        switch = settings["switch"]
-        if switch in ("mean", "momentum"):
-            fmin = (torch.sign(totals["absolute"] - totals["plain"]) + 1) / 2
-            fmax = (torch.sign(totals["plain"] - totals["absolute"]) + 1) / 2
-            new["switch_statistic"] = (fmax.count_nonzero() - fmin.count_nonzero()).to(torch.float64)
-            new["switch_large"] = (new["switch_statistic"] >= 0).double()
-        elif switch == "coordinate":
-            new["switch_statistic"] = totals["above"].sum() - settings["adaptive"] * totals["below"].sum()
-            new["switch_large"] = (new["switch_statistic"] >= 0).double()
+        """Choose the rate: 1 in ``switch_large`` is the large one, 0 the small one."""
+        old = {name.removeprefix("switch_"): value for name, value in state.items()}
+        if settings["switch"] in ("relative", "linear"):
+            new = _relative(totals["energy"].sum() / max(count, 1), old, settings)
         else:
-            level = torch.log(totals["curvature"].sum() / max(count, 1) + _TINY)
-            look = torch.remainder(state["switch_steps"], settings["switch_interval"]) == 0
-            first = state["switch_looks"] == 0
-            beta = self.reference_beta
-            deviation = torch.where(first, 0.0, level - state["switch_reference"])
-            looks = state["switch_looks"] + 1
-            # exact running mean at first
-            w = torch.clamp(1 / looks, min=1 - beta)
-            reference = torch.where(first, level, state["switch_reference"] + w * deviation)
-            h = self.hysteresis
-            if switch == "relative":
-                sharp = torch.where(deviation > h, 1.0, torch.where(deviation < -h, 0.0, state["switch_sharp"]))
-            else:
-                sharp = torch.sigmoid(deviation / h)
-            large = sharp if settings["large_rate_in"] == "sharp" else 1 - sharp
-            upd = {
-                "switch_statistic": deviation,
-                "switch_reference": reference,
-                "switch_sharp": sharp,
-                "switch_large": large,
-                "switch_looks": looks,
-            }
-            for k, v in upd.items():
-                new[k] = torch.where(look, v, state[k])
-        n = state["switch_steps"] + 1
-        new["switch_steps"] = n
-        new["switch_rate"] = self.rate(new, settings)
-        new["switch_large_fraction"] = (
-            state["switch_large_fraction"] + ((new["switch_large"] > 0.5).double() - state["switch_large_fraction"]) / n
-        )
-        new["switch_mean_rate"] = state["switch_mean_rate"] + (new["switch_rate"] - state["switch_mean_rate"]) / n
-        return new
+            vote = (
+                count_vote(totals["above"], totals["below"], settings["adaptive"])
+                if settings["switch"] == "coordinate"
+                else sign_vote(totals["mean_absolute"], totals["mean"])
+            )
+            new = {"statistic": vote, "large": (vote >= 0.0).to(vote.dtype)}
+        steps = old["steps"] + 1.0
+        rate = _mix(new["large"], settings)
+        large_fraction = old["large_fraction"] + ((new["large"] > 0.5).to(rate.dtype) - old["large_fraction"]) / steps
+        mean_rate = old["mean_rate"] + (rate - old["mean_rate"]) / steps
+        new |= {"steps": steps, "rate": rate, "mean_rate": mean_rate, "large_fraction": large_fraction}
+        return {f"switch_{name}": value for name, value in new.items()}
 
     def rate(self, state: Tensors, settings: Settings) -> torch.Tensor:
-        large = state["switch_large"]
-        lr = settings["lr"]
-        return large * lr + (1 - large) * (lr * (settings["alpha_min"] / settings["base_lr"]))
+        """Give a group's rate; `alpha_min` follows `lr` in proportion, from the value that `lr` had at first."""
+        return _mix(state["switch_large"], settings)
 
     def describe(self, state: Mapping[str, float]) -> dict[str, float]:
+        """Give ``base_rate``, ``statistic``, ``large_rate_fraction`` and ``mean_rate``, of the steps taken so far."""
         return {
             "base_rate": state["switch_rate"],
             "statistic": state["switch_statistic"],
             "large_rate_fraction": state["switch_large_fraction"],
             "mean_rate": state["switch_mean_rate"],
         }
+
+
+def _relative(mean_square: torch.Tensor, state: Tensors, settings: Settings) -> Tensors:
+    interval = settings["switch_interval"]
+    beta = 1.0 - 1.0 / interval
+    curvature = torch.lerp(mean_square, state["curvature"], beta)
+    weight = 1.0 - beta ** (state["steps"] + 1.0)
+    tiny = torch.finfo(curvature.dtype).tiny
+    z, looked = look(torch.log((curvature / weight).clamp_min(tiny)), state, settings["memory"])
+    if settings["switch"] == "relative":
+        sharp_is_large = settings["large_rate_in"] == "sharp"
+        up, down = (1.0, 0.0) if sharp_is_large else (0.0, 1.0)
+        large = torch.where(z > settings["hysteresis"], up, state["large"])
+        large = torch.where(z < -settings["hysteresis"], down, large)
+    else:
+        sign = 1.0 if settings["large_rate_in"] == "sharp" else -1.0
+        large = torch.sigmoid(sign * z / settings["hysteresis"])
+    looked |= {"statistic": z, "large": large}
+    # Between looks, and before there has been any gradient but zero, all stays as it is.
+    now = (torch.remainder(state["steps"], interval) == 0.0) & (curvature > 0.0)
+    return {name: torch.where(now, value, state[name]) for name, value in looked.items()} | {"curvature": curvature}
+
+
+def _mix(large: torch.Tensor, settings: Settings) -> torch.Tensor:
+    # Both ends are exact: 1 gives lr to the last bit, 0 gives alpha_min * lr / base_lr.
+    lr = settings["lr"]
+    small = lr * (settings["alpha_min"] / settings["base_lr"])
+    mixed: torch.Tensor = large * lr + (1.0 - large) * small
+    return mixed
