@@ -1,7 +1,7 @@
 """One self-contained page about a run: verdicts in plain words first, then pictures, tables, method and versions.
 
-The page loads nothing from anywhere: pictures are embedded, the style is inline. It reads on a phone, in print, in light
-and in dark, and through a screen reader (alternative texts, tables with captions and scopes).
+The page loads nothing from anywhere: pictures are embedded, the style is inline. It reads on a phone, in print, in
+light and in dark, and through a screen reader (alternative texts, tables with captions and scopes).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pandas as pd
 from waddington._checks import check_choice
 from waddington._errors import ArgumentError, OutputError
 from waddington.twin.report_tables import Table, flat_settings, loss_table, metric_blocks, plain_table
+from waddington.twin.report_words import PICTURE_WORDS
 
 __all__ = ["ANSWERS", "Picture", "Verdict", "write_report"]
 
@@ -78,42 +79,6 @@ class Picture:
     title: str
     caption: str
     alt: str
-
-
-_WORDS: Mapping[str, tuple[str, str, str]] = {
-    "landscape": (
-        "Waddington's landscape",
-        "Quasi-potential of the cells' two-dimensional projection, as a surface and from above, with cells by colour and "
-        "trajectories in black. Depth across cells of like pseudotime is -log density; the fall from early to late is a "
-        "tilt by pseudotime, a choice of display and no measurement.",
-        "A surface that falls from early cells into valleys, one for each fate, and the same surface as a contour map; "
-        "cells lie in the valleys and trajectories run down them.",
-    ),
-    "trajectories": (
-        "Features along pseudotime",
-        "Top: courses of the features that change most (mean ± standard error; dashed: predicted). Bottom: scaled courses "
-        "of the strongest features. ▲ up, ▼ down: sign of Spearman's correlation with pseudotime at a false discovery "
-        "rate of 5 %; –: no call.",
-        "Line charts and heat maps of features along pseudotime for each modality, with up and down calls beside each "
-        "feature's name.",
-    ),
-    "loss_curves": (
-        "Loss curves",
-        "Loss per epoch, mean ± standard deviation over seeds, one line an optimizer.",
-        "Training and validation loss against epoch for every optimizer; the values of the last epoch are in a table.",
-    ),
-    "metrics": (
-        "Metrics and baselines",
-        "Filled: models; hollow, on grey: baselines and the replicate, which is the ceiling. Mean ± standard deviation "
-        "over seeds; small dots are single seeds.",
-        "Dot plots of the main metrics for every predictor and modality; all values are in the tables.",
-    ),
-    "scatter": (
-        "Predicted against observed change",
-        "A point is one feature; the dashed line is perfect prediction.",
-        "Scatter plots of predicted against observed change for each modality, with correlation and R².",
-    ),
-}
 
 
 def write_report(
@@ -239,7 +204,7 @@ def _shown(verdict: Verdict) -> dict[str, str]:
 def _embedded(name: str, figure: Picture | str | os.PathLike[str]) -> dict[str, Any]:
     """Read a picture and return it with its words, as a data URI."""
     if not isinstance(figure, Picture):
-        words = _WORDS.get(name, (name.replace("_", " ").capitalize(), "", name.replace("_", " ")))
+        words = PICTURE_WORDS.get(name, (name.replace("_", " ").capitalize(), "", name.replace("_", " ")))
         figure = Picture(path=Path(figure), title=words[0], caption=words[1], alt=words[2])
     kind = _MIME.get(Path(figure.path).suffix.lower())
     if kind is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,7 +72,7 @@ def metric_blocks(metrics: pd.DataFrame) -> list[Block]:
         A column of tidy metrics is missing.
     """
     summary = summarize(metrics)
-    seeds = metrics.groupby(["protocol", "split"], sort=False, dropna=False)["seed"].nunique()
+    seeds: Any = metrics.groupby(["protocol", "split"], sort=False, dropna=False)["seed"].nunique()
     blocks = []
     for (protocol, split), part in summary.groupby(["protocol", "split"], sort=False, dropna=False):
         names = list(dict.fromkeys(part["metric"].astype(str)))
@@ -79,7 +80,7 @@ def metric_blocks(metrics: pd.DataFrame) -> list[Block]:
             Group(name=_MODALITIES.get(str(modality), str(modality)), rows=_rows(rows, names))
             for modality, rows in part.groupby("modality", sort=False, dropna=False)
         )
-        n_seeds = int(seeds.loc[(protocol, split)])
+        n_seeds = int(seeds[protocol, split])
         over = f"mean ± sd over {n_seeds} seeds" if n_seeds > 1 else "one seed"
         blocks.append(
             Block(
@@ -95,7 +96,8 @@ def _rows(part: pd.DataFrame, names: list[str]) -> tuple[Row, ...]:
     """Return a modality's rows, models as they come, then baselines in their fixed order."""
     rows = []
     for contestant, values in part.groupby("contestant", sort=False):
-        by_metric = {str(record["metric"]): record for record in values.to_dict("records")}
+        records: list[dict[Any, Any]] = values.to_dict("records")
+        by_metric = {str(record["metric"]): record for record in records}
         predictor = str(values["predictor"].iloc[0]).lower()
         rank = 1 + BASELINES.index(predictor) if predictor in BASELINES else 0
         cells = tuple(_cell(by_metric.get(name)) for name in names)
@@ -103,7 +105,7 @@ def _rows(part: pd.DataFrame, names: list[str]) -> tuple[Row, ...]:
     return tuple(row for _, row in sorted(rows, key=lambda pair: pair[0]))
 
 
-def _cell(record: Mapping[str, object] | None) -> Cell:
+def _cell(record: dict[Any, Any] | None) -> Cell:
     """Return the cell of one summary row."""
     if record is None or not _finite(record["mean"]):
         return Cell(text="n/a")

@@ -7,11 +7,12 @@ A call is the sign of Spearman's rank correlation with pseudotime, made only whe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import sparse, stats
+from scipy import stats
 
 from waddington._checks import check_in_range
 from waddington._errors import DataError
@@ -146,13 +147,13 @@ def _rank_correlation(times: _Array, dense: _Array) -> _Array:
     order = stats.rankdata(times)
     order -= order.mean()
     norm = np.sqrt((ranks**2).sum(axis=0) * (order**2).sum())
-    return np.divide(order @ ranks, norm, out=np.zeros(dense.shape[1]), where=norm > 0)
+    return np.asarray(np.divide(order @ ranks, norm, out=np.zeros(dense.shape[1]), where=norm > 0))
 
 
-def _checked(pseudotime: npt.ArrayLike, values: npt.ArrayLike) -> tuple[_Array, _Array]:
+def _checked(pseudotime: npt.ArrayLike, values: Any) -> tuple[_Array, _Array]:
     """Return the finite pseudotimes and the dense rows that belong to them."""
     times = np.asarray(pseudotime, dtype=np.float64).ravel()
-    dense = values.toarray() if sparse.issparse(values) else values
+    dense = values.toarray() if hasattr(values, "toarray") else values
     matrix = np.asarray(dense, dtype=np.float64)
     if matrix.ndim != 2 or len(matrix) != len(times):
         raise DataError(

@@ -6,16 +6,20 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from contourpy import contour_generator
+from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import LightSource, Normalize
+from matplotlib.colors import LightSource, Normalize, to_rgba
 from matplotlib.lines import Line2D
-from mpl_toolkits.mplot3d.axes3d import Axes3D
+from matplotlib.ticker import MaxNLocator
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
+from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
 from waddington._errors import ArgumentError, DataError
+from waddington.twin.plots.camera import Camera
 from waddington.twin.plots.style import (
     INK,
     LANDSCAPE_CMAP,
-    MUTED,
     Panels,
     clean,
     colors_for,
@@ -29,7 +33,6 @@ from waddington.twin.quasipotential import QuasiPotential, quasi_potential
 __all__ = ["landscape"]
 
 _Array = npt.NDArray[np.float64]
-_BOX = (1.0, 1.0, 0.62)
 
 
 @styled
@@ -41,10 +44,10 @@ def landscape(
     trajectories: Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike] | None = None,
     potential: QuasiPotential | None = None,
     oriented: bool = True,
-    view: tuple[float, float] = (46.0, -62.0),
+    view: tuple[float, float] = (48.0, -70.0),
     max_cells: int = 4000,
     axes: Axes | Sequence[Axes] | Mapping[str, Axes] | None = None,
-    size: tuple[float, float] = (9.6, 4.6),
+    size: tuple[float, float] = (10.0, 4.8),
     seed: int = 0,
 ) -> Panels:
     """Draw the landscape in 3-D and as a map.
@@ -98,7 +101,7 @@ def landscape(
     ground = quasi_potential(points, times) if potential is None else potential
     if axes is None:
         figure = new_figure(*size)
-        spec = figure.add_gridspec(1, 2, width_ratios=(1.35, 1.0))
+        spec = figure.add_gridspec(1, 2, width_ratios=(1.5, 1.0))
         panels: dict[str, Axes] = {
             "surface": figure.add_subplot(spec[0], projection="3d"),
             "map": figure.add_subplot(spec[1]),
@@ -138,7 +141,8 @@ def _named_courses(trajectories: Sequence[npt.ArrayLike] | Mapping[str, npt.Arra
     for name, course in courses.items():
         if course.ndim != 2 or course.shape[1] != 2 or not np.isfinite(course).all():
             raise DataError(
-                f"cannot draw trajectory {name.lstrip('_')!r}: found shape {course.shape}; finite steps by 2 are accepted"
+                f"cannot draw trajectory {name.lstrip('_')!r}: found shape {course.shape}; "
+                "finite steps by 2 are accepted"
             )
     return {name: course for name, course in courses.items() if len(course) > 1}
 
@@ -147,9 +151,6 @@ def _cell_colors(
     times: _Array, named: npt.NDArray[np.str_] | None, shown: npt.NDArray[np.int64]
 ) -> tuple[_Array, list[Line2D]]:
     """Return an RGBA row for every cell shown, and the legend's handles."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_rgba
-
     if named is None:
         shade = colormaps["viridis"]
         handles = [
@@ -174,62 +175,81 @@ def _draw_surface(
     view: tuple[float, float],
 ) -> None:
     """Draw the lit surface, and on it those cells and stretches of trajectories that the ground doesn't hide."""
-    scale = _Scale(ground)
-    x, y = np.meshgrid(ground.x, ground.y)
-    light = LightSource(azdeg=300.0, altdeg=48.0)
-    step = ground.x[1] - ground.x[0]
-    relief = ground.height * scale.exaggeration
-    paint = light.shade(relief, LANDSCAPE_CMAP, vert_exag=1.0, dx=step, dy=step, blend_mode="soft", fraction=1.1)
+    camera = Camera(ground, view)
+    top = float(ground.height.max())
+    lift = 0.012 * top
     axes.computed_zorder = False
-    axes.plot_surface(
-        x,
-        y,
-        ground.height,
-        facecolors=paint,
-        rcount=400,
-        ccount=400,
-        linewidth=0,
-        antialiased=False,
-        shade=False,
-        zorder=1,
-    ).set_rasterized(True)
-    levels = np.linspace(0, float(ground.height.max()), 12)[1:-1]
-    axes.contour(x, y, ground.height, levels=levels, colors=[INK], linewidths=0.35, alpha=0.0, zorder=2)
-    axes.set_proj_type("ortho")
-    axes.view_init(elev=view[0], azim=view[1])
-    axes.set_box_aspect(scale.box, zoom=1.32)
-    lift = 0.012 * float(ground.height.max())
-    heights = ground.at(cells) + lift
-    seen = scale.visible(np.column_stack([cells, heights]), view)
+    _draw_ground(axes, ground, camera)
+    for level in _levels(ground):
+        for line in contour_generator(ground.x, ground.y, ground.height).lines(level):
+            flat_line = np.asarray(line, dtype=np.float64)
+            path = np.column_stack([flat_line, np.full(len(flat_line), level + 0.3 * lift)])
+            path[~camera.sees(path)] = np.nan
+            axes.plot(*path.T, color="white", linewidth=0.5, alpha=0.55, zorder=2)
+    places = np.column_stack([cells, ground.at(cells) + lift])
+    seen = camera.sees(places)
     axes.scatter(
-        cells[seen, 0],
-        cells[seen, 1],
-        heights[seen],
-        s=5.0,
-        c=colors[seen],
-        edgecolors="white",
-        linewidths=0.15,
-        depthshade=False,
-        zorder=3,
+        *places[seen].T, s=5.0, c=colors[seen], edgecolors="white", linewidths=0.15, depthshade=False, zorder=3
     )
     for course in courses.values():
-        path = _dense(course)
-        tall = ground.at(path) + 2.0 * lift
-        hidden = ~scale.visible(np.column_stack([path, tall]), view)
-        broken = np.where(hidden, np.nan, tall)
-        axes.plot(path[:, 0], path[:, 1], broken, color="white", linewidth=3.0, zorder=4, solid_capstyle="round")
-        axes.plot(path[:, 0], path[:, 1], broken, color=INK, linewidth=1.5, zorder=5, solid_capstyle="round")
+        flat = _dense(course)
+        path = np.column_stack([flat, ground.at(flat) + 2.0 * lift])
+        end = path[-1].copy()
+        hidden = ~camera.sees(path)
+        path[hidden] = np.nan
+        axes.plot(*path.T, color="white", linewidth=3.0, zorder=4)
+        axes.plot(*path.T, color=INK, linewidth=1.5, zorder=5)
         if not hidden[-1]:
-            axes.scatter(
-                *path[-1], tall[-1], s=26, c=INK, edgecolors="white", linewidths=0.9, depthshade=False, zorder=6
-            )
+            axes.scatter(*end, s=24, c=INK, edgecolors="white", linewidths=0.9, depthshade=False, zorder=6)
     axes.set_axis_off()
-    axes.set(xlim=(ground.x[0], ground.x[-1]), ylim=(ground.y[0], ground.y[-1]), zlim=(0.0, float(ground.height.max())))
+    axes.set(xlim=(ground.x[0], ground.x[-1]), ylim=(ground.y[0], ground.y[-1]), zlim=(-0.06 * top, top))
+    axes.set_proj_type("ortho")
+    axes.view_init(elev=view[0], azim=view[1])
+    axes.set_box_aspect(camera.box, zoom=1.25)
+    # The box's corners reach beyond the square that matplotlib gives to 3-D axes, whose layout must not count them.
+    for artist in (*axes.collections, *axes.lines):
+        artist.set_clip_on(False)
+        artist.set_in_layout(False)
+
+
+def _draw_ground(axes: Axes3D, ground: QuasiPotential, camera: Camera) -> None:
+    """Draw the surface itself, lit from the left, and the cut faces that the camera sees."""
+    x, y = np.meshgrid(ground.x, ground.y)
+    step = float(ground.x[1] - ground.x[0])
+    paint = LightSource(azdeg=300.0, altdeg=48.0).shade(
+        ground.height * camera.exaggeration, LANDSCAPE_CMAP, dx=step, dy=step, blend_mode="soft", fraction=1.1
+    )
+    # Edges in the colour of their faces close the seams that antialiasing would leave between them.
+    axes.plot_surface(
+        x, y, ground.height, facecolors=paint, rcount=400, ccount=400, linewidth=0.35, antialiased=True, shade=False,
+        zorder=1,
+    ).set_rasterized(True)  # fmt: skip
+    base = -0.06 * float(ground.height.max())
+    column = -1 if camera.toward[0] > 0 else 0
+    row = -1 if camera.toward[1] > 0 else 0
+    sides = (
+        (np.full(len(ground.y), ground.x[column]), ground.y, ground.height[:, column], "#b9b3a6"),
+        (ground.x, np.full(len(ground.x), ground.y[row]), ground.height[row], "#cfc9bc"),
+    )
+    for along, across, height, color in sides:
+        rim = np.column_stack([along, across, height])
+        foot = rim[::-1].copy()
+        foot[:, 2] = base
+        axes.add_collection3d(
+            Poly3DCollection(
+                [np.concatenate([rim, foot])], facecolors=color, edgecolors=color, linewidths=0.3, zorder=1.5
+            )
+        )
+
+
+def _levels(ground: QuasiPotential, n_levels: int = 14) -> _Array:
+    """Return the heights at which both panels draw a contour."""
+    return np.linspace(0.0, float(ground.height.max()), n_levels + 1)
 
 
 def _draw_map(axes: Axes, ground: QuasiPotential, cells: _Array, colors: _Array, courses: Mapping[str, _Array]) -> None:
     """Draw the same ground from above, with contour lines."""
-    levels = np.linspace(0.0, float(ground.height.max()), 15)
+    levels = _levels(ground)
     filled = axes.contourf(ground.x, ground.y, ground.height, levels=levels, cmap=LANDSCAPE_CMAP)
     axes.contour(ground.x, ground.y, ground.height, levels=levels, colors="white", linewidths=0.4, alpha=0.7)
     axes.scatter(cells[:, 0], cells[:, 1], s=5.0, c=colors, edgecolors="white", linewidths=0.15, rasterized=True)
@@ -237,21 +257,18 @@ def _draw_map(axes: Axes, ground: QuasiPotential, cells: _Array, colors: _Array,
         axes.plot(course[:, 0], course[:, 1], color="white", linewidth=2.8, zorder=4)
         axes.plot(course[:, 0], course[:, 1], color=INK, linewidth=1.4, zorder=5)
         axes.annotate(
-            "",
-            course[-1],
-            xytext=course[-2],
-            zorder=6,
+            "", course[-1], xytext=course[-2], zorder=6,
             arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1.4, "mutation_scale": 9, "shrinkA": 0, "shrinkB": 0},
-        )
+        )  # fmt: skip
     axes.set(xlim=(ground.x[0], ground.x[-1]), ylim=(ground.y[0], ground.y[-1]), aspect="equal", xticks=[], yticks=[])
     axes.set(xlabel="Projection 1", ylabel="Projection 2")
     clean(axes)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    bar = axes.figure.colorbar(filled, ax=axes, location="bottom", shrink=0.6, aspect=28, pad=0.02)
-    bar.set_label("Quasi-potential U (nats, tilted by pseudotime)", fontsize=7.5)
-    bar.set_ticks([0.0, float(np.floor(levels[-1] / 2.0)), float(np.floor(levels[-1]))])
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar = axes.get_figure(root=True).colorbar(filled, ax=axes, location="bottom", shrink=0.62, aspect=28, pad=0.02)  # type: ignore[union-attr]
+    bar.set_label("Quasi-potential U (nats), tilted by pseudotime", fontsize=7.5)
+    bar.set_ticks(MaxNLocator(nbins=5, integer=True).tick_values(0.0, float(levels[-1]))[:-1])
+    bar.outline.set_visible(False)
     clean(bar.ax)
 
 
@@ -260,31 +277,3 @@ def _dense(course: _Array, spacing: int = 12) -> _Array:
     steps = np.arange(len(course))
     fine = np.linspace(0, len(course) - 1, spacing * (len(course) - 1) + 1)
     return np.column_stack([np.interp(fine, steps, course[:, axis]) for axis in (0, 1)])
-
-
-class _Scale:
-    """From data to the box that the camera sees: proportions, and what hides behind the ground."""
-
-    def __init__(self, ground: QuasiPotential) -> None:
-        self.ground = ground
-        spans = np.array([np.ptp(ground.x), np.ptp(ground.y), max(float(ground.height.max()), 1e-9)])
-        longest = float(spans[:2].max())
-        self.box = (spans[0] / longest, spans[1] / longest, _BOX[2])
-        self.exaggeration = _BOX[2] * longest / spans[2]
-        self.origin = np.array([ground.x[0], ground.y[0], 0.0])
-        self.unit = spans / np.asarray(self.box)
-
-    def visible(self, points: _Array, view: tuple[float, float], n_steps: int = 90) -> npt.NDArray[np.bool_]:
-        """Walk from every point towards a distant camera; the point is hidden where the ground rises above the ray."""
-        elevation, azimuth = np.deg2rad(view)
-        toward = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)])
-        seen = np.ones(len(points), dtype=bool)
-        reach = np.linspace(0.01, self.box[2] / max(float(np.sin(elevation)), 0.1), n_steps)
-        for distance in reach:
-            ray = points + distance * toward * self.unit
-            inside = (
-                (ray[:, 0] > self.ground.x[0]) & (ray[:, 0] < self.ground.x[-1])
-                & (ray[:, 1] > self.ground.y[0]) & (ray[:, 1] < self.ground.y[-1])
-            )  # fmt: skip
-            seen &= ~(inside & (self.ground.at(ray[:, :2]) > ray[:, 2]))
-        return seen

@@ -50,7 +50,7 @@ def metric_table(
     """
     table = _chosen(metrics, protocol, split)
     summary = summarize(table)
-    summary["text"] = [_cell(row.mean, row.sd, digits) for row in summary[["mean", "sd"]].itertuples(index=False)]
+    summary["text"] = [_cell(mean, sd, digits) for mean, sd in zip(summary["mean"], summary["sd"], strict=True)]
     wide = summary.pivot_table(
         index=["modality", "contestant"], columns="metric", values="text", aggfunc="first", sort=False
     ).fillna("n/a")
@@ -117,13 +117,14 @@ def metric_bars(
         tick.set_color(MUTED if baseline else INK)
     if axes is None:
         handles = [
-            Line2D([], [], marker=_MARKERS[i % len(_MARKERS)], color=colors[m], markersize=5, linewidth=1.2,
-                   label=MODALITY_LABELS.get(m, m))
+            Line2D([], [], marker=_MARKERS[i % len(_MARKERS)], color=colors[m], label=MODALITY_LABELS.get(m, m))
             for i, m in enumerate(modalities)
-        ]  # fmt: skip
+        ]
+        if any(baseline for _, baseline in rows):
+            handles.append(Line2D([], [], marker="o", color=MUTED, markerfacecolor="white", label="hollow: baseline"))
         seeds = int(table.groupby("predictor")["seed"].nunique().max())
         title = f"Mean ± sd, {seeds} seeds" if seeds > 1 else "One seed"
-        legend = figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) + 1, title=title)
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), title=title)
         legend.get_title().set_fontsize(7.5)
     return Panels(panels)
 
@@ -157,47 +158,27 @@ def _draw_metric(
     axes: Axes, table: pd.DataFrame, rows: list[tuple[str, bool]], modalities: list[str], colors: Mapping[str, str]
 ) -> None:
     """Draw one metric's dots, intervals and seeds."""
-    summary = summarize(table).set_index(["contestant", "modality"])
-    named = table.assign(
-        contestant=[
-            contestant(str(p), str(o))
-            for p, o in zip(table["predictor"], table["optimizer"].fillna("none"), strict=True)
-        ]
-    )
+    summary = {(str(r["contestant"]), str(r["modality"])): r for r in summarize(table).to_dict("records")}
+    pairs = zip(table["predictor"], table["optimizer"].fillna("none"), strict=True)
+    named = table.assign(contestant=[contestant(str(p), str(o)) for p, o in pairs])
     n_models = sum(not baseline for _, baseline in rows)
     if n_models < len(rows):
         axes.axhspan(n_models - 0.5, len(rows) - 0.5, color="#f1f3f5", zorder=0)
     offsets = np.linspace(-0.27, 0.27, len(modalities)) if len(modalities) > 1 else np.zeros(1)
     for row, (name, baseline) in enumerate(rows):
         for offset, (i, modality) in zip(offsets, enumerate(modalities), strict=True):
-            if (name, modality) not in summary.index:
+            entry = summary.get((name, modality))
+            if entry is None or not np.isfinite(entry["mean"]):
                 continue
-            entry = summary.loc[(name, modality)]
-            entry = entry.iloc[0] if isinstance(entry, pd.DataFrame) else entry
-            if not np.isfinite(entry["mean"]):
-                continue
+            mean, deviation = float(entry["mean"]), float(np.nan_to_num(entry["sd"]))
+            height, color = row + offset, colors[modality]
             seeds = named[(named["contestant"] == name) & (named["modality"] == modality)]["value"]
             if len(seeds) > 1:
-                axes.plot(
-                    seeds,
-                    np.full(len(seeds), row + offset),
-                    ".",
-                    color=colors[modality],
-                    markersize=2.5,
-                    alpha=0.45,
-                    zorder=2,
-                )
-            deviation = entry["sd"] if np.isfinite(entry["sd"]) else 0.0
+                axes.plot(seeds, np.full(len(seeds), height), ".", color=color, markersize=2.5, alpha=0.45, zorder=2)
+            axes.plot([mean - deviation, mean + deviation], [height, height], color=color, linewidth=1.2, zorder=3)
             axes.plot(
-                [entry["mean"] - deviation, entry["mean"] + deviation],
-                [row + offset] * 2,
-                color=colors[modality],
-                linewidth=1.2,
-                zorder=3,
-            )
-            axes.plot(
-                entry["mean"], row + offset, marker=_MARKERS[i % len(_MARKERS)], markersize=4.6, color=colors[modality],
-                markerfacecolor="white" if baseline else colors[modality], markeredgewidth=1.1, zorder=4,
+                mean, height, marker=_MARKERS[i % len(_MARKERS)], markersize=4.6, color=color,
+                markerfacecolor="white" if baseline else color, markeredgewidth=1.1, zorder=4,
             )  # fmt: skip
     low, high = axes.get_xlim()
     if low < 0 < high:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from waddington._errors import DataError
@@ -34,7 +35,7 @@ def scatter(
     *,
     names: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
     n_named: int = 6,
-    quantity: str = "change (Δ, normalized)",
+    quantity: str = "change Δ (normalized)",
     axes: Axes | Sequence[Axes] | Mapping[str, Axes] | None = None,
     size: tuple[float, float] | None = None,
 ) -> Panels:
@@ -110,9 +111,10 @@ def _draw_panel(axes: Axes, guess: _Array, truth: _Array, names: list[str], n_na
     )  # fmt: skip
     axes.set(xlim=limits, ylim=limits, aspect="equal")
     _write_names(axes, guess, truth, names, finite, n_named)
+    numbers = _agreement(guess[finite], truth[finite], int((~finite).sum()))
     axes.text(
-        0.03, 0.97, _agreement(guess[finite], truth[finite], int((~finite).sum())), transform=axes.transAxes, ha="left",
-        va="top", fontsize=7, linespacing=1.35, bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
+        0.03, 0.97, numbers, transform=axes.transAxes, ha="left", va="top", fontsize=7, linespacing=1.35,
+        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
     )  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
@@ -142,18 +144,20 @@ def _write_names(
     span = high - low
     placed: list[tuple[float, float, float]] = []
     order = np.argsort(-np.abs(np.where(finite, truth, 0.0)), kind="stable")
-    for i in order[: 4 * n_named]:
+    for i in order[: 6 * n_named]:
         if len(placed) == n_named or not finite[i] or truth[i] == 0:
             continue
-        width = 0.026 * len(names[i]) * span + 0.03 * span
-        leftwards = truth[i] > low + 0.6 * span
+        width = (0.024 * len(names[i]) + 0.03) * span
+        # Above the identity line there is room to the left, below it to the right, unless the frame is near.
+        leftwards = (guess[i] > truth[i] or truth[i] + width > high) and truth[i] - width > low
         x0 = truth[i] - width if leftwards else truth[i]
-        in_numbers = x0 < low + 0.36 * span and guess[i] > high - 0.26 * span
-        touching = any(abs(guess[i] - y) < 0.055 * span and x0 < b and x0 + width > a for a, b, y in placed)
-        if in_numbers or touching:
+        in_numbers = x0 < low + 0.34 * span and guess[i] > high - 0.24 * span
+        touching = any(abs(guess[i] - y) < 0.05 * span and x0 < b and x0 + width > a for a, b, y in placed)
+        if in_numbers or touching or x0 + width > high:
             continue
-        placed.append((x0, x0 + width, guess[i]))
-        axes.annotate(
+        placed.append((x0, x0 + width, float(guess[i])))
+        text = axes.annotate(
             names[i], (truth[i], guess[i]), xytext=(-4 if leftwards else 4, 0), textcoords="offset points",
             ha="right" if leftwards else "left", va="center", fontsize=6.5, color=INK, zorder=4,
         )  # fmt: skip
+        text.set_path_effects([withStroke(linewidth=2.0, foreground="white")])

@@ -1,4 +1,4 @@
-"""One look for every picture: fonts, sizes, colours that colour-blind readers can tell apart, and how panels are returned.
+"""One look for every picture: fonts, sizes, colours that colour-blind readers tell apart, and the panels returned.
 
 Pictures are made with matplotlib's objects only: nothing here touches ``pyplot`` or leaves a setting behind.
 """
@@ -94,7 +94,7 @@ _PREFERRED_FONTS = ("Arial", "Helvetica", "Liberation Sans", "DejaVu Sans")
 
 
 @functools.cache
-def _settings() -> dict[str, Any]:
+def _settings() -> Any:
     """Return the settings that every picture is drawn with; fonts are those this machine has."""
     present = set(font_manager.get_font_names())
     return {

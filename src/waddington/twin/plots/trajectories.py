@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
 from waddington._checks import check_in_range
 from waddington._errors import DataError
@@ -29,6 +32,7 @@ from waddington.twin.trends import call_trends, smooth_course
 __all__ = ["trajectories"]
 
 _Array = npt.NDArray[np.float64]
+_SHORT = 13  # letters of a name that still lets the legend have two columns
 _ARROWS = {"up": "▲", "down": "▼", "flat": "–"}
 
 
@@ -62,7 +66,7 @@ def trajectories(
     calls
         Result of :func:`waddington.twin.trends.call_trends`, if it has been computed before.
     n_features
-        Rows of the heat map: the features with the strongest rank correlation.
+        Rows of the heat map: the features with the strongest rank correlation, half up and half down where there are.
     n_courses
         Courses drawn as lines: the strongest up and down, in turn.
     level
@@ -96,18 +100,20 @@ def trajectories(
         panels = {name: figure.add_subplot(grid[i // len(values), i % len(values)]) for i, name in enumerate(wanted)}
     else:
         panels = panels_from(axes, wanted)
-    image = None
+    image: AxesImage | None = None
     for modality, matrix in values.items():
         part = table[table["modality"] == modality].reset_index(drop=True)
-        strongest = part["spearman"].abs().sort_values(ascending=False, kind="stable").index[: rows[modality]]
-        columns = np.asarray(strongest, dtype=np.int64)
+        columns = _strongest(part["spearman"].to_numpy(dtype=np.float64), rows[modality])
         guess = None if predicted is None or modality not in predicted else predicted[modality]
         title = MODALITY_LABELS.get(modality, modality)
         counts = part["call"].value_counts()
         tally = f"{counts.get('up', 0)} up, {counts.get('down', 0)} down of {len(part)}"
         courses, heat = panels[f"{modality} courses"], panels[f"{modality} map"]
         _draw_courses(courses, pseudotime, _columns(matrix, columns), part.loc[columns], guess, columns, n_courses)
-        courses.set_title(title)
+        # The title stands above the tallest of the legends.
+        n_lines = min(n_courses, max(rows.values())) + (predicted is not None)
+        longest = max(len(str(name)) for known in names.values() for name in known)
+        courses.set_title(title, pad=6.0 + 10.5 * (n_lines if longest > _SHORT else (n_lines + 1) // 2))
         courses.set_xlabel(label)
         image = _draw_heat(heat, pseudotime, _columns(matrix, columns), part.loc[columns])
         heat.set_title(tally, fontsize=7.5, fontweight="normal")
@@ -118,14 +124,24 @@ def trajectories(
         maps = [panel for name, panel in panels.items() if name.endswith(" map")]
         bar = figure.colorbar(image, ax=maps, location="right", aspect=24, shrink=0.7, pad=0.01)
         bar.set_label("Scaled mean level (z)", fontsize=7.5)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         clean(bar.ax)
     return Panels(panels)
 
 
-def _columns(matrix: npt.ArrayLike, columns: npt.NDArray[np.int64]) -> npt.ArrayLike:
-    """Take columns of a dense or sparse matrix."""
-    return matrix[:, columns] if hasattr(matrix, "shape") else np.asarray(matrix)[:, columns]
+def _columns(matrix: Any, columns: npt.NDArray[np.int64]) -> _Array:
+    """Take columns of a dense or sparse matrix, as a dense one."""
+    part: Any = (matrix if hasattr(matrix, "shape") else np.asarray(matrix))[:, columns]
+    return np.asarray(part.toarray() if hasattr(part, "toarray") else part, dtype=np.float64)
+
+
+def _strongest(rho: _Array, n_features: int) -> npt.NDArray[np.int64]:
+    """Return the columns of the strongest correlations, strongest first, as many up as down where there are."""
+    order = np.argsort(-np.abs(rho), kind="stable")
+    up, down = order[rho[order] > 0], order[rho[order] <= 0]
+    n_up = min(len(up), max((n_features + 1) // 2, n_features - len(down)))
+    kept = np.isin(order, np.concatenate([up[:n_up], down[: n_features - n_up]]))
+    return order[kept]
 
 
 def _alternating(part: pd.DataFrame, n_courses: int) -> list[int]:
@@ -169,15 +185,14 @@ def _draw_courses(
         handles.append(Line2D([], [], color=INK, linestyle=(0, (3, 2)), linewidth=1.2, label="predicted"))
     axes.margins(x=0.01)
     clean(axes, grid="y")
+    columns_of_legend = 2 if max(map(len, features)) <= _SHORT else 1
     axes.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, handlelength=1.3, columnspacing=1.0,
-        borderaxespad=0.1, labelspacing=0.25,
+        handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns_of_legend, handlelength=1.3,
+        columnspacing=1.0, borderaxespad=0.1, labelspacing=0.25,
     )  # fmt: skip
-    # The title stands above the legend, whose height grows with the number of rows.
-    axes.title.set_in_layout(True)
 
 
-def _draw_heat(axes: Axes, pseudotime: npt.ArrayLike, matrix: npt.ArrayLike, part: pd.DataFrame) -> object:
+def _draw_heat(axes: Axes, pseudotime: npt.ArrayLike, matrix: npt.ArrayLike, part: pd.DataFrame) -> AxesImage:
     """Draw scaled courses as rows ordered by where they peak, each named with its call."""
     grid, mean, _ = smooth_course(pseudotime, matrix)
     spread = mean.std(axis=0)
@@ -191,6 +206,8 @@ def _draw_heat(axes: Axes, pseudotime: npt.ArrayLike, matrix: npt.ArrayLike, par
         scaled[:, order].T, aspect="auto", cmap=COURSE_CMAP, vmin=-2.0, vmax=2.0, extent=extent, interpolation="nearest"
     )
     axes.set_yticks(range(len(order)), [str(part["feature"].iloc[i]) for i in order])
+    axes.set_xticks(np.linspace(extent[0], extent[1], 5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
     clean(axes)
     axes.tick_params(axis="y", length=0, labelsize=6.5)
     for row, i in enumerate(order):
