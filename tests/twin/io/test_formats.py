@@ -47,12 +47,14 @@ class TestH5mu:
         mdata.obs["perturbation"] = ["control"] * 20 + ["Cebpa+Gata1"] * 10
         mdata.obs["perturbation_mode"] = ["control"] * 20 + ["knockout+activation"] * 10
         mdata.uns["simulation"] = {"seed": 7}
+        mdata.obsm["X_joint"] = np.arange(60.0).reshape(30, 2)
         back = read(write(mdata, tmp_path / "deep" / "cells.h5mu"))
         assert list(back.mod) == ["rna", "atac"]
         np.testing.assert_array_equal(dense(back, "rna"), rna.X.toarray())
         np.testing.assert_array_equal(back.mod["rna"].X.toarray(), rna.X.toarray())
         np.testing.assert_array_equal(back.mod["rna"].layers["truth"], rna.layers["truth"])
         assert back.uns["simulation"] == {"seed": 7}
+        np.testing.assert_array_equal(back.obsm["X_joint"], mdata.obsm["X_joint"])
         assert list(back.obs["perturbation_mode"].unique()) == ["control", "knockout+activation"]
         assert back.mod["rna"].layers["counts"].dtype == np.float32
 

@@ -103,6 +103,7 @@ def read(
     tables: dict[str, pd.DataFrame] = {}
     notes: list[str] = []
     uns: dict[str, Any] = {}
+    joint: dict[str, pd.DataFrame] = {}
     for role, source in sources.items():
         in_memory = isinstance(source, ad.AnnData | md.MuData)
         name = f"the {type(source).__name__} given" if in_memory else _path(source).name
@@ -119,6 +120,7 @@ def read(
         _collect_obs(data, found, tables)
         if isinstance(data, md.MuData):
             uns.update(data.uns)
+            joint.update(_joint_arrays(data))
 
     mdata, said = build(parts, counts_layer=counts_layer, min_cells=min_cells)
     notes += said
@@ -136,6 +138,8 @@ def read(
         default_mode=perturbation_mode,
     )
     mdata.obs, said = standard_columns(obs, keys, source=label)
+    for key, frame in joint.items():
+        mdata.obsm[key] = frame.reindex(mdata.obs_names).to_numpy()
     mdata.uns.update(uns)
     mdata.uns["waddington"] = {
         "notes": notes + said,
@@ -160,3 +164,12 @@ def _collect_obs(data: Any, found: dict[str, ad.AnnData], tables: dict[str, pd.D
     else:
         # Protein taken out of obsm has no columns of its own, so every table of this source is the same one.
         tables[next(iter(found))] = data.obs
+
+
+def _joint_arrays(data: md.MuData) -> dict[str, pd.DataFrame]:
+    """Take what a MuData holds for all modalities of a cell together; the masks that it keeps for itself are made anew."""
+    return {
+        key: pd.DataFrame(values, index=data.obs_names)
+        for key, values in data.obsm.items()
+        if key not in data.mod and getattr(values, "ndim", 0) == 2 and not hasattr(values, "tocsr")
+    }

@@ -37,7 +37,8 @@ def normalized_dispersion(lognorm: sp.csr_matrix, *, n_bins: int = 20) -> Floats
         return scores
     level = np.log1p(mean[expressed])
     dispersion = np.log(variance[expressed] / mean[expressed])
-    edges = np.linspace(level.min(), level.max(), n_bins + 1)
+    # The bins span all genes, so that a gene without expression moves the lowest edge to 0, as it does in scanpy.
+    edges = np.linspace(np.log1p(mean.min()), level.max(), n_bins + 1)
     bins = np.clip(np.searchsorted(edges, level, side="left") - 1, 0, n_bins - 1)
     size = np.bincount(bins, minlength=n_bins)
     centre = np.bincount(bins, weights=dispersion, minlength=n_bins) / np.maximum(size, 1)
