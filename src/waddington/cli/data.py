@@ -36,7 +36,7 @@ def describe(
         table.add_column(column, justify="left" if column in ("modality", "layers") else "right")
     for part in description.modalities:
         table.add_row(
-            part.name,
+            part.modality,
             f"{part.n_features:,}",
             f"{part.density:.1%}",
             f"{part.median_counts:,.0f}",
@@ -47,10 +47,11 @@ def describe(
         conditions = Table(title="Conditions", title_justify="left")
         conditions.add_column("condition")
         conditions.add_column("cells", justify="right")
-        for label, cells in description.conditions.items():
+        for label, cells in description.conditions.itertuples(index=False):
             conditions.add_row(str(label), f"{cells:,}")
         console.print(conditions)
     for name, values in description.labels.items():
-        console.print(f"[bold]{name}[/]: {values}", highlight=False)
+        listed = ", ".join(f"{value} ({cells:,})" for value, cells in values.items())
+        console.print(f"[bold]{name}[/]: {listed}", highlight=False)
     for note in description.notes:
         console.print(f"note: {note}", highlight=False, markup=False)

@@ -197,23 +197,23 @@ def _last_screen(result: RunResult) -> Group:
 
 
 def _scores(metrics: pd.DataFrame) -> Table | None:
-    """Show mean ± sd over seeds of a few held-out metrics, averaged over splits and modalities."""
+    """Show Pearson r of the change, mean ± sd over seeds, one column for each way of being held out."""
     from waddington.twin.summary import contestant
 
-    held_out = metrics[metrics["protocol"] == "held-out"]
-    shown = [name for name in ("pearson", "r2", "accuracy", "auprc") if (held_out["metric"] == name).any()]
-    if not shown:
+    rows = metrics[(metrics["protocol"] == "held-out") & (metrics["metric"] == "pearson")]
+    if rows.empty:
         return None
-    by_seed = held_out.groupby(["predictor", "optimizer", "metric", "seed"], sort=False)["value"].mean()
-    levels = ["predictor", "optimizer", "metric"]
+    splits = list(dict.fromkeys(rows["split"]))
+    by_seed = rows.groupby(["predictor", "optimizer", "split", "seed"], sort=False)["value"].mean()
+    levels = ["predictor", "optimizer", "split"]
     mean, spread = by_seed.groupby(level=levels, sort=False).mean(), by_seed.groupby(level=levels, sort=False).std()
-    table = Table(title="Held-out change, mean ± sd over seeds (all splits and modalities)", title_justify="left")
+    table = Table(title="Pearson r of held-out change, mean ± sd over seeds", title_justify="left")
     table.add_column("predictor")
-    for name in shown:
-        table.add_column(name, justify="right")
+    for split in splits:
+        table.add_column(split, justify="right")
     for predictor, optimizer in dict.fromkeys((p, o) for p, o, _ in mean.index):
-        cells = [_cell(mean.get((predictor, optimizer, m)), spread.get((predictor, optimizer, m))) for m in shown]
-        table.add_row(Text(contestant(predictor, optimizer)), *cells)
+        keys = [(predictor, optimizer, split) for split in splits]
+        table.add_row(Text(contestant(predictor, optimizer)), *(_cell(mean.get(k), spread.get(k)) for k in keys))
     return table
 
 

@@ -144,16 +144,26 @@ def _judge_heldout(world: HeldOutWorld, policy: Any, config: RunConfig, unit: Un
 
 
 def _courses(world: HeldOutWorld, policy: Any, prepared: Prepared, unit: Unit) -> dict[str, Float]:
-    """Lead one early test cell to the goals that lie farthest, and keep its way: (steps, dimensions) by condition."""
-    design = prepared.design
+    """Let one early test cell differentiate, left alone and as the policy edits it; give (steps, dimensions) by name.
+
+    For the picture, the flow is sped up so that an episode spans all of pseudotime, and nothing disturbs the cell.
+    """
+    design, task = prepared.design, world.test
     early = np.argsort(prepared.pseudotime[design.cells(design.control, train=False)], kind="stable")
-    goals = np.argsort(-np.linalg.norm(world.test.goals, axis=1), kind="stable")[:4]
-    starts = np.full(len(goals), early[len(early) // 20])
-    found = rollout(
-        policy, CellVecEnv(world.test, 1), starts=starts, goals=goals, seed=unit.seed, keep_trajectories=True
-    )
-    ways = found.trajectories if found.trajectories is not None else np.empty((0, 0, 0), np.float32)
-    return {world.labels[goal]: way for goal, way in zip(goals.tolist(), ways, strict=True)}
+    start = early[len(early) // 20]
+    dynamics = dataclasses.replace(task.dynamics, drift_rate=1.0 / task.max_steps, disturbance_prob=0.0)
+    env = CellVecEnv(dataclasses.replace(task, dynamics=dynamics), 1)
+
+    def ways(acting: Any, goals: npt.NDArray[np.int64]) -> Float:
+        found = rollout(acting, env, starts=np.full(len(goals), start), goals=goals, keep_trajectories=True)
+        return found.trajectories if found.trajectories is not None else np.empty((0, 0, 0), np.float32)
+
+    far = np.argsort(-np.linalg.norm(task.goals, axis=1), kind="stable")[:3]
+    led = dict(zip((world.labels[goal] for goal in far), ways(policy, far), strict=True))
+    return {
+        "left alone": ways(idle_policy(task), far[:1])[0],
+        **{f"towards {label}": way for label, way in led.items()},
+    }
 
 
 def _judge_paper(world: PaperWorld, policy: Any, config: RunConfig, unit: Unit) -> pd.DataFrame:

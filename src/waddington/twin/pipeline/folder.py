@@ -56,6 +56,7 @@ class RunFolder:
         self.work = path / "work"
         self.units = self.work / "units"
         self.prepared = self.work / "prepared"
+        self._made = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path, prefix=".waddington-"):
@@ -125,8 +126,16 @@ class RunFolder:
                     f"cannot write to {str(self.path)!r}: another run is writing there; "
                     "accepted: another folder, or wait"
                 ) from None
-            yield
-            (self.path / ".lock").unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                (self.path / ".lock").unlink(missing_ok=True)
+                self._leave()
+
+    def _leave(self) -> None:
+        """Take the folder away again if this run made it and nothing came of it."""
+        if self._made and not any(self.path.iterdir()):
+            self.path.rmdir()
 
 
 def fingerprint(mdata: md.MuData) -> str:

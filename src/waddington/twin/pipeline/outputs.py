@@ -18,12 +18,14 @@ import pandas as pd
 import torch
 
 from waddington.twin import plots
+from waddington.twin.design import SPLITS
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.executor import Unit
 from waddington.twin.pipeline.folder import RunFolder, write_text
 from waddington.twin.pipeline.prepare import Prepared
 from waddington.twin.pipeline.stages import Finished
 from waddington.twin.pipeline.storage import state_path
+from waddington.twin.report import Picture
 
 __all__ = [
     "Chosen",
@@ -127,7 +129,7 @@ def write_pictures(
     courses: dict[str, Float],
     predicted: md.MuData | None,
     tell: Callable[[], None] = lambda: None,
-) -> dict[str, Path]:
+) -> dict[str, Picture | Path]:
     """Draw every picture of a run.
 
     Parameters
@@ -146,9 +148,9 @@ def write_pictures(
     Returns
     -------
     dict
-        Path by name of the picture.
+        Picture by name, or its path where the report knows its words.
     """
-    made: dict[str, Path] = {}
+    made: dict[str, Picture | Path] = {}
 
     def keep(name: str, panels: plots.Panels) -> None:
         path = folder.path / f"{name}.png"
@@ -170,13 +172,33 @@ def write_pictures(
         plots.trajectories(prepared.pseudotime, prepared.inputs, {name: list(x) for name, x in prepared.names.items()}),
     )
     keep("loss_curves", plots.loss_curves(finished.history()))
-    protocol = "held-out" if (metrics["protocol"] == "held-out").any() else "paper"
-    keep("metrics", plots.metric_bars(metrics, protocol=protocol))
+    for index, (protocol, split) in enumerate(_panels(metrics)):
+        chosen = metrics[(metrics["protocol"] == protocol) & (metrics["split"] == split)]
+        name = "metrics" if index == 0 else f"metrics_{_slug(f'{protocol} {split}')}"
+        keep(name, plots.metric_bars(chosen))
+        made[name] = Picture(
+            path=folder.path / f"{name}.png",
+            title=f"Metrics: {protocol}, {split}",
+            caption="Filled: models; hollow, on grey: baselines and the replicate, which is the ceiling. Mean ± standard "
+            "deviation over seeds; small dots are single seeds.",
+            alt=f"Dot plots of the main metrics, {protocol} protocol, {split}; all values are in the tables.",
+        )
     if predicted is not None:
         before = {name: part.layers["change"].ravel() for name, part in predicted.mod.items()}
         after = {name: part.layers["observed_change"].ravel() for name, part in predicted.mod.items()}
         keep("scatter", plots.scatter(before, after))
     return made
+
+
+def _panels(metrics: pd.DataFrame) -> list[tuple[str, str]]:
+    """List what is drawn: every way of being held out, then the tables as published."""
+    pairs = list(metrics[["protocol", "split"]].drop_duplicates().itertuples(index=False, name=None))
+    held_out = [("held-out", split) for split in SPLITS if ("held-out", split) in pairs]
+    return held_out + sorted(pair for pair in pairs if pair[0] == "paper" and "published" in pair[1])
+
+
+def _slug(text: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in text).strip("_")
 
 
 def _on_map(course: Float, latent: Float, flat: Float, *, n_neighbors: int = 15) -> Float:

@@ -114,7 +114,7 @@ def _prepared(mdata: md.MuData, config: RunConfig, folder: RunFolder, listener: 
 def _write_outputs(
     config: RunConfig, folder: RunFolder, prepared: Prepared, finished: Finished, data: str, listener: Listener
 ) -> RunResult:
-    listener.stage("Writing results", 8)
+    listener.stage("Writing results", 9)
     metrics = finished.metrics()
     chosen = choose(finished, config)
     found = verdicts(metrics, optimizers=config.optimizer)
