@@ -1,0 +1,214 @@
+"""The base-rate switch: each rule's own property, in algebra and in training."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from waddington._errors import ArgumentError
+from waddington.optim import ASGDAdam, Padam
+from waddington.optim.padam import PADAM_RULE
+from waddington.optim.switching import BaseRateSwitch, count_vote, look, sign_vote
+
+LR, ALPHA_MIN = 1e-2, 1e-3
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Ten noisy clusters in 64 dimensions: as hard for this net as scikit-learn's digits, and made in a moment."""
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(10, 64, generator=generator)
+    labels = torch.randint(10, (1200,), generator=generator)
+    inputs = 0.5 * centres[labels] + torch.randn(1200, 64, generator=generator)
+    noisy = torch.where(
+        torch.rand(1200, generator=generator) < 0.2, torch.randint(10, (1200,), generator=generator), labels
+    )
+    return inputs, labels, noisy
+
+
+def train(data, *, noisy=False, steps=500, schedule=None, scale=1.0, **kwargs):
+    inputs, labels, noisy_labels = data
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+    optimizer = ASGDAdam(model.parameters(), **{"lr": LR, "alpha_min": ALPHA_MIN, **kwargs})
+    generator = torch.Generator().manual_seed(1)
+    rates = []
+    for step in range(steps):
+        if schedule is not None:
+            optimizer.param_groups[0]["lr"] = LR * schedule(step)
+        batch = torch.randint(1200, (64,), generator=generator)
+        optimizer.zero_grad()
+        target = (noisy_labels if noisy else labels)[batch]
+        (scale * torch.nn.functional.cross_entropy(model(inputs[batch]), target)).backward()
+        optimizer.step()
+        rates.append(optimizer.diagnostics()["base_rate"])
+    return rates, optimizer.diagnostics()
+
+
+@pytest.mark.parametrize("direction", ["sharp", "flat"])
+@pytest.mark.parametrize("noisy", [False, True])
+def test_relative_spends_time_at_both_rates(digits, direction, noisy):
+    rates, figures = train(digits, noisy=noisy, large_rate_in=direction)
+    assert {round(rate, 12) for rate in rates} == {LR, ALPHA_MIN}
+    assert 0.05 <= figures["large_rate_fraction"] <= 0.95
+    late = rates[len(rates) // 2 :]
+    assert 0.05 <= sum(rate == LR for rate in late) / len(late) <= 0.95
+    assert figures["mean_rate"] == pytest.approx(sum(rates) / len(rates))
+    assert figures["large_rate_fraction"] == pytest.approx(sum(rate == LR for rate in rates) / len(rates))
+
+
+def test_relative_changes_its_mind_only_when_it_looks(digits):
+    rates, _ = train(digits, steps=120, switch_interval=7)
+    changes = [t for t, (a, b) in enumerate(itertools.pairwise(rates), start=1) if a != b]
+    assert changes
+    assert all(t % 7 == 0 for t in changes)
+
+
+def test_relative_does_not_see_the_scale_of_the_loss(digits):
+    plain, _ = train(digits, steps=100, eps=0.0)
+    scaled, _ = train(digits, steps=100, eps=0.0, scale=2.0**12)
+    assert plain == scaled
+
+
+def test_linear_is_between_the_rates_and_tends_to_the_dual_rate(digits):
+    rates, _ = train(digits, steps=100, switch="linear", hysteresis=1.0)
+    assert all(ALPHA_MIN <= rate <= LR for rate in rates)
+    assert len(set(rates)) > 5
+    sharp, _ = train(digits, steps=100, switch="linear", hysteresis=1e-9)
+    assert all(min(abs(rate - LR), abs(rate - ALPHA_MIN)) < 1e-9 for rate in sharp)
+
+
+@pytest.mark.parametrize(
+    ("switch", "rate"), [("mean", LR), ("coordinate", ALPHA_MIN), ("momentum", ALPHA_MIN)], ids=lambda value: str(value)
+)
+@pytest.mark.parametrize("noisy", [False, True])
+def test_the_papers_own_rules_never_switch(digits, switch, rate, noisy):
+    rates, figures = train(digits, steps=150, switch=switch, noisy=noisy)
+    assert rates == pytest.approx([rate] * len(rates), rel=1e-12)
+    assert figures["large_rate_fraction"] == float(rate == LR)
+
+
+def test_alpha_min_follows_the_schedulers_factor(digits):
+    plain, _ = train(digits, steps=60)
+    scheduled, _ = train(digits, steps=60, schedule=lambda step: 0.5)
+    assert {round(rate, 12) for rate in scheduled} <= {0.5 * LR, 0.5 * ALPHA_MIN}
+    assert len(set(plain)) == len(set(scheduled)) == 2
+
+
+def test_the_switch_is_carried_by_any_rule_with_moments():
+    class SwitchedPadam(Padam):
+        _control = BaseRateSwitch()
+
+    class Adaptive(SwitchedPadam):
+        _fixed = {  # noqa: RUF012
+            "alpha_min": 1e-3,
+            "switch": "coordinate",
+            "large_rate_in": "sharp",
+            "adaptive": 1.0,
+            "switch_interval": 1,
+            "hysteresis": 0.1,
+            "memory": 10,
+        }
+
+    assert Adaptive._rule is PADAM_RULE
+    param = torch.ones(8, requires_grad=True)
+    optimizer = Adaptive([param], lr=0.1)
+    param.grad = torch.tensor([1.0] * 7 + [100.0])
+    optimizer.step()
+    assert optimizer.diagnostics()["base_rate"] == pytest.approx(1e-3)
+
+
+def test_settings_of_the_whole_model_agree_between_groups():
+    a, b = (torch.ones(2, requires_grad=True) for _ in range(2))
+    with pytest.raises(ArgumentError, match="switch='linear' in one group and 'relative' in another"):
+        ASGDAdam([{"params": [a]}, {"params": [b], "switch": "linear"}])
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"alpha_min": 0.1}, r"alpha_min=0.1 with lr=0.01: lr is the large base rate"),
+        ({"alpha_min": -1e-3}, r"cannot use alpha_min=-0.001"),
+        ({"lr": 0.0}, r"cannot use lr=0.0"),
+        ({"switch": "median"}, r"'relative', 'linear', 'mean', 'coordinate', 'momentum'"),
+        ({"large_rate_in": "both"}, r"'flat', 'sharp'"),
+        ({"adaptive": 0.0}, r"cannot use adaptive=0.0"),
+        ({"switch_interval": 0}, r"cannot use switch_interval=0"),
+        ({"switch_interval": 2.5}, r"switch_interval must be a whole number"),
+        ({"memory": 0}, r"cannot use memory=0"),
+        ({"hysteresis": 0.0}, r"cannot use hysteresis=0.0"),
+    ],
+)
+def test_argument_errors(kwargs, message):
+    with pytest.raises(ArgumentError, match=message):
+        ASGDAdam([torch.ones(2, requires_grad=True)], **kwargs)
+
+
+def test_zero_gradients_leave_the_switch_where_it_was():
+    param = torch.ones(3, requires_grad=True)
+    optimizer = ASGDAdam([param], lr=LR, alpha_min=ALPHA_MIN, switch_interval=1)
+    for _ in range(5):
+        param.grad = torch.zeros(3)
+        optimizer.step()
+    assert optimizer.diagnostics()["base_rate"] == LR
+    assert torch.equal(param.detach(), torch.ones(3))
+
+
+# -- the free functions --
+
+numbers = st.lists(st.floats(1e-12, 1e6), min_size=1, max_size=30)
+property_settings = settings(deadline=None, max_examples=30)
+
+
+@property_settings
+@given(numbers)
+def test_sign_vote_ties_on_anything_not_negative(values):
+    means = torch.tensor(values, dtype=torch.float64)
+    assert sign_vote(means, means) == 0
+
+
+@property_settings
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30))
+def test_sign_vote_never_favours_the_large_rate(values):
+    x = torch.tensor(values, dtype=torch.float64)
+    assert sign_vote(x.abs().mean()[None], x.mean()[None]) <= 0
+
+
+def test_count_vote_weighs_those_below():
+    above, below = torch.tensor([3.0, 1.0]), torch.tensor([5.0, 3.0])
+    assert count_vote(above, below, 1.0) == -4
+    assert count_vote(above, below, 0.5) == 0
+
+
+def looks(levels, memory=10):
+    state = {name: torch.zeros((), dtype=torch.float64) for name in ("looks", "reference", "trend", "variance")}
+    found = []
+    for level in levels:
+        z, state = look(torch.tensor(level, dtype=torch.float64), state, memory)
+        found.append(z.item())
+    return found
+
+
+@property_settings
+@given(st.lists(st.floats(-20, 20), min_size=1, max_size=40), st.floats(-50, 50))
+def test_look_is_blind_to_a_shift_of_the_level_and_bounded(levels, shift):
+    plain = looks(levels)
+    assert plain[0] == 0.0
+    assert all(abs(z) <= 40**0.5 for z in plain)
+    assert looks([level + shift for level in levels]) == pytest.approx(plain, rel=1e-6, abs=1e-6)
+
+
+@property_settings
+@given(st.floats(-0.5, 0.5))
+def test_look_expects_a_steady_trend_to_go_on(slope):
+    assert abs(looks([slope * t for t in range(400)])[-1]) < 0.1
+
+
+def test_look_sees_a_jump_and_its_direction():
+    quiet = [0.01 * (-1) ** t for t in range(40)]
+    assert looks([*quiet, 1.0])[-1] > 1
+    assert looks([*quiet, -1.0])[-1] < -1
