@@ -145,7 +145,7 @@ class Dynamics:
     disturbance_prob: float = 0.1
     disturbance_scale: float = 0.25
     max_perturbations: int = 2
-    duration: int = 4
+    duration: int = 3
     clip: float = 5.0
 
     def __post_init__(self) -> None:
@@ -288,7 +288,7 @@ def build_dynamics(
     max_perturbations: int = 2,
     drift_rate: float = 0.005,
     disturbance_prob: float = 0.1,
-    duration: int = 4,
+    duration: int = 3,
     clip: float = 5.0,
 ) -> Dynamics:
     """Build the world from a fitted response and, if given, the flow of :func:`fit_flow`.

@@ -36,7 +36,7 @@ def parameters(model: Any) -> np.ndarray:
 @pytest.mark.parametrize("gains", [True, False])
 def test_beats_acting_at_random_and_doing_nothing(task: Callable[..., CellTask], gains: bool) -> None:
     env = CellVecEnv(task(observe_gains=gains), 64)
-    model = train_agent(env, optimizer="Adam", lr=1e-3, total_timesteps=12_000, seed=0)
+    model = train_agent(env, optimizer="Adam", lr=1e-3, total_timesteps=8_000, seed=0)
     learned = rollout(model, env, episodes=500, seed=1).returns.mean()
     at_random = rollout(random_policy(env.task), env, episodes=500, seed=1).returns.mean()
     assert at_random < 0.0
@@ -180,8 +180,8 @@ def test_refuses_before_long_work(small: CellVecEnv) -> None:
         train_agent(small, optimizer="Adma", lr=1e-3, total_timesteps=64)
     with pytest.raises(ArgumentError, match="momentum"):
         train_agent(small, optimizer="Adam", lr=1e-3, total_timesteps=64, optimizer_kwargs={"momentum": 0.9})
-    with pytest.raises(ArgumentError, match="a rollout has 64 transitions"):
-        build_agent(small, optimizer="Adam", lr=1e-3, config=replace(TINY, batch_size=65))
+    with pytest.raises(ArgumentError, match="at least 2"):
+        build_agent(small.spawn(1), optimizer="Adam", lr=1e-3, config=replace(TINY, n_steps=1))
     with pytest.raises(ArgumentError, match="lr"):
         build_agent(small, optimizer="Adam", lr=0.0, config=TINY)
     for changes in ({"net_arch": ()}, {"activation": "sine"}, {"gamma": 1.5}, {"n_epochs": 0}, {"target_kl": 0.0}):
@@ -189,9 +189,10 @@ def test_refuses_before_long_work(small: CellVecEnv) -> None:
             replace(TINY, **changes)
 
 
-def test_odd_rollouts_are_cut_into_equal_mini_batches(small: CellVecEnv) -> None:
-    model = build_agent(small, optimizer="Adam", lr=1e-3, config=replace(TINY, n_steps=7, batch_size=30))
-    assert (model.batch_size, 7 * 8 % model.batch_size) == (28, 0)
+@pytest.mark.parametrize(("n_steps", "asked", "used"), [(7, 30, 28), (8, 32, 32), (1, 256, 8)])
+def test_rollouts_are_cut_into_equal_mini_batches(small: CellVecEnv, n_steps: int, asked: int, used: int) -> None:
+    config = replace(TINY, n_steps=n_steps, batch_size=asked)
+    assert build_agent(small, optimizer="Adam", lr=1e-3, config=config).batch_size == used
 
 
 def test_papers_nets_are_six_tanh_layers_of_256() -> None:

@@ -81,17 +81,14 @@ def build_agent(
     Raises
     ------
     UnknownNameError, ArgumentError
-        For an unknown optimizer, an argument that it does not have, or a rollout that is smaller than a mini-batch.
+        For an unknown optimizer, an argument that it does not have, or a rollout of one transition.
     """
     config = config or AgentConfig()
     check_in_range("lr", lr, 0.0, open_low=True)
     check_in_range("eps", eps, 0.0, open_low=True)
     rollout = config.n_steps * vec_env.num_envs
-    if rollout < config.batch_size:
-        raise ArgumentError(
-            f"cannot use batch_size={config.batch_size} with n_steps={config.n_steps} and {vec_env.num_envs} cells: "
-            f"a rollout has {rollout} transitions; accepted: a batch_size up to that"
-        )
+    if rollout < 2:
+        raise ArgumentError("cannot train on rollouts of one transition: accepted is n_steps * n_envs of at least 2")
     cls, arguments = _resolve(optimizer, lr=lr, eps=eps, further=optimizer_kwargs or {})
     arguments.pop("lr")
     model = PPO(

@@ -43,7 +43,9 @@ class CellTask:
     action_scale
         Largest push of one coordinate in one step (0.25 in the paper).
     max_steps
-        Length of an episode; after `duration` steps more no edit can still pay.
+        Length of an episode. What an edit begun less than `duration` steps before the end still owes is lost, and when
+        a cell carries all it can, nothing is left to decide: ``duration + max_perturbations + 1`` is enough, and much
+        longer episodes learn much more slowly.
     cost
         Price of starting an edit (or of a full push of every coordinate), in units of scaled reward.
     reward_scale
@@ -69,7 +71,7 @@ class CellTask:
     relative_goals: bool = False
     actions: Literal["discrete", "continuous"] = "discrete"
     action_scale: float = 0.25
-    max_steps: int = 12
+    max_steps: int = 6
     cost: float = 0.02
     reward_scale: float | None = None
     observe_gains: bool = True
