@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["app"]
+__all__ = ["app", "describe"]
 
 app = typer.Typer(help="Look at data.", no_args_is_help=True)
 

@@ -17,7 +17,7 @@ from waddington.twin.conditions import condition_label, parse_label
 from waddington.twin.design import Design
 from waddington.twin.response import LatentResponse
 
-__all__ = ["Additive", "Change", "LatentHead", "MeanChange", "NoChange", "Predictor", "mean_change"]
+__all__ = ["Additive", "Change", "LatentHead", "MeanChange", "NoChange", "Predictor", "mean_change", "train_changes"]
 
 Change = dict[str, npt.NDArray[np.float64]]
 """Mean change of each feature, by modality."""

@@ -44,14 +44,14 @@ def observe(values: Values, names: Names, design: Design) -> Truth:
     return Truth(
         changes={label: mean_change(values, design.cells(label, train=False), control) for label in design.split_of},
         scored={
-            label: {modality: ~np.isin(names[modality], edited(label, design)) for modality in values}
+            label: {modality: ~np.isin(names[modality], _edited(label, design)) for modality in values}
             for label in design.split_of
         },
         split_of=dict(design.split_of),
     )
 
 
-def edited(label: str, design: Design) -> list[str]:
+def _edited(label: str, design: Design) -> list[str]:
     """Name the genes that a condition edits itself."""
     return [edit.gene for edit in parse_label(label)] if design.kind == "perturbation" else []
 
@@ -107,7 +107,7 @@ def replicate_scores(values: Values, names: Names, design: Design, *, repeats: i
             first, second = _halves(cells, rng)
             truth = Truth(
                 changes={label: mean_change(values, second, second_control)},
-                scored={label: {m: ~np.isin(names[m], edited(label, design)) for m in values}},
+                scored={label: {m: ~np.isin(names[m], _edited(label, design)) for m in values}},
                 split_of={label: split},
             )
             rows += score_change(truth, label, mean_change(values, first, first_control))

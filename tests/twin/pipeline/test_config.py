@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from waddington._errors import ArgumentError, DataError, UnknownNameError
+from waddington.twin.pipeline import GUIDE_OPTIMIZERS, PAPER_GRID, RunConfig, load_toml
+
+
+def test_the_guides_parameters_are_fields_under_its_names_with_its_defaults() -> None:
+    config = RunConfig()
+    guide = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "switch_interval": 10, "alpha_min": 1e-4,
+             "alpha_max": 1e-2, "batch_size": 128, "epochs": 50}  # fmt: skip
+    assert {name: getattr(config, name) for name in guide} == guide
+    assert (
+        set(config.optimizer) == set(GUIDE_OPTIMIZERS) == {"Adam", "AMSGrad", "ASGDAdam", "ASGDAMSGrad", "Padam", "SGD"}
+    )
+
+
+def test_the_paper_preset_is_the_papers() -> None:
+    config = RunConfig.of("paper")
+    assert (config.ppo_steps, config.seeds, config.eval_episodes, config.paper_horizon) == (50_000, 10, 30, 1000)
+    assert config.paper_net == (256,) * 6
+    assert config.lr_grid == PAPER_GRID
+    assert config.paper_perturbations == (1, 2)
+
+
+def test_alpha_max_is_the_lr_of_the_switching_optimizers() -> None:
+    config = RunConfig(alpha_max=0.02, alpha_min=0.004, lr=5e-4)
+    assert config.rate("ASGDAdam") == 0.02
+    assert config.rate("Padam") == config.rate("SGD") == 5e-4
+    assert config.arguments("ASGDAdam", 0.02)["alpha_min"] == pytest.approx(0.004)
+    assert config.arguments("ASGDAdam", 0.002)["alpha_min"] == pytest.approx(0.0004)
+
+
+def test_every_optimizer_gets_the_same_moments_and_eps() -> None:
+    config = RunConfig(beta1=0.8, beta2=0.99, eps=1e-6)
+    for name in GUIDE_OPTIMIZERS:
+        arguments = config.arguments(name, 1e-3)
+        if name == "SGD":
+            assert arguments["momentum"] == 0.8
+        else:
+            assert arguments["betas"] == (0.8, 0.99)
+            assert arguments["eps"] == 1e-6
+
+
+def test_tuning_and_evaluation_seeds_are_disjoint() -> None:
+    config = RunConfig(seeds=50, seed=7)
+    assert config.tuning_seed not in config.evaluation_seeds
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"optimizer": ["Adm"]}, "Did you mean 'Adam'"),
+        ({"optimizer": []}, "at least one"),
+        ({"lr": 0.0}, r"lr=0.0: lr must be a number in \(0, inf\]"),
+        ({"beta2": 1.0}, "beta2=1.0"),
+        ({"alpha_min": 0.1}, "alpha_min=0.1 with alpha_max=0.01"),
+        ({"lr_grid": (1e-3, -1.0)}, "lr_grid=-1"),
+        ({"seeds": 0}, "seeds=0"),
+        ({"seeds": 2.5}, "seeds=2.5: seeds must be of type int"),
+        ({"epochs": "many"}, "epochs='many'"),
+        ({"protocol": "papers"}, "protocol='papers'"),
+        ({"batchsize": 3}, "Did you mean 'batch_size'"),
+        ({"file": "a.h5mu", "rna": "b.h5ad"}, "give one file or separate ones"),
+    ],
+)
+def test_bad_fields_are_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        RunConfig.of("default", **fields)
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'smoke'"):
+        RunConfig.of("smok")
+
+
+def test_text_from_flags_becomes_the_fields_type() -> None:
+    config = RunConfig.of("smoke", lr_grid="1e-4,1e-2", paper_net="32,32", seeds="2", optimizer="adam,sgd")
+    assert config.lr_grid == (1e-4, 1e-2)
+    assert config.paper_net == (32, 32)
+    assert config.seeds == 2
+    assert config.optimizer == ("Adam", "SGD")
+
+
+def test_a_configuration_survives_json_and_toml(tmp_path: Path) -> None:
+    config = RunConfig.of("smoke", seeds=2)
+    assert RunConfig.of(**config.to_dict()) == config
+    path = tmp_path / "run.toml"
+    path.write_text('seeds = 4\noptimizer = ["Padam"]\nlr = 1e-2\n')
+    assert RunConfig.of("smoke", **load_toml(path)).optimizer == ("Padam",)
+
+
+def test_bad_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        load_toml(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("seeds = ")
+    with pytest.raises(DataError, match="a TOML file"):
+        load_toml(broken)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from waddington._errors import OutputError
+from waddington.twin import simulate
+from waddington.twin.pipeline import RunConfig
+from waddington.twin.pipeline.folder import RunFolder, fingerprint
+
+CONFIG = RunConfig.of("smoke")
+
+
+def test_a_folder_with_a_run_is_refused_without_resume(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "out").claim(CONFIG, "data")
+    with pytest.raises(OutputError, match="already holds work; accepted: another folder, or --resume"):
+        RunFolder(tmp_path / "out")
+    RunFolder(tmp_path / "out", resume=True).claim(CONFIG, "data")
+
+
+def test_a_run_of_other_settings_is_refused_and_kept(tmp_path: Path) -> None:
+    RunFolder(tmp_path).claim(CONFIG, "data")
+    before = (tmp_path / "work" / "config.json").read_text()
+    with pytest.raises(OutputError, match="seeds was 1, is 5"):
+        RunFolder(tmp_path, resume=True).claim(dataclasses.replace(CONFIG, seeds=5), "data")
+    with pytest.raises(OutputError, match="data was 'data', is 'other'"):
+        RunFolder(tmp_path, resume=True).claim(CONFIG, "other")
+    assert (tmp_path / "work" / "config.json").read_text() == before
+
+
+def test_where_it_runs_may_change_on_resuming(tmp_path: Path) -> None:
+    RunFolder(tmp_path).claim(CONFIG, "data")
+    RunFolder(tmp_path, resume=True).claim(dataclasses.replace(CONFIG, workers=7), "data")
+
+
+def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("keep me")
+    with pytest.raises(OutputError, match="cannot write to output folder"):
+        RunFolder(tmp_path / "file")
+    with pytest.raises(OutputError, match="cannot write to output folder"):
+        RunFolder(tmp_path / "file" / "below")
+    assert (tmp_path / "file").read_text() == "keep me"
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with folder.locked(), pytest.raises(OutputError, match="another run is writing there"), folder.locked():
+        pass
+    with folder.locked():
+        pass
+
+
+def test_a_folder_that_nothing_came_of_is_taken_away(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "new").locked():
+        pass
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "mine").mkdir()
+    with RunFolder(tmp_path / "mine").locked():
+        pass
+    assert (tmp_path / "mine").exists()
+
+
+def test_the_fingerprint_sees_counts_and_labels() -> None:
+    first, again, other = (simulate.simulate(n_cells=60, n_truth_cells=8, seed=seed) for seed in (0, 0, 1))
+    assert fingerprint(first) == fingerprint(again) != fingerprint(other)
+    again.obs["perturbation"] = "control"
+    assert fingerprint(again) != fingerprint(first)

@@ -1,0 +1,149 @@
+"""The main job, whole: what it leaves, what it says, and that a kill changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mudata as md
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tests.twin.pipeline.tiny import TINY, flags
+
+from waddington import twin
+from waddington._errors import OutputError
+from waddington.twin.metrics import METRICS
+from waddington.twin.pipeline import OUTPUTS, Event, Listener, RunResult
+
+
+class Recorder(Listener):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.done: dict[str, float] = {}
+
+    def stage(self, title: str, total: int) -> None:
+        self.stages.append(title)
+
+    def advance(self, event: Event | None = None) -> None:
+        if event is not None:
+            assert 0.0 <= event.fraction <= 1.0
+            self.done[event.unit.key] = event.fraction
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, Recorder]:
+    listener = Recorder()
+    return twin.run(out=tmp_path_factory.mktemp("run") / "out", listener=listener, **TINY), listener
+
+
+def test_every_output_is_there(tiny: tuple[RunResult, Recorder]) -> None:
+    out = tiny[0].out
+    for name in OUTPUTS:
+        assert (out / name).stat().st_size > 100, name
+    assert not [path for path in out.rglob("*") if path.name.endswith(".part")]
+
+
+def test_metrics_are_tidy_and_complete(tiny: tuple[RunResult, Recorder]) -> None:
+    metrics = pd.read_csv(tiny[0].out / "metrics.csv")
+    wanted = {"protocol", "predictor", "optimizer", "seed", "modality", "split", "metric", "value"}
+    assert wanted == set(metrics.columns)
+    assert set(metrics["metric"]) == set(METRICS)
+    assert set(metrics["protocol"]) == {"paper", "held-out"}
+    held_out = metrics[metrics["protocol"] == "held-out"]
+    assert {"no change", "mean", "additive", "untrained", "pca", "replicate"} <= set(held_out["predictor"])
+    assert set(held_out["modality"]) == {"rna", "atac", "protein"}
+    for predictor in ("response", "agent"):
+        assert set(held_out[held_out["predictor"] == predictor]["optimizer"]) == {"Adam", "ASGDAdam"}
+    assert not metrics.duplicated(list(wanted - {"value"})).any()
+
+
+def test_in_the_paper_protocol_doing_nothing_has_the_least_published_error(tiny: tuple[RunResult, Recorder]) -> None:
+    metrics = tiny[0].metrics
+    published = metrics[metrics["split"].str.contains("as published") & (metrics["metric"] == "mse")]
+    error = published[published["modality"] == "all"].groupby("predictor")["value"].mean()
+    assert error["do nothing"] == error.min()
+
+
+def test_the_model_loads_as_plain_tensors(tiny: tuple[RunResult, Recorder]) -> None:
+    model = torch.load(tiny[0].out / "final_model.pt", weights_only=True)
+    assert model["encoder"] is not None
+    assert all(torch.is_tensor(value) for value in model["policy"].values())
+    assert json.loads(model["config"])["epochs"] == 2
+
+
+def test_predictions_stand_beside_what_was_observed(tiny: tuple[RunResult, Recorder]) -> None:
+    predicted = md.read_h5mu(tiny[0].out / "predictions.h5mu")
+    for part in predicted.mod.values():
+        assert {"change", "std", "observed_change"} <= set(part.layers)
+        assert np.isfinite(part.layers["change"]).all()
+    assert {"split", "measured_support", "perturbation", "perturbation_mode"} <= set(predicted.obs.columns)
+
+
+def test_the_configuration_says_how_to_repeat_it(tiny: tuple[RunResult, Recorder]) -> None:
+    record = json.loads((tiny[0].out / "config.json").read_text())
+    assert record["config"]["batch_size"] == 128
+    assert record["seeds"] == [0]
+    assert {"python", "torch", "waddington"} <= set(record["versions"])
+    assert re.fullmatch("[0-9a-f]{64}", record["data_sha256"])
+
+
+def test_the_report_is_self_contained(tiny: tuple[RunResult, Recorder]) -> None:
+    page = (tiny[0].out / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?:https?:)?//""", page)
+    for verdict in tiny[0].verdicts:
+        assert verdict.sentence in page or verdict.sentence.replace("'", "&#39;") in page
+
+
+def test_progress_reaches_the_end(tiny: tuple[RunResult, Recorder]) -> None:
+    recorder = tiny[1]
+    assert recorder.stages[0] == "Reading cells"
+    assert recorder.stages[-1] == "Writing results"
+    assert set(recorder.done.values()) == {1.0}
+
+
+def test_a_finished_run_is_not_overwritten(tiny: tuple[RunResult, Recorder]) -> None:
+    before = (tiny[0].out / "metrics.csv").read_bytes()
+    with pytest.raises(OutputError, match="already holds"):
+        twin.run(out=tiny[0].out, **TINY)
+    assert (tiny[0].out / "metrics.csv").read_bytes() == before
+
+
+def test_two_processes_find_what_one_finds(tiny: tuple[RunResult, Recorder], tmp_path: Path) -> None:
+    other = twin.run(out=tmp_path / "out", **{**TINY, "workers": 2})
+    pd.testing.assert_frame_equal(other.metrics, tiny[0].metrics)
+
+
+def test_a_killed_run_resumes_to_the_same_metrics(tiny: tuple[RunResult, Recorder], tmp_path: Path) -> None:
+    """SIGKILL at two random moments, in the middle of the work; then to the end."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "waddington.cli", "run", "--out", str(out), *flags(), "--resume"]
+    moments = random.Random(time.time_ns())
+    for _ in range(2):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        marks = out / "work" / "units"
+        seen = len(list(marks.glob("*"))) if marks.exists() else 0
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            if marks.exists() and len(list(marks.glob("*"))) > seen:
+                break
+            time.sleep(0.02)
+        time.sleep(moments.uniform(0.0, 1.5))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stderr.close() if process.stderr else None
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    pd.testing.assert_frame_equal(
+        pd.read_csv(out / "metrics.csv"), pd.read_csv(tiny[0].out / "metrics.csv"), check_exact=True
+    )

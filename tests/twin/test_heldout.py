@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from tests.twin.test_baselines import additive_world
+
+from waddington.twin.baselines import Additive, NoChange, mean_change
+from waddington.twin.design import design_from_conditions
+from waddington.twin.heldout import average, observe, replicate_scores, score
+from waddington.twin.metrics import METRICS
+
+NAMES = {"rna": np.array(["A", "g1", "g2", "g3", "g4"])}
+
+
+def value(scores: pd.DataFrame, metric: str, split: str) -> float:
+    row = scores[(scores["metric"] == metric) & (scores["split"] == split)]
+    return float(row["value"].iloc[0])
+
+
+def test_truth_comes_from_test_cells_and_edited_genes_are_not_scored() -> None:
+    values, design = additive_world()
+    truth = observe(values, NAMES, design)
+    label = "A:knockout"
+    expected = mean_change(values, design.cells(label, train=False), design.cells("control", train=False))
+    np.testing.assert_array_equal(truth.changes[label]["rna"], expected["rna"])
+    assert truth.scored[label]["rna"].tolist() == [False, True, True, True, True]
+    assert truth.scored["B:knockout"]["rna"].all()
+
+
+def test_the_right_model_wins_and_every_metric_is_there() -> None:
+    values, design = additive_world()
+    truth = observe(values, NAMES, design)
+    good, bad = (average(score(truth, model)) for model in (Additive(values, design), NoChange(values)))
+    assert set(good["metric"]) == set(METRICS)
+    assert value(good, "pearson", "combo_seen2") > 0.99
+    assert value(good, "mse", "combo_seen2") < 0.01 < value(bad, "mse", "combo_seen2")
+
+
+def test_where_nothing_happens_nothing_correlates() -> None:
+    """The trap of a shared control: with disjoint controls a screen without effects must score around zero."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.array(["control", *(f"{g}:knockout" for g in "ABCDEF")]), 60)
+    values = {"rna": rng.standard_normal((len(labels), 400)).astype(np.float32)}
+    names = {"rna": np.array([f"g{i}" for i in range(400)])}
+    found = []
+    for seed in range(5):
+        design = design_from_conditions(labels, seed=seed)
+        truth = observe(values, names, design)
+        found.append(value(average(score(truth, Additive(values, design))), "pearson", "held-out cells"))
+    assert abs(np.mean(found)) < 0.08
+
+
+def test_replicates_agree_where_there_is_an_effect() -> None:
+    values, design = additive_world()
+    found = average(replicate_scores(values, NAMES, design))
+    assert value(found, "pearson", "held-out cells") > 0.9
+
+
+def test_a_predictor_may_have_nothing_to_say() -> None:
+    values, design = additive_world()
+
+    class Silent:
+        def predict(self, label: str) -> None:
+            return None
+
+    assert score(observe(values, NAMES, design), Silent()).empty
