@@ -6,7 +6,7 @@ from typing import Any
 
 TINY: dict[str, Any] = {
     "preset": "smoke",
-    "n_cells": 320,
+    "n_cells": 640,
     "optimizer": ["Adam", "ASGDAdam"],
     "epochs": 2,
     "ppo_steps": 320,

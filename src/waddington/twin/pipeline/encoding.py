@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from sklearn.decomposition import PCA
 
 from waddington.optim import registry
@@ -110,10 +109,10 @@ def score_baselines(unit: Unit, folder: Path, tell: Callable[[float], None]) -> 
         "random projection": lambda: LatentHead((together @ projection).astype(np.float32), values, design),
         "untrained": lambda: LatentHead(untrained(prepared, config, unit.seed)["joint"], values, design),
     }
-    tables = []
+    rows: list[dict[str, Any]] = []
     for done, (name, make) in enumerate(contestants.items()):
-        tables.append(average(score(truth, make())).assign(predictor=name))
+        rows += score_rows(average(score(truth, make())).assign(predictor=name))
         tell((done + 1) / (len(contestants) + 1))
     replicate = replicate_scores(values, prepared.names, design, seed=unit.seed)
-    tables.append(average(replicate).assign(predictor="replicate"))
-    return {"objective": None, "scores": score_rows(pd.concat(tables, ignore_index=True)), "history": {}}
+    rows += score_rows(average(replicate).assign(predictor="replicate"))
+    return {"objective": None, "scores": rows, "history": {}}

@@ -57,13 +57,15 @@ class Finished:
 
     def history(self) -> pd.DataFrame:
         """Give tidy losses of the encoders: optimizer, seed, epoch, split, loss."""
-        frames = [
-            pd.DataFrame(self.records[unit]["history"]).assign(optimizer=optimizer, seed=seed)
+        rows = [
+            {"optimizer": optimizer, "seed": seed, "epoch": epoch, "split": split, "loss": loss}
             for (optimizer, seed), unit in self.encoders.items()
             if unit in self.records
+            for epoch, split, loss in zip(
+                *(self.records[unit]["history"][name] for name in ("epoch", "split", "loss")), strict=True
+            )
         ]
-        whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-        return whole.reindex(columns=["optimizer", "seed", "epoch", "split", "loss"]).astype({"loss": "float64"})
+        return pd.DataFrame(rows, columns=["optimizer", "seed", "epoch", "split", "loss"]).astype({"loss": "float64"})
 
 
 def run_stages(config: RunConfig, folder: RunFolder, listener: Listener) -> Finished:
@@ -79,7 +81,7 @@ def run_stages(config: RunConfig, folder: RunFolder, listener: Listener) -> Fini
         Hears of every stage.
     """
     workers = config.workers or core_count()
-    tuned: list[pd.DataFrame] = []
+    tried: dict[Unit, Record] = {}
     records: dict[Unit, Record] = {}
 
     def do(title: str, units: Iterable[Unit]) -> dict[Unit, Record]:
@@ -92,8 +94,9 @@ def run_stages(config: RunConfig, folder: RunFolder, listener: Listener) -> Fini
         if not config.lr_grid:
             return {name: config.rate(name) for name in names}
         trials = [unit_of(name, lr) for name in names for lr in config.lr_grid]
-        table = _trials(do(title, trials))
-        tuned.append(table)
+        found = do(title, trials)
+        tried.update(found)
+        table = _trials(found)
         return dict(table[table["chosen"]].set_index("optimizer")["lr"])
 
     held_out = "held-out" in config.protocols
@@ -142,7 +145,7 @@ def run_stages(config: RunConfig, folder: RunFolder, listener: Listener) -> Fini
     return Finished(
         records=records,
         protocols=config.protocols,
-        tuned=pd.concat(tuned, ignore_index=True) if tuned else _trials({}),
+        tuned=_trials(tried),
         encoders=encoders,
         agents=agents,
     )
