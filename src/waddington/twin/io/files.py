@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +22,6 @@ ACCEPTED: Final = (
     "a .h5mu or .h5ad file, a 10x .h5 file, a folder with matrix.mtx, barcodes and features, or a .zarr store of either"
 )
 """What can be read, as messages say it."""
-
-# What h5py, anndata and zarr raise on content that is damaged or laid out in another way.
-_BROKEN: Final = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError)
 
 
 @contextmanager
@@ -80,13 +77,18 @@ def open_file(path: Path) -> Any:
         return _open_folder(path)
     if path.name.endswith((".mtx", ".mtx.gz")):
         return read_tenx_mtx(path)
-    reader = _recognise_hdf5(path)
+    return _call_reader(_recognise_hdf5(path), path)
+
+
+def _call_reader(reader: Callable[[Path], Any], path: Path) -> Any:
+    """Call a library's reader; whatever it raises on a foreign file means that the file cannot be used."""
     try:
         with quiet_mudata():
             return reader(path)
-    except DataError:
+    except (DataError, MemoryError):
         raise
-    except _BROKEN as error:
+    except Exception as error:
+        # h5py, anndata, mudata and zarr raise a dozen types on damaged files, some of them private to the library.
         raise _damaged(path, error) from error
 
 
@@ -115,7 +117,7 @@ def _recognise_hdf5(path: Path) -> Any:
         with h5py.File(path, "r") as file:
             names = set(file)
             is_tenx = any(is_tenx_group(file[name]) for name in names)
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
         if "truncated" in str(error):
             raise DataError(
                 f"cannot read {path}: the file is cut off (truncated at {path.stat().st_size} bytes); "
@@ -138,11 +140,7 @@ def _open_folder(path: Path) -> Any:
     """Open a zarr store or a 10x folder."""
     if any((path / marker).exists() for marker in (".zgroup", "zarr.json", ".zattrs", ".zmetadata")):
         reader = md.read_zarr if (path / "mod").is_dir() else ad.read_zarr
-        try:
-            with quiet_mudata():
-                return reader(path)
-        except _BROKEN as error:
-            raise _damaged(path, error) from error
+        return _call_reader(reader, path)
     if find_mtx(path):
         return read_tenx_mtx(path)
     listing = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"

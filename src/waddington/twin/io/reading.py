@@ -167,7 +167,7 @@ def _collect_obs(data: Any, found: dict[str, ad.AnnData], tables: dict[str, pd.D
 
 
 def _joint_arrays(data: md.MuData) -> dict[str, pd.DataFrame]:
-    """Take what a MuData holds for all modalities of a cell together; the masks that it keeps for itself are made anew."""
+    """Take what a MuData holds for all modalities together; its masks of cells by modality are made anew."""
     return {
         key: pd.DataFrame(values, index=data.obs_names)
         for key, values in data.obsm.items()
