@@ -61,9 +61,11 @@ class QuasiPotential:
 
     def _interpolate(self, values: _Array, points: npt.ArrayLike) -> _Array:
         where = np.asarray(points, dtype=np.float64)
-        columns = (where[..., 0] - self.x[0]) / (self.x[1] - self.x[0])
-        rows = (where[..., 1] - self.y[0]) / (self.y[1] - self.y[0])
-        return np.asarray(map_coordinates(values, [rows, columns], order=1, mode="nearest"), dtype=np.float64)
+        flat = where.reshape(-1, 2)
+        columns = (flat[:, 0] - self.x[0]) / (self.x[1] - self.x[0])
+        rows = (flat[:, 1] - self.y[0]) / (self.y[1] - self.y[0])
+        found = map_coordinates(values, [rows, columns], order=1, mode="nearest")
+        return np.asarray(found, dtype=np.float64).reshape(where.shape[:-1])
 
 
 def quasi_potential(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -33,6 +34,7 @@ from waddington.twin.quasipotential import QuasiPotential, quasi_potential
 __all__ = ["landscape"]
 
 _Array = npt.NDArray[np.float64]
+_MOST_LABELS = 12
 
 
 @styled
@@ -59,7 +61,8 @@ def landscape(
     pseudotime
         One value a cell in [0, 1].
     labels
-        One label a cell (fate, time, condition), shown by colour; by default cells are coloured by pseudotime.
+        One label a cell (fate, time, condition), shown by colour; the most frequent 12 at most, others are grey. By
+        default cells are coloured by pseudotime.
     trajectories
         Courses in the plane of ``embedding``, each ``(steps, 2)``; a mapping names them in the legend.
     potential
@@ -158,12 +161,19 @@ def _cell_colors(
             for level in (0.0, 0.5, 1.0)
         ]
         return np.asarray(shade(Normalize(0.0, 1.0)(np.nan_to_num(times[shown])))), handles
-    order = sorted(set(named), key=lambda name: (float(np.nanmean(times[named == name])), name))
-    palette = colors_for(order)
+    counts = Counter(named.tolist())
+    kept = [name for name, _ in counts.most_common(_MOST_LABELS if len(counts) <= _MOST_LABELS else _MOST_LABELS - 1)]
+    mean_time = {name: float(np.nanmean(np.nan_to_num(times[named == name], nan=1.0))) for name in kept}
+    kept.sort(key=lambda name: (mean_time[name], name))
+    palette = colors_for(kept)
+    rest = f"other ({len(counts) - len(kept)} labels)"
+    if len(kept) < len(counts):
+        palette[rest] = "#C9CED4"
     handles = [
-        Line2D([], [], marker="o", linestyle="", markersize=5, color=palette[name], label=name) for name in order
+        Line2D([], [], marker="o", linestyle="", markersize=5, color=color, label=name)
+        for name, color in palette.items()
     ]
-    return np.array([to_rgba(palette[name]) for name in named[shown]]), handles
+    return np.array([to_rgba(palette.get(name, "#C9CED4")) for name in named[shown].tolist()]), handles
 
 
 def _draw_surface(
@@ -193,14 +203,13 @@ def _draw_surface(
     )
     for course in courses.values():
         flat = _dense(course)
-        path = np.column_stack([flat, ground.at(flat) + 2.0 * lift])
-        end = path[-1].copy()
-        hidden = ~camera.sees(path)
-        path[hidden] = np.nan
+        path = np.column_stack([flat, ground.at(flat) + 3.0 * lift])
+        end = path[-1:] + [0.0, 0.0, lift]
+        path[~camera.sees(path)] = np.nan
         axes.plot(*path.T, color="white", linewidth=3.0, zorder=4)
         axes.plot(*path.T, color=INK, linewidth=1.5, zorder=5)
-        if not hidden[-1]:
-            axes.scatter(*end, s=24, c=INK, edgecolors="white", linewidths=0.9, depthshade=False, zorder=6)
+        if camera.sees(end).all():
+            axes.scatter(*end.T, s=24, c=INK, edgecolors="white", linewidths=0.9, depthshade=False, zorder=6)
     axes.set_axis_off()
     axes.set(xlim=(ground.x[0], ground.x[-1]), ylim=(ground.y[0], ground.y[-1]), zlim=(-0.06 * top, top))
     axes.set_proj_type("ortho")
