@@ -54,6 +54,8 @@ class RelativeRule:
         self.reference += w * d
         self.trend += w * e
         z = e / max(np.sqrt(self.variance), 0.01)
+        if self.looks == 1:
+            return self.large  # nothing to compare with yet
         if self.linear:
             sharpness = 1 / (1 + np.exp(-z / self.hysteresis))
             self.large = sharpness if self.sharp_is_large else 1 - sharpness

@@ -147,17 +147,13 @@ class RuleOptimizer(RuleState):
             for name, new in slot.measured.buffers.items():
                 _write(slot.buffers[name], new, finite)
         if self._rule.partials:
-            self._reduce(slots, lambda slot: slot.measured.partials)
+            _hand_out(slots, self._reduce(slots, lambda slot: slot.measured.partials))
 
     def _reduce(self, slots: list[Slot], partials_of: Callable[[Slot], Tensors]) -> Tensors:
-        """Add one stage of partial sums over shards; give each slot its own and return them stacked."""
+        """Add one stage of partial sums over shards; each of the results has one entry per slot."""
         rows = [partials_of(slot) for slot in slots]
         table = sum_over_shards(_stack([list(row.values()) for row in rows]), slots)
-        columns = dict(zip(rows[0], table.unbind(1), strict=True))
-        for name, column in columns.items():
-            for slot, value in zip(slots, column.unbind(), strict=True):
-                slot.totals[name] = value.to(device=slot.value.device, dtype=slot.grad.dtype)
-        return columns
+        return dict(zip(rows[0], table.unbind(1), strict=True))
 
     def _decide(self, slots: list[Slot], model_state: Tensors, finite: torch.Tensor | None) -> None:
         device, dtype = model_state[SKIPPED].device, model_state[SKIPPED].dtype
@@ -167,11 +163,17 @@ class RuleOptimizer(RuleState):
             return
         totals: Tensors = {}
         for stage in self._control.stages(self.param_groups[0]):
-            totals.update(self._reduce(slots, partial(_staged, stage)))
+            _hand_out(slots, totals)
+            totals = totals | self._reduce(slots, partial(_staged, stage))
         totals = {name: column.to(device=device, dtype=dtype) for name, column in totals.items()}
         count = sum(slot.size for slot in slots)
-        for name, value in self._control.decide(totals, count, model_state, self.param_groups[0]).items():
-            _write(model_state[name], value, finite)
+        new = self._control.decide(totals, count, model_state, self.param_groups[0])
+        # Stacked, because there are a dozen of them and each costs a launch.
+        targets = [model_state[name] for name in new]
+        stacked = torch.stack(list(new.values()))
+        if finite is not None:
+            stacked = torch.where(finite.to(device), stacked, torch.stack(targets))
+        torch._foreach_copy_(targets, list(stacked.unbind()))
 
     def _update(self, slots: list[Slot], model_state: Tensors, finite: torch.Tensor | None) -> None:
         rates: dict[int, Any] = {}
@@ -197,6 +199,13 @@ def _is_phantom(slot: Slot) -> bool:
     return float(slot.group["lr"]) == 0.0 and not bool(slot.param.grad.any())
 
 
+def _hand_out(slots: list[Slot], totals: Tensors) -> None:
+    """Give every slot its own entry of each statistic."""
+    for name, column in totals.items():
+        for slot, value in zip(slots, column.unbind(), strict=True):
+            slot.totals[name] = value.to(device=slot.value.device, dtype=slot.grad.dtype)
+
+
 def _staged(stage: Stage, slot: Slot) -> Tensors:
     return stage(slot.grad, slot.buffers, slot.size, slot.totals)
 
@@ -211,6 +220,9 @@ def _stack(rows: list[list[torch.Tensor]]) -> torch.Tensor:
 
 def _write(target: torch.Tensor, new: torch.Tensor, finite: torch.Tensor | None) -> None:
     """Write new values in place, unless the step is being skipped."""
-    if finite is not None:
-        new = torch.where(finite.to(target.device), new, target)
-    target.copy_(new)
+    if finite is None:
+        target.copy_(new)
+    elif new.dtype == target.dtype:
+        torch.where(finite.to(target.device), new, target, out=target)
+    else:
+        target.copy_(torch.where(finite.to(target.device), new, target))

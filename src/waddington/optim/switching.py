@@ -246,7 +246,8 @@ def _relative(mean_square: torch.Tensor, state: Tensors, settings: Settings) -> 
         large = torch.where(z < -settings["hysteresis"], down, large)
     else:
         sign = 1.0 if settings["large_rate_in"] == "sharp" else -1.0
-        large = torch.sigmoid(sign * z / settings["hysteresis"])
+        # The first look has nothing to compare with; what holds is the region that a training starts in.
+        large = torch.where(state["looks"] == 0.0, state["large"], torch.sigmoid(sign * z / settings["hysteresis"]))
     looked |= {"statistic": z, "large": large}
     # Between looks, and before there has been any gradient but zero, all stays as it is.
     now = (torch.remainder(state["steps"], interval) == 0.0) & (curvature > 0.0)
