@@ -249,3 +249,10 @@ def test_colors_are_distinct_and_fixed_for_known_names() -> None:
     assert len(set(colors.values())) == len(names)
     assert colors["ASGDAdam"] == colors_for(["ASGDAdam"])["ASGDAdam"]
     assert len(colors_for([f"cluster {i}" for i in range(30)])) == 30
+
+
+def test_one_contestant_far_below_zero_does_not_press_the_others_together(metrics: pd.DataFrame) -> None:
+    far = (metrics["metric"] == "r2") & (metrics["optimizer"] == "Adam")
+    panels = plots.metric_bars(metrics.assign(value=metrics["value"].where(~far, -12.4)))
+    assert panels["r2"].get_xscale() == "symlog"
+    assert panels["mse"].get_xscale() == "linear"

@@ -204,7 +204,7 @@ def _draw_surface(
     for course in courses.values():
         flat = _dense(course)
         path = np.column_stack([flat, ground.at(flat) + 3.0 * lift])
-        end = path[-1:] + [0.0, 0.0, lift]
+        end = path[-1:] + np.array([0.0, 0.0, lift])
         path[~camera.sees(path)] = np.nan
         axes.plot(*path.T, color="white", linewidth=3.0, zorder=4)
         axes.plot(*path.T, color=INK, linewidth=1.5, zorder=5)

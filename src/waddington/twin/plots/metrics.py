@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from waddington._errors import DataError
 from waddington.twin.plots.style import (
@@ -183,7 +183,15 @@ def _draw_metric(
     low, high = axes.get_xlim()
     if low < 0 < high:
         axes.axvline(0.0, color=MUTED, linewidth=0.6, zorder=1)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
+    if low < -2.0 and high < 2.0:
+        # One contestant far below zero (R² has no floor) would press all others onto one line.
+        axes.set_xscale("symlog", linthresh=1.0)
+        axes.set_xlim(1.5 * low, max(high, 1.0))
+        axes.set_xticks([*(tick for tick in (-100, -10, -3) if tick > low), -1, 0, 1])
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
     clean(axes, grid="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)

@@ -95,8 +95,9 @@ def trajectories(
     wanted = [f"{modality} {kind}" for kind in ("courses", "map") for modality in values]
     rows = {m: min(n_features, np.shape(values[m])[1]) for m in values}
     if axes is None:
-        figure = new_figure(*(size or (3.3 * len(values) + 0.4, 2.5 + 0.155 * max(rows.values()))))
-        grid = figure.add_gridspec(2, len(values), height_ratios=(1.75, 0.155 * max(rows.values()) + 0.35))
+        tall = 0.155 * max(8, *rows.values())
+        figure = new_figure(*(size or (3.3 * len(values) + 0.4, 2.5 + tall)))
+        grid = figure.add_gridspec(2, len(values), height_ratios=(1.75, tall + 0.35))
         panels = {name: figure.add_subplot(grid[i // len(values), i % len(values)]) for i, name in enumerate(wanted)}
     else:
         panels = panels_from(axes, wanted)
