@@ -102,7 +102,8 @@ def save_checkpoint(path: Path, saved: Mapping[str, Any]) -> None:
     OutputError
         When the place cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # One name for all processes: what a killed writer left behind is overwritten by the next.
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         torch.save(dict(saved), temporary)
         os.replace(temporary, path)

@@ -32,7 +32,7 @@ class AgentConfig:
     n_steps: int = 24
     """Steps of each cell in a rollout; a multiple of the episode's length keeps episodes whole."""
     batch_size: int = 256
-    """Most transitions in a mini-batch; fewer where that cuts the rollout into equal ones, or the rollout is smaller."""
+    """Most transitions in a mini-batch; fewer where that cuts the rollout into equal parts."""
     n_epochs: int = 5
     """Passes over each rollout."""
     gamma: float = 0.99

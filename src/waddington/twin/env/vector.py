@@ -104,12 +104,13 @@ class CellVecEnv(VecEnv):  # type: ignore[misc]
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         rows = np.flatnonzero(done)
         if len(rows):
-            steps = state["steps"]
-            for row in rows.tolist():
+            last, cut = seen[rows], truncated[rows] & ~terminated[rows]
+            lengths, returns = state["steps"][rows].tolist(), self._returns[rows].tolist()
+            for place, row in enumerate(rows.tolist()):
                 infos[row] = {
-                    "terminal_observation": seen[row].copy(),
-                    "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
-                    "episode": {"r": float(self._returns[row]), "l": int(steps[row])},
+                    "terminal_observation": last[place],
+                    "TimeLimit.truncated": bool(cut[place]),
+                    "episode": {"r": returns[place], "l": lengths[place]},
                 }
             fresh = self.task.begin(len(rows), self._rng)
             for name, array in fresh.items():
