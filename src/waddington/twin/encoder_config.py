@@ -35,7 +35,7 @@ class EncoderConfig:
     """Attention heads."""
     n_neighbors: int = 15
     """Neighbours in each graph."""
-    fanout: int = 8
+    fanout: int = 6
     """Neighbours drawn per cell in a training step; embedding uses all of them."""
     mask_fraction: float = 0.3
     """Share of the entries hidden from the encoder in training."""

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from waddington.twin.encoder_config import EncoderConfig
-from waddington.twin.minibatch import CellTable, IntArray, drop_modalities, random_masks
-from waddington.twin.module import Batch, ModalityEncoder, TwinModule
+from waddington.twin.likelihoods import CountDecoder, moment_dispersion
+from waddington.twin.minibatch import CellTable, IntArray, drop_modalities, moments, random_masks
+from waddington.twin.module import Batch, ModalityEncoder, TwinModule, joint_context
 from waddington.twin.reference import Reference
 
-__all__ = ["encode", "evaluate", "make_batch", "refresh", "weighted_losses"]
+__all__ = ["encode", "evaluate", "make_batch", "refresh", "start", "weighted_losses"]
 
 _BLOCK = 1024  # cells handled at once where no gradient is needed
 
@@ -80,6 +81,32 @@ def weighted_losses(module: TwinModule, batch: Batch, config: EncoderConfig) -> 
     weights = {name: config.agreement if name == "agreement" else 1.0 for name in terms}
     terms["total"] = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
     return terms
+
+
+@torch.no_grad()
+def start(module: TwinModule, cells: CellTable, rows: IntArray) -> None:
+    """Set what the data fix before training: each feature's location and scale, baseline and dispersion.
+
+    Parameters
+    ----------
+    module
+        The networks, changed in place.
+    cells
+        All cells.
+    rows
+        Which of them may be looked at.
+    """
+    for name, matrix in cells.inputs.items():
+        here = rows[cells.present[name][rows]]
+        location, scale = moments(matrix, here)
+        encoder = cast(ModalityEncoder, module.encoders[name])
+        encoder.location.copy_(torch.from_numpy(location))
+        # A feature that never varies carries nothing; dividing by a tiny deviation would only magnify rounding.
+        encoder.scale.copy_(torch.from_numpy(np.where(scale > 1e-6, scale, 1.0)))
+        if cells.counts is not None:
+            mean, deviation = (torch.from_numpy(moment) for moment in moments(cells.counts[name], here))
+            share = mean / mean.sum().clamp_min(1e-8)
+            cast(CountDecoder, module.decoders[name]).start(share, moment_dispersion(mean, deviation**2))
 
 
 @torch.no_grad()
@@ -154,7 +181,7 @@ def refresh(module: TwinModule, cells: CellTable, rows: IntArray, reference: Ref
             name: cast(ModalityEncoder, module.encoders[name]).project(profile.to(device))
             for name, profile in cells.profiles(some).items()
         }
-        states["joint"] = module.joint.context(states, _moved(cells.measured(some), device))
+        states["joint"] = joint_context(states, _moved(cells.measured(some), device))
         for name, state in states.items():
             parts.setdefault(name, []).append(state)
     reference.states = {name: torch.cat(states) for name, states in parts.items()}

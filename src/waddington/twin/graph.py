@@ -203,8 +203,11 @@ def _modality_weights(
             predicted = _neighbor_mean(unit[name], measured, near[other][:, :n_neighbors])
             apart = np.linalg.norm(unit_query[name] - predicted, axis=1)
             affinity[other] = np.exp(-np.maximum(apart - first[name], 0.0) / width[name])
-        cross = [np.nan_to_num(affinity[other]) for other in names if other != name]
-        ratio = affinity[name] / (np.mean(cross, axis=0) + 1e-4) if cross else affinity[name]
+        cross = np.stack([affinity[other] for other in names if other != name] or [np.full(n, np.nan)])
+        # Only the modalities that the cell has predict it, so that one it lacks is as one that was left out.
+        known = np.isfinite(cross)
+        mean = np.where(known, cross, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        ratio = affinity[name] / (mean + 1e-4)
         own = np.isfinite(ratio)
         scores[own, column] = np.minimum(ratio[own], _MAX_SCORE)
     top = scores.max(axis=1, keepdims=True)

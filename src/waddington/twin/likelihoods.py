@@ -46,10 +46,9 @@ def negative_binomial_nll(counts: Tensor, log_mean: Tensor, log_dispersion: Tens
     Negative log-likelihood, (cells, features), in nats.
     """
     dispersion = log_dispersion.exp()
-    # log(mean + dispersion), without leaving the logarithmic scale.
-    log_total = torch.logaddexp(log_mean, log_dispersion)
-    log_choose = torch.lgamma(counts + dispersion) - torch.lgamma(dispersion) - torch.lgamma(counts + 1.0)
-    return -(log_choose + dispersion * (log_dispersion - log_total) + counts * (log_mean - log_total))
+    total = counts + dispersion
+    choose = torch.lgamma(total) - torch.lgamma(dispersion) - torch.lgamma(counts + 1.0) + dispersion * log_dispersion
+    return total * torch.log(log_mean.exp() + dispersion) - counts * log_mean - choose
 
 
 def poisson_nll(counts: Tensor, log_mean: Tensor, log_dispersion: Tensor | None = None) -> Tensor:
@@ -151,7 +150,7 @@ class CountDecoder(nn.Module):
         """Logarithm of the expected share of each feature, (cells, features); shares sum to 1."""
         return F.log_softmax(self.baseline + self.weights[source](embedding), dim=1)
 
-    def forward(self, embeddings: Mapping[str, Tensor], counts: Tensor) -> dict[str, Tensor]:
+    def forward(self, embeddings: Mapping[str, Tensor], counts: Tensor) -> Tensor:
         """Negative log-likelihood of the same counts under each embedding.
 
         Parameters
@@ -163,9 +162,9 @@ class CountDecoder(nn.Module):
 
         Returns
         -------
-        By source, (cells, features), in nats.
+        (sources, cells, features), in nats.
         """
         log_total = counts.sum(dim=1, keepdim=True).clamp_min(1.0).log()
         # Stacked, so that what depends on the counts alone (the gamma functions) is computed once for all sources.
         log_mean = torch.stack([self.log_share(value, source) for source, value in embeddings.items()]) + log_total
-        return dict(zip(embeddings, self.nll(counts, log_mean, self.log_dispersion), strict=True))
+        return self.nll(counts, log_mean, self.log_dispersion)

@@ -23,6 +23,8 @@ __all__ = ["CellTable", "drop_modalities", "moments", "random_masks", "sample_ne
 Matrix = Any  # a float array or a SciPy CSR matrix: (cells, features)
 IntArray = npt.NDArray[np.int64]
 
+_DENSE_ENTRIES = 20_000_000  # 80 MB
+
 
 class CellTable:
     """Profiles, and counts where they are known, of the same cells in several modalities.
@@ -62,8 +64,9 @@ class CellTable:
                         f"cannot use {label}[{name!r}]: found shape {tables[name].shape}; accepted is {expected}"
                     )
         self.inputs = {name: _rows_first(inputs[name]) for name in n_features if name in inputs}
-        self.counts = None if counts is None else {name: _rows_first(counts[name]) for name in self.inputs}
+        self.counts = None if counts is None else {name: _compact(counts[name]) for name in self.inputs}
         self.present = {name: _measured(matrix) for name, matrix in self.inputs.items()}
+        self.complete = {name: bool(here.all()) for name, here in self.present.items()}
         self.n_cells = next(iter(sizes.values()))
 
     def subset(self, rows: IntArray) -> CellTable:
@@ -77,13 +80,15 @@ class CellTable:
 
     def profiles(self, rows: IntArray) -> dict[str, Tensor]:
         """Normalized profiles of some cells, (rows, features) by modality; zeros where missing."""
-        return {name: torch.from_numpy(np.nan_to_num(_dense(matrix, rows))) for name, matrix in self.inputs.items()}
+        return {name: self._filled(name, matrix, rows) for name, matrix in self.inputs.items()}
 
     def observed(self, rows: IntArray) -> dict[str, Tensor]:
         """Raw counts of some cells, (rows, features) by modality; empty without counts."""
-        return {
-            name: torch.from_numpy(np.nan_to_num(_dense(matrix, rows))) for name, matrix in (self.counts or {}).items()
-        }
+        return {name: self._filled(name, matrix, rows) for name, matrix in (self.counts or {}).items()}
+
+    def _filled(self, name: str, matrix: Matrix, rows: IntArray) -> Tensor:
+        block = _dense(matrix, rows)
+        return torch.from_numpy(block if self.complete[name] else np.nan_to_num(block))
 
     def fingerprint(self) -> int:
         """Checksum of everything the table holds, so that a checkpoint can be refused when the data changed."""
@@ -190,6 +195,13 @@ def _is_sparse(matrix: Matrix) -> bool:
 def _rows_first(matrix: Matrix) -> Matrix:
     """CSR stays CSR (any other sparse form becomes it); everything else becomes a float32 array."""
     return matrix.tocsr() if _is_sparse(matrix) else np.asarray(matrix, dtype=np.float32)
+
+
+def _compact(matrix: Matrix) -> Matrix:
+    """Give counts as they are cheapest to read row by row: dense while small, CSR beyond."""
+    if _is_sparse(matrix) and matrix.shape[0] * matrix.shape[1] <= _DENSE_ENTRIES:
+        return np.asarray(matrix.toarray(), dtype=np.float32)
+    return _rows_first(matrix)
 
 
 def _measured(matrix: Matrix) -> npt.NDArray[np.bool_]:

@@ -27,12 +27,12 @@ import torch
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import DataError
 from waddington.twin.encoder_config import EncoderConfig
-from waddington.twin.feeding import encode, evaluate, refresh
+from waddington.twin.feeding import encode, evaluate, refresh, start
 from waddington.twin.history import History
-from waddington.twin.likelihoods import CountDecoder, moment_dispersion
-from waddington.twin.minibatch import CellTable, IntArray, Matrix, moments
-from waddington.twin.module import ModalityEncoder, TwinModule
-from waddington.twin.reference import Reference
+from waddington.twin.likelihoods import CountDecoder
+from waddington.twin.minibatch import CellTable, IntArray, Matrix
+from waddington.twin.module import TwinModule
+from waddington.twin.reference import Reference, coordinates
 from waddington.twin.training import OptimizerFactory, TrainingData, default_optimizer, save_atomically
 from waddington.twin.training import train as train_module
 
@@ -150,8 +150,10 @@ class TwinEncoder:
         check_in_range("validation", validation, 0.0, 0.9)
         check_choice("schedule", schedule, ("cosine", "constant"))
         cells = CellTable(inputs, counts, n_features=self.config.modalities)
-        places = _places(cells, inputs, spaces)
+        places = coordinates(cells, inputs, spaces)
         seed = self.config.seed if seed is None else seed
+        if train is not None and np.shape(train) != (cells.n_cells,):
+            raise DataError(f"cannot use train: found shape {np.shape(train)}; accepted is ({cells.n_cells},)")
         usable = np.arange(cells.n_cells) if train is None else np.flatnonzero(train)
         order = np.random.default_rng((seed, 1)).permutation(usable)
         n_watched = round(validation * usable.size)
@@ -225,7 +227,7 @@ class TwinEncoder:
             When tables do not fit the encoder.
         """
         cells = CellTable(inputs, None, n_features=self.config.modalities)
-        places = _places(cells, inputs, spaces)
+        places = coordinates(cells, inputs, spaces)
         if self._reference is None:
             untrained = copy.deepcopy(self)
             everyone = untrained._prepare(cells, places, np.arange(cells.n_cells), seed=self.config.seed)
@@ -299,7 +301,7 @@ class TwinEncoder:
         """
         cells = CellTable(inputs, counts, n_features=self.config.modalities)
         reference = self._known_reference()
-        tables = reference.attach(_places(cells, inputs, spaces))
+        tables = reference.attach(coordinates(cells, inputs, spaces))
         hidden_only = replace(self.config, seen_weight=0.0)
         return evaluate(self.module, cells, np.arange(cells.n_cells), tables, reference, hidden_only, seed=seed)
 
@@ -369,6 +371,9 @@ class TwinEncoder:
 
     def _prepare(self, cells: CellTable, places: Mapping[str, FloatArray], rows: IntArray, *, seed: int) -> IntArray:
         """Take what the data fix before training: reference, standardization, the decoders' baseline and dispersion."""
+        absent = [name for name in self.config.modalities if name not in cells.inputs]
+        if absent:
+            raise DataError(f"cannot fit without {absent}: accepted are all of {list(self.config.modalities)}")
         limit = self.config.max_reference
         anchors = rows
         if rows.size > limit:
@@ -376,17 +381,7 @@ class TwinEncoder:
         self._reference = Reference(
             {name: place[anchors] for name, place in places.items()}, n_neighbors=self.config.n_neighbors, seed=seed
         )
-        for name, matrix in cells.inputs.items():
-            encoder = cast(ModalityEncoder, self.module.encoders[name])
-            here = rows[cells.present[name][rows]]
-            location, scale = moments(matrix, here)
-            # A feature that never varies carries nothing; dividing by a tiny deviation would only magnify rounding.
-            encoder.location.copy_(torch.from_numpy(location))
-            encoder.scale.copy_(torch.from_numpy(np.where(scale > 1e-6, scale, 1.0)))
-            if cells.counts is not None:
-                mean, deviation = (torch.from_numpy(m) for m in moments(cells.counts[name], here))
-                dispersion = moment_dispersion(mean, deviation**2)
-                cast(CountDecoder, self.module.decoders[name]).start(mean / mean.sum().clamp_min(1e-8), dispersion)
+        start(self.module, cells, rows)
         return anchors
 
     def _finish(self, cells: CellTable, places: Mapping[str, FloatArray], anchors: IntArray) -> None:
@@ -396,27 +391,8 @@ class TwinEncoder:
         kept = cells.subset(anchors)
         tables = reference.attach({name: place[anchors] for name, place in places.items()})
         for name, value in encode(self.module, kept, tables, reference).items():
-            center = np.asarray(np.nanmean(value, axis=0, dtype=np.float64))
-            spread = float(np.sqrt(np.nanmean((value - center) ** 2)))
+            here = value[kept.present[name] if name in kept.present else np.any([*kept.present.values()], axis=0)]
+            center = here.mean(axis=0, dtype=np.float64)
+            spread = float(np.sqrt(np.mean((here - center) ** 2)))
             self._center[name] = center.astype(np.float32)
             self._spread[name] = max(spread, 1e-6)
-
-
-def _places(
-    cells: CellTable, inputs: Mapping[str, Matrix], spaces: Mapping[str, FloatArray] | None
-) -> dict[str, FloatArray]:
-    """Coordinates for the search of neighbours, NaN where a cell lacks the modality.
-
-    Raises
-    ------
-    DataError
-        When coordinates are missing or differ from the inputs in their number of cells.
-    """
-    places = {}
-    for name in cells.inputs:
-        found: Matrix = cells.inputs[name] if spaces is None or name not in spaces else spaces[name]
-        if found.shape[0] != cells.n_cells:
-            raise DataError(f"cannot use spaces[{name!r}]: found {found.shape[0]} cells; accepted are {cells.n_cells}")
-        dense = np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float32)
-        places[name] = np.where(cells.present[name][:, None], dense, np.float32(np.nan))
-    return places

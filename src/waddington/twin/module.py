@@ -26,7 +26,15 @@ from torch_geometric.nn import GATv2Conv
 from waddington._errors import ArgumentError
 from waddington.twin.likelihoods import CountDecoder
 
-__all__ = ["Batch", "GraphAttention", "JointEncoder", "ModalityEncoder", "TwinModule", "contrastive_loss"]
+__all__ = [
+    "Batch",
+    "GraphAttention",
+    "JointEncoder",
+    "ModalityEncoder",
+    "TwinModule",
+    "contrastive_loss",
+    "joint_context",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,12 +66,14 @@ class GraphAttention(nn.Module):
         Width of the states; a multiple of `heads`.
     heads
         Attention heads.
+    source
+        Width of the neighbours' states; `hidden` by default.
     """
 
-    def __init__(self, hidden: int, *, heads: int) -> None:
+    def __init__(self, hidden: int, *, heads: int, source: int | None = None) -> None:
         super().__init__()
         # The cell's own state comes through the residual, so self loops would count it twice.
-        self.conv = GATv2Conv((hidden, hidden), hidden // heads, heads=heads, add_self_loops=False)
+        self.conv = GATv2Conv((source or hidden, hidden), hidden // heads, heads=heads, add_self_loops=False)
         self.norm = nn.LayerNorm(hidden)
 
     def forward(self, state: Tensor, neighbors: Tensor, mask: Tensor) -> Tensor:
@@ -74,7 +84,7 @@ class GraphAttention(nn.Module):
         state
             Cells' own states, (cells, hidden).
         neighbors
-            States of their neighbours, (cells, fan-out, hidden).
+            States of their neighbours, (cells, fan-out, source).
         mask
             (cells, fan-out): true where there is a neighbour.
 
@@ -165,25 +175,8 @@ class JointEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.own = nn.ModuleDict({name: nn.Linear(embedding_dim, hidden) for name in modalities})
-        self.around = nn.ModuleDict({name: nn.Linear(hidden, hidden) for name in modalities})
-        self.attention = GraphAttention(hidden, heads=heads)
+        self.attention = GraphAttention(hidden, heads=heads, source=hidden * len(modalities))
         self.output = nn.Linear(hidden, joint_dim)
-
-    def context(self, states: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
-        """Mean over the modalities a cell has of its projected hidden states: what its neighbours see of it.
-
-        Parameters
-        ----------
-        states
-            Hidden states by modality, (cells, hidden).
-        present
-            By modality, (cells,): 1 where the cell has it, else 0.
-
-        Returns
-        -------
-        (cells, hidden).
-        """
-        return _masked_mean([self.around[name](state) for name, state in states.items()], [present[n] for n in states])
 
     def forward(
         self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor], neighbors: Tensor, mask: Tensor
@@ -197,7 +190,7 @@ class JointEncoder(nn.Module):
         present
             By modality, (cells,): 1 where it may be used, else 0.
         neighbors
-            `context` of the joint neighbours, (cells, fan-out, hidden).
+            `joint_context` of the joint neighbours, (cells, fan-out, hidden x modalities).
         mask
             (cells, fan-out): true where there is a neighbour.
 
@@ -294,12 +287,12 @@ class TwinModule(nn.Module):
             )
         embeddings = self(batch)
         joint = embeddings.pop("joint")
-        losses = {}
+        losses: dict[str, Tensor] = {}
         for name, counts in batch.counts.items():
             weight = torch.where(batch.hide[name], 1.0, seen_weight) * batch.present[name][:, None]
-            weight = weight / weight.sum().clamp_min(1.0)
-            for source, nll in self.decoders[name]({"own": embeddings[name], "joint": joint}, counts).items():
-                losses[f"{source}/{name}"] = (weight * nll).sum()
+            nll = self.decoders[name]({"own": embeddings[name], "joint": joint}, counts)
+            own, together = (weight * nll).sum(dim=(1, 2)) / weight.sum().clamp_min(1.0)
+            losses |= {f"own/{name}": own, f"joint/{name}": together}
         losses["agreement"] = self.agreement(embeddings, batch.present, temperature=temperature)
         return losses
 
@@ -308,35 +301,56 @@ class TwinModule(nn.Module):
     ) -> Tensor:
         """Mean contrastive loss over pairs of modalities, over the cells that have both; 0 with a single modality."""
         names = list(embeddings)
-        pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-        views = {name: F.normalize(self.heads[name](embeddings[name]), dim=1) for name in names}
-        losses = []
-        for a, b in pairs:
-            both = (present[a] * present[b]) > 0
-            losses.append(contrastive_loss(views[a][both], views[b][both], temperature=temperature))
-        return torch.stack(losses).mean() if losses else next(iter(embeddings.values())).new_zeros(())
+        pairs = [(i, j) for i in range(len(names)) for j in range(i + 1, len(names))]
+        if not pairs:
+            return embeddings[names[0]].new_zeros(())
+        views = torch.stack([F.normalize(self.heads[name](embeddings[name]), dim=1) for name in names])
+        here = torch.stack([present[name] for name in names])
+        first, second = [i for i, _ in pairs], [j for _, j in pairs]
+        return contrastive_loss(views[first], views[second], here[first] * here[second], temperature=temperature)
 
 
-def contrastive_loss(a: Tensor, b: Tensor, *, temperature: float) -> Tensor:
+def joint_context(states: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+    """Put a cell's hidden states side by side, zeros where it lacks a modality: what its joint neighbours see of it.
+
+    Parameters
+    ----------
+    states
+        By modality, (cells, hidden).
+    present
+        By modality, (cells,): 1 where the cell has it, else 0.
+
+    Returns
+    -------
+    (cells, hidden x modalities).
+    """
+    return torch.cat([state * present[name][:, None] for name, state in states.items()], dim=1)
+
+
+def contrastive_loss(a: Tensor, b: Tensor, both: Tensor, *, temperature: float) -> Tensor:
     """Symmetric InfoNCE: each cell's view should find its own other view among those of the batch.
 
     Parameters
     ----------
     a, b
-        Unit vectors of the same cells in two modalities, (cells, dimensions).
+        Unit vectors of the same cells in two modalities, (pairs of modalities, cells, dimensions).
+    both
+        1 where a cell has both, else 0, (pairs, cells); the other cells neither ask nor answer.
     temperature
         Softness of the choice.
 
     Returns
     -------
-    Scalar in nats, divided by log(cells) so that guessing costs 1 whatever the batch; 0 for fewer than two cells.
+    Scalar in nats, divided by log(cells that have both) so that guessing costs 1 whatever the batch; a pair that fewer
+    than two cells have counts 0.
     """
-    if a.shape[0] < 2:
-        return a.sum() * 0.0
-    logits = a @ b.T / temperature
-    own = torch.arange(a.shape[0], device=a.device)
-    chance = torch.log(torch.tensor(float(a.shape[0]), device=a.device))
-    return 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / chance
+    absent = both == 0
+    logits = (a @ b.transpose(1, 2) / temperature).masked_fill(absent[:, :, None] | absent[:, None, :], -1e9)
+    own = torch.diagonal(logits, dim1=1, dim2=2)
+    cost = 0.5 * (torch.logsumexp(logits, dim=1) + torch.logsumexp(logits, dim=2)) - own
+    cells = both.sum(dim=1)
+    chance = torch.log(cells.clamp_min(2.0))
+    return ((cost * both).sum(dim=1) / (cells.clamp_min(1.0) * chance) * (cells >= 2)).mean()
 
 
 def _masked_mean(values: list[Tensor], present: list[Tensor]) -> Tensor:

@@ -17,8 +17,9 @@ __all__ = ["EXACT_UP_TO", "knn_graph", "neighbor_table", "present_rows", "unit_r
 
 FloatArray = npt.NDArray[np.floating]
 
-EXACT_UP_TO = 20_000
-"""References of at most this many cells are searched exactly; larger ones by nearest-neighbour descent."""
+EXACT_UP_TO = 50_000
+"""References of at most this many cells are searched exactly; larger ones by nearest-neighbour descent, whose
+compilation alone takes longer than an exact search up to here."""
 
 
 def knn_graph(

@@ -9,13 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from waddington._errors import DataError
 from waddington.twin.graph import joint_neighbors
+from waddington.twin.minibatch import CellTable, IntArray, Matrix
 from waddington.twin.neighbors import knn_graph, neighbor_table, present_rows
 
-__all__ = ["Reference"]
+__all__ = ["Reference", "coordinates"]
 
 FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 
 class Reference:
@@ -78,6 +79,8 @@ class Reference:
 
     def _without_itself(self, table: IntArray, spaces: Mapping[str, FloatArray]) -> IntArray:
         """Drop from each row the first neighbour with the same coordinates, or else the last one."""
+        if table.size == 0:
+            return table
         same = np.ones(table.shape, dtype=np.bool_)
         for name, space in spaces.items():
             here = present_rows(space)
@@ -86,10 +89,30 @@ class Reference:
                 # Coordinates computed twice may differ in the last bits; a different cell differs by far more.
                 far = np.abs(np.nan_to_num(other) - np.nan_to_num(space)).max(axis=1, initial=0.0)
                 size = np.abs(np.nan_to_num(space)).max(axis=1, initial=0.0)
-                same[:, column] &= (far <= 1e-5 * size) & (present_rows(other) == here)
+                same[:, column] &= ~here | ((far <= 1e-5 * size) & present_rows(other))
         same &= table >= 0
         dropped = np.where(same.any(axis=1), same.argmax(axis=1), table.shape[1] - 1)
         if table.shape[1] <= self.n_neighbors:  # a small reference: nobody has a neighbour too many
             return np.asarray(np.where(same & (np.arange(table.shape[1]) == dropped[:, None]), -1, table))
         keep = np.arange(table.shape[1]) != dropped[:, None]
         return np.asarray(table[keep].reshape(table.shape[0], table.shape[1] - 1))
+
+
+def coordinates(
+    cells: CellTable, inputs: Mapping[str, Matrix], spaces: Mapping[str, FloatArray] | None
+) -> dict[str, FloatArray]:
+    """Coordinates for the search of neighbours, NaN where a cell lacks the modality.
+
+    Raises
+    ------
+    DataError
+        When coordinates are missing or differ from the inputs in their number of cells.
+    """
+    places = {}
+    for name in cells.inputs:
+        found: Matrix = cells.inputs[name] if spaces is None or name not in spaces else spaces[name]
+        if found.shape[0] != cells.n_cells:
+            raise DataError(f"cannot use spaces[{name!r}]: found {found.shape[0]} cells; accepted are {cells.n_cells}")
+        dense = np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float32)
+        places[name] = np.where(cells.present[name][:, None], dense, np.float32(np.nan))
+    return places

@@ -56,7 +56,7 @@ class TrainingData:
 
 def default_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
     """AdamW at 3e-3, decay 1e-4."""
-    return AdamW(parameters, lr=3e-3, weight_decay=1e-4)
+    return AdamW(parameters, lr=3e-3, weight_decay=1e-4, foreach=True)
 
 
 def schedule_factor(schedule: str, step: int, n_steps: int) -> float:
