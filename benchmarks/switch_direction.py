@@ -25,21 +25,15 @@ RATIOS = (10, 100)
 def contenders() -> Iterator[tuple[str, str, dict[str, object]]]:
     for lr in RATES:
         yield f"Adam lr={lr:g}", "Adam", {"lr": lr}
-    for lr in RATES[2:]:
-        for ratio in RATIOS:
-            for switch in ("relative", "linear"):
-                for direction in ("sharp", "flat"):
-                    label = f"ASGDAdam {switch:8s} {direction:5s} lr={lr:g} alpha_min=lr/{ratio}"
-                    yield (
-                        label,
-                        "ASGDAdam",
-                        {
-                            "lr": lr,
-                            "alpha_min": lr / ratio,
-                            "switch": switch,
-                            "large_rate_in": direction,
-                        },
-                    )
+    switched = [("relative", lr, ratio) for lr in RATES[2:] for ratio in RATIOS] + [("linear", RATES[2], RATIOS[0])]
+    for switch, lr, ratio in switched:
+        for direction in ("sharp", "flat"):
+            label = f"ASGDAdam {switch:8s} {direction:5s} lr={lr:g} alpha_min=lr/{ratio}"
+            yield (
+                label,
+                "ASGDAdam",
+                {"lr": lr, "alpha_min": lr / ratio, "switch": switch, "large_rate_in": direction},
+            )
 
 
 def train(name: str, kwargs: dict[str, object], *, noise: float, steps: int, seed: int) -> dict[str, float]:

@@ -22,7 +22,7 @@ import torch
 
 from waddington._errors import DataError
 from waddington.optim._rule import Stage, Tensors
-from waddington.optim._slots import Slot, compute_dtype, gradient_of, local_real, sum_over_shards
+from waddington.optim._slots import Kind, Slot, compute_dtype, gradient_of, local_real, sum_over_shards
 from waddington.optim._state import SKIPPED, RuleState
 
 __all__ = ["RuleOptimizer"]
@@ -127,9 +127,9 @@ class RuleOptimizer(RuleState):
 
     def _advance(self, slots: list[Slot], finite: torch.Tensor | None) -> None:
         """Count the step, and compute what depends on it: once for all tensors of a group, not once for each."""
-        alike: dict[tuple[int, torch.device, torch.dtype], list[Slot]] = {}
+        alike: dict[Kind, list[Slot]] = {}
         for slot in slots:
-            alike.setdefault((slot.group_index, slot.value.device, slot.grad.dtype), []).append(slot)
+            alike.setdefault(slot.kind, []).append(slot)
         for (_, device, dtype), members in alike.items():
             steps = [slot.step for slot in members]
             if finite is None:
@@ -176,21 +176,18 @@ class RuleOptimizer(RuleState):
         torch._foreach_copy_(targets, list(stacked.unbind()))
 
     def _update(self, slots: list[Slot], model_state: Tensors, finite: torch.Tensor | None) -> None:
-        rates: dict[int, Any] = {}
+        rates: dict[Kind, torch.Tensor] = {}
         for slot in slots:
-            if slot.group_index not in rates:
-                control = self._control
-                rates[slot.group_index] = slot.group["lr"] if control is None else control.rate(model_state, slot.group)
-            rate = rates[slot.group_index]
-            if isinstance(rate, torch.Tensor):
-                rate = rate.to(device=slot.value.device, dtype=slot.grad.dtype)
+            if slot.kind not in rates:
+                rate = slot.group["lr"] if self._control is None else self._control.rate(model_state, slot.group)
+                rates[slot.kind] = _scalar(rate, like=slot.grad)
             direction = self._rule.update(
                 slot.grad, slot.measured, slot.buffers, slot.coefficients, slot.group, slot.totals
             )
             value = slot.value.to(slot.grad.dtype)
             if slot.group["weight_decay"] and slot.group["decoupled_weight_decay"]:
                 direction = direction.add(value, alpha=slot.group["weight_decay"])
-            _write(slot.value, value - rate * direction, finite)
+            _write(slot.value, torch.addcmul(value, direction, rates[slot.kind], value=-1.0), finite)
 
 
 def _is_phantom(slot: Slot) -> bool:
@@ -204,6 +201,13 @@ def _hand_out(slots: list[Slot], totals: Tensors) -> None:
     for name, column in totals.items():
         for slot, value in zip(slots, column.unbind(), strict=True):
             slot.totals[name] = value.to(device=slot.value.device, dtype=slot.grad.dtype)
+
+
+def _scalar(value: float | torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
+    # A number is filled in on the device; copying it there would make the host wait.
+    if isinstance(value, torch.Tensor):
+        return value.to(device=like.device, dtype=like.dtype)
+    return torch.full((), value, device=like.device, dtype=like.dtype)
 
 
 def _staged(stage: Stage, slot: Slot) -> Tensors:

@@ -15,7 +15,10 @@ import torch
 from waddington._errors import UnsupportedError
 from waddington.optim._rule import Measured, Tensors
 
-__all__ = ["Slot", "compute_dtype", "gradient_of", "local_real", "statistics_dtype", "sum_over_shards"]
+__all__ = ["Kind", "Slot", "compute_dtype", "gradient_of", "local_real", "statistics_dtype", "sum_over_shards"]
+
+
+Kind = tuple[int, torch.device, torch.dtype]
 
 
 @dataclass(slots=True)
@@ -51,6 +54,11 @@ class Slot:
     coefficients: Tensors = field(default_factory=dict)
     measured: Measured = field(default_factory=lambda: Measured({}))
     totals: Tensors = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        """What slots must share to be worked on with the same 0-d tensors."""
+        return (self.group_index, self.value.device, self.grad.dtype)
 
 
 def compute_dtype(param: torch.Tensor) -> torch.dtype:
@@ -118,10 +126,13 @@ def sum_over_shards(partials: torch.Tensor, slots: Sequence[Slot]) -> torch.Tens
         return partials
     from torch.distributed.tensor import DTensor, Partial, Replicate
 
-    total = partials.clone()
+    total = partials
     for (mesh, split), rows in layouts.items():
         placements = [Partial("sum") if dim_is_split else Replicate() for dim_is_split in split]
-        total[rows] = DTensor.from_local(partials[rows], mesh, placements).full_tensor()
+        if len(rows) == len(slots):  # as a rule all are alike, and no rows need to be picked
+            return DTensor.from_local(partials, mesh, placements).full_tensor()
+        added = DTensor.from_local(partials[rows], mesh, placements).full_tensor()
+        total = total.index_copy(0, torch.tensor(rows, device=total.device), added)
     return total
 
 

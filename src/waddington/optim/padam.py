@@ -54,7 +54,7 @@ def adaptive_direction(
         exp_avg_sq = exp_avg_sq / weights[1]
     # sqrt is exact where pow(0.5) is not; the exponent is a setting and not data, so this is no branch on values.
     denominator = exp_avg_sq.sqrt() if power == 0.5 else exp_avg_sq.pow(power)
-    return exp_avg / (denominator + eps)
+    return exp_avg / denominator.add_(eps)
 
 
 def _buffers(settings: Settings) -> tuple[str, ...]:
