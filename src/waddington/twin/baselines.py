@@ -112,12 +112,12 @@ class LatentHead:
             head = RidgeCV(alphas=np.logspace(-2, 4, 13)).fit(scaled, x[train])
             self.readout[modality] = np.asarray(head.coef_, dtype=np.float64).reshape(x.shape[1], -1) / scale
         control = latent[design.cells(design.control, train=True)].mean(axis=0, dtype=np.float64)
-        self.shifts = {
+        self.shifts: dict[str, npt.NDArray[np.float64]] = {
             label: latent[design.cells(label, train=True)].mean(axis=0, dtype=np.float64) - control
             for label in design.seen
         }
         """Measured latent shift of each training condition, (dimensions,)."""
-        self._mean_shift = np.mean(list(self.shifts.values()), axis=0)
+        self._mean_shift: npt.NDArray[np.float64] = np.mean(list(self.shifts.values()), axis=0)
         self._response = (
             LatentResponse.fit(latent[train], design.labels[train]) if design.kind == "perturbation" else None
         )

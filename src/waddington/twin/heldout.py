@@ -121,4 +121,4 @@ def _halves(cells: npt.NDArray[np.intp], rng: np.random.Generator) -> tuple[npt.
 
 def average(scores: pd.DataFrame) -> pd.DataFrame:
     """Average over conditions: one value for each split, modality and metric (undefined values are left out)."""
-    return scores.groupby(["split", "modality", "metric"], sort=True, as_index=False)["value"].mean()
+    return scores.groupby(["split", "modality", "metric"], sort=True)["value"].mean().reset_index()

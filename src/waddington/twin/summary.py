@@ -29,6 +29,7 @@ BASELINES = (
     "pca",
     "lsi",
     "untrained",
+    "random projection",
     "random",
     "replicate",
 )

@@ -20,7 +20,7 @@ def test_the_guides_parameters_are_fields_under_its_names_with_its_defaults() ->
 
 def test_the_paper_preset_is_the_papers() -> None:
     config = RunConfig.of("paper")
-    assert (config.ppo_steps, config.seeds, config.eval_episodes, config.paper_horizon) == (50_000, 10, 30, 1000)
+    assert (config.paper_steps, config.seeds, config.eval_episodes, config.paper_horizon) == (50_000, 10, 30, 1000)
     assert config.paper_net == (256,) * 6
     assert config.lr_grid == PAPER_GRID
     assert config.paper_perturbations == (1, 2)

@@ -6,7 +6,7 @@ from waddington.twin.pipeline.config import GUIDE_OPTIMIZERS, PAPER_GRID, PRESET
 from waddington.twin.pipeline.executor import Event, Unit
 from waddington.twin.pipeline.folder import OUTPUTS
 from waddington.twin.pipeline.listener import Listener
-from waddington.twin.pipeline.run import RunResult, run
+from waddington.twin.pipeline.job import RunResult, run
 
 __all__ = [
     "GUIDE_OPTIMIZERS",

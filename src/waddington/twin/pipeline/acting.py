@@ -56,15 +56,13 @@ def act(unit: Unit, folder: Path, tell: Tell) -> Record:
     task: CellTask | PaperTask
     if unit.protocol == "paper":
         world = _paper_world(prepared, config, unit)
-        task, n_envs = world.train, min(config.n_envs, 8)
-        settings = paper_config(net_arch=config.paper_net)
-        settings = dataclasses.replace(
-            settings, n_steps=max(1, min(2048, config.ppo_steps) // n_envs), n_epochs=config.ppo_epochs
-        )
+        task, n_envs, steps = world.train, 8, config.paper_steps
+        published = paper_config(net_arch=config.paper_net)
+        settings = dataclasses.replace(published, n_steps=max(8, min(published.n_steps, steps) // n_envs))
     else:
         world = heldout_world(prepared, config, folder, unit.seed)
-        task, n_envs = world.train, config.n_envs
-        settings = AgentConfig(batch_size=config.batch_size, n_epochs=config.ppo_epochs, n_steps=2 * config.horizon)
+        task, n_envs, steps = world.train, config.n_envs, config.ppo_steps
+        settings = AgentConfig(batch_size=config.ppo_batch_size, n_epochs=config.ppo_epochs, n_steps=3 * config.horizon)
     env = CellVecEnv(task, n_envs, seed=unit.seed)
     history: list[dict[str, float]] = []
     policy: Any
@@ -77,7 +75,7 @@ def act(unit: Unit, folder: Path, tell: Tell) -> Record:
 
         def hear(record: dict[str, float]) -> None:
             history.append(record)
-            tell(0.9 * min(1.0, record["timesteps"] / config.ppo_steps))
+            tell(0.9 * min(1.0, record["timesteps"] / steps))
 
         policy = train_agent(
             env,
@@ -85,7 +83,7 @@ def act(unit: Unit, folder: Path, tell: Tell) -> Record:
             optimizer_kwargs=arguments,
             lr=rate,
             eps=config.eps,
-            total_timesteps=config.ppo_steps,
+            total_timesteps=steps,
             seed=unit.seed,
             config=settings,
             checkpoint=checkpoint,

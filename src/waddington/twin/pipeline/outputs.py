@@ -179,14 +179,20 @@ def write_pictures(
         made[name] = Picture(
             path=folder.path / f"{name}.png",
             title=f"Metrics: {protocol}, {split}",
-            caption="Filled: models; hollow, on grey: baselines and the replicate, which is the ceiling. Mean ± standard "
-            "deviation over seeds; small dots are single seeds.",
+            caption="Filled: models; hollow, on grey: baselines and the replicate, which is the ceiling. Mean ± "
+            "standard deviation over seeds; small dots are single seeds.",
             alt=f"Dot plots of the main metrics, {protocol} protocol, {split}; all values are in the tables.",
         )
     if predicted is not None:
         before = {name: part.layers["change"].ravel() for name, part in predicted.mod.items()}
         after = {name: part.layers["observed_change"].ravel() for name, part in predicted.mod.items()}
         keep("scatter", plots.scatter(before, after))
+        made["scatter"] = Picture(
+            path=folder.path / "scatter.png",
+            title="Predicted against observed change",
+            caption="A point is one feature in one scored condition; the dashed line is perfect prediction.",
+            alt="Scatter plots of predicted against observed change for each modality, with correlation and R².",
+        )
     return made
 
 

@@ -100,11 +100,10 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     DataError
         When there is nothing to measure change between, or too few cells to do so.
     """
-    labels = conditions_of(mdata, perturbation_key=config.perturbation_key)
-    labels_array = np.asarray(labels, dtype=np.str_)
+    labels = np.asarray(conditions_of(mdata), dtype=np.str_)
     split = np.asarray(mdata.obs["split"], dtype=np.str_) if "split" in mdata.obs else None
     times = np.asarray(mdata.obs["time"], dtype=np.float64) if "time" in mdata.obs else None
-    design = _labelled_design(labels_array, times, split, config.seed)
+    design = _labelled_design(labels, times, split, config.seed)
     train = (
         design.train
         if design
