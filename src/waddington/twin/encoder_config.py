@@ -15,7 +15,7 @@ __all__ = ["EncoderConfig"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderConfig:
-    """Sizes of the networks and weights of the loss. Defaults were chosen on simulated cells (docs/twin/encoder.md).
+    """Sizes of the networks and weights of the loss. ``benchmarks/encoder.py`` measures what they give.
 
     Raises
     ------

@@ -134,6 +134,7 @@ def train(
     history = History()
     if checkpoint is not None and checkpoint.exists():
         history = _resume(checkpoint, written_for, module, stepper, rate)
+    refresh(module, data.cells, data.anchors, data.reference)
     for epoch in range(len(history), epochs):
         started = time.perf_counter()
         losses = _epoch(
@@ -197,7 +198,7 @@ def _epoch(
     place[data.fitted] = np.arange(data.fitted.size)
     sums: dict[str, Tensor] = {}
     for step, rows in enumerate(shuffled_batches(data.fitted, batch_size, rng)):
-        if step % _REFRESH_STEPS == 0:
+        if step > 0 and step % _REFRESH_STEPS == 0:
             refresh(module, data.cells, data.anchors, data.reference)
         near = {
             name: sample_neighbors(table[place[rows]], config.fanout, rng) for name, table in data.fitted_tables.items()
