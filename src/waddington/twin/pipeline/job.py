@@ -19,6 +19,7 @@ from waddington.twin.pipeline.listener import Listener
 from waddington.twin.pipeline.outputs import (
     Chosen,
     choose,
+    metric_panels,
     versions,
     write_config,
     write_metrics,
@@ -114,8 +115,8 @@ def _prepared(mdata: md.MuData, config: RunConfig, folder: RunFolder, listener: 
 def _write_outputs(
     config: RunConfig, folder: RunFolder, prepared: Prepared, finished: Finished, data: str, listener: Listener
 ) -> RunResult:
-    listener.stage("Writing results", 9)
     metrics = finished.metrics()
+    listener.stage("Writing results", 7 + len(metric_panels(metrics)))
     chosen = choose(finished, config)
     found = verdicts(metrics, optimizers=config.optimizer)
     write_metrics(folder, metrics)

@@ -30,6 +30,7 @@ from waddington.twin.report import Picture
 __all__ = [
     "Chosen",
     "choose",
+    "metric_panels",
     "versions",
     "write_config",
     "write_metrics",
@@ -172,7 +173,7 @@ def write_pictures(
         plots.trajectories(prepared.pseudotime, prepared.inputs, {name: list(x) for name, x in prepared.names.items()}),
     )
     keep("loss_curves", plots.loss_curves(finished.history()))
-    for index, (protocol, split) in enumerate(_panels(metrics)):
+    for index, (protocol, split) in enumerate(metric_panels(metrics)):
         chosen = metrics[(metrics["protocol"] == protocol) & (metrics["split"] == split)]
         name = "metrics" if index == 0 else f"metrics_{_slug(f'{protocol} {split}')}"
         keep(name, plots.metric_bars(chosen))
@@ -196,7 +197,7 @@ def write_pictures(
     return made
 
 
-def _panels(metrics: pd.DataFrame) -> list[tuple[str, str]]:
+def metric_panels(metrics: pd.DataFrame) -> list[tuple[str, str]]:
     """List what is drawn: every way of being held out, then the tables as published."""
     pairs = list(metrics[["protocol", "split"]].drop_duplicates().itertuples(index=False, name=None))
     held_out = [("held-out", split) for split in SPLITS if ("held-out", split) in pairs]
@@ -207,11 +208,20 @@ def _slug(text: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in text).strip("_")
 
 
-def _on_map(course: Float, latent: Float, flat: Float, *, n_neighbors: int = 15) -> Float:
-    """Put latent states on the 2-D picture: where their nearest cells lie, on average."""
-    squared = (latent**2).sum(axis=1) - 2.0 * course @ latent.T
+def _on_map(course: Float, latent: Float, flat: Float, *, n_neighbors: int = 30, substeps: int = 6) -> Float:
+    """Put a latent course on the 2-D picture: where the nearest cells of its points lie, near ones counting most."""
+    steps = np.arange(len(course))
+    fine = np.linspace(0, len(course) - 1, substeps * (len(course) - 1) + 1)
+    points = np.stack([np.interp(fine, steps, column) for column in course.T], axis=1)
+    squared = np.maximum((points**2).sum(axis=1)[:, None] + (latent**2).sum(axis=1) - 2.0 * points @ latent.T, 0.0)
     near = np.argpartition(squared, n_neighbors, axis=1)[:, :n_neighbors]
-    return np.asarray(flat[near].mean(axis=1), dtype=np.float32)
+    distance = np.take_along_axis(squared, near, axis=1)
+    weight = np.exp(-distance / (distance.mean(axis=1, keepdims=True) + 1e-12))
+    placed = (weight[..., None] * flat[near]).sum(axis=1) / weight.sum(axis=1)[:, None]
+    # A moving average over one step takes out the jumps between neighbourhoods.
+    padded = np.pad(placed, ((substeps // 2, substeps // 2), (0, 0)), mode="edge")
+    kernel = np.full(2 * (substeps // 2) + 1, 1.0) / (2 * (substeps // 2) + 1)
+    return np.stack([np.convolve(column, kernel, mode="valid") for column in padded.T], axis=1).astype(np.float32)
 
 
 def _write(path: Path, save: Callable[[Path], object]) -> None:

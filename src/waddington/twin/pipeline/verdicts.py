@@ -122,7 +122,7 @@ def verdicts(metrics: pd.DataFrame, *, optimizers: tuple[str, ...]) -> list[Verd
             _against(
                 held_out, "agent", _best(held_out, "agent", optimizers),
                 "Do the agents lead cells to states they never saw?",
-                ("no change", RANDOM, "additive"), metric="mse",
+                ("no change", RANDOM), metric="mse",
             ),
             *_optimizer_verdicts(held_out, optimizers),
         ]  # fmt: skip
@@ -158,13 +158,20 @@ def _against(
         for verb, names in (("beats", beaten), ("is worse than", lost), ("cannot be told from", level))
         if names
     ]
-    answer = "yes" if len(beaten) == len(known) else "no" if not beaten else "partly"
     return Verdict(
         question=question,
-        answer=answer,
+        answer=_answer(known),
         sentence=f"With the best optimizer ({optimizer}), {'; '.join(parts)}.",
         evidence=f"{_what(metric)}: " + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
     )
+
+
+def _answer(known: dict[str, Comparison]) -> str:
+    """Answer yes if all are beaten, partly if some are, no if none is; a single seed answers nothing."""
+    if all(outcome.seeds < 2 for outcome in known.values()):
+        return "not measurable"
+    better = sum(outcome.better for outcome in known.values())
+    return "yes" if better == len(known) else "partly" if better else "no"
 
 
 def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> list[Verdict]:
@@ -187,7 +194,7 @@ def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> l
         found.append(
             Verdict(
                 question=f"Do switching optimizers train better {what} than Adam, each at its tuned rate?",
-                answer="yes" if len(better) == len(known) > 0 else "partly" if better else "no",
+                answer=_answer(known),
                 sentence=sentence,
                 evidence="Change in MSE against Adam, 95 % interval over seeds: "
                 + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
@@ -213,11 +220,11 @@ def _published(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> Verdict:
         )
     return Verdict(
         question="Does any agent beat doing nothing in the published evaluation?",
-        answer="yes" if len(better) == len(known) else "partly" if better else "no",
+        answer=_answer(known),
         sentence=(
             f"{_join(better)} ends closer to the original cell than doing nothing does."
             if better
-            else "None: the published error compares the final state with the original one, "
+            else "No agent: the published error compares the final state with the original one, "
             "so the less a policy moves, the better it scores."
         ),
         evidence="Change in MSE against doing nothing, 95 % interval over seeds: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LightSource, Normalize, to_rgba
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
@@ -35,6 +37,13 @@ __all__ = ["landscape"]
 
 _Array = npt.NDArray[np.float64]
 _MOST_LABELS = 12
+_NUMBER: dict[str, Any] = {
+    "fontsize": 7.5,
+    "fontweight": "bold",
+    "color": INK,
+    "path_effects": [withStroke(linewidth=2.0, foreground="white")],
+}
+"""How a course's number is written beside its end."""
 
 
 @styled
@@ -64,7 +73,8 @@ def landscape(
         One label a cell (fate, time, condition), shown by colour; the most frequent 12 at most, others are grey. By
         default cells are coloured by pseudotime.
     trajectories
-        Courses in the plane of ``embedding``, each ``(steps, 2)``; a mapping names them in the legend.
+        Courses in the plane of ``embedding``, each ``(steps, 2)``; a mapping names them in the legend and
+        numbers their ends.
     potential
         A quasi-potential computed before, in the plane of ``embedding``; implies ``oriented=False``.
     oriented
@@ -122,7 +132,11 @@ def landscape(
     colors, handles = _cell_colors(times, named, shown)
     _draw_surface(surface, ground, points[shown], colors, courses, view)
     _draw_map(panels["map"], ground, points[shown], colors, courses)
-    handles += [Line2D([], [], color=INK, linewidth=1.6, label=name) for name in courses if not name.startswith("_")]
+    handles += [
+        Line2D([], [], color=INK, linewidth=1.6, label=f"{number}  {name}")
+        for number, name in enumerate(courses, start=1)
+        if not name.startswith("_")
+    ]
     if courses and all(name.startswith("_") for name in courses):
         handles.append(Line2D([], [], color=INK, linewidth=1.6, label="Trajectory"))
     panels["map"].legend(
@@ -201,7 +215,7 @@ def _draw_surface(
     axes.scatter(
         *places[seen].T, s=5.0, c=colors[seen], edgecolors="white", linewidths=0.15, depthshade=False, zorder=3
     )
-    for course in courses.values():
+    for number, (name, course) in enumerate(courses.items(), start=1):
         flat = _dense(course)
         path = np.column_stack([flat, ground.at(flat) + 3.0 * lift])
         end = path[-1:] + np.array([0.0, 0.0, lift])
@@ -210,11 +224,13 @@ def _draw_surface(
         axes.plot(*path.T, color=INK, linewidth=1.5, zorder=5)
         if camera.sees(end).all():
             axes.scatter(*end.T, s=24, c=INK, edgecolors="white", linewidths=0.9, depthshade=False, zorder=6)
+            if not name.startswith("_"):
+                axes.text(*end[0], f"  {number}", zorder=7, **_NUMBER)
     axes.set_axis_off()
     axes.set(xlim=(ground.x[0], ground.x[-1]), ylim=(ground.y[0], ground.y[-1]), zlim=(-0.06 * top, top))
     axes.set_proj_type("ortho")
     axes.view_init(elev=view[0], azim=view[1])
-    axes.set_box_aspect(camera.box, zoom=1.25)
+    axes.set_box_aspect(camera.box, zoom=1.04)
     # The box's corners reach beyond the square that matplotlib gives to 3-D axes, whose layout must not count them.
     for artist in (*axes.collections, *axes.lines):
         artist.set_clip_on(False)
@@ -262,13 +278,15 @@ def _draw_map(axes: Axes, ground: QuasiPotential, cells: _Array, colors: _Array,
     filled = axes.contourf(ground.x, ground.y, ground.height, levels=levels, cmap=LANDSCAPE_CMAP)
     axes.contour(ground.x, ground.y, ground.height, levels=levels, colors="white", linewidths=0.4, alpha=0.7)
     axes.scatter(cells[:, 0], cells[:, 1], s=5.0, c=colors, edgecolors="white", linewidths=0.15, rasterized=True)
-    for course in courses.values():
+    for number, (name, course) in enumerate(courses.items(), start=1):
         axes.plot(course[:, 0], course[:, 1], color="white", linewidth=2.8, zorder=4)
         axes.plot(course[:, 0], course[:, 1], color=INK, linewidth=1.4, zorder=5)
         axes.annotate(
             "", course[-1], xytext=course[-2], zorder=6,
             arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1.4, "mutation_scale": 9, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
+        if not name.startswith("_"):
+            axes.annotate(f"{number}", course[-1], xytext=(4, 3), textcoords="offset points", zorder=7, **_NUMBER)
     axes.set(xlim=(ground.x[0], ground.x[-1]), ylim=(ground.y[0], ground.y[-1]), aspect="equal", xticks=[], yticks=[])
     axes.set(xlabel="Projection 1", ylabel="Projection 2")
     clean(axes)
