@@ -46,9 +46,9 @@ def negative_binomial_nll(counts: Tensor, log_mean: Tensor, log_dispersion: Tens
     Negative log-likelihood, (cells, features), in nats.
     """
     dispersion = log_dispersion.exp()
-    total = counts + dispersion
-    choose = torch.lgamma(total) - torch.lgamma(dispersion) - torch.lgamma(counts + 1.0) + dispersion * log_dispersion
-    return total * torch.log(log_mean.exp() + dispersion) - counts * log_mean - choose
+    normalizer = torch.log(log_mean.exp() + dispersion)
+    constant = _log_choose(counts, dispersion) + dispersion * log_dispersion
+    return (counts + dispersion) * normalizer - counts * log_mean - constant
 
 
 def poisson_nll(counts: Tensor, log_mean: Tensor, log_dispersion: Tensor | None = None) -> Tensor:
@@ -67,7 +67,7 @@ def poisson_nll(counts: Tensor, log_mean: Tensor, log_dispersion: Tensor | None 
     -------
     Negative log-likelihood, (cells, features), in nats.
     """
-    return log_mean.exp() - counts * log_mean + torch.lgamma(counts + 1.0)
+    return log_mean.exp() - counts * log_mean + _log_factorial(counts)
 
 
 def bernoulli_nll(counts: Tensor, log_mean: Tensor, log_dispersion: Tensor | None = None) -> Tensor:
@@ -105,6 +105,20 @@ def moment_dispersion(mean: Tensor, variance: Tensor) -> Tensor:
     mean² / (variance - mean), (features,), kept within [0.1, 100].
     """
     return (mean**2 / F.relu(variance - mean).clamp_min(1e-8)).clamp(0.1, 100.0)
+
+
+def _log_choose(counts: Tensor, dispersion: Tensor) -> Tensor:
+    """Log Γ(y + θ) - log Γ(θ) - log y!, computed only where y > 0: it is 0 elsewhere, and most counts are 0."""
+    cell, feature = (counts > 0).nonzero(as_tuple=True)
+    y = counts[cell, feature]
+    value = torch.lgamma(y + dispersion[feature]) - torch.lgamma(dispersion)[feature] - torch.lgamma(y + 1.0)
+    return torch.zeros_like(counts).index_put((cell, feature), value)
+
+
+def _log_factorial(counts: Tensor) -> Tensor:
+    """Log y!, computed only where y > 1."""
+    cell, feature = (counts > 1).nonzero(as_tuple=True)
+    return torch.zeros_like(counts).index_put((cell, feature), torch.lgamma(counts[cell, feature] + 1.0))
 
 
 LIKELIHOODS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
