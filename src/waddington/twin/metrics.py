@@ -1,9 +1,9 @@
 """The ten metrics of the paper, on predicted against observed *change*.
 
-Tables II and III of paper 000 report accuracy, precision, recall, F1, AUPRC, MSE, RMSE, MAE, R² and Pearson r. There
-the label of a feature is "target above original"; here it is the sign of the observed change, the score behind AUPRC is the
-predicted change itself (continuous, not a hard call), and every number is computed per condition and averaged over
-conditions afterwards, never pooled over cells.
+Tables II and III of paper 000 report accuracy, precision, recall, F1, AUPRC, MSE, RMSE, MAE, R² and Pearson r.
+There the label of a feature is "target above original"; here it is the sign of the observed change, the score behind
+AUPRC is the predicted change itself (continuous, not a hard call), and every number is computed per condition and
+averaged over conditions afterwards, never pooled over cells.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from waddington.twin.pipeline.executor import Event, Record, Unit, read_record, run_units
+from waddington.twin.pipeline.executor import Event, Executor, Record, Unit, read_record
 
 UNITS = [Unit(kind="encoder", protocol="test", optimizer="Adam", lr=10.0**-k, seed=k) for k in range(4)]
 
@@ -29,27 +29,30 @@ def fail_on_two(unit: Unit, folder: Path, tell: object) -> Record:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_unit_runs_once_on_one_thread(tmp_path: Path, workers: int) -> None:
     events: list[Event] = []
-    records = run_units(UNITS, square, folder=tmp_path, workers=workers, tell=events.append)
+    with Executor(workers) as executor:
+        records = executor.run(UNITS[:2], square, folder=tmp_path, tell=events.append)
+        records |= executor.run(UNITS, square, folder=tmp_path, tell=events.append)
     assert {unit.seed: record["objective"] for unit, record in records.items()} == {0: 0, 1: 1, 2: 4, 3: 9}
     calls = [line.split() for line in (tmp_path / "calls.txt").read_text().splitlines()]
     assert sorted(call[0] for call in calls) == ["0", "1", "2", "3"]
     assert {call[2] for call in calls} == {"1"}
     assert {event.unit for event in events if event.done} == set(UNITS)
-    run_units(UNITS, square, folder=tmp_path, workers=workers)
+    with Executor(workers) as executor:
+        executor.run(UNITS, square, folder=tmp_path)
     assert len((tmp_path / "calls.txt").read_text().splitlines()) == 4, "a recorded unit was computed again"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_ends_the_run_and_loses_nothing(tmp_path: Path, workers: int) -> None:
-    with pytest.raises(RuntimeError, match="unit 2 is broken"):
-        run_units(UNITS, fail_on_two, folder=tmp_path, workers=workers)
+    with pytest.raises(RuntimeError, match="unit 2 is broken"), Executor(workers) as executor:
+        executor.run(UNITS, fail_on_two, folder=tmp_path)
     assert read_record(tmp_path, UNITS[2]) is None
-    records = run_units(UNITS, square, folder=tmp_path, workers=1)
+    records = Executor(1).run(UNITS, square, folder=tmp_path)
     assert [records[unit]["objective"] for unit in UNITS] == [0, 1, 4, 9]
 
 
 def test_records_are_whole_and_say_what_they_are_of(tmp_path: Path) -> None:
-    run_units(UNITS[:1], square, folder=tmp_path)
+    Executor().run(UNITS[:1], square, folder=tmp_path)
     record = json.loads((tmp_path / f"{UNITS[0].key}.json").read_text())
     assert Unit(**record["unit"]) == UNITS[0]
     assert not list(tmp_path.glob("*.part"))

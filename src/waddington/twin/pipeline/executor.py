@@ -13,15 +13,16 @@ import multiprocessing.process
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import torch
 
-__all__ = ["Event", "Record", "Unit", "core_count", "read_record", "run_units", "write_record"]
+__all__ = ["Event", "Executor", "Record", "Unit", "core_count", "read_record", "write_record"]
 
 Record = dict[str, Any]
 """What a unit found: numbers, strings and lists, as JSON holds them."""
@@ -78,46 +79,97 @@ def write_record(folder: Path, unit: Unit, record: Record) -> None:
     os.replace(beside, path)
 
 
-def run_units(
-    units: Sequence[Unit],
-    function: Callable[[Unit, Path, Tell], Record],
-    *,
-    folder: Path,
-    workers: int = 1,
-    tell: Callable[[Event], None] | None = None,
-) -> dict[Unit, Record]:
-    """Run every unit that has no record yet; give the records of all.
+class Executor:
+    """Runs units, in this process or in a pool of them that lives as long as the ``with`` block.
+
+    Every process runs a unit on one thread, so that the bits of a result don't depend on how many processes share the
+    work. After an error nothing queued starts, and what runs is stopped; it goes on from its checkpoint another time.
 
     Parameters
     ----------
-    units
-        What to run.
-    function
-        Importable function ``(unit, folder, tell) -> record``. Every process runs it on one thread, so that the bits
-        of a result don't depend on how many processes share the work.
-    folder
-        Where records (and checkpoints) are.
     workers
         Processes; 1 runs in this one.
-    tell
-        Told what happens.
-
-    Raises
-    ------
-    Exception
-        The first error of any unit, after the others that were running have been stopped.
     """
-    say = tell or _nobody
-    records = {unit: record for unit in units if (record := read_record(folder, unit)) is not None}
-    for unit in records:
-        say(Event(unit=unit, fraction=1.0, done=True))
-    missing = [unit for unit in dict.fromkeys(units) if unit not in records]
-    if workers <= 1 or len(missing) <= 1:
-        for unit in missing:
-            records[unit] = _run_here(unit, function, folder, say)
-    elif missing:
-        records |= _run_pool(missing, function, folder, min(workers, len(missing)), say)
-    return records
+
+    def __init__(self, workers: int = 1) -> None:
+        self._workers = workers
+        self._context = multiprocessing.get_context("spawn")
+        self._pool: ProcessPoolExecutor | None = None
+        self._news: multiprocessing.Queue[Event] | None = None
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            for process in list((self._pool._processes or {}).values()) if error is not None else []:
+                process.terminate()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._news is not None:
+            self._news.close()
+
+    def run(
+        self,
+        units: Iterable[Unit],
+        function: Callable[[Unit, Path, Tell], Record],
+        *,
+        folder: Path,
+        tell: Callable[[Event], None] | None = None,
+    ) -> dict[Unit, Record]:
+        """Run every unit that has no record yet; give the records of all.
+
+        Parameters
+        ----------
+        units
+            What to run.
+        function
+            Importable function ``(unit, folder, tell) -> record``.
+        folder
+            Where records (and checkpoints) are.
+        tell
+            Told what happens.
+
+        Raises
+        ------
+        Exception
+            The first error of any unit.
+        """
+        say = tell or _nobody
+        wanted = list(dict.fromkeys(units))
+        records = {unit: record for unit in wanted if (record := read_record(folder, unit)) is not None}
+        for unit in records:
+            say(Event(unit=unit, fraction=1.0, done=True))
+        missing = [unit for unit in wanted if unit not in records]
+        if self._workers > 1 and missing:
+            found = self._run_pool(missing, function, folder, say)
+        else:
+            found = {unit: _run_here(unit, function, folder, say) for unit in missing}
+        return {unit: (records | found)[unit] for unit in wanted}
+
+    def _run_pool(
+        self,
+        units: Sequence[Unit],
+        function: Callable[[Unit, Path, Tell], Record],
+        folder: Path,
+        say: Callable[[Event], None],
+    ) -> dict[Unit, Record]:
+        if self._pool is None or self._news is None:
+            self._news = self._context.Queue()
+            self._pool = ProcessPoolExecutor(
+                self._workers, mp_context=self._context, initializer=_enter_worker, initargs=(self._news,)
+            )
+        pending = {self._pool.submit(_run_in_worker, unit, function, folder): unit for unit in units}
+        records: dict[Unit, Record] = {}
+        while pending:
+            ended, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            _forward(self._news, say)
+            for future in ended:
+                unit = pending.pop(future)
+                records[unit] = future.result()
+                say(Event(unit=unit, fraction=1.0, done=True))
+        return records
 
 
 def _nobody(_: Event) -> None:
@@ -136,36 +188,6 @@ def _run_here(
     write_record(folder, unit, record)
     say(Event(unit=unit, fraction=1.0, done=True))
     return record
-
-
-def _run_pool(
-    units: Sequence[Unit],
-    function: Callable[[Unit, Path, Tell], Record],
-    folder: Path,
-    workers: int,
-    say: Callable[[Event], None],
-) -> dict[Unit, Record]:
-    context = multiprocessing.get_context("spawn")
-    news = context.Queue()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_enter_worker, initargs=(news,))
-    pending: dict[Future[Record], Unit] = {}
-    records: dict[Unit, Record] = {}
-    try:
-        pending = {pool.submit(_run_in_worker, unit, function, folder): unit for unit in units}
-        while pending:
-            ended, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-            _forward(news, say)
-            for future in ended:
-                unit = pending.pop(future)
-                records[unit] = future.result()
-                say(Event(unit=unit, fraction=1.0, done=True))
-    finally:
-        # After an error or Ctrl-C nothing queued may start; what runs is left to its checkpoint.
-        for process in list((pool._processes or {}).values()) if pending else []:
-            process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
-        news.close()
-    return records
 
 
 def _forward(news: multiprocessing.Queue[Event], say: Callable[[Event], None]) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from waddington.twin.pipeline.acting import IDLE, RANDOM
 from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.pipeline.executor import Record, Unit, core_count, run_units
+from waddington.twin.pipeline.executor import Executor, Record, Unit, core_count
 from waddington.twin.pipeline.folder import RunFolder, write_text
 from waddington.twin.pipeline.listener import Listener
 from waddington.twin.pipeline.units import run_unit
@@ -80,14 +80,18 @@ def run_stages(config: RunConfig, folder: RunFolder, listener: Listener) -> Fini
     listener
         Hears of every stage.
     """
-    workers = config.workers or core_count()
+    with Executor(config.workers or core_count()) as executor:
+        return _run_stages(config, folder, listener, executor)
+
+
+def _run_stages(config: RunConfig, folder: RunFolder, listener: Listener, executor: Executor) -> Finished:
     tried: dict[Unit, Record] = {}
     records: dict[Unit, Record] = {}
 
     def do(title: str, units: Iterable[Unit]) -> dict[Unit, Record]:
         wanted = list(dict.fromkeys(units))
         listener.stage(title, len(wanted))
-        return run_units(wanted, run_unit, folder=folder.units, workers=workers, tell=listener.advance)
+        return executor.run(wanted, run_unit, folder=folder.units, tell=listener.advance)
 
     def tune(title: str, unit_of: Callable[[str, float], Unit], optimizers: Iterable[str]) -> dict[str, float]:
         names = list(optimizers)
