@@ -14,18 +14,11 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 
 from waddington._errors import ArgumentError
 
-__all__ = ["CLASSIFICATION", "METRICS", "REGRESSION", "change_metrics", "higher_is_better"]
+__all__ = ["CLASSIFICATION", "METRICS", "REGRESSION", "change_metrics"]
 
 CLASSIFICATION = ("accuracy", "precision", "recall", "f1", "auprc")
 REGRESSION = ("mse", "rmse", "mae", "r2", "pearson")
 METRICS = CLASSIFICATION + REGRESSION
-
-_LOWER_IS_BETTER = frozenset({"mse", "rmse", "mae"})
-
-
-def higher_is_better(metric: str) -> bool:
-    """Say whether a larger value of the metric is the better one."""
-    return metric not in _LOWER_IS_BETTER
 
 
 def change_metrics(

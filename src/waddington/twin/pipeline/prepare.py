@@ -103,11 +103,11 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     labels = np.asarray(conditions_of(mdata), dtype=np.str_)
     split = np.asarray(mdata.obs["split"], dtype=np.str_) if "split" in mdata.obs else None
     times = np.asarray(mdata.obs["time"], dtype=np.float64) if "time" in mdata.obs else None
-    design = _labelled_design(labels, times, split, config.seed)
+    design = _labelled_design(labels, times, split, config)
     train = (
         design.train
         if design
-        else draw_train_cells(mdata.n_obs, seed=config.seed)
+        else draw_train_cells(mdata.n_obs, test_fraction=config.test_fraction, seed=config.seed)
         if split is None
         else split == "train"
     )
@@ -147,13 +147,16 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
 
 
 def _labelled_design(
-    labels: npt.NDArray[np.str_], times: npt.NDArray[np.float64] | None, split: npt.NDArray[np.str_] | None, seed: int
+    labels: npt.NDArray[np.str_],
+    times: npt.NDArray[np.float64] | None,
+    split: npt.NDArray[np.str_] | None,
+    config: RunConfig,
 ) -> Design | None:
     """Use perturbations where there are any, else times; None when cells carry neither."""
     if (labels != "control").any():
-        return design_from_conditions(labels, split=split, seed=seed)
+        return design_from_conditions(labels, split=split, test_fraction=config.test_fraction, seed=config.seed)
     if times is not None and len(np.unique(times[np.isfinite(times)])) > 1:
-        return design_from_times(times, split=split, seed=seed)
+        return design_from_times(times, split=split, test_fraction=config.test_fraction, seed=config.seed)
     return None
 
 

@@ -16,10 +16,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from waddington.twin.metrics import higher_is_better
 from waddington.twin.pipeline.acting import IDLE, RANDOM
 from waddington.twin.report import Verdict
-from waddington.twin.summary import metric_label
+from waddington.twin.summary import lower_is_better, metric_label
 
 __all__ = ["Comparison", "compare", "verdicts"]
 
@@ -77,7 +76,7 @@ def compare(metrics: pd.DataFrame, first: dict[str, str], second: dict[str, str]
     Comparison or None
         None where there is no pair of defined values.
     """
-    relative = not higher_is_better(metric)
+    relative = lower_is_better(metric)
     sides = []
     for chosen in (first, second):
         rows = metrics[metrics["metric"] == metric]
@@ -233,7 +232,7 @@ def _published(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> Verdict:
 
 
 def _what(metric: str) -> str:
-    change = "Gain" if higher_is_better(metric) else "Change"
+    change = "Change" if lower_is_better(metric) else "Gain"
     return f"{change} in {metric_label(metric)}, 95 % interval over seeds"
 
 
