@@ -17,7 +17,7 @@ in several ways; all of them are here, under the names of the argument ``switch`
 ``"linear"`` (Eqs. 3 and 4 read as a real-valued f)
     ``"relative"`` without jumps: a logistic function of the same statistic, whose limit is the dual rate.
 
-The relative rule ----------------- Curvature is read off mean squared gradients, as the paper does. The mean of v over
+The relative rule in full. Curvature is read off mean squared gradients, as the paper does. The mean of v over
 coordinates obeys the same recursion as v, so a second moment of any horizon costs one scalar for the whole model. The
 switch keeps its own, c, bias-corrected and with a horizon of one `switch_interval`: v itself, with β2 = 0.999,
 remembers a thousand steps, and a comparison with anything slower than that is decided once and for all in the first

@@ -119,6 +119,18 @@ def test_a_finished_run_is_not_overwritten(tiny: tuple[RunResult, Recorder]) -> 
     assert (tiny[0].out / "metrics.csv").read_bytes() == before
 
 
+def test_rates_are_tuned_on_a_seed_of_their_own(tmp_path: Path) -> None:
+    fields = {**TINY, "protocol": "held-out", "lr_grid": (1e-9, 1e-2), "tune_epochs": 2, "n_cells": 320}
+    result = twin.run(out=tmp_path / "out", **{**fields, "optimizer": ["Adam"]})
+    record = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert {(row["kind"], row["lr"]) for row in record["tuned_rates"]} >= {("encoder", 1e-2)}
+    assert record["tuning_seed"] not in record["seeds"]
+    trials = list((tmp_path / "out" / "work" / "units").glob("encoder*trial*.json"))
+    assert len(trials) == 2
+    assert all(str(record["tuning_seed"]) in path.stem for path in trials)
+    assert set(result.metrics["seed"]) == {0}
+
+
 def test_two_processes_find_what_one_finds(tiny: tuple[RunResult, Recorder], tmp_path: Path) -> None:
     other = twin.run(out=tmp_path / "out", **{**TINY, "workers": 2})
     pd.testing.assert_frame_equal(other.metrics, tiny[0].metrics)

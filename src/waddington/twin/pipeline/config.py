@@ -86,6 +86,8 @@ class RunConfig:
     """First of the seeds."""
     lr_grid: tuple[float, ...] = (1e-3, 1e-2, 1e-1)
     """Rates each optimizer is tuned over, at the same cost, on a seed that is not evaluated; empty: no tuning."""
+    tune_epochs: int = 20
+    """Epochs of an encoder's tuning trial, on a whole schedule of that length."""
     reference_optimizer: str = "Adam"
     """Trains the encoder below the agents of the held-out protocol, so that all agents act in the same world."""
 
@@ -218,9 +220,9 @@ class RunConfig:
 
 
 _AT_LEAST = {
-    "n_cells": 200, "switch_interval": 1, "batch_size": 2, "epochs": 1, "seeds": 1, "seed": 0, "embedding_dim": 2,
-    "n_neighbors": 2, "ppo_steps": 1, "ppo_epochs": 1, "ppo_batch_size": 2, "n_envs": 1, "horizon": 1, "paper_steps": 1,
-    "paper_horizon": 1, "eval_episodes": 1, "max_perturbations": 1, "workers": 0,
+    "n_cells": 200, "switch_interval": 1, "batch_size": 2, "epochs": 1, "tune_epochs": 1, "seeds": 1, "seed": 0,
+    "embedding_dim": 2, "n_neighbors": 2, "ppo_steps": 1, "ppo_epochs": 1, "ppo_batch_size": 2, "n_envs": 1,
+    "horizon": 1, "paper_steps": 1, "paper_horizon": 1, "eval_episodes": 1, "max_perturbations": 1, "workers": 0,
 }  # fmt: skip
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -243,6 +245,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "test_fraction": 0.2,
         "seeds": 10,
         "lr_grid": PAPER_GRID,
+        "tune_epochs": 50,
         "ppo_steps": 50_000,
         "paper_steps": 50_000,
         "paper_perturbations": (1, 2),

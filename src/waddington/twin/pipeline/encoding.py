@@ -20,9 +20,12 @@ from waddington.twin.pipeline.executor import Record, Unit
 from waddington.twin.pipeline.prepare import Prepared
 from waddington.twin.pipeline.storage import finite, save_arrays, save_state, score_rows, shared, state_path
 
-__all__ = ["encode", "make_encoder", "principal_components", "score_baselines", "untrained"]
+__all__ = ["TRIAL", "encode", "make_encoder", "principal_components", "score_baselines", "untrained"]
 
 Float = npt.NDArray[np.float32]
+
+TRIAL = "trial"
+"""Variant of the encoder units that a rate is chosen on."""
 
 
 def make_encoder(prepared: Prepared, config: RunConfig, seed: int) -> TwinEncoder:
@@ -57,7 +60,7 @@ def encode(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:
         prepared.spaces,
         train=prepared.design.train,
         optimizer=lambda params: registry.build(unit.optimizer, params, **config.arguments(unit.optimizer, unit.lr)),
-        epochs=config.epochs,
+        epochs=config.tune_epochs if unit.variant == TRIAL else config.epochs,
         batch_size=config.batch_size,
         seed=unit.seed,
         checkpoint=checkpoint,
@@ -68,7 +71,7 @@ def encode(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:
     losses = frame[frame["term"] == "total"][["epoch", "split", "loss"]]
     loss = float(losses[losses["split"] == "validation"]["loss"].iloc[-1])
     scores: list[dict[str, Any]] = []
-    if math.isfinite(loss):
+    if math.isfinite(loss) and unit.variant != TRIAL:
         embeddings = encoder.embed(prepared.inputs, prepared.spaces)
         design = prepared.design
         head = LatentHead(embeddings["joint"], prepared.inputs, design)

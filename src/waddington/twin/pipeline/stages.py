@@ -10,6 +10,7 @@ import pandas as pd
 
 from waddington.twin.pipeline.acting import IDLE, RANDOM
 from waddington.twin.pipeline.config import RunConfig
+from waddington.twin.pipeline.encoding import TRIAL
 from waddington.twin.pipeline.executor import Executor, Record, Unit, core_count
 from waddington.twin.pipeline.folder import RunFolder, write_text
 from waddington.twin.pipeline.listener import Listener
@@ -106,11 +107,11 @@ def _run_stages(config: RunConfig, folder: RunFolder, listener: Listener, execut
     held_out = "held-out" in config.protocols
     seeds = config.evaluation_seeds
 
-    def encoder(name: str, lr: float, seed: int) -> Unit:
-        return Unit(kind="encoder", protocol="held-out", optimizer=name, lr=lr, seed=seed)
+    def encoder(name: str, lr: float, seed: int, variant: str = "") -> Unit:
+        return Unit(kind="encoder", protocol="held-out", optimizer=name, lr=lr, seed=seed, variant=variant)
 
     names = tuple(dict.fromkeys((*(config.optimizer if held_out else ()), config.reference_optimizer)))
-    rates = tune("Tuning encoders", lambda name, lr: encoder(name, lr, config.tuning_seed), names)
+    rates = tune("Tuning encoders", lambda name, lr: encoder(name, lr, config.tuning_seed, TRIAL), names)
     reference = {
         str(seed): encoder(config.reference_optimizer, rates[config.reference_optimizer], seed)
         for seed in (*seeds, *((config.tuning_seed,) if config.lr_grid else ()))

@@ -52,28 +52,25 @@ def method(config: RunConfig, prepared: Prepared, chosen: Chosen) -> list[str]:
     """Describe what was done, in paragraphs."""
     tuned = (
         f"Every optimizer was tuned over the same rates ({', '.join(f'{lr:g}' for lr in config.lr_grid)}) on seed "
-        f"{config.tuning_seed}, which is not evaluated: encoders by validation loss, agents by return in the "
-        "training world."
+        f"{config.tuning_seed}, which is not evaluated: encoders by validation loss after {config.tune_epochs} "
+        "epochs, agents by return in the training world."
         if config.lr_grid
         else f"Rates were not tuned: lr is {config.lr:g}, alpha_max (of the switching ones) is {config.alpha_max:g}."
     )
     paragraphs = [
         "Normalization, feature selection, components and encoders were fitted on training cells only. Truth is the "
-        "mean "
-        "change of test cells against test controls; predictions come from training cells and training controls, so no "
-        "control is shared by the two sides. Genes that a condition edits itself are not scored.",
+        "mean change of test cells against test controls; predictions come from training cells and training "
+        "controls, so no control is shared by the two sides. Genes that a condition edits itself are not scored.",
         tuned + f" All of them use eps {config.eps:g}, the same initial weights and the same order of data for a seed.",
     ]
     if "held-out" in config.protocols:
         paragraphs.append(
             "Held-out protocol. Encoders are graph-attention networks trained by masked reconstruction; a ridge "
-            "regression "
-            "reads changes of their joint embedding out as changes of features, and the same head reads the untrained "
-            "encoder, principal components and random projections. Agents are PPO policies in a world learnt from "
-            f"training cells, standing on the encoder that {config.reference_optimizer} trained, the same for all of "
-            "them; "
-            "they are asked to reach changes that test cells show, and their final states are read out by the same "
-            "head."
+            "regression reads changes of their joint embedding out as changes of features, and the same head reads the "
+            "untrained encoder, principal components and random projections. Agents are PPO policies in a world learnt "
+            f"from training cells, standing on the encoder that {config.reference_optimizer} trained, the same for all "
+            "of them. They are told which change test cells show and asked to bring it about, so their rows measure "
+            "control, not prediction; where they lead cells is read out by the same head."
         )
     if "paper" in config.protocols:
         paragraphs.append(
