@@ -58,7 +58,10 @@ def act(unit: Unit, folder: Path, tell: Tell) -> Record:
         world = _paper_world(prepared, config, unit)
         task, n_envs, steps = world.train, 8, config.paper_steps
         published = paper_config(net_arch=config.paper_net)
-        settings = dataclasses.replace(published, n_steps=max(8, min(published.n_steps, steps) // n_envs))
+        n_steps = max(8, min(published.n_steps, steps) // n_envs)
+        settings = dataclasses.replace(
+            published, n_steps=n_steps, batch_size=min(config.paper_batch_size, n_steps * n_envs)
+        )
     else:
         world = heldout_world(prepared, config, folder, unit.seed)
         task, n_envs, steps = world.train, config.n_envs, config.ppo_steps
@@ -96,7 +99,7 @@ def act(unit: Unit, folder: Path, tell: Tell) -> Record:
     else:
         scores = _judge_heldout(world, policy, config, unit)
         save_arrays(folder / f"{unit.key}.npz", _courses(world, policy, prepared, unit))
-    trial = rollout(policy, env, episodes=4 * config.eval_episodes, seed=unit.seed + 1)
+    trial = rollout(policy, env, episodes=config.eval_episodes, seed=unit.seed + 1)
     reward = float(trial.returns.mean())
     checkpoint.unlink(missing_ok=True)
     return {

@@ -108,6 +108,8 @@ class RunConfig:
     """Steps of an episode of the held-out protocol."""
     paper_steps: int = 4096
     """Transitions an agent of the paper protocol is trained for (50,000 in the paper)."""
+    paper_batch_size: int = 256
+    """Transitions in a mini-batch of PPO in the paper protocol (64 in the published code)."""
     paper_horizon: int = 1000
     """Most steps of an episode of the paper protocol."""
     paper_net: tuple[int, ...] = (256, 256, 256, 256, 256, 256)
@@ -222,7 +224,7 @@ class RunConfig:
 _AT_LEAST = {
     "n_cells": 200, "switch_interval": 1, "batch_size": 2, "epochs": 1, "tune_epochs": 1, "seeds": 1, "seed": 0,
     "embedding_dim": 2, "n_neighbors": 2, "ppo_steps": 1, "ppo_epochs": 1, "ppo_batch_size": 2, "n_envs": 1,
-    "horizon": 1, "paper_steps": 1, "paper_horizon": 1, "eval_episodes": 1, "max_perturbations": 1, "workers": 0,
+    "horizon": 1, "paper_steps": 1, "paper_batch_size": 2, "paper_horizon": 1, "eval_episodes": 1, "max_perturbations": 1, "workers": 0,
 }  # fmt: skip
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -248,6 +250,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tune_epochs": 50,
         "ppo_steps": 50_000,
         "paper_steps": 50_000,
+        "paper_batch_size": 64,
         "paper_perturbations": (1, 2),
     },
 }
