@@ -221,11 +221,17 @@ class RunConfig:
         return cls(**{name: _typed(name, value, str(known[name].type)) for name, value in values.items()})
 
 
+_FROM_ONE = (
+    *("switch_interval", "epochs", "tune_epochs", "seeds", "ppo_steps", "ppo_epochs", "n_envs", "horizon"),
+    *("paper_steps", "paper_horizon", "eval_episodes", "max_perturbations"),
+)
+_FROM_TWO = ("batch_size", "embedding_dim", "n_neighbors", "ppo_batch_size", "paper_batch_size")
 _AT_LEAST = {
-    "n_cells": 200, "switch_interval": 1, "batch_size": 2, "epochs": 1, "tune_epochs": 1, "seeds": 1, "seed": 0,
-    "embedding_dim": 2, "n_neighbors": 2, "ppo_steps": 1, "ppo_epochs": 1, "ppo_batch_size": 2, "n_envs": 1,
-    "horizon": 1, "paper_steps": 1, "paper_batch_size": 2, "paper_horizon": 1, "eval_episodes": 1, "max_perturbations": 1, "workers": 0,
-}  # fmt: skip
+    **dict.fromkeys(_FROM_ONE, 1),
+    **dict.fromkeys(_FROM_TWO, 2),
+    **dict.fromkeys(("seed", "workers"), 0),
+    "n_cells": 200,
+}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
