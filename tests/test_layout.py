@@ -14,6 +14,7 @@ SRC = Path(__file__).parents[1] / "src"
 FLOORS = {
     "_errors": 0,
     "_checks": 0,
+    "_files": 0,
     "optim": 1,
     "analysis": 2,
     "bench": 3,
@@ -22,7 +23,7 @@ FLOORS = {
     "": 4,  # waddington/__init__.py
     "cli": 5,
 }
-SAME_FLOOR = {("_checks", "_errors")}
+SAME_FLOOR = {("_checks", "_errors"), ("_files", "_errors")}
 STRANGERS = {("bench", "twin"), ("twin", "bench")}
 HEAVY = {"anndata", "gymnasium", "matplotlib", "mudata", "pandas", "scanpy", "scipy", "sklearn", "stable_baselines3"}
 MODULES = sorted(SRC.rglob("*.py"))

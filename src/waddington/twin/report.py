@@ -17,7 +17,8 @@ import jinja2
 import pandas as pd
 
 from waddington._checks import check_choice
-from waddington._errors import ArgumentError, OutputError
+from waddington._errors import ArgumentError
+from waddington._files import write_text
 from waddington.twin.report_tables import Table, flat_settings, loss_table, metric_blocks, plain_table
 from waddington.twin.report_words import PICTURE_WORDS
 
@@ -167,13 +168,7 @@ def write_report(
             seeds=[str(seed) for seed in seeds],
         )
     )
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"cannot write the report to {target}: {error}") from error
+    write_text(target, page)
     return target
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import pickle
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from waddington._errors import OutputError
+from waddington._files import replacing
 from waddington.twin.encoder_config import EncoderConfig
 from waddington.twin.feeding import evaluate, make_batch, refresh, weighted_losses
 from waddington.twin.history import History
@@ -173,13 +173,8 @@ def save_atomically(state: Mapping[str, Any], path: Path) -> None:
     OutputError
         When the place cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as beside:
         torch.save(dict(state), beside)
-        os.replace(beside, path)
-    except (OSError, RuntimeError) as error:  # torch turns a missing folder into a RuntimeError
-        beside.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error}") from error
 
 
 def _epoch(

@@ -55,7 +55,7 @@ def test_records_are_whole_and_say_what_they_are_of(tmp_path: Path) -> None:
     Executor().run(UNITS[:1], square, folder=tmp_path)
     record = json.loads((tmp_path / f"{UNITS[0].key}.json").read_text())
     assert Unit(**record["unit"]) == UNITS[0]
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob("*.part*"))
 
 
 def test_keys_tell_units_apart() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import pickle
 from collections import deque
 from collections.abc import Mapping
@@ -21,7 +20,8 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO
 
-from waddington._errors import DataError, OutputError
+from waddington._errors import DataError
+from waddington._files import replacing
 from waddington.twin.agent._randomness import get_generators, set_generators
 from waddington.twin.env import CellVecEnv
 
@@ -102,15 +102,8 @@ def save_checkpoint(path: Path, saved: Mapping[str, Any]) -> None:
     OutputError
         When the place cannot be written.
     """
-    # One name for all processes: what a killed writer left behind is overwritten by the next.
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        torch.save(dict(saved), temporary)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        # torch reports a folder that does not exist as a RuntimeError.
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write checkpoint {path}: {error}; accepted: a path in a writable folder") from error
+    with replacing(path) as beside:
+        torch.save(dict(saved), beside)
 
 
 def load_checkpoint(path: Path, *, run: Mapping[str, Any] | None = None) -> dict[str, Any]:

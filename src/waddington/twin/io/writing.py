@@ -8,6 +8,7 @@ from pathlib import Path
 import mudata as md
 
 from waddington._errors import OutputError
+from waddington._files import replacing
 from waddington.twin.io.files import quiet_mudata
 
 __all__ = ["write"]
@@ -36,17 +37,7 @@ def write(mdata: md.MuData, path: str | os.PathLike[str]) -> Path:
     target = Path(path).expanduser()
     if target.suffix != ".h5mu":
         raise OutputError(f"cannot write {target}: found a name ending in {target.suffix!r}; accepted is '.h5mu'")
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(target) as beside, quiet_mudata():
         target.parent.mkdir(parents=True, exist_ok=True)
-        with quiet_mudata():
-            md.write_h5mu(beside, mdata, compression="gzip")
-        os.replace(beside, target)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {target}: {error.strerror or error}; accepted is a folder that can be written"
-        ) from error
-    finally:
-        if beside.exists():
-            beside.unlink()
+        md.write_h5mu(beside, mdata, compression="gzip")
     return target

@@ -22,6 +22,8 @@ from typing import Any
 
 import torch
 
+from waddington._files import write_text
+
 __all__ = ["Event", "Executor", "Record", "Unit", "core_count", "read_record", "write_record"]
 
 Record = dict[str, Any]
@@ -73,10 +75,7 @@ def read_record(folder: Path, unit: Unit) -> Record | None:
 
 def write_record(folder: Path, unit: Unit, record: Record) -> None:
     """Write a unit's record whole or not at all."""
-    path = folder / f"{unit.key}.json"
-    beside = path.with_suffix(f".{os.getpid()}.part")
-    beside.write_text(json.dumps({"unit": asdict(unit), **record}), encoding="utf-8")
-    os.replace(beside, path)
+    write_text(folder / f"{unit.key}.json", json.dumps({"unit": asdict(unit), **record}))
 
 
 class Executor:

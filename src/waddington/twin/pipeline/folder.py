@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +13,10 @@ import mudata as md
 import numpy as np
 
 from waddington._errors import OutputError
+from waddington._files import write_text
 from waddington.twin.pipeline.config import RunConfig
 
-__all__ = ["OUTPUTS", "RunFolder", "fingerprint", "write_text"]
+__all__ = ["OUTPUTS", "RunFolder", "fingerprint"]
 
 OUTPUTS = (
     "metrics.csv",
@@ -152,10 +152,3 @@ def fingerprint(mdata: md.MuData) -> str:
         if column in mdata.obs:
             digest.update("\n".join(mdata.obs[column].astype(str)).encode())
     return digest.hexdigest()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)

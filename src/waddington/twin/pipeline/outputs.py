@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,11 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from waddington._files import replacing, write_text
 from waddington.twin import plots
 from waddington.twin.design import SPLITS
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.executor import Unit
-from waddington.twin.pipeline.folder import RunFolder, write_text
+from waddington.twin.pipeline.folder import RunFolder
 from waddington.twin.pipeline.prepare import Prepared
 from waddington.twin.pipeline.stages import Finished
 from waddington.twin.pipeline.storage import state_path
@@ -117,7 +117,8 @@ def write_model(folder: RunFolder, config: RunConfig, prepared: Prepared, chosen
         "policy": state(chosen.agent),
         "policy_optimizer": chosen.agent.optimizer if chosen.agent else None,
     }
-    _write(folder.path / "final_model.pt", lambda path: torch.save(model, path))
+    with replacing(folder.path / "final_model.pt") as beside:
+        torch.save(model, beside)
 
 
 def write_pictures(
@@ -222,10 +223,3 @@ def _on_map(course: Float, latent: Float, flat: Float, *, n_neighbors: int = 30,
     padded = np.pad(placed, ((substeps // 2, substeps // 2), (0, 0)), mode="edge")
     kernel = np.full(2 * (substeps // 2) + 1, 1.0) / (2 * (substeps // 2) + 1)
     return np.stack([np.convolve(column, kernel, mode="valid") for column in padded.T], axis=1).astype(np.float32)
-
-
-def _write(path: Path, save: Callable[[Path], object]) -> None:
-    """Save beside and rename, keeping the suffix that savers look at."""
-    beside = path.with_name(f".{os.getpid()}.{path.name}")
-    save(beside)
-    os.replace(beside, path)

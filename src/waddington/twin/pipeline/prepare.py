@@ -7,8 +7,6 @@ sparse matrices in one folder, which worker processes read; nothing is pickled.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from waddington._errors import ArgumentError
+from waddington._files import replacing
 from waddington.twin import graph, io, simulate
 from waddington.twin.conditions import conditions_of
 from waddington.twin.design import (
@@ -179,9 +178,13 @@ def _read_notes(mdata: md.MuData) -> tuple[str, ...]:
 
 def save(prepared: Prepared, folder: Path) -> None:
     """Write prepared arrays into a folder, whole or not at all."""
-    beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(folder) as beside:
+        beside.mkdir()
+        _save(prepared, beside)
+
+
+def _save(prepared: Prepared, folder: Path) -> None:
     arrays: dict[str, Any] = {
         "pseudotime": prepared.pseudotime,
         "groups": prepared.groups,
@@ -190,10 +193,10 @@ def save(prepared: Prepared, folder: Path) -> None:
     }
     for part in ("inputs", "names", "spaces"):
         arrays |= {f"{part}/{name}": value for name, value in getattr(prepared, part).items()}
-    np.savez(beside / "arrays.npz", **arrays)
+    np.savez(folder / "arrays.npz", **arrays)
     for part in ("counts", "graphs"):
         for name, matrix in getattr(prepared, part).items():
-            sparse.save_npz(beside / f"{part}-{name}.npz", matrix, compressed=False)
+            sparse.save_npz(folder / f"{part}-{name}.npz", matrix, compressed=False)
     design = prepared.design
     facts = {
         "kind": design.kind,
@@ -203,9 +206,7 @@ def save(prepared: Prepared, folder: Path) -> None:
         "notes": prepared.notes,
         "modalities": list(prepared.inputs),
     }
-    (beside / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(beside, folder)
+    (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def load(folder: Path) -> Prepared:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
+from waddington._files import write_text
 from waddington.twin.pipeline.acting import IDLE, RANDOM
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.encoding import TRIAL
 from waddington.twin.pipeline.executor import Executor, Record, Unit, core_count
-from waddington.twin.pipeline.folder import RunFolder, write_text
+from waddington.twin.pipeline.folder import RunFolder
 from waddington.twin.pipeline.listener import Listener
 from waddington.twin.pipeline.units import run_unit
 

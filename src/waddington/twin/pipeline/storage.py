@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from waddington._files import replacing
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.executor import Unit
 from waddington.twin.pipeline.prepare import Prepared, load
@@ -68,14 +68,11 @@ def finite(value: float | None) -> float | None:
 
 def save_arrays(path: Path, arrays: dict[str, Float]) -> None:
     """Write arrays whole or not at all."""
-    beside = path.with_suffix(f".{os.getpid()}.part")
-    with beside.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        np.savez(beside, **arrays)  # type: ignore[arg-type]
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write weights whole or not at all; they load with ``weights_only=True``."""
-    beside = path.with_suffix(f".{os.getpid()}.part")
-    torch.save(state, beside)
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        torch.save(state, beside)

@@ -19,6 +19,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from waddington._errors import ArgumentError, OutputError
+from waddington._files import replacing
 
 __all__ = [
     "CALL_COLORS",
@@ -190,14 +191,8 @@ class Panels(Mapping[str, Axes]):
             raise OutputError(
                 f"cannot save a picture as {target.name!r}: found the ending {kind!r}; accepted png, pdf, svg"
             )
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with mpl.rc_context(_settings()):
-                self.figure.savefig(part, format=kind, dpi=dpi)
-            os.replace(part, target)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise OutputError(f"cannot save a picture to {target}: {error}") from error
+        with replacing(target) as beside, mpl.rc_context(_settings()):
+            self.figure.savefig(beside, format=kind, dpi=dpi)
         return target
 
     def _repr_png_(self) -> bytes:
