@@ -94,9 +94,11 @@ def act(unit: Unit, folder: Path, tell: Tell) -> Record:
             progress=hear,
         )
         save_state(state_path(folder, unit), policy.policy.state_dict())
-    if isinstance(world, PaperWorld):
+    scores = pd.DataFrame(columns=["split", "modality", "metric", "value"])
+    # On the tuning seed nothing is judged: a rate is chosen by the return in the training world alone.
+    if isinstance(world, PaperWorld) and unit.seed != config.tuning_seed:
         scores = _judge_paper(world, policy, config, unit)
-    else:
+    elif isinstance(world, HeldOutWorld) and unit.seed != config.tuning_seed:
         scores = _judge_heldout(world, policy, config, unit)
         save_arrays(folder / f"{unit.key}.npz", _courses(world, policy, prepared, unit))
     trial = rollout(policy, env, episodes=config.eval_episodes, seed=unit.seed + 1)

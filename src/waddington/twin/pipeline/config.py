@@ -49,7 +49,7 @@ class RunConfig:
     """Column of `obs` with the observed time; found by its usual names when not given."""
     split_key: str | None = None
     """Column of `obs` that fixes which cells are `train` and `test`; drawn when not given."""
-    n_cells: int = 2000
+    n_cells: int = 1800
     """Cells to simulate when no file is given."""
 
     test_fraction: float = 0.3
@@ -86,7 +86,7 @@ class RunConfig:
     """First of the seeds."""
     lr_grid: tuple[float, ...] = (1e-3, 1e-2, 1e-1)
     """Rates each optimizer is tuned over, at the same cost, on a seed that is not evaluated; empty: no tuning."""
-    tune_epochs: int = 20
+    tune_epochs: int = 15
     """Epochs of an encoder's tuning trial, on a whole schedule of that length."""
     reference_optimizer: str = "Adam"
     """Trains the encoder below the agents of the held-out protocol, so that all agents act in the same world."""
@@ -106,7 +106,7 @@ class RunConfig:
     """Cells that an agent of the held-out protocol moves at once."""
     horizon: int = 8
     """Steps of an episode of the held-out protocol."""
-    paper_steps: int = 4096
+    paper_steps: int = 2048
     """Transitions an agent of the paper protocol is trained for (50,000 in the paper)."""
     paper_batch_size: int = 256
     """Transitions in a mini-batch of PPO in the paper protocol (64 in the published code)."""
