@@ -101,7 +101,9 @@ def act(unit: Unit, folder: Path, tell: Tell) -> Record:
     elif isinstance(world, HeldOutWorld) and unit.seed != config.tuning_seed:
         scores = _judge_heldout(world, policy, config, unit)
         save_arrays(folder / f"{unit.key}.npz", _courses(world, policy, prepared, unit))
-    trial = rollout(policy, env, episodes=config.eval_episodes, seed=unit.seed + 1)
+    # Episodes of the held-out world are short, so its return is averaged over more of them.
+    episodes = config.eval_episodes * (1 if isinstance(world, PaperWorld) else 8)
+    trial = rollout(policy, env, episodes=episodes, seed=unit.seed + 1)
     reward = float(trial.returns.mean())
     checkpoint.unlink(missing_ok=True)
     return {
