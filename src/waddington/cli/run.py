@@ -220,4 +220,4 @@ def _scores(metrics: pd.DataFrame) -> Table | None:
 def _cell(mean: float | None, spread: float | None) -> str:
     if mean is None or mean != mean:
         return "n/a"
-    return f"{mean:.3f}" + (f" ± {spread:.3f}" if spread is not None and spread == spread else "")
+    return f"{mean:.2f}" + (f" ± {spread:.2f}" if spread is not None and spread == spread else "")

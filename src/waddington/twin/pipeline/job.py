@@ -118,7 +118,7 @@ def _write_outputs(
     metrics = finished.metrics()
     listener.stage("Writing results", 7 + len(metric_panels(metrics)))
     chosen = choose(finished, config)
-    found = verdicts(metrics, optimizers=config.optimizer)
+    found = verdicts(metrics, optimizers=config.optimizer, best=finished.best())
     write_metrics(folder, metrics)
     write_model(folder, config, prepared, chosen)
     listener.advance()

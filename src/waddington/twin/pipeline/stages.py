@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import pandas as pd
 
 from waddington._files import write_text
@@ -37,6 +38,24 @@ class Finished:
     """Encoder unit by optimizer and seed."""
     agents: dict[tuple[str, str, str, int], Unit]
     """Agent unit by protocol, variant, optimizer and seed."""
+
+    def best(self) -> dict[str, str]:
+        """Name the optimizer of greatest mean objective, for encoders (``response``) and held-out agents (``agent``).
+
+        The objective of an encoder is its validation loss, of an agent its return in the training world; a diverged
+        training counts as the worst.
+        """
+        seen: dict[str, dict[str, list[float]]] = {"response": {}, "agent": {}}
+        for unit, record in self.records.items():
+            name = {"encoder": "response", "agent": "agent"}.get(unit.kind)
+            if name and unit.protocol == "held-out" and unit.optimizer not in (IDLE, RANDOM):
+                objective = record["objective"]
+                seen[name].setdefault(unit.optimizer, []).append(-np.inf if objective is None else objective)
+        return {
+            name: max(means, key=lambda optimizer: float(np.mean(means[optimizer])))
+            for name, means in seen.items()
+            if means
+        }
 
     def metrics(self) -> pd.DataFrame:
         """Give tidy metrics, one row a measurement."""

@@ -101,11 +101,9 @@ def notes(config: RunConfig, prepared: Prepared, finished: Finished) -> list[str
         said.append(f"{config.seeds} seed{'s' if config.seeds > 1 else ''}: too few to tell contestants apart.")
     at_edge = finished.tuned["lr"].isin([*config.lr_grid[:1], *config.lr_grid[-1:]])
     edge = finished.tuned[finished.tuned["chosen"] & at_edge]
-    for row in edge.itertuples():
-        said.append(
-            f"The best rate of {row.optimizer} ({row.kind}, {row.protocol}) lies on the edge of the grid ({row.lr:g}); "
-            "a wider grid may serve it better."
-        )
+    if len(edge):
+        listed = ", ".join(f"{row.optimizer} ({row.kind}, {row.protocol}: {row.lr:g})" for row in edge.itertuples())
+        said.append(f"These chosen rates lie on the edge of the grid, and a wider one may serve better: {listed}.")
     diverged = [
         unit.key for unit, record in finished.records.items() if unit.kind != "baseline" and record["objective"] is None
     ]
