@@ -97,6 +97,11 @@ def notes(config: RunConfig, prepared: Prepared, finished: Finished) -> list[str
             "The data measured no perturbation, so agents push the embedding directly; their moves are not edits of "
             "genes."
         )
+    if prepared.design.kind == "pseudotime":
+        said.append(
+            "Neither perturbation nor time was measured: the conditions are stages of an order computed from the same "
+            "cells, so agreement is to be expected, and only its size beside the baselines says anything."
+        )
     if config.seeds < 3:
         said.append(f"{config.seeds} seed{'s' if config.seeds > 1 else ''}: too few to tell contestants apart.")
     at_edge = finished.tuned["lr"].isin([*config.lr_grid[:1], *config.lr_grid[-1:]])
