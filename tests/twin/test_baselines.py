@@ -63,10 +63,10 @@ def test_predictions_don_t_move_when_test_cells_do() -> None:
 def test_times_have_no_additive_prediction_of_the_unseen() -> None:
     values, _ = additive_world()
     design = design_from_times(np.repeat(np.arange(6.0), 60))
-    assert Additive(values, design).predict("9") is None
+    assert Additive(values, design).predict("time 9") is None
     head = LatentHead(values["rna"], values, design)
-    assert not head.supports("9")
-    assert np.isfinite(head.predict("9")["rna"]).all()
+    assert not head.supports("time 9")
+    assert np.isfinite(head.predict("time 9")["rna"]).all()
 
 
 def test_mean_change_is_in_double_precision() -> None:

@@ -88,8 +88,8 @@ def test_what_cannot_be_measured_is_refused(labels: np.ndarray, message: str) ->
 def test_times_are_measured_from_the_first() -> None:
     times = np.repeat([3.0, 0.0, 1.0, np.nan], 50)
     design = design_from_times(times)
-    assert design.control == "0"
-    assert design.split_of == {"1": "held-out cells", "3": "held-out cells"}
+    assert design.control == "time 0"
+    assert design.split_of == {"time 1": "held-out cells", "time 3": "held-out cells"}
     assert design.kind == "time"
     with pytest.raises(DataError, match="found 1 time point"):
         design_from_times(np.zeros(50))

@@ -142,7 +142,6 @@ def design_from_times(
     *,
     split: npt.NDArray[np.str_] | None = None,
     test_fraction: float = 0.2,
-    unit: str = "",
     seed: int = 0,
 ) -> Design:
     """Label cells by their observed time; change is measured from the first one, on held-out cells.
@@ -156,11 +155,11 @@ def design_from_times(
     points = np.unique(times[np.isfinite(times)])
     if len(points) < 2:
         raise DataError(f"cannot order cells by time: found {len(points)} time point; accepted: at least two")
-    labels = np.array([f"{t:g} {unit}".strip() if np.isfinite(t) else "unknown time" for t in times], dtype=np.str_)
-    control = f"{points[0]:g} {unit}".strip()
+    labels = np.array([f"time {t:g}" if np.isfinite(t) else "unknown time" for t in times], dtype=np.str_)
+    control = f"time {points[0]:g}"
     rng = np.random.default_rng(seed)
     train = _draw_cells(labels, test_fraction, rng) if split is None else split == "train"
-    split_of = {f"{t:g} {unit}".strip(): "held-out cells" for t in points[1:]}
+    split_of = {f"time {t:g}": "held-out cells" for t in points[1:]}
     return _keep_measured("time", labels, control, train, split_of)
 
 
