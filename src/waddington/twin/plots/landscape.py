@@ -36,7 +36,7 @@ from waddington.twin.quasipotential import QuasiPotential, quasi_potential
 __all__ = ["landscape"]
 
 _Array = npt.NDArray[np.float64]
-_MOST_LABELS = 12
+_MOST_LABELS = 10  # as many as there are colours that can be told apart
 _NUMBER: dict[str, Any] = {
     "fontsize": 7.5,
     "fontweight": "bold",
@@ -70,7 +70,7 @@ def landscape(
     pseudotime
         One value a cell in [0, 1].
     labels
-        One label a cell (fate, time, condition), shown by colour; the most frequent 12 at most, others are grey. By
+        One label a cell (fate, time, condition), shown by colour; the most frequent 10 at most, others are grey. By
         default cells are coloured by pseudotime.
     trajectories
         Courses in the plane of ``embedding``, each ``(steps, 2)``; a mapping names them in the legend and
