@@ -180,6 +180,20 @@ def test_a_setting_that_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "Did you mean 'horizon'" in err
 
 
+def test_a_configuration_file_is_read_and_flags_win(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('optimizer = ["ASGDAdm"]\nalpha_min = 1e-3\n')
+    code, _, err = invoke(capsys, "run", "--config", path, "--out", tmp_path / "out")
+    assert code == 2
+    assert "Did you mean 'ASGDAdam'" in err
+    code, _, err = invoke(capsys, "run", "--config", path, "--optimizer", "Adam", "--alpha-min", "5", "--out", "out")
+    assert code == 2
+    assert "alpha_min=5 with alpha_max=0.01" in err
+    code, _, err = invoke(capsys, "run", "--config", tmp_path / "none.toml")
+    assert code == 2
+    assert "no such file" in err
+
+
 def test_simulate_and_describe(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "cells.h5mu"
     code, out, _ = invoke(
