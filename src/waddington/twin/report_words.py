@@ -31,7 +31,7 @@ PICTURE_WORDS: Mapping[str, tuple[str, str, str]] = {
     ),
     "metrics": (
         "Metrics and baselines",
-        "Filled: models. Hollow, on grey ground: baselines, and the replicate, which is the ceiling. Mean ± standard "
+        "Filled: models. Hollow, on grey ground: baselines, and a replicate of the measurement. Mean ± standard "
         "deviation over seeds; small dots are single seeds.",
         "Dot plots of the main metrics for every predictor and modality; tables below give all values.",
     ),

@@ -181,8 +181,9 @@ def write_pictures(
         made[name] = Picture(
             path=folder.path / f"{name}.png",
             title=f"Metrics: {protocol}, {split}",
-            caption="Filled: models; hollow, on grey: baselines and the replicate, which is the ceiling. Mean ± "
-            "standard deviation over seeds; small dots are single seeds.",
+            caption="Filled: models; hollow, on grey: baselines, and a replicate of half the test cells, which a good "
+            "model can surpass because it learns from more. Mean ± standard deviation over seeds; small dots are "
+            "seeds.",
             alt=f"Dot plots of the main metrics, {protocol} protocol, {split}; all values are in the tables.",
         )
     if predicted is not None:
