@@ -16,5 +16,5 @@ def data_dir() -> Path:
     """Give the folder of real data sets, or skip: set WADDINGTON_DATA to it (see CONTRIBUTING.md)."""
     root = os.environ.get("WADDINGTON_DATA")
     if not root:
-        pytest.skip("WADDINGTON_DATA is not set")
+        pytest.skip("real data are not part of the repository: WADDINGTON_DATA is not set (see CONTRIBUTING.md)")
     return Path(root)

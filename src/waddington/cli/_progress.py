@@ -24,7 +24,6 @@ class ProgressListener(Listener):
     """Show one bar for each stage of a run; a context manager."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
         self._progress = Progress(
             TextColumn("[bold]{task.description:<34}"),
             BarColumn(bar_width=32),
@@ -63,7 +62,3 @@ class ProgressListener(Listener):
             return
         self._fractions[event.unit] = event.fraction
         self._progress.update(self._task, completed=sum(self._fractions.values()))
-
-    def note(self, text: str) -> None:
-        """Print a line above the bars."""
-        self._console.print(f"[dim]note:[/] {text}", highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -116,8 +117,9 @@ def act(unit: Unit, folder: Path, tell: Tell) -> Record:
     }
 
 
+@functools.lru_cache(maxsize=4)
 def heldout_world(prepared: Prepared, config: RunConfig, folder: Path, seed: int) -> HeldOutWorld:
-    """Build the world of a seed on its reference encoder."""
+    """Build the world of a seed on its reference encoder; kept for the other units of the same seed."""
     latent = joint_latent(folder, reference_unit(folder, seed), prepared.design.train)
     return build_heldout_world(prepared, latent, config)
 

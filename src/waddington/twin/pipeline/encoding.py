@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -39,8 +40,9 @@ def make_encoder(prepared: Prepared, config: RunConfig, seed: int) -> TwinEncode
     )
 
 
+@functools.lru_cache(maxsize=4)
 def untrained(prepared: Prepared, config: RunConfig, seed: int) -> dict[str, Float]:
-    """Embed all cells with an encoder that was never trained."""
+    """Embed all cells with an encoder that was never trained; kept for the other units of the same seed."""
     encoder = make_encoder(prepared, config, seed)
     encoder.fit(
         prepared.inputs, prepared.counts, prepared.spaces, train=prepared.design.train, epochs=0, seed=seed,

@@ -15,6 +15,3 @@ class Listener:
 
     def advance(self, event: Event | None = None) -> None:
         """Hear that a unit moved on, or (without an event) that one piece is done."""
-
-    def note(self, text: str) -> None:
-        """Hear something worth saying aloud."""

@@ -38,7 +38,7 @@ __all__ = ["Prepared", "load", "prepare", "read_cells", "save"]
 Float = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
     """What is learnt from and judged on, as arrays."""
 
@@ -50,8 +50,6 @@ class Prepared:
     """Names of the same features."""
     spaces: dict[str, Float]
     """Principal components (RNA, protein) or latent semantic components (ATAC), (cells, components)."""
-    graphs: dict[str, sparse.csr_matrix]
-    """Connectivities by modality, and the weighted-nearest-neighbour ones under ``"joint"``, (cells, cells)."""
     pseudotime: Float
     """Diffusion pseudotime in [0, 1], (cells,)."""
     groups: npt.NDArray[np.str_]
@@ -83,7 +81,7 @@ def read_cells(config: RunConfig) -> md.MuData:
 
 
 def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = lambda: None) -> Prepared:
-    """Split, preprocess on training cells, build graphs, order cells and label them.
+    """Split, preprocess on training cells, order cells on their joint graph and label them.
 
     Parameters
     ----------
@@ -118,13 +116,10 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     step()
 
     spaces = {name: _space(mdata.mod[name]) for name in mdata.mod}
-    graphs = {
-        name: graph.connectivities(graph.knn_graph(x, n_neighbors=config.n_neighbors)) for name, x in spaces.items()
-    }
-    graphs["joint"], _ = graph.joint_graph(spaces, n_neighbors=config.n_neighbors)
+    joint, _ = graph.joint_graph(spaces, n_neighbors=config.n_neighbors)
     step()
 
-    pseudotime = diffusion_pseudotime(graphs["joint"], times=times).astype(np.float32)
+    pseudotime = diffusion_pseudotime(joint, times=times).astype(np.float32)
     design = design or design_from_stages(pseudotime, train=train)
     step()
 
@@ -135,7 +130,6 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
         counts=counts,
         names=selected,
         spaces=spaces,
-        graphs=graphs,
         pseudotime=pseudotime,
         groups=groups,
         design=design,
@@ -194,9 +188,8 @@ def _save(prepared: Prepared, folder: Path) -> None:
     for part in ("inputs", "names", "spaces"):
         arrays |= {f"{part}/{name}": value for name, value in getattr(prepared, part).items()}
     np.savez(folder / "arrays.npz", **arrays)
-    for part in ("counts", "graphs"):
-        for name, matrix in getattr(prepared, part).items():
-            sparse.save_npz(folder / f"{part}-{name}.npz", matrix, compressed=False)
+    for name, matrix in prepared.counts.items():
+        sparse.save_npz(folder / f"counts-{name}.npz", matrix, compressed=False)
     design = prepared.design
     facts = {
         "kind": design.kind,
@@ -235,9 +228,6 @@ def load(folder: Path) -> Prepared:
         names=of("names"),
         spaces=of("spaces"),
         counts={name: sparse.csr_matrix(sparse.load_npz(folder / f"counts-{name}.npz")) for name in modalities},
-        graphs={
-            name: sparse.csr_matrix(sparse.load_npz(folder / f"graphs-{name}.npz")) for name in [*modalities, "joint"]
-        },
         pseudotime=arrays["pseudotime"],
         groups=arrays["groups"],
         design=Design(

@@ -23,11 +23,18 @@ __all__ = ["finite", "joint_latent", "save_arrays", "save_state", "score_rows", 
 Float = npt.NDArray[np.float32]
 
 
-@functools.lru_cache(maxsize=2)
 def shared(work: Path) -> tuple[Prepared, RunConfig]:
-    """Read prepared cells and configuration from a run's ``work`` folder, once a process."""
-    settings = json.loads((work / "config.json").read_text(encoding="utf-8"))
-    return load(work / "prepared"), RunConfig.of(**settings)
+    """Read prepared cells and configuration from a run's ``work`` folder, once a process and run.
+
+    A folder may be taken away and used again by another run in the same process (a notebook does that), so what was
+    read is kept by the settings and the data's hash, not by the folder's name alone.
+    """
+    return _read(work, (work / "config.json").read_text(encoding="utf-8"), (work / "data.txt").read_text())
+
+
+@functools.lru_cache(maxsize=1)
+def _read(work: Path, settings: str, data: str) -> tuple[Prepared, RunConfig]:
+    return load(work / "prepared"), RunConfig.of(**json.loads(settings))
 
 
 def state_path(folder: Path, unit: Unit) -> Path:
