@@ -1,12 +1,13 @@
-"""The engine: the only ``step()`` in the package. It runs rules; its own mathematics is ``θ -= α d`` and no more.
+"""The engine: the only ``step()`` that runs rules; its own mathematics is ``θ -= α d`` and no more.
 
 A step goes through the parameters as slots (:mod:`waddington.optim._slots`):
 
 1. *inspect*: are all gradients finite, over the whole model? (see `nonfinite`)
-2. *measure*: each rule's first phase; new moments are written, partial statistics come out.
-3. *reduce and decide*: the partial statistics of all tensors of all groups are stacked, added over shards in one
-   collective, and the rate control, where there is one, chooses the rate.
-4. *update*: each rule's second phase gives the direction; decay and step are applied.
+2. *advance*: each step count, and what depends on no coordinate, for all tensors of a group at once.
+3. *measure*: each rule's first phase; new moments are written, partial statistics come out.
+4. *settle and decide*: the partial statistics of all tensors of all groups are stacked, added over shards in one
+   collective, and turned into what the second phase needs; the rate control, where there is one, chooses the rate.
+5. *update*: each rule's second phase gives the direction; decay and step are applied.
 
 No value of a tensor is read on the host (``nonfinite="raise"`` is the documented exception), so a step never waits for
 a GPU. How a phase goes over its slots is decided here alone, in `_measure` and `_update`: one after the other today.
@@ -14,18 +15,33 @@ a GPU. How a phase goes over its slots is decided here alone, in `_measure` and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 
-from waddington._errors import DataError
-from waddington.optim._rule import Stage, Tensors
-from waddington.optim._slots import Kind, Slot, compute_dtype, gradient_of, local_real, sum_over_shards
+from waddington._errors import DataError, UnsupportedError
+from waddington.optim._noise import make_salt, round_stochastically, uniform
+from waddington.optim._recording import common_sums
+from waddington.optim._rule import Settings, Stage, Tensors
+from waddington.optim._slots import (
+    Kind,
+    Slot,
+    compute_dtype,
+    gradient_of,
+    hand_out,
+    local_real,
+    real_size,
+    stack,
+    statistics_dtype,
+    sum_over_shards,
+)
 from waddington.optim._state import SKIPPED, RuleState
 
-__all__ = ["RuleOptimizer"]
+__all__ = ["RuleOptimizer", "are_finite", "is_phantom", "refuse_transforms"]
+
+_ROUNDING = 1  # the stream of random numbers that stochastic rounding draws from
 
 
 class RuleOptimizer(RuleState):
@@ -38,12 +54,16 @@ class RuleOptimizer(RuleState):
     defaults
         Settings of a group that does not say otherwise. Besides the rule's own these are ``lr`` (a number or a 0-d
         tensor), ``weight_decay``, ``decoupled_weight_decay`` (True: ``θ -= rate λ θ``; False: ``g += λ θ``),
-        ``maximize``, ``nonfinite`` and ``compile``.
+        ``maximize``, ``nonfinite``, ``stochastic_rounding`` and ``compile``.
 
         ``nonfinite`` says what a NaN or infinite gradient anywhere in the model does. ``"skip"``: the step is not
         taken: parameters, moments, step count and switch stay, on every rank, and ``diagnostics()["skipped_steps"]``
         counts it. ``"raise"``: DataError before anything has changed; costs one wait for the device per step.
         ``"propagate"``: no check, as torch; saves one pass over the gradients.
+
+        ``stochastic_rounding`` rounds new values of bfloat16 parameters up or down at random so that their expectation
+        is exact: without it updates below half a unit in the last place, 0.2 % of the parameter, are lost. The random
+        numbers depend on coordinate and step alone: replicas agree, shards too, and a resumed run repeats them.
 
         ``compile`` is ``"auto"`` or False; both run eagerly in this version.
 
@@ -52,6 +72,9 @@ class RuleOptimizer(RuleState):
     State is kept in float32 under parameters of lower precision. A step with rate 0 and all gradients 0 on an optimizer
     without state is not counted: it is how ``torch.distributed.checkpoint`` asks for the state before loading.
     """
+
+    _finite: torch.Tensor | None = None
+    """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -72,8 +95,9 @@ class RuleOptimizer(RuleState):
         DataError
             A gradient is not finite and ``nonfinite="raise"``.
         UnsupportedError
-            A gradient is sparse.
+            A gradient is sparse, or the call stands inside a transform of ``torch.func``.
         """
+        refuse_transforms(self)
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -83,18 +107,22 @@ class RuleOptimizer(RuleState):
         if not slots:
             return loss
         model_state = self._model_state()
-        if without_state and all(_is_phantom(slot) for slot in slots):
+        if without_state and all(is_phantom(slot) for slot in slots):
             return loss
-        finite = self._inspect(slots)
+        finite, norm = self._inspect(slots)
         self._advance(slots, finite)
-        self._measure(slots, finite)
+        self._measure(slots, norm, finite)
+        self._settle(slots, finite)
         self._decide(slots, model_state, finite)
         self._update(slots, model_state, finite)
+        self._finite = finite
         return loss
 
     def _slots(self) -> Iterator[Slot]:
-        for index, group in enumerate(self.param_groups):
+        place = -1
+        for group_index, group in enumerate(self.param_groups):
             for param in group["params"]:
+                place += 1
                 if param.grad is None:
                     continue
                 grad = local_real(gradient_of(param).to(compute_dtype(param)))
@@ -103,57 +131,73 @@ class RuleOptimizer(RuleState):
                     grad = -grad
                 if group["weight_decay"] and not group["decoupled_weight_decay"]:
                     grad = grad.add(value, alpha=group["weight_decay"])
-                size = param.numel() * (2 if param.is_complex() else 1)
                 state = self._state_of(param, group)
                 buffers = {name: local_real(state[name]) for name in self._rule.buffers(group)}
-                yield Slot(param, group, index, state["step"], buffers, value, grad, size)
+                size = real_size(param)
+                yield Slot(param, group, group_index, place, state["step"], buffers, value, grad, size)
 
-    def _inspect(self, slots: list[Slot]) -> torch.Tensor | None:
-        """Tell, as a 0-d tensor, whether every gradient of the model is finite; None where nobody asked."""
+    def _inspect(self, slots: list[Slot]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Tell, as 0-d tensors, whether all gradients are finite and how long they are; None where nobody asks."""
         policy = self.param_groups[0]["nonfinite"]
-        if policy == "propagate":
-            return None
-        # A norm is finite only where every square is, and it is squares that the second moment keeps.
-        norms = _stack([[norm] for norm in torch._foreach_norm([slot.grad for slot in slots])])
-        broken = sum_over_shards(norms.isfinite().logical_not().to(norms.dtype), slots)
-        finite = broken.sum() == 0
-        if policy == "raise" and not bool(finite):
-            found = [str(tuple(slot.param.shape)) for slot, bad in zip(slots, broken.tolist(), strict=True) if bad[0]]
-            raise DataError(
-                f"cannot step: found NaN or infinity in the gradients of parameters of shape {', '.join(found)};"
-                " accepted are finite gradients (nonfinite='skip' leaves such steps out)"
-            )
-        return finite
+        prepares = self._rule.prepare is not None
+        if policy == "propagate" and not prepares:
+            return None, None
+        norms = stack([[norm] for norm in torch._foreach_norm([slot.grad for slot in slots])])
+        finite = None if policy == "propagate" else are_finite(norms, slots, raises=policy == "raise")
+        return finite, sum_over_shards(norms.square(), slots).sum().sqrt() if prepares else None
 
     def _advance(self, slots: list[Slot], finite: torch.Tensor | None) -> None:
-        """Count the step, and compute what depends on it: once for all tensors of a group, not once for each."""
-        alike: dict[Kind, list[Slot]] = {}
-        for slot in slots:
-            alike.setdefault(slot.kind, []).append(slot)
-        for (_, device, dtype), members in alike.items():
+        """Count the step, and compute what depends on no coordinate: once for all tensors of a group."""
+        for members in _alike(slots):
+            group, device = members[0].group, members[0].value.device
+            dtype = statistics_dtype(device)
             steps = [slot.step for slot in members]
             if finite is None:
                 torch._foreach_add_(steps, 1)
             else:
                 torch._foreach_add_(steps, finite.to(device=device, dtype=torch.float32))
-            coefficients = self._rule.coefficients(torch.stack(steps).to(dtype), members[0].group)
-            for name, values in coefficients.items():
-                for slot, value in zip(members, values.unbind(), strict=True):
-                    slot.coefficients[name] = value
+            scalars = {
+                name: torch.stack([self.state[slot.param][name] for slot in members])
+                for name in self._scalar_names(group)
+            }
+            found = self._rule.coefficients(torch.stack(steps).to(dtype), scalars, group)
+            self._remember(members, found, finite)
+            hand_out(members, found, lambda slot: slot.coefficients)
 
-    def _measure(self, slots: list[Slot], finite: torch.Tensor | None) -> None:
+    def _remember(self, slots: list[Slot], found: Tensors, finite: torch.Tensor | None) -> None:
+        """Write the new values of the numbers that the rule keeps for each tensor."""
+        for name in self._scalar_names(slots[0].group):
+            if name in found:
+                for slot, new in zip(slots, found[name].unbind(), strict=True):
+                    _write(self.state[slot.param][name], new, finite)
+
+    def _measure(self, slots: list[Slot], norm: torch.Tensor | None, finite: torch.Tensor | None) -> None:
+        rule = self._rule
         for slot in slots:
-            slot.measured = self._rule.measure(slot.grad, slot.value, slot.buffers, slot.coefficients, slot.group)
+            if rule.prepare is not None and norm is not None:
+                length = norm.to(device=slot.value.device, dtype=slot.grad.dtype)
+                slot.grad = rule.prepare(slot.grad, slot.buffers, length, slot.step, slot.group)
+            slot.measured = rule.measure(slot.grad, slot.value, slot.buffers, slot.coefficients, slot.group)
             for name, new in slot.measured.buffers.items():
                 _write(slot.buffers[name], new, finite)
-        if self._rule.partials:
-            _hand_out(slots, self._reduce(slots, lambda slot: slot.measured.partials))
 
-    def _reduce(self, slots: list[Slot], partials_of: Callable[[Slot], Tensors]) -> Tensors:
-        """Add one stage of partial sums over shards; each of the results has one entry per slot."""
-        rows = [partials_of(slot) for slot in slots]
-        table = sum_over_shards(_stack([list(row.values()) for row in rows]), slots)
-        return dict(zip(rows[0], table.unbind(1), strict=True))
+    def _settle(self, slots: list[Slot], finite: torch.Tensor | None) -> None:
+        """Reduce the partial sums of the first phase, and draw the conclusions from them."""
+        if self._rule.settle is None:
+            return
+        totals = _reduce(slots, lambda slot: slot.measured.partials)
+        order = {slot.index: row for row, slot in enumerate(slots)}
+        for members in _alike(slots):
+            device = members[0].value.device
+            dtype = statistics_dtype(device)
+            rows = [order[slot.index] for slot in members]
+            own = totals if len(members) == len(slots) else {name: column[rows] for name, column in totals.items()}
+            own = {name: column.to(device=device, dtype=dtype) for name, column in own.items()}
+            size = torch.tensor([float(slot.size) for slot in members], dtype=dtype).to(device, non_blocking=True)
+            known = {name: torch.stack([slot.coefficients[name] for slot in members]) for name in members[0].coefficients}
+            found = self._rule.settle(own, size, known, members[0].group)
+            self._remember(members, found, finite)
+            hand_out(members, found, lambda slot: slot.coefficients)
 
     def _decide(self, slots: list[Slot], model_state: Tensors, finite: torch.Tensor | None) -> None:
         device, dtype = model_state[SKIPPED].device, model_state[SKIPPED].dtype
@@ -163,8 +207,8 @@ class RuleOptimizer(RuleState):
             return
         totals: Tensors = {}
         for stage in self._control.stages(self.param_groups[0]):
-            _hand_out(slots, totals)
-            totals = totals | self._reduce(slots, partial(_staged, stage))
+            hand_out(slots, totals, lambda slot: slot.totals)
+            totals = totals | _reduce(slots, partial(_staged, stage))
         totals = {name: column.to(device=device, dtype=dtype) for name, column in totals.items()}
         count = sum(slot.size for slot in slots)
         new = self._control.decide(totals, count, model_state, self.param_groups[0])
@@ -177,30 +221,108 @@ class RuleOptimizer(RuleState):
 
     def _update(self, slots: list[Slot], model_state: Tensors, finite: torch.Tensor | None) -> None:
         rates: dict[Kind, torch.Tensor] = {}
+        sums: list[Tensors] = []
         for slot in slots:
+            group = slot.group
             if slot.kind not in rates:
-                rate = slot.group["lr"] if self._control is None else self._control.rate(model_state, slot.group)
+                rate = group["lr"] if self._control is None else self._control.rate(model_state, group)
                 rates[slot.kind] = _scalar(rate, like=slot.grad)
-            direction = self._rule.update(
-                slot.grad, slot.measured, slot.buffers, slot.coefficients, slot.group, slot.totals
-            )
+            rate = rates[slot.kind]
+            direction = self._rule.update(slot.grad, slot.measured, slot.buffers, slot.coefficients, group)
             value = slot.value.to(slot.grad.dtype)
-            if slot.group["weight_decay"] and slot.group["decoupled_weight_decay"]:
-                direction = direction.add(value, alpha=slot.group["weight_decay"])
-            _write(slot.value, torch.addcmul(value, direction, rates[slot.kind], value=-1.0), finite)
+            observed = self._observe(slot, direction) if self._recording_on else {}
+            if group["weight_decay"] and group["decoupled_weight_decay"]:
+                if group.get("decoupled") == "literal":
+                    new = torch.addcmul(value, direction, rate, value=-1.0).sub_(value, alpha=group["weight_decay"])
+                else:
+                    direction = direction.add(value, alpha=group["weight_decay"])
+                    new = torch.addcmul(value, direction, rate, value=-1.0)
+            else:
+                new = torch.addcmul(value, direction, rate, value=-1.0)
+            if self._recording_on:
+                sums.append(common_sums(value - new, slot.grad, value) | observed)
+            if group["stochastic_rounding"] and slot.value.dtype == torch.bfloat16:
+                salt = make_salt(slot.step, slot.index, _ROUNDING)
+                new = round_stochastically(new, uniform(slot.param, salt, torch.float32))
+            _write(slot.value, new, finite)
+        if self._recording_on:
+            self._keep(slots, sums, self._reported(slots), finite)
+
+    def _observe(self, slot: Slot, direction: torch.Tensor) -> Tensors:
+        if self._rule.observe is None:
+            return {}
+        return self._rule.observe(direction, slot.measured, slot.buffers, slot.coefficients, slot.group)
+
+    def _reported(self, slots: list[Slot]) -> Tensors:
+        return {name: stack([[slot.coefficients[name]] for slot in slots])[:, 0] for name in self._rule.reported}
 
 
-def _is_phantom(slot: Slot) -> bool:
-    # Only ever asked of an optimizer without state, so its wait for the device happens once in a life, if at all.
+def refuse_transforms(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse a step inside ``torch.func``'s transforms.
+
+    Raises
+    ------
+    UnsupportedError
+        Inside ``grad``, ``vmap``, ``jvp`` or another of them.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        raise UnsupportedError(
+            f"cannot take a step of {type(optimizer).__name__} inside a torch.func transform: a step changes parameters"
+            " and state in place, and a transform would lose or mix those changes; compute gradients inside, store them"
+            " in .grad, and call step() outside"
+        )
+
+
+def are_finite(norms: torch.Tensor, slots: Sequence[Slot], *, raises: bool) -> torch.Tensor:
+    """Tell, as a 0-d tensor, whether every gradient of the model is finite.
+
+    Parameters
+    ----------
+    norms
+        Norm of each local gradient, shape (tensors, 1). A norm is finite only where every square is, and it is squares
+        that second moments keep.
+    slots
+        Where they come from.
+    raises
+        Read the answer and raise if it is no.
+
+    Raises
+    ------
+    DataError
+        With the shapes of the parameters.
+    """
+    broken = sum_over_shards(norms.isfinite().logical_not().to(norms.dtype), slots)
+    finite = broken.sum() == 0
+    if raises and not bool(finite):
+        found = [str(tuple(slot.param.shape)) for slot, bad in zip(slots, broken.tolist(), strict=True) if bad[0]]
+        raise DataError(
+            f"cannot step: found NaN or infinity in the gradients of parameters of shape {', '.join(found)};"
+            " accepted are finite gradients (nonfinite='skip' leaves such steps out)"
+        )
+    return finite
+
+
+def is_phantom(slot: Slot) -> bool:
+    """Tell whether a slot's step can change nothing: rate 0 and gradient 0.
+
+    Only ever asked of an optimizer without state, so its wait for the device happens once in a life, if at all.
+    """
     assert slot.param.grad is not None
     return float(slot.group["lr"]) == 0.0 and not bool(slot.param.grad.any())
 
 
-def _hand_out(slots: list[Slot], totals: Tensors) -> None:
-    """Give every slot its own entry of each statistic."""
-    for name, column in totals.items():
-        for slot, value in zip(slots, column.unbind(), strict=True):
-            slot.totals[name] = value.to(device=slot.value.device, dtype=slot.grad.dtype)
+def _alike(slots: list[Slot]) -> list[list[Slot]]:
+    alike: dict[Kind, list[Slot]] = {}
+    for slot in slots:
+        alike.setdefault(slot.kind, []).append(slot)
+    return list(alike.values())
+
+
+def _reduce(slots: list[Slot], partials_of: Callable[[Slot], Tensors]) -> Tensors:
+    """Add one stage of partial sums over shards; each of the results has one entry per slot."""
+    rows = [partials_of(slot) for slot in slots]
+    table = sum_over_shards(stack([list(row.values()) for row in rows]), slots)
+    return dict(zip(rows[0], table.unbind(1), strict=True))
 
 
 def _scalar(value: float | torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
@@ -212,14 +334,6 @@ def _scalar(value: float | torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
 
 def _staged(stage: Stage, slot: Slot) -> Tensors:
     return stage(slot.grad, slot.buffers, slot.size, slot.totals)
-
-
-def _stack(rows: list[list[torch.Tensor]]) -> torch.Tensor:
-    """Stack 0-d tensors of perhaps several devices and dtypes into a table."""
-    cells = [cell for row in rows for cell in row]
-    dtype = torch.float64 if any(cell.dtype == torch.float64 for cell in cells) else torch.float32
-    table = torch.stack([cell.to(device=cells[0].device, dtype=dtype) for cell in cells])
-    return table.view(len(rows), -1)
 
 
 def _write(target: torch.Tensor, new: torch.Tensor, finite: torch.Tensor | None) -> None:

@@ -1,17 +1,23 @@
 """What an optimizer is in this package: a rule, that is a few pure functions of tensors, and perhaps a rate control.
 
 A rule is stated for one tensor and knows nothing of devices, sizes, shards, groups or files; the engine
-(:mod:`waddington.optim._engine`) decides how it is run. Three functions make a rule:
+(:mod:`waddington.optim._engine`) decides how it is run. Its parts, in the order of a step:
 
-``coefficients(step, settings)``
-    What depends on the step alone (bias corrections, schedules). Written elementwise, so that the engine may call it
-    with one step or with those of many tensors stacked.
+``coefficients(step, scalars, settings)``
+    What depends on no coordinate: bias corrections, schedules, factors per tensor. Called with the values of many
+    tensors stacked, shape (tensors,), so it is written elementwise.
 ``measure(grad, param, buffers, coefficients, settings)``
     First phase: the new buffers, the partial sums that are to be reduced over the whole tensor, and whatever the second
     phase needs and the buffers do not hold.
-``update(grad, measured, buffers, coefficients, settings, totals)``
-    Second phase: the direction d of ``param -= rate * d``. `totals` holds the partial sums of the first phase, reduced
-    over every shard of the tensor.
+``settle(totals, size, coefficients, settings)``
+    What follows from the reduced sums, again for many tensors stacked; only for rules that give partial sums.
+``update(grad, measured, buffers, coefficients, settings)``
+    Second phase: the direction d of ``param -= rate * d``. `coefficients` holds what `settle` gave, too.
+``observe(direction, measured, buffers, coefficients, settings)``
+    Sums over the tensor for those who asked for diagnostics; not called for anybody else.
+
+Some rules remember numbers per tensor (a momentum weight, a variance). They name them in `scalars`, and an entry of that
+name in what `coefficients` or `settle` give is the number's new value.
 
 A rate control (:mod:`waddington.optim.switching` is one) looks at all tensors of the model between the phases and sets
 how large the rate is.
@@ -50,6 +56,10 @@ class Measured(NamedTuple):
     carry: Tensors = {}  # noqa: RUF012
 
 
+def _no_scalars(step: torch.Tensor, settings: Settings) -> Tensors:
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
     """An optimizer's mathematics, for one tensor.
@@ -59,17 +69,27 @@ class Rule:
     buffers
         Names of the buffers that the settings ask for; each has the tensor's shape and starts at zero. The names are
         torch's own, so that states move between torch's optimizers and these.
-    coefficients, measure, update
-        The three functions of the module's docstring.
-    partials
-        Names of the partial sums that `measure` gives; where there are any, the engine reduces them before `update`.
+    coefficients, measure, settle, update, observe
+        The functions of the module's docstring; `settle` and `observe` may be missing.
+    scalars
+        Numbers that the rule remembers for each tensor, as they are after so many steps of a plain Adam: a state that
+        comes from there has none.
+    prepare
+        The gradient that the rule is to work on, ``(grad, buffers, norm, step, settings) -> grad``, where `norm` is the
+        Euclidean norm of all gradients of the model; None leaves gradients as they are.
+    reported
+        Coefficients that diagnostics show for each tensor.
     """
 
     buffers: Callable[[Settings], tuple[str, ...]]
-    coefficients: Callable[[torch.Tensor, Settings], Tensors]
+    coefficients: Callable[[torch.Tensor, Tensors, Settings], Tensors]
     measure: Callable[[torch.Tensor, torch.Tensor, Tensors, Tensors, Settings], Measured]
-    update: Callable[[torch.Tensor, Measured, Tensors, Tensors, Settings, Tensors], torch.Tensor]
-    partials: tuple[str, ...] = ()
+    update: Callable[[torch.Tensor, Measured, Tensors, Tensors, Settings], torch.Tensor]
+    settle: Callable[[Tensors, torch.Tensor, Tensors, Settings], Tensors] | None = None
+    observe: Callable[[torch.Tensor, Measured, Tensors, Tensors, Settings], Tensors] | None = None
+    scalars: Callable[[torch.Tensor, Settings], Tensors] = _no_scalars
+    prepare: Callable[[torch.Tensor, Tensors, torch.Tensor, torch.Tensor, Settings], torch.Tensor] | None = None
+    reported: tuple[str, ...] = ()
 
 
 class RateControl(Protocol):

@@ -6,7 +6,7 @@ The rules are written for plain dense real tensors. Here complex tensors become 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,19 @@ import torch
 from waddington._errors import UnsupportedError
 from waddington.optim._rule import Measured, Tensors
 
-__all__ = ["Kind", "Slot", "compute_dtype", "gradient_of", "local_real", "statistics_dtype", "sum_over_shards"]
-
+__all__ = [
+    "Kind",
+    "Slot",
+    "compute_dtype",
+    "gradient_of",
+    "hand_out",
+    "is_sharded",
+    "local_real",
+    "real_size",
+    "stack",
+    "statistics_dtype",
+    "sum_over_shards",
+]
 
 Kind = tuple[int, torch.device, torch.dtype]
 
@@ -39,6 +50,8 @@ class Slot:
         Local real gradient in the dtype of the computation, its sign turned where the group maximizes.
     size
         Number of real coordinates of the whole parameter, over all its shards.
+    index
+        Its place among all parameters of the optimizer.
     coefficients, measured, totals
         What the phases of the step leave for the next.
     """
@@ -46,6 +59,7 @@ class Slot:
     param: torch.Tensor
     group: dict[str, Any]
     group_index: int
+    index: int
     step: torch.Tensor
     buffers: Tensors
     value: torch.Tensor
@@ -75,7 +89,7 @@ def statistics_dtype(device: torch.device) -> torch.dtype:
 
 def local_real(tensor: torch.Tensor) -> torch.Tensor:
     """View a tensor's local shard as a dense real tensor."""
-    if _is_sharded(tensor):
+    if is_sharded(tensor):
         tensor = tensor.to_local()  # type: ignore[attr-defined]
     return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
@@ -95,7 +109,7 @@ def gradient_of(param: torch.Tensor) -> torch.Tensor:
             f"cannot step on a gradient of layout {grad.layout}: found one for a parameter of shape"
             f" {tuple(param.shape)}; accepted are dense gradients (for an embedding, sparse=False)"
         )
-    if _is_sharded(param) and grad.placements != param.placements:  # type: ignore[attr-defined]
+    if is_sharded(param) and grad.placements != param.placements:  # type: ignore[attr-defined]
         grad = grad.redistribute(param.device_mesh, param.placements)  # type: ignore[attr-defined]
     return grad
 
@@ -118,7 +132,7 @@ def sum_over_shards(partials: torch.Tensor, slots: Sequence[Slot]) -> torch.Tens
     """
     layouts: dict[tuple[Any, Any], list[int]] = {}
     for row, slot in enumerate(slots):
-        if _is_sharded(slot.param):
+        if is_sharded(slot.param):
             mesh, placements = slot.param.device_mesh, slot.param.placements  # type: ignore[attr-defined]
             split = tuple(not placement.is_replicate() for placement in placements)
             layouts.setdefault((mesh, split), []).append(row)
@@ -136,6 +150,27 @@ def sum_over_shards(partials: torch.Tensor, slots: Sequence[Slot]) -> torch.Tens
     return total
 
 
-def _is_sharded(tensor: torch.Tensor) -> bool:
+def is_sharded(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor is a ``DTensor``."""
     # Asking for the attribute spares the import of torch.distributed to those who have no shards.
     return hasattr(tensor, "to_local")
+
+
+def real_size(param: torch.Tensor) -> int:
+    """Count the real coordinates of a whole parameter, over all its shards."""
+    return param.numel() * (2 if param.is_complex() else 1)
+
+
+def stack(rows: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
+    """Stack 0-d tensors of perhaps several devices and dtypes into a table, shape (rows, entries of a row)."""
+    cells = [cell for row in rows for cell in row]
+    dtype = torch.float64 if any(cell.dtype == torch.float64 for cell in cells) else torch.float32
+    table = torch.stack([cell.to(device=cells[0].device, dtype=dtype) for cell in cells])
+    return table.view(len(rows), -1)
+
+
+def hand_out(slots: Sequence[Slot], columns: Tensors, into: Callable[[Slot], Tensors]) -> None:
+    """Give every slot its own entry of each column, on its device and in the dtype that it computes in."""
+    for name, column in columns.items():
+        for slot, value in zip(slots, column.unbind(), strict=True):
+            into(slot)[name] = value.to(device=slot.value.device, dtype=slot.grad.dtype)

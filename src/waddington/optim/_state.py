@@ -1,28 +1,41 @@
 """The books of an optimizer that runs a rule: its groups, its state, saving and loading; no step.
 
-Everything lives in torch's own places. Settings are in ``param_groups``; buffers and 0-d steps are in ``state`` under
-torch's names; the 0-d entries that belong to the whole model are in the state of the first trainable parameter. That is
-where ``torch.save``, ``deepcopy``, pickling and ``torch.distributed.checkpoint`` (flattened and resharded too) keep
-them: entries of ``param_groups`` would stay on the device that they were saved from, and attributes would be lost.
+Everything lives in torch's own places. Settings are in ``param_groups``; buffers, 0-d steps and the numbers that a rule
+remembers for a tensor are in ``state`` under torch's names; the 0-d entries that belong to the whole model are in the
+state of one parameter. That is where ``torch.save``, ``deepcopy``, pickling and ``torch.distributed.checkpoint``
+(flattened and resharded too) keep them: entries of ``param_groups`` would stay on the device that they were saved from,
+and attributes would be lost.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
 import torch
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
+from waddington.optim._loading import load_and_place, place
+from waddington.optim._recording import Recorded
 from waddington.optim._rule import RateControl, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, statistics_dtype
 
-__all__ = ["SKIPPED", "RuleState", "check_common"]
+__all__ = ["SKIPPED", "RuleState", "carried_entries", "check_agreement", "check_common"]
 
 SKIPPED = "skipped_steps"
 
+_NOT_HERE = {
+    "foreach": "how tensors are gone through is decided in one place for all; leave it out",
+    "fused": "how tensors are gone through is decided in one place for all; leave it out",
+    "capturable": "no step reads a value on the host, so every optimizer here is; leave it out",
+    "differentiable": "steps are taken in place and without a graph; for gradients through an optimizer use"
+    " torch.optim.Adam(differentiable=True)",
+}
 
-def check_common(group: Settings) -> None:
+
+def check_common(group: Settings, *, betas: int = 2) -> None:
     """Check the settings that every optimizer of the package has.
 
     Raises
@@ -35,11 +48,13 @@ def check_common(group: Settings) -> None:
     check_in_range("lr", float(group["lr"]), 0.0, open_high=True)
     check_in_range("eps", group["eps"], 0.0, open_high=True)
     check_in_range("weight_decay", group["weight_decay"], 0.0, open_high=True)
-    if len(group["betas"]) != 2:
-        raise ArgumentError(f"cannot use betas={group['betas']!r}: betas must be two numbers in [0, 1)")
+    if len(group["betas"]) != betas:
+        number = {2: "two", 3: "three"}[betas]
+        raise ArgumentError(f"cannot use betas={group['betas']!r}: betas must be {number} numbers in [0, 1)")
     for index, beta in enumerate(group["betas"]):
         check_in_range(f"betas[{index}]", beta, 0.0, 1.0, open_high=True)
     check_choice("nonfinite", group["nonfinite"], ("skip", "raise", "propagate"))
+    check_choice("stochastic_rounding", group["stochastic_rounding"], (False, True))
     check_choice("compile", group["compile"], ("auto", False, True))
     if group["compile"] is True:
         raise UnsupportedError(
@@ -47,7 +62,46 @@ def check_common(group: Settings) -> None:
         )
 
 
-class RuleState(torch.optim.Optimizer):
+def check_agreement(names: Iterable[str], settings: Settings, groups: list[dict[str, Any]]) -> None:
+    """Refuse a group whose whole-model settings differ from those of the first.
+
+    Raises
+    ------
+    ArgumentError
+        Names the setting and both values.
+    """
+    for name in names:
+        if groups and settings[name] != groups[0][name]:
+            raise ArgumentError(
+                f"cannot use {name}={settings[name]!r} in one group and {groups[0][name]!r} in another:"
+                f" {name} holds for the whole model"
+            )
+
+
+def carried_entries(
+    optimizer: torch.optim.Optimizer, names: Iterable[str], candidates: Iterable[torch.Tensor]
+) -> dict[str, Any]:
+    """Find the parameter's state that carries the entries of the whole model.
+
+    Parameters
+    ----------
+    optimizer
+        Whose state.
+    names
+        Entries that belong to the whole model; one of them is enough to know the place by.
+    candidates
+        Parameters to carry them where none does yet, best first.
+    """
+    wanted = list(names)
+    params = [param for group in optimizer.param_groups for param in group["params"]]
+    # Parameters may be regrouped between saving and loading, so the entries are looked for, not assumed.
+    for param in params:
+        if any(name in optimizer.state.get(param, ()) for name in wanted):
+            return optimizer.state[param]  # type: ignore[no-any-return]
+    return optimizer.state[next(iter(candidates), params[0])]  # type: ignore[no-any-return]
+
+
+class RuleState(Recorded, torch.optim.Optimizer):
     """Groups and state of a rule and perhaps a rate control; :class:`~waddington.optim._engine.RuleOptimizer` steps.
 
     Attributes
@@ -56,11 +110,23 @@ class RuleState(torch.optim.Optimizer):
         The mathematics, and what sets the rate; None leaves the rate at ``lr``.
     _fixed
         Settings that make the class what it is and that no group and no loaded state may change.
+    _of_the_model
+        Names of further settings that hold for the whole model.
     """
 
     _rule: ClassVar[Rule]
     _control: ClassVar[RateControl | None] = None
     _fixed: ClassVar[dict[str, Any]] = {}
+    _of_the_model: ClassVar[tuple[str, ...]] = ()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse unknown keywords before anything is built, and say what to do instead of torch's own."""
+        accepted = list(inspect.signature(cls.__init__).parameters)[1:]
+        for name in kwargs:
+            if name not in accepted:
+                reason = _NOT_HERE.get(name, f"accepted are {', '.join(accepted)}")
+                raise TypeError(f"{cls.__name__} has no argument {name!r}: {reason}")
+        return super().__new__(cls)
 
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:
@@ -77,12 +143,8 @@ class RuleState(torch.optim.Optimizer):
         """
         settings = {**self.defaults, **param_group, **self._fixed}
         self._check_group(settings)
-        for name in ("nonfinite", *(() if self._control is None else self._control.settings)):
-            if self.param_groups and settings[name] != self.param_groups[0][name]:
-                raise ArgumentError(
-                    f"cannot use {name}={settings[name]!r} in one group and {self.param_groups[0][name]!r} in another:"
-                    f" {name} holds for the whole model"
-                )
+        control = () if self._control is None else self._control.settings
+        check_agreement(("nonfinite", *self._of_the_model, *control), settings, self.param_groups)
         # Schedulers and Stable-Baselines3 overwrite lr; a rate stated relative to it needs the value it was stated at.
         # torch's initial_lr will not do, for some schedulers change it.
         base = {"base_lr": settings.get("base_lr", float(settings["lr"]))}
@@ -104,34 +166,34 @@ class RuleState(torch.optim.Optimizer):
         for name in self._rule.buffers(group):
             if name not in state:
                 state[name] = torch.zeros_like(param, dtype=compute_dtype(param), requires_grad=False)
+        for name in self._scalar_names(group):
+            if name not in state:
+                step = state["step"].to(statistics_dtype(param.device))
+                state[name] = self._rule.scalars(step, group)[name]
         return state
+
+    def _scalar_names(self, group: Settings) -> tuple[str, ...]:
+        return tuple(self._rule.scalars(torch.zeros(()), group))
 
     def _model_state(self) -> Tensors:
         """Give the 0-d entries that belong to the whole model, made at their first use."""
         entries = {SKIPPED: 0.0, **({} if self._control is None else self._control.initial(self.param_groups[0]))}
-        params = [param for group in self.param_groups for param in group["params"]]
-        # Parameters may be regrouped between saving and loading, so the entries are looked for, not assumed.
-        carrier = next((param for param in params if SKIPPED in self.state.get(param, ())), None)
-        if carrier is None:
-            # The first trainable parameter is the same before and after a restart, whichever gradients came first, and
-            # torch.distributed.checkpoint loads the state of trainable parameters only.
-            carrier = next((param for param in params if param.requires_grad), params[0])
-        state = self.state[carrier]
+        # The first trainable parameter is the same before and after a restart, whichever gradients came first, and
+        # torch.distributed.checkpoint loads the state of trainable parameters only.
+        trainable = (p for group in self.param_groups for p in group["params"] if p.requires_grad)
+        state = carried_entries(self, entries, trainable)
+        device = self.param_groups[0]["params"][0].device
         for name, value in entries.items():
             if name not in state:
-                state[name] = torch.full((), value, dtype=statistics_dtype(carrier.device), device=carrier.device)
+                state[name] = torch.full((), value, dtype=statistics_dtype(device), device=device)
         return {name: state[name] for name in entries}
 
-    def diagnostics(self) -> dict[str, float]:
-        """Read what the optimizer is doing; waits for the device, once for all figures.
+    def _rate(self, group: Settings) -> float | torch.Tensor:
+        """Give a group's rate as of the last step."""
+        rate: float | torch.Tensor = group["lr"]
+        return rate if self._control is None else self._control.rate(self._model_state(), group)
 
-        Returns
-        -------
-        dict
-            ``base_rate`` (of the first group, at the last step), ``skipped_steps`` (left out for a non-finite
-            gradient) and, under a base-rate switch, ``statistic``, ``large_rate_fraction`` and ``mean_rate`` (over all
-            steps taken).
-        """
+    def _figures(self) -> dict[str, float]:
         entries = self._model_state()
         values = dict(zip(entries, torch.stack(list(entries.values())).tolist(), strict=True))
         skipped = values.pop(SKIPPED)
@@ -139,7 +201,7 @@ class RuleState(torch.optim.Optimizer):
             return {"base_rate": float(self.param_groups[0]["lr"]), SKIPPED: skipped}
         return {**self._control.describe(values), SKIPPED: skipped}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Load a state, also one of torch's Adam or AdamW; settings that it lacks keep their present value.
 
         Unlike torch's own this keeps the state's precision where the parameters have less, puts the steps on the
@@ -150,34 +212,10 @@ class RuleState(torch.optim.Optimizer):
         ValueError
             From torch: the groups or their sizes do not match.
         """
-        present = [dict(group) for group in self.param_groups]
-        captured: list[dict[str, Any]] = []
-        # Registered last, it sees what the user's own hooks have made of the state.
-        handle = self.register_load_state_dict_pre_hook(lambda _, loaded: captured.append(loaded))
-        try:
-            super().load_state_dict(state_dict)
-        finally:
-            handle.remove()
-        loaded = captured[-1]
-        for group, before, saved in zip(self.param_groups, present, loaded["param_groups"], strict=True):
-            for name, value in before.items():
-                group.setdefault(name, value)
+
+        def put(param: torch.Tensor, group: dict[str, Any], name: str, value: Any) -> Any:
+            return place(param, name, value, is_buffer=name in self._rule.buffers(group))
+
+        load_and_place(self, lambda: super(RuleState, self).load_state_dict(dict(state_dict)), put)
+        for group in self.param_groups:
             group.update(self._fixed)
-            for key, param in zip(saved["params"], group["params"], strict=True):
-                if key in loaded["state"]:
-                    buffers = self._rule.buffers(group)
-                    self.state[param] = {
-                        name: _placed(param, name, value, name in buffers)
-                        for name, value in loaded["state"][key].items()
-                    }
-
-
-def _placed(param: torch.Tensor, name: str, value: Any, is_buffer: bool) -> Any:
-    """Copy a loaded entry to where it belongs; torch would cast it to the parameter's dtype instead."""
-    if name == "step":
-        return torch.as_tensor(value, dtype=torch.float32).to(param.device, copy=True)
-    if not isinstance(value, torch.Tensor):
-        return value
-    is_like_param = is_buffer or (value.dim() > 0 and value.shape == param.shape)
-    dtype = compute_dtype(param) if is_like_param else statistics_dtype(param.device)
-    return value.to(device=param.device, dtype=dtype, copy=True)

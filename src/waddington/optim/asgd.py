@@ -69,7 +69,7 @@ class ASGDAdam(RuleOptimizer):
         Divide both moments by their weight, as Adam does and Algorithm 1 does not.
     decoupled_weight_decay
         True: ``θ -= α_t λ θ`` as AdamW; False: ``g += λ θ`` as Adam, which then also enters the switch's statistic.
-    maximize, nonfinite, compile
+    maximize, nonfinite, stochastic_rounding, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
 
     Raises
@@ -101,6 +101,7 @@ class ASGDAdam(RuleOptimizer):
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
         nonfinite: str = "skip",
+        stochastic_rounding: bool = False,
         compile: str | bool = "auto",
     ) -> None:
         defaults: dict[str, Any] = {
@@ -119,6 +120,7 @@ class ASGDAdam(RuleOptimizer):
             "decoupled_weight_decay": decoupled_weight_decay,
             "maximize": maximize,
             "nonfinite": nonfinite,
+            "stochastic_rounding": stochastic_rounding,
             "compile": compile,
         }
         super().__init__(params, defaults)

@@ -61,7 +61,7 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if settings["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
 
-def _coefficients(step: torch.Tensor, settings: Settings) -> Tensors:
+def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
     beta1, beta2 = settings["betas"]
     return {"exp_avg_weight": ema_weight(step, beta1), "exp_avg_sq_weight": ema_weight(step, beta2)}
 
@@ -85,7 +85,6 @@ def _update(
     buffers: Tensors,
     coefficients: Tensors,
     settings: Settings,
-    totals: Tensors,
 ) -> torch.Tensor:
     weights = (coefficients["exp_avg_weight"], coefficients["exp_avg_sq_weight"])
     return adaptive_direction(
@@ -125,7 +124,7 @@ class Padam(RuleOptimizer):
         Divide both moments by their weight, as Adam does and the paper does not. The maximum is taken before.
     decoupled_weight_decay
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
-    maximize, nonfinite, compile
+    maximize, nonfinite, stochastic_rounding, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
 
     Raises
@@ -150,6 +149,7 @@ class Padam(RuleOptimizer):
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
         nonfinite: str = "skip",
+        stochastic_rounding: bool = False,
         compile: str | bool = "auto",
     ) -> None:
         defaults: dict[str, Any] = {
@@ -163,6 +163,7 @@ class Padam(RuleOptimizer):
             "decoupled_weight_decay": decoupled_weight_decay,
             "maximize": maximize,
             "nonfinite": nonfinite,
+            "stochastic_rounding": stochastic_rounding,
             "compile": compile,
         }
         super().__init__(params, defaults)
