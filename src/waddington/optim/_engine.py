@@ -16,15 +16,15 @@ a GPU. How a phase goes over its slots is decided here alone, in `_measure` and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 
 from waddington._errors import DataError, UnsupportedError
+from waddington.optim._control import reduce_partials, run_control
 from waddington.optim._noise import make_salt, round_stochastically, uniform
 from waddington.optim._recording import common_sums
-from waddington.optim._rule import Settings, Stage, Tensors
+from waddington.optim._rule import Tensors
 from waddington.optim._slots import (
     Kind,
     Slot,
@@ -41,6 +41,7 @@ from waddington.optim._state import SKIPPED, RuleState
 
 __all__ = ["RuleOptimizer", "are_finite", "is_phantom", "refuse_transforms"]
 
+RATE_FACTOR = "rate_factor"
 _ROUNDING = 1  # the stream of random numbers that stochastic rounding draws from
 
 
@@ -160,7 +161,10 @@ class RuleOptimizer(RuleState):
                 name: torch.stack([self.state[slot.param][name] for slot in members])
                 for name in self._scalar_names(group)
             }
-            found = self._rule.coefficients(torch.stack(steps).to(dtype), scalars, group)
+            counts = torch.stack(steps).to(dtype)
+            found = self._rule.coefficients(counts, scalars, group)
+            if self._rule.rate_factor is not None:
+                found[RATE_FACTOR] = self._rule.rate_factor(counts, group)
             self._remember(members, found, finite)
             hand_out(members, found, lambda slot: slot.coefficients)
 
@@ -185,7 +189,7 @@ class RuleOptimizer(RuleState):
         """Reduce the partial sums of the first phase, and draw the conclusions from them."""
         if self._rule.settle is None:
             return
-        totals = _reduce(slots, lambda slot: slot.measured.partials)
+        totals = reduce_partials(slots, lambda slot: slot.measured.partials)
         order = {slot.index: row for row, slot in enumerate(slots)}
         for members in _alike(slots):
             device = members[0].value.device
@@ -194,30 +198,17 @@ class RuleOptimizer(RuleState):
             own = totals if len(members) == len(slots) else {name: column[rows] for name, column in totals.items()}
             own = {name: column.to(device=device, dtype=dtype) for name, column in own.items()}
             size = torch.tensor([float(slot.size) for slot in members], dtype=dtype).to(device, non_blocking=True)
-            known = {name: torch.stack([slot.coefficients[name] for slot in members]) for name in members[0].coefficients}
+            names = members[0].coefficients
+            known = {name: torch.stack([slot.coefficients[name] for slot in members]) for name in names}
             found = self._rule.settle(own, size, known, members[0].group)
             self._remember(members, found, finite)
             hand_out(members, found, lambda slot: slot.coefficients)
 
     def _decide(self, slots: list[Slot], model_state: Tensors, finite: torch.Tensor | None) -> None:
-        device, dtype = model_state[SKIPPED].device, model_state[SKIPPED].dtype
         if finite is not None:
-            model_state[SKIPPED].add_(finite.logical_not().to(device=device))
-        if self._control is None:
-            return
-        totals: Tensors = {}
-        for stage in self._control.stages(self.param_groups[0]):
-            hand_out(slots, totals, lambda slot: slot.totals)
-            totals = totals | _reduce(slots, partial(_staged, stage))
-        totals = {name: column.to(device=device, dtype=dtype) for name, column in totals.items()}
-        count = sum(slot.size for slot in slots)
-        new = self._control.decide(totals, count, model_state, self.param_groups[0])
-        # Stacked, because there are a dozen of them and each costs a launch.
-        targets = [model_state[name] for name in new]
-        stacked = torch.stack(list(new.values()))
-        if finite is not None:
-            stacked = torch.where(finite.to(device), stacked, torch.stack(targets))
-        torch._foreach_copy_(targets, list(stacked.unbind()))
+            model_state[SKIPPED].add_(finite.logical_not().to(model_state[SKIPPED].device))
+        if self._control is not None:
+            run_control(self._control, slots, model_state, self.param_groups[0], finite)
 
     def _update(self, slots: list[Slot], model_state: Tensors, finite: torch.Tensor | None) -> None:
         rates: dict[Kind, torch.Tensor] = {}
@@ -228,6 +219,8 @@ class RuleOptimizer(RuleState):
                 rate = group["lr"] if self._control is None else self._control.rate(model_state, group)
                 rates[slot.kind] = _scalar(rate, like=slot.grad)
             rate = rates[slot.kind]
+            if RATE_FACTOR in slot.coefficients:
+                rate = rate * slot.coefficients[RATE_FACTOR]
             direction = self._rule.update(slot.grad, slot.measured, slot.buffers, slot.coefficients, group)
             value = slot.value.to(slot.grad.dtype)
             observed = self._observe(slot, direction) if self._recording_on else {}
@@ -246,7 +239,7 @@ class RuleOptimizer(RuleState):
                 new = round_stochastically(new, uniform(slot.param, salt, torch.float32))
             _write(slot.value, new, finite)
         if self._recording_on:
-            self._keep(slots, sums, self._reported(slots), finite)
+            self._keep(slots, sums, self._reported(slots), finite, self._rule.ratios)
 
     def _observe(self, slot: Slot, direction: torch.Tensor) -> Tensors:
         if self._rule.observe is None:
@@ -254,7 +247,8 @@ class RuleOptimizer(RuleState):
         return self._rule.observe(direction, slot.measured, slot.buffers, slot.coefficients, slot.group)
 
     def _reported(self, slots: list[Slot]) -> Tensors:
-        return {name: stack([[slot.coefficients[name]] for slot in slots])[:, 0] for name in self._rule.reported}
+        names = (name for name in self._rule.reported if name in slots[0].coefficients)
+        return {name: stack([[slot.coefficients[name]] for slot in slots])[:, 0] for name in names}
 
 
 def refuse_transforms(optimizer: torch.optim.Optimizer) -> None:
@@ -318,22 +312,11 @@ def _alike(slots: list[Slot]) -> list[list[Slot]]:
     return list(alike.values())
 
 
-def _reduce(slots: list[Slot], partials_of: Callable[[Slot], Tensors]) -> Tensors:
-    """Add one stage of partial sums over shards; each of the results has one entry per slot."""
-    rows = [partials_of(slot) for slot in slots]
-    table = sum_over_shards(stack([list(row.values()) for row in rows]), slots)
-    return dict(zip(rows[0], table.unbind(1), strict=True))
-
-
 def _scalar(value: float | torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
     # A number is filled in on the device; copying it there would make the host wait.
     if isinstance(value, torch.Tensor):
         return value.to(device=like.device, dtype=like.dtype)
     return torch.full((), value, device=like.device, dtype=like.dtype)
-
-
-def _staged(stage: Stage, slot: Slot) -> Tensors:
-    return stage(slot.grad, slot.buffers, slot.size, slot.totals)
 
 
 def _write(target: torch.Tensor, new: torch.Tensor, finite: torch.Tensor | None) -> None:

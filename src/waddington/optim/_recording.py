@@ -35,12 +35,29 @@ class Recording:
         Statistics on the device, each of shape (tensors,); sums over coordinates are not yet divided by anything.
     means
         Which of the columns are sums over coordinates that are shown as means.
+    ratios
+        Figures that are the quotient of two columns, which are then not shown themselves.
     """
 
     names: list[str]
     sizes: list[int]
     columns: Tensors
     means: tuple[str, ...]
+    ratios: Mapping[str, tuple[str, str]]
+
+    def figures(self, sums: Mapping[str, float], size: int, tensors: int) -> dict[str, float]:
+        """Turn sums over `tensors` tensors with `size` coordinates into figures."""
+        found = {
+            name: value / max(size if name in self.means else tensors, 1)
+            for name, value in sums.items()
+            if name not in _SUMS and not any(name in pair for pair in self.ratios.values())
+        }
+        for name, (above, below) in self.ratios.items():
+            found[name] = sums[above] / sums[below] if sums[below] else 0.0
+        update, grad, param = (max(sums[name], 0.0) ** 0.5 for name in ("update_sq", "grad_sq", "param_sq"))
+        found["update_ratio"] = update / param if param else 0.0
+        found["update_cosine"] = sums["update_grad"] / (update * grad) if update * grad else 0.0
+        return found
 
 
 def common_sums(update: torch.Tensor, grad: torch.Tensor, param: torch.Tensor) -> Tensors:
@@ -91,13 +108,9 @@ class Recorded:
         figures = self._figures()
         if self._last is None:
             return figures
-        table = _read(self._last)
-        sums = {name: sum(row[name] for row in table) for name in _SUMS}
-        for name in self._last.columns:
-            if name not in _SUMS:
-                count = sum(self._last.sizes) if name in self._last.means else len(table)
-                figures[name] = sum(row[name] for row in table) / max(count, 1)
-        return {**figures, **_ratios(sums)}
+        table = [row for row, size in zip(_read(self._last), self._last.sizes, strict=True) if size]
+        sums = {name: sum(row[name] for row in table) for name in self._last.columns}
+        return {**figures, **self._last.figures(sums, sum(self._last.sizes), len(table))}
 
     def tensor_diagnostics(self) -> dict[str, dict[str, float]]:
         """Read the figures of the last step for each tensor; empty unless :meth:`record` was called before it.
@@ -110,22 +123,20 @@ class Recorded:
         """
         if self._last is None:
             return {}
-        found = {}
-        for name, size, row in zip(self._last.names, self._last.sizes, _read(self._last), strict=True):
-            own = {
-                key: value / max(size, 1) if key in self._last.means else value
-                for key, value in row.items()
-                if key not in _SUMS
-            }
-            found[name] = {**own, **_ratios(row)}
-        return found
+        rows = zip(self._last.names, self._last.sizes, _read(self._last), strict=True)
+        return {name: self._last.figures(row, size, 1) for name, size, row in rows}
 
     def _figures(self) -> dict[str, float]:
         """Give the figures that are always there."""
         return {}
 
     def _keep(
-        self, slots: Sequence[Slot], sums: list[Tensors], reported: Tensors, finite: torch.Tensor | None = None
+        self,
+        slots: Sequence[Slot],
+        sums: list[Tensors],
+        reported: Tensors,
+        finite: torch.Tensor | None,
+        ratios: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         """Reduce and keep the statistics of a step, unless it is being skipped.
 
@@ -139,6 +150,8 @@ class Recorded:
             Statistics that are reduced already, each of shape (tensors,).
         finite
             False (0-d) keeps the last ones.
+        ratios
+            As in :class:`Recording`.
         """
         names = _names(self.param_groups)
         table = sum_over_shards(stack([list(row.values()) for row in sums]), slots)
@@ -150,7 +163,8 @@ class Recorded:
             keep = finite.to(table.device)
             columns = {name: torch.where(keep, column, last.columns[name]) for name, column in columns.items()}
         means = tuple(name for name in sums[0] if name not in _SUMS)
-        self._last = Recording([names[slot.index] for slot in slots], [slot.size for slot in slots], columns, means)
+        sizes = [slot.size for slot in slots]
+        self._last = Recording([names[slot.index] for slot in slots], sizes, columns, means, ratios or {})
 
 
 def _names(groups: list[dict[str, Any]]) -> list[str]:
@@ -163,14 +177,3 @@ def _names(groups: list[dict[str, Any]]) -> list[str]:
 def _read(recording: Recording) -> list[dict[str, float]]:
     rows = torch.stack(list(recording.columns.values()), dim=1).tolist()
     return [dict(zip(recording.columns, row, strict=True)) for row in rows]
-
-
-def _ratios(sums: Mapping[str, float]) -> dict[str, float]:
-    def root(value: float) -> float:
-        return max(value, 0.0) ** 0.5
-
-    update, grad, param = (root(sums[name]) for name in ("update_sq", "grad_sq", "param_sq"))
-    return {
-        "update_ratio": update / param if param else 0.0,
-        "update_cosine": sums["update_grad"] / (update * grad) if update * grad else 0.0,
-    }

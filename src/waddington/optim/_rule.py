@@ -16,8 +16,8 @@ A rule is stated for one tensor and knows nothing of devices, sizes, shards, gro
 ``observe(direction, measured, buffers, coefficients, settings)``
     Sums over the tensor for those who asked for diagnostics; not called for anybody else.
 
-Some rules remember numbers per tensor (a momentum weight, a variance). They name them in `scalars`, and an entry of that
-name in what `coefficients` or `settle` give is the number's new value.
+Some rules remember numbers per tensor (a momentum weight, a variance). They name them in `scalars`, and an entry of
+that name in what `coefficients` or `settle` give is the number's new value.
 
 A rate control (:mod:`waddington.optim.switching` is one) looks at all tensors of the model between the phases and sets
 how large the rate is.
@@ -26,7 +26,7 @@ how large the rate is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -77,8 +77,13 @@ class Rule:
     prepare
         The gradient that the rule is to work on, ``(grad, buffers, norm, step, settings) -> grad``, where `norm` is the
         Euclidean norm of all gradients of the model; None leaves gradients as they are.
+    rate_factor
+        What the rate is multiplied by at a step, ``(step, settings) -> factor``, elementwise; None is 1. Decay that is
+        coupled to the rate is scaled with it.
     reported
         Coefficients that diagnostics show for each tensor.
+    ratios
+        Figures that diagnostics show, each the quotient of two of `observe`'s sums, which are then not shown.
     """
 
     buffers: Callable[[Settings], tuple[str, ...]]
@@ -89,7 +94,9 @@ class Rule:
     observe: Callable[[torch.Tensor, Measured, Tensors, Tensors, Settings], Tensors] | None = None
     scalars: Callable[[torch.Tensor, Settings], Tensors] = _no_scalars
     prepare: Callable[[torch.Tensor, Tensors, torch.Tensor, torch.Tensor, Settings], torch.Tensor] | None = None
+    rate_factor: Callable[[torch.Tensor, Settings], torch.Tensor] | None = None
     reported: tuple[str, ...] = ()
+    ratios: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class RateControl(Protocol):

@@ -193,6 +193,15 @@ class RuleState(Recorded, torch.optim.Optimizer):
         rate: float | torch.Tensor = group["lr"]
         return rate if self._control is None else self._control.rate(self._model_state(), group)
 
+    def _decay_rate(self, param: torch.Tensor, group: Settings) -> float | torch.Tensor:
+        """Give what decoupled decay of a parameter is multiplied by, as of the last step."""
+        if group.get("decoupled") == "literal":
+            return 1.0
+        rate = self._rate(group)
+        if self._rule.rate_factor is None:
+            return rate
+        return rate * self._rule.rate_factor(self.state[param]["step"], group)
+
     def _figures(self) -> dict[str, float]:
         entries = self._model_state()
         values = dict(zip(entries, torch.stack(list(entries.values())).tolist(), strict=True))

@@ -9,52 +9,23 @@ Neural Networks", IJCAI, Algorithm 1::
     θ_t = θ_{t-1} - α m_t / (v̂_t^p + ε)
 
 The maximum belongs to the method: the class of the same name in a popular collection leaves it out. With p = 1/2 the
-rule is AMSGrad, or Adam where ``amsgrad=False``; with p in (1/2, 1] and ``amsgrad=False`` it is ASGD2's form.
+rule is AMSGrad, or Adam where ``amsgrad=False``; with p in (1/2, 1] and ``amsgrad=False`` it is :class:`ASGD2`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_in_range
 from waddington.optim._engine import RuleOptimizer
-from waddington.optim._moments import ema, ema_of_square, ema_weight, running_maximum
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common
+from waddington.optim.moments import adaptive_direction, ema, ema_of_square, ema_weight, running_maximum
 
-__all__ = ["PADAM_RULE", "Padam", "adaptive_direction"]
-
-
-def adaptive_direction(
-    exp_avg: torch.Tensor,
-    exp_avg_sq: torch.Tensor,
-    *,
-    power: float,
-    eps: float,
-    weights: tuple[torch.Tensor, torch.Tensor] | None = None,
-) -> torch.Tensor:
-    """Direction ``m / (v ** power + eps)``, of which Adam is the case of power 1/2.
-
-    Parameters
-    ----------
-    exp_avg, exp_avg_sq
-        First and second moment, of one shape.
-    power
-        Exponent p of the second moment.
-    eps
-        Added outside the power, as torch does.
-    weights
-        What the two averages have to be divided by to be free of bias (0-d, see :func:`ema_weight`); None leaves them.
-    """
-    if weights is not None:
-        exp_avg = exp_avg / weights[0]
-        exp_avg_sq = exp_avg_sq / weights[1]
-    # sqrt is exact where pow(0.5) is not; the exponent is a setting and not data, so this is no branch on values.
-    denominator = exp_avg_sq.sqrt() if power == 0.5 else exp_avg_sq.pow(power)
-    return exp_avg / denominator.add_(eps)
+__all__ = ["ASGD2", "PADAM_RULE", "Padam"]
 
 
 def _buffers(settings: Settings) -> tuple[str, ...]:
@@ -172,3 +143,63 @@ class Padam(RuleOptimizer):
     def _check_group(cls, group: dict[str, Any]) -> None:
         check_common(group)
         check_in_range("p", group["p"], 0.0, 1.0)
+
+
+class ASGD2(Padam):
+    """ASGD2, a baseline of the ASGDAdam paper: Padam's form without the maximum and with a power above Adam's.
+
+    ``θ_t = θ_{t-1} - α m_t / (v_t^p + δ)``, p in (1/2, 1] and δ = 1e-8. As v^p is far smaller than √v where gradients
+    are small, it wants a rate far below Adam's.
+
+    Parameters
+    ----------
+    params, lr, betas, eps, weight_decay, bias_correction, decoupled_weight_decay
+        As for :class:`Padam`; `eps` is δ.
+    p
+        Power of the second moment, in (1/2, 1].
+    maximize, nonfinite, stochastic_rounding, compile
+        See :class:`~waddington.optim._engine.RuleOptimizer`.
+
+    Raises
+    ------
+    ArgumentError
+        An argument outside its range.
+    """
+
+    _fixed: ClassVar[dict[str, Any]] = {"amsgrad": False}
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | torch.Tensor = 1e-4,
+        *,
+        p: float = 0.75,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        bias_correction: bool = False,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        nonfinite: str = "skip",
+        stochastic_rounding: bool = False,
+        compile: str | bool = "auto",
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            p=p,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            bias_correction=bias_correction,
+            decoupled_weight_decay=decoupled_weight_decay,
+            maximize=maximize,
+            nonfinite=nonfinite,
+            stochastic_rounding=stochastic_rounding,
+            compile=compile,
+        )
+
+    @classmethod
+    def _check_group(cls, group: dict[str, Any]) -> None:
+        check_common(group)
+        check_in_range("p", group["p"], 0.5, 1.0, open_low=True)

@@ -9,7 +9,7 @@ import math
 
 import torch
 
-__all__ = ["ema", "ema_of_square", "ema_weight", "running_maximum"]
+__all__ = ["adaptive_direction", "ema", "ema_of_square", "ema_weight", "running_maximum"]
 
 
 def ema(average: torch.Tensor, value: torch.Tensor, beta: float) -> torch.Tensor:
@@ -34,3 +34,37 @@ def ema_weight(step: torch.Tensor, beta: float) -> torch.Tensor:
 def running_maximum(maximum: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Largest value so far, coordinate by coordinate (AMSGrad's long memory)."""
     return torch.maximum(maximum, value)
+
+
+def adaptive_direction(
+    exp_avg: torch.Tensor,
+    exp_avg_sq: torch.Tensor,
+    *,
+    power: float,
+    eps: float,
+    eps_inside: bool = False,
+    weights: tuple[torch.Tensor, torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """Direction ``m / (v ** power + eps)``, of which Adam is the case of power 1/2.
+
+    Parameters
+    ----------
+    exp_avg, exp_avg_sq
+        First and second moment, of one shape.
+    power
+        Exponent p of the second moment.
+    eps
+        Added outside the power, as torch does, or inside.
+    eps_inside
+        Where `eps` is added.
+    weights
+        What the two averages have to be divided by to be free of bias (0-d, see :func:`ema_weight`); None leaves them.
+    """
+    if weights is not None:
+        exp_avg = exp_avg / weights[0]
+        exp_avg_sq = exp_avg_sq / weights[1]
+    if eps_inside:
+        exp_avg_sq = exp_avg_sq + eps
+    # sqrt is exact where pow(0.5) is not; the exponent is a setting and not data, so this is no branch on values.
+    denominator = exp_avg_sq.sqrt() if power == 0.5 else exp_avg_sq.pow(power)
+    return exp_avg / (denominator if eps_inside else denominator.add_(eps))

@@ -1,0 +1,238 @@
+"""AlphaAdam: AdamW whose update is masked where gradient and past momentum disagree, and made longer elsewhere.
+
+Chang, Li and Yuan (2025), "AlphaAdam: Asynchronous Masked Optimization with Dynamic Alpha for Selective Updates"
+(arXiv 2501.18094), Algorithm 1, tensor by tensor (n coordinates)::
+
+    φ_t = 1[g_t ⊙ m_{t-1} > 0]
+    m_t, v_t as Adam;  u_t = m_t / (√v_t + ε)
+    α_t = ‖u_t‖² / ‖φ_t ⊙ u_t‖²         η̂ = η n / (‖φ_t‖₀ + 1)
+    θ_t = θ_{t-1} - η̂ α_t φ_t ⊙ u_t
+
+The mask and its strength are the business of :mod:`waddington.optim.masking`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch.optim.optimizer import ParamsT
+
+from waddington.optim._engine import RuleOptimizer
+from waddington.optim._rule import Measured, Rule, Settings, Tensors
+from waddington.optim._state import check_common
+from waddington.optim.masking import aligned, check_mask, mask_sums, strength
+from waddington.optim.moments import adaptive_direction, ema, ema_of_square, ema_weight
+
+__all__ = ["ALPHAADAM_RULE", "AlphaAdam", "CAdamW"]
+
+
+def _buffers(settings: Settings) -> tuple[str, ...]:
+    return ("exp_avg", "exp_avg_sq")
+
+
+def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
+    beta1, beta2 = settings["betas"]
+    return {"exp_avg_weight": ema_weight(step, beta1), "exp_avg_sq_weight": ema_weight(step, beta2)}
+
+
+def _full_update(exp_avg: torch.Tensor, exp_avg_sq: torch.Tensor, weights: Tensors, settings: Settings) -> torch.Tensor:
+    correction = (weights["exp_avg_weight"], weights["exp_avg_sq_weight"])
+    return adaptive_direction(
+        exp_avg,
+        exp_avg_sq,
+        power=0.5,
+        eps=settings["eps"],
+        weights=correction if settings["bias_correction"] else None,
+    )
+
+
+def _measure(
+    grad: torch.Tensor, param: torch.Tensor, buffers: Tensors, coefficients: Tensors, settings: Settings
+) -> Measured:
+    beta1, beta2 = settings["betas"]
+    new = {
+        "exp_avg": ema(buffers["exp_avg"], grad, beta1),
+        "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, beta2),
+    }
+    if settings["mask"] == "none":
+        zero = grad.new_zeros(())
+        return Measured(new, {"update_square": zero, "kept_square": zero, "kept": zero})
+    momentum = buffers["exp_avg"] if settings["mask"] == "asynchronous" else new["exp_avg"]
+    mask = aligned(grad, momentum, strict=settings["strict_mask"])
+    update = _full_update(new["exp_avg"], new["exp_avg_sq"], coefficients, settings)
+    return Measured(new, mask_sums(update, mask), {"mask": mask})
+
+
+def _settle(totals: Tensors, size: torch.Tensor, coefficients: Tensors, settings: Settings) -> Tensors:
+    if settings["mask"] == "none":
+        return {name: torch.ones_like(size) for name in ("keep_rate", "alpha", "rate_multiplier")}
+    return strength(totals, size, settings)
+
+
+def _update(
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+) -> torch.Tensor:
+    update = _full_update(buffers["exp_avg"], buffers["exp_avg_sq"], coefficients, settings)
+    if settings["mask"] == "none":
+        return update
+    return torch.where(measured.carry["mask"], update * coefficients["rate_multiplier"], 0.0)
+
+
+ALPHAADAM_RULE = Rule(
+    buffers=_buffers,
+    coefficients=_coefficients,
+    measure=_measure,
+    settle=_settle,
+    update=_update,
+    reported=("keep_rate", "alpha", "rate_multiplier"),
+)
+
+
+class AlphaAdam(RuleOptimizer):
+    """AdamW with an asynchronous mask of dynamic strength (Chang et al., 2025).
+
+    Algorithm 1 to the letter is ``strict_mask=True, compensation="full", alpha_form="squared", alpha_max=inf,
+    bias_correction=False``; its first step, whose mask is empty, changes nothing. By default the mask is Eq. 6's, α is
+    clamped to 2 as in the paper's experiments (F.4), and the moments are corrected. Algorithm 1 compensates twice, so
+    that kept coordinates move up to four times as far as AdamW's where half are masked: compare at tuned rates, or use
+    ``compensation="norm", alpha_form="root"``, which restores the length of the update and no more.
+
+    Parameters
+    ----------
+    params
+        Parameters, groups or named parameters, as for every torch optimizer.
+    lr
+        Rate η, and the handle that schedulers turn.
+    betas
+        Decay of the first and the second moment, each in [0, 1).
+    eps
+        Added to the denominator.
+    weight_decay
+        Decay λ, which no mask touches; the paper uses 0.1 for GPT-2 and 0.01 for GLUE. See `decoupled_weight_decay`.
+    mask
+        ``"asynchronous"``: gradient against the momentum before it, Algorithm 1. ``"synchronous"``: against the
+        momentum that it is part of, Cautious Adam. ``"none"``: AdamW.
+    strict_mask
+        Leave out coordinates in which gradient or momentum is zero (Algorithm 1) instead of taking them (Eq. 6).
+    compensation
+        ``"full"``: α and n/(‖φ‖₀+1), as Algorithm 1; ``"norm"``: α alone; ``"count"``: n/(‖φ‖₀+1) alone; ``"none"``.
+    alpha_form
+        ``"squared"`` (Algorithm 1) or ``"root"`` (Eq. 9).
+    alpha_max
+        Upper bound of α, at least 1; may be infinite.
+    bias_correction
+        Divide both moments by their weight, as Adam does and Algorithm 1 does not.
+    decoupled_weight_decay
+        True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam, which the mask then sees.
+    maximize, nonfinite, stochastic_rounding, compile
+        See :class:`~waddington.optim._engine.RuleOptimizer`.
+
+    Raises
+    ------
+    ArgumentError
+        An argument outside its range.
+    """
+
+    _rule = ALPHAADAM_RULE
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | torch.Tensor = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        mask: str = "asynchronous",
+        strict_mask: bool = False,
+        compensation: str = "full",
+        alpha_form: str = "squared",
+        alpha_max: float = 2.0,
+        bias_correction: bool = True,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        nonfinite: str = "skip",
+        stochastic_rounding: bool = False,
+        compile: str | bool = "auto",
+    ) -> None:
+        defaults: dict[str, Any] = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "mask": mask,
+            "strict_mask": strict_mask,
+            "compensation": compensation,
+            "alpha_form": alpha_form,
+            "alpha_max": alpha_max,
+            "bias_correction": bias_correction,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+            "nonfinite": nonfinite,
+            "stochastic_rounding": stochastic_rounding,
+            "compile": compile,
+        }
+        super().__init__(params, defaults)
+
+    @classmethod
+    def _check_group(cls, group: dict[str, Any]) -> None:
+        check_common(group)
+        check_mask(group)
+
+
+class CAdamW(AlphaAdam):
+    """Cautious AdamW (Liang et al., 2024, arXiv 2411.16085), which is AlphaAdam's synchronous mask.
+
+    ``φ = 1[g_t ⊙ m_t > 0]`` and the rate times n/(‖φ‖₀+1), as its paper has it; widespread code divides by the mean of
+    φ instead, which is bounded from below.
+
+    Parameters
+    ----------
+    params, lr, betas, eps
+        As for :class:`AlphaAdam`.
+    weight_decay
+        Decay λ; torch's AdamW has 0.01, too.
+    maximize, nonfinite, stochastic_rounding, compile
+        See :class:`~waddington.optim._engine.RuleOptimizer`.
+
+    Raises
+    ------
+    ArgumentError
+        An argument outside its range.
+    """
+
+    _fixed: ClassVar[dict[str, Any]] = {
+        "mask": "synchronous",
+        "strict_mask": True,
+        "compensation": "count",
+        "alpha_form": "squared",
+        "alpha_max": 1.0,
+        "bias_correction": True,
+        "decoupled_weight_decay": True,
+    }
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | torch.Tensor = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        maximize: bool = False,
+        nonfinite: str = "skip",
+        stochastic_rounding: bool = False,
+        compile: str | bool = "auto",
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            nonfinite=nonfinite,
+            stochastic_rounding=stochastic_rounding,
+            compile=compile,
+        )

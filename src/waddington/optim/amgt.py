@@ -1,0 +1,292 @@
+"""AMGT: Adam with a variance-driven momentum, a thresholded first moment and diminishing rates.
+
+Laisin, Osu, Duruojinkeya and Chibuisi (2025), "Improved convergence in deep neural networks using a modified adaptive
+moment gradient thresholding algorithm", FNAS Journal of Computing and Applications 2(4). With k the step from 1::
+
+    λ_k = 1 / (1 + γ Var(g))                                     (Eq. 9)
+    m_k = λ_k β1 m_{k-1} + (1-β1) g_k                            (Eq. 8, whose λ was lost in print)
+    w_k = λ_k β1 w_{k-1} + (1-β1)        m̂_k = m_k / w_k         (the same recursion on 1)
+    v_k = β2 v_{k-1} + (1-β2) g_k²       v̂_k = v_k / (1-β2^k)    (Eq. 7)
+    η_k = η,  η / (1 + αk)  or  η / (μk)                         (constant, Eq. 10, Eq. 13)
+    θ_k = θ_{k-1} - η_k (T_k(m̂_k) + c/k) / (√v̂_k + ε)            (Eqs. 2, 25 and 27)
+
+What the paper leaves open, and our reading. **Var(g)** is the variance of recent gradients: v̂ - m̂², not below 0, as
+the moments of the step before tell it (those of this step need λ already), so λ_1 = 1. It is averaged over the tensor,
+which leaves λ and w two numbers for each, or kept for each coordinate. **T_k** thresholds at τ_k = τ0/k: "hard" zeroes
+what lies below, so that no coordinate is wrong by more than τ0/k, which is Eq. 27's assumption; "soft" shrinks towards
+zero by it, with the same bound; "clip" bounds from above. **c** is Eq. 2's additive correction α_t, whose only stated
+purpose is stability; it fades like the errors that Eq. 27 allows. **β1(t), β2(t)** (Eq. 3): the settings are read at
+every step and both weights follow the recursion, so a scheduler may turn ``betas``. Quantized and sparsified updates,
+which the discussion claims, are :class:`waddington.optim.Compressed` around this optimizer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.optim.optimizer import ParamsT
+
+from waddington._checks import check_choice, check_in_range
+from waddington.optim._engine import RuleOptimizer
+from waddington.optim._rule import Measured, Rule, Settings, Tensors
+from waddington.optim._state import check_common
+from waddington.optim.moments import adaptive_direction, ema_of_square, ema_weight
+
+__all__ = ["AMGT", "AMGT_RULE", "momentum_factor", "threshold_moment"]
+
+
+def momentum_factor(variance: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Factor λ = 1 / (1 + γ Var(g)) of Eq. 9, in (0, 1]."""
+    return 1.0 / (1.0 + gamma * variance)
+
+
+def threshold_moment(exp_avg: torch.Tensor, threshold: torch.Tensor, mode: str) -> torch.Tensor:
+    """Threshold a first moment.
+
+    Parameters
+    ----------
+    exp_avg
+        Bias-corrected first moment.
+    threshold
+        τ_k, 0-d.
+    mode
+        ``"hard"``: zero where the magnitude is below τ_k. ``"soft"``: every magnitude smaller by τ_k, not below zero.
+        ``"clip"``: every magnitude at most τ_k.
+    """
+    if mode == "hard":
+        return torch.where(exp_avg.abs() < threshold, 0.0, exp_avg)
+    if mode == "soft":
+        return exp_avg - exp_avg.clamp(-threshold, threshold)
+    return exp_avg.clamp(-threshold, threshold)
+
+
+def _buffers(settings: Settings) -> tuple[str, ...]:
+    # How far w_k lies below Adam's weight: zero at first and zero for a state that comes from Adam.
+    deficit = ("exp_avg_deficit",) if settings["variance"] == "coordinate" else ()
+    return ("exp_avg", "exp_avg_sq", *deficit)
+
+
+def _scalars(step: torch.Tensor, settings: Settings) -> Tensors:
+    beta1, beta2 = settings["betas"]
+    weights = {"exp_avg_weight": ema_weight(step, beta1), "exp_avg_sq_weight": ema_weight(step, beta2)}
+    return weights if settings["variance"] == "coordinate" else weights | {"grad_variance": torch.zeros_like(step)}
+
+
+def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
+    beta1, beta2 = settings["betas"]
+    before, before_sq = scalars["exp_avg_weight"], scalars["exp_avg_sq_weight"]
+    found = {
+        "exp_avg_sq_weight": beta2 * before_sq + (1.0 - beta2),
+        "threshold": settings["threshold"] / step,
+        "correction": settings["correction"] / step,
+    }
+    if settings["variance"] == "coordinate":
+        found |= {"exp_avg_weight": beta1 * before + (1.0 - beta1), "weight_before": before, "sq_before": before_sq}
+    else:
+        factor = momentum_factor(scalars["grad_variance"], settings["gamma"])
+        found |= {"exp_avg_weight": factor * beta1 * before + (1.0 - beta1), "momentum_factor": factor}
+    return found
+
+
+def _variance(exp_avg: torch.Tensor, weight: torch.Tensor, exp_avg_sq: torch.Tensor, sq: torch.Tensor) -> torch.Tensor:
+    """Variance v̂ - m̂² of recent gradients, not below 0; zero before there have been any."""
+    tiny = torch.finfo(exp_avg.dtype).tiny
+    return (exp_avg_sq / sq.clamp_min(tiny) - (exp_avg / weight.clamp_min(tiny)).square()).clamp_min_(0.0)
+
+
+def _measure(
+    grad: torch.Tensor, param: torch.Tensor, buffers: Tensors, coefficients: Tensors, settings: Settings
+) -> Measured:
+    beta1, beta2 = settings["betas"]
+    exp_avg_sq = ema_of_square(buffers["exp_avg_sq"], grad, beta2)
+    if settings["variance"] == "coordinate":
+        before, deficit = coefficients["weight_before"], buffers["exp_avg_deficit"]
+        spread = _variance(buffers["exp_avg"], before - deficit, buffers["exp_avg_sq"], coefficients["sq_before"])
+        factor = momentum_factor(spread, settings["gamma"])
+        new = {
+            "exp_avg": _weighted(buffers["exp_avg"], grad, factor, beta1),
+            "exp_avg_sq": exp_avg_sq,
+            "exp_avg_deficit": beta1 * torch.lerp(before, deficit, factor),
+        }
+        return Measured(new, {"variance": grad.new_zeros(())}, {"momentum_factor": factor})
+    exp_avg = _weighted(buffers["exp_avg"], grad, coefficients["momentum_factor"], beta1)
+    if settings["gamma"] == 0.0:
+        total = grad.new_zeros(())
+    else:
+        weights = coefficients["exp_avg_weight"], coefficients["exp_avg_sq_weight"]
+        total = _variance(exp_avg, weights[0], exp_avg_sq, weights[1]).sum()
+    return Measured({"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, {"variance": total})
+
+
+def _weighted(exp_avg: torch.Tensor, grad: torch.Tensor, factor: torch.Tensor, beta1: float) -> torch.Tensor:
+    # Written as torch writes Adam's, so that a factor of 1 is Adam to the bit.
+    return torch.lerp(exp_avg * factor, grad, 1.0 - beta1)
+
+
+def _settle(totals: Tensors, size: torch.Tensor, coefficients: Tensors, settings: Settings) -> Tensors:
+    return {} if settings["variance"] == "coordinate" else {"grad_variance": totals["variance"] / size.clamp_min(1.0)}
+
+
+def _corrected(buffers: Tensors, coefficients: Tensors, settings: Settings) -> torch.Tensor:
+    weight = coefficients["exp_avg_weight"]
+    if settings["variance"] == "coordinate":
+        weight = weight - buffers["exp_avg_deficit"]
+    return buffers["exp_avg"] / weight
+
+
+def _update(
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+) -> torch.Tensor:
+    exp_avg = _corrected(buffers, coefficients, settings)
+    if settings["threshold"]:
+        exp_avg = threshold_moment(exp_avg, coefficients["threshold"], settings["threshold_mode"])
+    if settings["correction"]:
+        exp_avg = exp_avg + coefficients["correction"]
+    return adaptive_direction(
+        exp_avg,
+        buffers["exp_avg_sq"] / coefficients["exp_avg_sq_weight"],
+        power=0.5,
+        eps=settings["eps"],
+        eps_inside=settings["eps_inside_root"],
+    )
+
+
+def _rate_factor(step: torch.Tensor, settings: Settings) -> torch.Tensor:
+    if settings["schedule"] == "inverse_time":
+        return (1.0 + step * settings["decay"]).reciprocal()
+    if settings["schedule"] == "strongly_convex":
+        return (step * settings["mu"]).reciprocal()
+    return torch.ones_like(step)
+
+
+def _observe(
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+) -> Tensors:
+    magnitude, threshold = _corrected(buffers, coefficients, settings).abs(), coefficients["threshold"]
+    hit = magnitude > threshold if settings["threshold_mode"] == "clip" else magnitude < threshold
+    if not settings["threshold"]:
+        hit = torch.zeros_like(hit)
+    carried = {name: factor.sum() for name, factor in measured.carry.items()}
+    return {"threshold_hit_rate": hit.sum().to(magnitude.dtype)} | carried
+
+
+AMGT_RULE = Rule(
+    buffers=_buffers,
+    scalars=_scalars,
+    coefficients=_coefficients,
+    measure=_measure,
+    settle=_settle,
+    update=_update,
+    rate_factor=_rate_factor,
+    observe=_observe,
+    reported=("momentum_factor", "grad_variance", "rate_factor"),
+)
+
+
+class AMGT(RuleOptimizer):
+    """Adam with variance-driven momentum, thresholding and diminishing rates (Laisin et al., 2025).
+
+    The paper's own lines are ``eps_inside_root=True`` with ``schedule="strongly_convex"`` (Eq. 13; ``lr=1`` is its
+    1/(μk)) or ``"inverse_time"`` (Eq. 10), a `gamma` (Eq. 9) and a `threshold` (Eq. 27), for none of which it gives a
+    value. By default the rate is constant, thresholding is off and ε stands outside the root, as in torch's Adam: what
+    remains is Eq. 9's momentum. With ``gamma=0`` too it is Adam.
+
+    Parameters
+    ----------
+    params
+        Parameters, groups or named parameters, as for every torch optimizer.
+    lr
+        Rate η0, and the handle that schedulers turn; `schedule` multiplies it.
+    betas
+        Decay of the first and the second moment, each in [0, 1). May be turned while training (Eq. 3).
+    eps
+        Added to the denominator; see `eps_inside_root`.
+    weight_decay
+        Decay λ; see `decoupled_weight_decay`.
+    gamma
+        γ of Eq. 9, at least 0. Variance has the square of the gradient's unit, so what is large depends on the loss.
+    variance
+        ``"tensor"``: one λ for each tensor. ``"coordinate"``: one for each coordinate, at the price of a third buffer.
+    schedule
+        ``"constant"``, ``"inverse_time"`` (1/(1 + `decay` k)) or ``"strongly_convex"`` (1/(`mu` k)).
+    decay
+        α of Eq. 10, at least 0.
+    mu
+        μ of Eq. 13, above 0.
+    threshold
+        τ0, at least 0, in the gradient's unit; step k thresholds at τ0/k. 0 is off, in every mode.
+    threshold_mode
+        ``"hard"``, ``"soft"`` or ``"clip"``, see :func:`threshold_moment`.
+    correction
+        Numerator c of Eq. 2's correction c/k, in the gradient's unit, added to every coordinate of m̂.
+    eps_inside_root
+        √(v̂ + ε) as Eq. 7, instead of torch's √v̂ + ε.
+    decoupled_weight_decay
+        True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
+    maximize, nonfinite, stochastic_rounding, compile
+        See :class:`~waddington.optim._engine.RuleOptimizer`.
+
+    Raises
+    ------
+    ArgumentError
+        An argument outside its range.
+    """
+
+    _rule = AMGT_RULE
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | torch.Tensor = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        gamma: float = 1.0,
+        variance: str = "tensor",
+        schedule: str = "constant",
+        decay: float = 0.0,
+        mu: float = 1.0,
+        threshold: float = 0.0,
+        threshold_mode: str = "hard",
+        correction: float = 0.0,
+        eps_inside_root: bool = False,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        nonfinite: str = "skip",
+        stochastic_rounding: bool = False,
+        compile: str | bool = "auto",
+    ) -> None:
+        defaults: dict[str, Any] = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "gamma": gamma,
+            "variance": variance,
+            "schedule": schedule,
+            "decay": decay,
+            "mu": mu,
+            "threshold": threshold,
+            "threshold_mode": threshold_mode,
+            "correction": correction,
+            "eps_inside_root": eps_inside_root,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+            "nonfinite": nonfinite,
+            "stochastic_rounding": stochastic_rounding,
+            "compile": compile,
+        }
+        super().__init__(params, defaults)
+
+    @classmethod
+    def _check_group(cls, group: dict[str, Any]) -> None:
+        check_common(group)
+        for name in ("gamma", "decay", "threshold"):
+            check_in_range(name, group[name], 0.0, open_high=True)
+        check_in_range("mu", group["mu"], 0.0, open_low=True, open_high=True)
+        check_in_range("correction", group["correction"], open_low=True, open_high=True)
+        check_choice("variance", group["variance"], ("tensor", "coordinate"))
+        check_choice("schedule", group["schedule"], ("constant", "inverse_time", "strongly_convex"))
+        check_choice("threshold_mode", group["threshold_mode"], ("hard", "soft", "clip"))

@@ -1,0 +1,222 @@
+"""AMVT: Adam whose rate falls, coordinate by coordinate, with the variance of the gradient.
+
+Saravana Ram, "Deep Learning Optimization Using Adaptive Gradient Methods: A Mathematical Framework for Enhanced
+Convergence" (Adaptive Momentum with Variance Tracking), Section 3.2 and Algorithm 1::
+
+    m_t = β1 m_{t-1} + (1-β1) g_t
+    v_t = β2 v_{t-1} + (1-β2) g_t²
+    s_t = β3 s_{t-1} + (1-β3) (g_t - m_t)²
+    m̂, v̂, ŝ  = each divided by 1 - β^t
+    α_t = α0 (1 + ŝ/(v̂+ε))^(-1/2) / √(v̂+ε)
+    θ_t = θ_{t-1} - α_t ⊙ m̂_t
+
+The two factors of α_t are one: ``α_t = α0 / √(v̂ + ŝ + ε)``. Where ŝ does not exceed v̂ the penalty is between 1/√2 and
+1, and AMVT is close to Adam at a somewhat lower rate: comparisons that do not tune the rate show little else.
+
+The paper's four modules, each usable alone: :mod:`waddington.optim.preprocessing` (clipping, normalization, outliers,
+noise), :mod:`waddington.optim.moments`, :mod:`waddington.optim.adaptation` (penalty, signal-to-noise ratio, momentum by
+curvature) with :mod:`waddington.optim.schedules`, and :mod:`waddington.optim.updating` (decay, clipping).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch.optim.optimizer import ParamsT
+
+from waddington._checks import check_choice, check_in_range
+from waddington.optim._engine import RuleOptimizer
+from waddington.optim._rule import Measured, Rule, Settings, Tensors
+from waddington.optim._state import check_common
+from waddington.optim.adaptation import variance_penalty
+from waddington.optim.moments import ema, ema_of_square, ema_weight
+from waddington.optim.preprocessing import clip_factor, filter_outliers, gradient_variance, normalize
+from waddington.optim.updating import clip_update
+
+__all__ = ["AMVT", "AMVT_RULE"]
+
+
+def _buffers(settings: Settings) -> tuple[str, ...]:
+    return ("exp_avg", "exp_avg_sq", "exp_avg_var") if settings["variance"] == "tracked" else ("exp_avg", "exp_avg_sq")
+
+
+def _prepare(
+    grad: torch.Tensor, buffers: Tensors, norm: torch.Tensor, step: torch.Tensor, settings: Settings
+) -> torch.Tensor:
+    if settings["clip_grad_norm"] is not None:
+        grad = grad * clip_factor(norm, settings["clip_grad_norm"])
+    if settings["normalize_grad"]:
+        grad = normalize(grad, norm)
+    if settings["outlier_threshold"] is not None:
+        before = _weights((step - 1.0).clamp_min(1.0).to(grad.dtype), settings)
+        mean = buffers["exp_avg"] / before["exp_avg_weight"]
+        variance = _corrected_variance(buffers, before, settings)
+        # What there is no history of is no outlier.
+        grad = torch.where(step > 1.0, filter_outliers(grad, mean, variance, settings["outlier_threshold"]), grad)
+    return grad
+
+
+def _weights(step: torch.Tensor, settings: Settings) -> Tensors:
+    names = ("exp_avg_weight", "exp_avg_sq_weight", "exp_avg_var_weight")
+    return {name: ema_weight(step, beta) for name, beta in zip(names, settings["betas"], strict=True)}
+
+
+def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
+    return _weights(step, settings)
+
+
+def _measure(
+    grad: torch.Tensor, param: torch.Tensor, buffers: Tensors, coefficients: Tensors, settings: Settings
+) -> Measured:
+    beta1, beta2, beta3 = settings["betas"]
+    new = {
+        "exp_avg": ema(buffers["exp_avg"], grad, beta1),
+        "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, beta2),
+    }
+    if settings["variance"] == "tracked":
+        new["exp_avg_var"] = ema_of_square(buffers["exp_avg_var"], grad - new["exp_avg"], beta3)
+    return Measured(new)
+
+
+def _corrected_variance(buffers: Tensors, weights: Tensors, settings: Settings) -> torch.Tensor:
+    if settings["variance"] == "tracked":
+        return buffers["exp_avg_var"] / weights["exp_avg_var_weight"]
+    return gradient_variance(
+        buffers["exp_avg"] / weights["exp_avg_weight"], buffers["exp_avg_sq"] / weights["exp_avg_sq_weight"]
+    )
+
+
+def _update(
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+) -> torch.Tensor:
+    exp_avg = buffers["exp_avg"]
+    if settings["momentum_bias_correction"]:
+        exp_avg = exp_avg / coefficients["exp_avg_weight"]
+    second = buffers["exp_avg_sq"] / coefficients["exp_avg_sq_weight"]
+    variance = _corrected_variance(buffers, coefficients, settings)
+    # penalty / √(v̂+ε), the two roots taken as one
+    direction = exp_avg / (second + variance + settings["eps"]).sqrt_()
+    return direction if settings["clip_update"] is None else clip_update(direction, settings["clip_update"])
+
+
+def _observe(
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+) -> Tensors:
+    variance = _corrected_variance(buffers, coefficients, settings)
+    second = buffers["exp_avg_sq"] / coefficients["exp_avg_sq_weight"]
+    signal = (buffers["exp_avg"] / coefficients["exp_avg_weight"]).square()
+    return {
+        "penalty": variance_penalty(variance, second, settings["eps"]).sum(),
+        "signal": signal.sum(),
+        "noise": (variance + settings["eps"]).sum(),
+    }
+
+
+AMVT_RULE = Rule(
+    buffers=_buffers,
+    coefficients=_coefficients,
+    prepare=_prepare,
+    measure=_measure,
+    update=_update,
+    observe=_observe,
+    # Of sums: a mean of ratios would be the one coordinate's that has no noise.
+    ratios={"signal_to_noise": ("signal", "noise")},
+)
+
+
+class AMVT(RuleOptimizer):
+    """Adam with a rate that each coordinate's gradient variance lowers (Algorithm 1 of its paper).
+
+    Algorithm 1 to the letter is ``momentum_bias_correction=False, decoupled="literal"``: line i steps along m_t where
+    Step 7 has m̂_t, and line j decays by λθ without the rate. The defaults are Step 7 and torch's decay.
+
+    Parameters
+    ----------
+    params
+        Parameters, groups or named parameters, as for every torch optimizer.
+    lr
+        Rate α0, and the handle that schedulers turn.
+    betas
+        Decay of the first moment, the second moment and the variance, each in [0, 1).
+    eps
+        Added to v̂, inside the root.
+    weight_decay
+        Decay λ, of the parameters themselves.
+    decoupled
+        ``"lr"``: ``θ -= rate * λ * θ`` as AdamW. ``"literal"``: ``θ_t -= λ θ_{t-1}`` (Algorithm 1, line j).
+    variance
+        ``"tracked"``: ŝ from a third buffer, as the paper. ``"moments"``: ŝ = v̂ - m̂², not below 0, from the two that
+        Adam has, at no memory.
+    clip_grad_norm
+        Scale gradients so that their norm over the whole model is at most this; None leaves them (Algorithm 1, line c).
+    normalize_grad
+        Divide gradients by their norm over the whole model, after clipping.
+    outlier_threshold
+        Pull coordinates further than so many standard deviations from their mean back to that distance, judged by the
+        moments of the step before; None leaves them.
+    clip_update
+        Bound of every coordinate of the direction, in units of the rate; None leaves it.
+    momentum_bias_correction
+        Step along m̂ instead of m.
+    maximize, nonfinite, stochastic_rounding, compile
+        See :class:`~waddington.optim._engine.RuleOptimizer`.
+
+    Raises
+    ------
+    ArgumentError
+        An argument outside its range.
+    """
+
+    _rule = AMVT_RULE
+    _fixed: ClassVar[dict[str, Any]] = {"decoupled_weight_decay": True}
+    _of_the_model = ("clip_grad_norm", "normalize_grad")
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | torch.Tensor = 1e-3,
+        *,
+        betas: tuple[float, float, float] = (0.9, 0.999, 0.99),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled: str = "lr",
+        variance: str = "tracked",
+        clip_grad_norm: float | None = None,
+        normalize_grad: bool = False,
+        outlier_threshold: float | None = None,
+        clip_update: float | None = None,
+        momentum_bias_correction: bool = True,
+        maximize: bool = False,
+        nonfinite: str = "skip",
+        stochastic_rounding: bool = False,
+        compile: str | bool = "auto",
+    ) -> None:
+        defaults: dict[str, Any] = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "decoupled": decoupled,
+            "variance": variance,
+            "clip_grad_norm": clip_grad_norm,
+            "normalize_grad": normalize_grad,
+            "outlier_threshold": outlier_threshold,
+            "clip_update": clip_update,
+            "momentum_bias_correction": momentum_bias_correction,
+            "decoupled_weight_decay": True,
+            "maximize": maximize,
+            "nonfinite": nonfinite,
+            "stochastic_rounding": stochastic_rounding,
+            "compile": compile,
+        }
+        super().__init__(params, defaults)
+
+    @classmethod
+    def _check_group(cls, group: dict[str, Any]) -> None:
+        check_common(group, betas=3)
+        check_choice("decoupled", group["decoupled"], ("lr", "literal"))
+        check_choice("variance", group["variance"], ("tracked", "moments"))
+        for name in ("clip_grad_norm", "outlier_threshold", "clip_update"):
+            if group[name] is not None:
+                check_in_range(name, group[name], 0.0, open_low=True)

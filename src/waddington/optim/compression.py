@@ -1,0 +1,273 @@
+"""Updates and gradients in few bits: QSGD's stochastic quantization, and the largest coordinates with error feedback.
+
+AMGT's discussion claims support for quantized and sparsified updates without saying how. These are the standard ones.
+
+Quantization (Alistarh, Grubic, Li, Tomioka & Vojnovic 2017, QSGD) with s levels and a norm of the tensor::
+
+    Q(x)_i = ‖x‖ sign(x_i) ξ_i / s,      ξ_i = ⌊s|x_i|/‖x‖⌋ or one more, so that E[Q(x)] = x
+
+Top-k with error feedback (Stich, Cordonnier & Jaggi 2018): what is left out of an update is added to the next one::
+
+    a = u + e;   sent = the k largest magnitudes of a;   e = a - sent
+
+:class:`Compressed` puts either on the updates of any optimizer: what a worker would send, and what the others would
+apply. Where it saves traffic is between the processes: :class:`CompressionHook` is a communication hook for
+``DistributedDataParallel`` that sends gradients this way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from waddington._checks import check_choice, check_in_range
+from waddington._errors import ArgumentError
+from waddington.optim._control import reduce_partials
+from waddington.optim._noise import make_salt, uniform
+from waddington.optim._recording import common_sums
+from waddington.optim._rule import Settings, Tensors
+from waddington.optim._slots import Slot, is_sharded, stack, sum_over_shards
+from waddington.optim._update import Pending, UpdateWrapper
+
+__all__ = ["Compressed", "check_compression", "levels_of", "quantize", "quantized_bits", "top_k_bits"]
+
+_QUANTIZATION = 2  # the stream of random numbers that quantization draws from
+_FLOAT_BITS = 32
+_INTEGERS: dict[torch.dtype, tuple[torch.dtype, int]] = {
+    torch.float32: (torch.int32, 31),
+    torch.float64: (torch.int64, 63),
+}
+
+
+def check_compression(settings: Settings) -> None:
+    """Check the settings of a compression.
+
+    Raises
+    ------
+    ArgumentError
+        Names the argument, its value and the range.
+    """
+    check_choice("method", settings["method"], ("quantize", "top_k"))
+    check_choice("norm", settings["norm"], ("l2", "max"))
+    check_choice("error_feedback", settings["error_feedback"], (False, True))
+    check_in_range("fraction", settings["fraction"], 0.0, 1.0, open_low=True)
+    check_in_range("levels", settings["levels"], 1, 2**15)
+    if int(settings["levels"]) != settings["levels"]:
+        raise ArgumentError(f"cannot use levels={settings['levels']!r}: levels must be a whole number in [1, 32768]")
+
+
+def levels_of(x: torch.Tensor, norm: torch.Tensor, levels: int, noise: torch.Tensor) -> torch.Tensor:
+    """Give QSGD's signed levels ``sign(x) ξ``, whole numbers of magnitude at most `levels`.
+
+    Parameters
+    ----------
+    x
+        Values, of any shape.
+    norm
+        0-d; at least the largest magnitude in `x`.
+    levels
+        Number of levels s.
+    noise
+        Of the shape of `x`, uniform on [0, 1).
+    """
+    scaled = torch.where(norm > 0.0, x.abs() * (levels / norm), 0.0)
+    lower = scaled.floor()
+    return x.sign() * (lower + (noise < scaled - lower).to(x.dtype)).clamp_max_(float(levels))
+
+
+def quantize(x: torch.Tensor, norm: torch.Tensor, levels: int, noise: torch.Tensor) -> torch.Tensor:
+    """Quantize without bias: ``E[quantize(x)] = x`` over the noise; arguments as for :func:`levels_of`."""
+    return levels_of(x, norm, levels, noise) * (norm / levels)
+
+
+def quantized_bits(size: int, levels: int) -> int:
+    """Bits of a quantized tensor in code words of fixed length: a norm, and a signed level for each coordinate."""
+    return _FLOAT_BITS + size * math.ceil(math.log2(2 * levels + 1))
+
+
+def top_k_bits(size: int, kept: int) -> int:
+    """Bits of the `kept` largest of `size` coordinates: a value and a place for each."""
+    return kept * (_FLOAT_BITS + max(1, math.ceil(math.log2(max(size, 2)))))
+
+
+def _kept(size: int, fraction: float) -> int:
+    return min(size, max(1, math.ceil(fraction * size)))
+
+
+class Compressed(UpdateWrapper):
+    """Compress the updates of any optimizer before they are applied.
+
+    Decay that the optimizer applies to the parameters themselves is not compressed: every worker can do that alone.
+
+    Parameters
+    ----------
+    optimizer
+        What is wrapped; its groups may override any setting.
+    method
+        ``"top_k"`` or ``"quantize"``.
+    fraction
+        Share of a tensor's coordinates that top-k sends, in (0, 1]; at least one coordinate is.
+    levels
+        Levels s of the quantization, from 1 to 32768; 127 fit a byte with their sign.
+    norm
+        ``"l2"`` as QSGD, or ``"max"``, which loses less and is QSGD's own practical choice.
+    error_feedback
+        Add what was lost to the next update. Costs a buffer of the parameter's size; without it top-k is biased.
+    nonfinite
+        See :class:`~waddington.optim._wrapper.OptimizerWrapper`.
+
+    Raises
+    ------
+    ArgumentError
+        An argument outside its range.
+    UnsupportedError
+        The optimizer compresses already.
+
+    Notes
+    -----
+    ``diagnostics()`` has ``bits_per_coordinate`` always, and after ``record()`` ``compression_error``, the norm of what
+    the last step lost by that of what it was given. The random numbers of the quantization depend on coordinate and
+    step alone: replicas stay equal, and shards and restarts change nothing.
+    """
+
+    _own = ("method", "fraction", "levels", "norm", "error_feedback")
+    _sets_decay_aside = True
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        *,
+        method: str = "top_k",
+        fraction: float = 0.1,
+        levels: int = 127,
+        norm: str = "max",
+        error_feedback: bool = True,
+        nonfinite: str = "skip",
+    ) -> None:
+        settings = {
+            "method": method,
+            "fraction": fraction,
+            "levels": levels,
+            "norm": norm,
+            "error_feedback": error_feedback,
+        }
+        super().__init__(optimizer, settings, nonfinite=nonfinite)
+
+    def _check_own(self, settings: Settings) -> None:
+        check_compression(settings)
+
+    def _buffer_names(self) -> tuple[str, ...]:
+        return ("compression_error",)
+
+    def _entries(self) -> dict[str, float]:
+        return super()._entries() | {"compression_steps": 0.0}
+
+    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> None:
+        steps = self._model_state()["compression_steps"]
+        steps.add_(1.0 if self._finite is None else self._finite.to(steps))
+        given = {
+            slot.index: change.update + self._buffer(slot, "compression_error")
+            if slot.group["error_feedback"]
+            else change.update
+            for slot, change in zip(slots, pending, strict=True)
+        }
+        sent = self._quantized(slots, given, steps) | self._largest(slots, given)
+        sums: list[Tensors] = []
+        for slot, change in zip(slots, pending, strict=True):
+            lost = given[slot.index] - sent[slot.index]
+            taken = sent[slot.index]
+            if self._finite is not None:
+                finite = self._finite.to(taken.device)
+                taken = torch.where(finite, taken, 0.0)
+                if slot.group["error_feedback"]:
+                    lost_before = self._buffer(slot, "compression_error")
+                    lost = torch.where(finite, lost, lost_before)
+            change.write(change.old - taken)
+            if slot.group["error_feedback"]:
+                self._buffer(slot, "compression_error").copy_(lost)
+            if self._recording_on:
+                error = {"lost_sq": lost.square().sum(), "given_sq": given[slot.index].square().sum()}
+                sums.append(common_sums(taken, slot.grad, change.old) | error)
+        if self._recording_on:
+            self._keep(slots, sums, {}, self._finite, {"compression_error": ("lost_sq", "given_sq")})
+
+    def _quantized(
+        self, slots: list[Slot], given: dict[int, torch.Tensor], steps: torch.Tensor
+    ) -> dict[int, torch.Tensor]:
+        chosen = [slot for slot in slots if slot.group["method"] == "quantize"]
+        if not chosen:
+            return {}
+        norms = _norms(chosen, given)
+        sent = {}
+        for slot, norm in zip(chosen, norms, strict=True):
+            x = given[slot.index]
+            noise = uniform(slot.param, make_salt(steps.to(x.device), slot.index, _QUANTIZATION), x.dtype)
+            sent[slot.index] = quantize(x, norm.to(x), int(slot.group["levels"]), noise)
+        return sent
+
+    def _largest(self, slots: list[Slot], given: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+        chosen = [slot for slot in slots if slot.group["method"] == "top_k" and slot.size]
+        sent = {slot.index: given[slot.index] for slot in slots if slot.group["method"] == "top_k"}
+        whole = [slot for slot in chosen if not is_sharded(slot.param)]
+        for slot in whole:
+            x = given[slot.index]
+            threshold = x.abs().flatten().topk(_kept(slot.size, slot.group["fraction"])).values[-1]
+            sent[slot.index] = torch.where(x.abs() >= threshold, x, 0.0)
+        shards = [slot for slot in chosen if is_sharded(slot.param)]
+        for slot, threshold in zip(shards, _thresholds(shards, given), strict=True):
+            x = given[slot.index]
+            sent[slot.index] = torch.where(x.abs() >= threshold, x, 0.0)
+        return sent
+
+    def _figures(self) -> dict[str, float]:
+        bits = coordinates = 0
+        for group in self.param_groups:
+            for param in group["params"]:
+                size = param.numel() * (2 if param.is_complex() else 1)
+                coordinates += size
+                if group["method"] == "quantize":
+                    bits += quantized_bits(size, int(group["levels"]))
+                else:
+                    bits += top_k_bits(size, _kept(size, group["fraction"]))
+        return super()._figures() | {"bits_per_coordinate": bits / max(coordinates, 1)}
+
+
+def _norms(slots: Sequence[Slot], given: dict[int, torch.Tensor]) -> list[torch.Tensor]:
+    """Give each whole tensor's norm; a maximum over shards is found by bisection, as :func:`_thresholds` does it."""
+    squares = reduce_partials(slots, lambda slot: {"square": given[slot.index].square().sum()})["square"]
+    norms = list(squares.sqrt().unbind())
+    maxima = [row for row, slot in enumerate(slots) if slot.group["norm"] == "max"]
+    shards = [row for row in maxima if is_sharded(slots[row].param)]
+    for row in maxima:
+        if row not in shards and slots[row].size:
+            norms[row] = given[slots[row].index].abs().max()
+    found = _thresholds([slots[row] for row in shards], given, largest=True)
+    for row, value in zip(shards, found, strict=True):
+        norms[row] = value
+    return norms
+
+
+def _thresholds(slots: Sequence[Slot], given: dict[int, torch.Tensor], *, largest: bool = False) -> list[torch.Tensor]:
+    """Give the k-th largest magnitude of each sharded tensor, exactly, by bisection over the bits of the number.
+
+    Positive floating-point numbers are ordered as the integers of the same bits, so that as many counts as a number has
+    bits suffice, and each is one collective for all tensors.
+    """
+    if not slots:
+        return []
+    dtype = torch.float64 if any(given[slot.index].dtype == torch.float64 for slot in slots) else torch.float32
+    integer, digits = _INTEGERS[dtype]
+    device = slots[0].value.device
+    magnitudes = [given[slot.index].abs().to(dtype).view(integer) for slot in slots]
+    wanted = torch.tensor([1 if largest else _kept(slot.size, slot.group["fraction"]) for slot in slots], device=device)
+    found = torch.zeros(len(slots), dtype=integer, device=device)
+    for digit in range(digits - 1, -1, -1):
+        tried = found | (1 << digit)
+        rows = [[(bits >= candidate).sum()] for bits, candidate in zip(magnitudes, tried.unbind(), strict=True)]
+        counts = sum_over_shards(stack([[cell.to(torch.float64) for cell in row] for row in rows]), slots)[:, 0]
+        found = torch.where(counts >= wanted, tried, found)
+    values = found.view(dtype).unbind()
+    return [value.to(given[slot.index]) for slot, value in zip(slots, values, strict=True)]
