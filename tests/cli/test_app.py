@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import anndata as ad
@@ -225,7 +227,17 @@ def test_optimizers(capsys: pytest.CaptureFixture[str]) -> None:
     rows = pd.DataFrame(json.loads(out)).set_index("name")
     assert rows.loc["ASGDAdam", "switching"]
     assert rows.loc["Padam", "defaults"]["p"] == 0.125
-    assert "ASGDAMSGrad" in invoke(capsys, "optimizers")[1]
+    assert rows.loc["AdaBelief", "library"] == "pytorch_optimizer"
+    table = invoke(capsys, "optimizers")[1]
+    assert all(name in table for name in rows.index)
+
+
+def test_listing_optimizers_imports_no_library_of_theirs() -> None:
+    code = (
+        "import sys; from waddington.cli._app import run_app; assert run_app(['optimizers', '--json']) == 0;"
+        "print(*{'pytorch_optimizer', 'schedulefree', 'torchao'} & set(sys.modules), file=sys.stderr)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr.split() == []
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,35 +1,69 @@
-"""The table of optimizers: adding an optimizer adds one row, and every contract in test_contract.py holds for it."""
+"""The table of optimizers: adding an optimizer adds a few rows, and every contract in test_contract.py holds for them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 
+from reference.alphaadam import alphaadam
+from reference.amgt import amgt
+from reference.amvt import amvt
 from reference.asgd import asgd
 from reference.padam import padam
-from waddington.optim import ASGDAdam, ASGDAMSGrad, Padam
+from waddington.optim import (
+    AMGT,
+    AMVT,
+    ASGD2,
+    AlphaAdam,
+    ASGDAdam,
+    ASGDAMSGrad,
+    CAdamW,
+    Compressed,
+    Lookahead,
+    Masked,
+    Padam,
+    Switched,
+)
+
+Wrap = Callable[[torch.optim.Optimizer], torch.optim.Optimizer]
+RATE = 1e-2
 
 
 @dataclass(frozen=True)
 class Row:
+    """One optimizer with its settings.
+
+    `reference` is a float64 transcription, called with `kwargs | reference_kwargs`; `twin` is the torch optimizer that it
+    equals under further arguments: torch's class, its arguments, ours. `wrap` puts components around it.
+    """
+
     name: str
-    cls: type[torch.optim.Optimizer]
+    cls: Callable[..., torch.optim.Optimizer]
     kwargs: dict[str, Any]
-    reference: Callable[..., Any]
+    reference: Callable[..., Any] | None = None
     reference_kwargs: dict[str, Any] = field(default_factory=dict)
-    twin: tuple[type[torch.optim.Optimizer], dict[str, Any], dict[str, Any]] | None = (
-        None  # torch's class, its kwargs, ours
-    )
+    twin: tuple[type[torch.optim.Optimizer], dict[str, Any], dict[str, Any]] | None = None
+    wrap: tuple[Wrap, ...] = ()
 
     def build(self, params: Any, **overrides: Any) -> Any:
-        return self.cls(params, **{**self.kwargs, **overrides})
+        optimizer = self.cls(params, **{**self.kwargs, **overrides})
+        for wrap in self.wrap:
+            optimizer = wrap(optimizer)
+        return optimizer
+
+    @property
+    def ours(self) -> bool:
+        """Whether the optimizer at the bottom is this package's."""
+        return self.cls.__module__.startswith("waddington")
 
 
 def _switched(name: str, cls: type[torch.optim.Optimizer], amsgrad: bool) -> list[Row]:
-    twin = (torch.optim.Adam, {"amsgrad": amsgrad}, {"switch": "mean"})
+    twin = (torch.optim.Adam, {"amsgrad": amsgrad}, {"switch": "mean", "bias_correction": True})
     variants: dict[str, dict[str, Any]] = {
         "relative": {"switch_interval": 3},
         "relative-flat": {"switch_interval": 3, "large_rate_in": "flat"},
@@ -41,10 +75,26 @@ def _switched(name: str, cls: type[torch.optim.Optimizer], amsgrad: bool) -> lis
         "decay": {"weight_decay": 0.1, "switch_interval": 2, "memory": 4},
     }
     return [
-        Row(f"{name}-{variant}", cls, {"lr": 1e-2, "alpha_min": 1e-3, **kwargs}, asgd, {"amsgrad": amsgrad}, twin)
+        Row(f"{name}-{variant}", cls, {"lr": RATE, "alpha_min": 1e-3, **kwargs}, asgd, {"amsgrad": amsgrad}, twin)
         for variant, kwargs in variants.items()
     ]
 
+
+def _padam(params: Any, gradients: Any, **kwargs: Any) -> Any:
+    return padam(params, gradients, **kwargs)
+
+
+def _amgt(params: Any, gradients: Any, *, threshold: float = 0.0, **kwargs: Any) -> Any:
+    return amgt(params, gradients, threshold_at=threshold, **kwargs)
+
+
+def _plain(name: str, cls: type[torch.optim.Optimizer], reference: Any, **variants: dict[str, Any]) -> list[Row]:
+    return [Row(f"{name}-{variant}", cls, {"lr": RATE, **kwargs}, reference) for variant, kwargs in variants.items()]
+
+
+_ADAM = (torch.optim.Adam, {"amsgrad": False})
+_ADAMW = (torch.optim.AdamW, {})
+_CAUTIOUS = {"mask": "synchronous", "strict_mask": True, "compensation": "count"}
 
 ROWS = [
     *_switched("ASGDAdam", ASGDAdam, amsgrad=False),
@@ -53,20 +103,91 @@ ROWS = [
     Row(
         "Padam-half",
         Padam,
-        {"lr": 1e-2, "p": 0.5, "bias_correction": True},
+        {"lr": RATE, "p": 0.5, "bias_correction": True},
         padam,
         twin=(torch.optim.Adam, {"amsgrad": True}, {}),
     ),
     Row(
         "Padam-Adam",
         Padam,
-        {"lr": 1e-2, "p": 0.5, "bias_correction": True, "amsgrad": False},
+        {"lr": RATE, "p": 0.5, "bias_correction": True, "amsgrad": False},
         padam,
         twin=(torch.optim.Adam, {"amsgrad": False}, {}),
     ),
-    Row("Padam-ASGD2", Padam, {"lr": 1e-3, "p": 0.75, "amsgrad": False, "weight_decay": 0.01}, padam),
+    Row("ASGD2", ASGD2, {"lr": 1e-3, "p": 0.75, "weight_decay": 0.01}, padam, {"amsgrad": False}),
+    *_plain(
+        "AMGT",
+        AMGT,
+        _amgt,
+        default={},
+        coordinate={"variance": "coordinate", "gamma": 0.3, "weight_decay": 0.1},
+        hard={"threshold": 0.5, "gamma": 0.1, "correction": 0.05},
+        soft={"threshold": 2.0, "threshold_mode": "soft", "variance": "coordinate"},
+        clip={"threshold": 5.0, "threshold_mode": "clip"},
+        inverse_time={"schedule": "inverse_time", "decay": 0.1, "weight_decay": 0.05},
+        faithful={"schedule": "strongly_convex", "mu": 2.0, "threshold": 1.0, "eps_inside_root": True},
+    ),
+    Row("AMGT-Adam", AMGT, {"lr": RATE, "gamma": 0.0}, _amgt, twin=(*_ADAM, {"decoupled_weight_decay": False})),
+    Row("AMGT-AdamW", AMGT, {"lr": RATE, "gamma": 0.0, "variance": "coordinate"}, _amgt, twin=(*_ADAMW, {})),
+    *_plain(
+        "AlphaAdam",
+        AlphaAdam,
+        alphaadam,
+        default={},
+        faithful={"strict_mask": True, "alpha_max": math.inf, "bias_correction": False},
+        norm={"compensation": "norm", "alpha_form": "root", "weight_decay": 0.1},
+        count={"compensation": "count", "mask": "synchronous"},
+        bare={"compensation": "none", "strict_mask": True},
+    ),
+    Row("AlphaAdam-AdamW", AlphaAdam, {"lr": RATE, "mask": "none"}, alphaadam, twin=(*_ADAMW, {})),
+    Row("CAdamW", CAdamW, {"lr": RATE}, alphaadam, {**_CAUTIOUS, "weight_decay": 1e-2}),
+    *_plain(
+        "AMVT",
+        AMVT,
+        amvt,
+        default={},
+        faithful={"momentum_bias_correction": False, "decoupled": "literal", "weight_decay": 1e-3},
+        moments={"variance": "moments", "weight_decay": 0.1},
+        preprocessed={"clip_grad_norm": 2.0, "outlier_threshold": 1.5, "clip_update": 0.5},
+        normalized={"normalize_grad": True, "outlier_threshold": 2.0, "variance": "moments"},
+    ),
 ]
-"""Every variant, for the references."""
+"""Every variant of the package's own rules, for the references."""
 
-BRIEF = [row for row in ROWS if row.name in ("ASGDAdam-relative", "ASGDAMSGrad-linear", "ASGDAdam-coordinate", "Padam")]
-"""One of each kind, for contracts that do not depend on the variant."""
+_switch = partial(Switched, alpha_min=1e-3, switch_interval=3)
+WRAPPED = [
+    Row("Masked-AdamW", torch.optim.AdamW, {"lr": RATE}, wrap=(Masked,)),
+    Row("Masked-SGD", torch.optim.SGD, {"lr": RATE, "momentum": 0.9}, wrap=(Masked,)),
+    Row("Masked-ASGDAdam", ASGDAdam, {"lr": RATE, "alpha_min": 1e-3, "switch_interval": 3}, wrap=(Masked,)),
+    Row("Switched-Adam", torch.optim.Adam, {"lr": RATE}, wrap=(_switch,)),
+    Row("Switched-AMVT", AMVT, {"lr": RATE}, wrap=(_switch,)),
+    Row("Compressed-AMGT", AMGT, {"lr": RATE}, wrap=(partial(Compressed, fraction=0.3),)),
+    Row(
+        "Compressed-AdamW",
+        torch.optim.AdamW,
+        {"lr": RATE},
+        wrap=(partial(Compressed, method="quantize", levels=15),),
+    ),
+    Row("Lookahead-AMVT", AMVT, {"lr": RATE}, wrap=(partial(Lookahead, k=3),)),
+    Row("Lookahead-Masked-Switched-AdamW", torch.optim.AdamW, {"lr": RATE}, wrap=(_switch, Masked, Lookahead)),
+]
+"""Components around optimizers, of the package and of torch."""
+
+_KINDS = (
+    "ASGDAdam-relative",
+    "ASGDAMSGrad-linear",
+    "ASGDAdam-coordinate",
+    "Padam",
+    "ASGD2",
+    "AMGT-hard",
+    "AMGT-coordinate",
+    "AlphaAdam-default",
+    "CAdamW",
+    "AMVT-default",
+    "AMVT-preprocessed",
+)
+OWN = [row for row in ROWS if row.name in _KINDS]
+"""One of each kind of rule."""
+
+BRIEF = [*OWN, *WRAPPED]
+"""One of each kind, and the wrappers, for contracts that do not depend on the variant."""

@@ -21,8 +21,8 @@ def optimizers(
     specs = [registry.get(name) for name in registry.names()]
     if as_json:
         rows = [
-            {"name": spec.name, "class": f"{spec.cls.__module__}.{spec.cls.__qualname__}", "paper": spec.paper,
-             "switching": spec.switching, "defaults": spec.defaults}
+            {"name": spec.name, "class": spec.path, "library": spec.library, "extra": spec.extra, "paper": spec.paper,
+             "switching": spec.switching, "needs": spec.needs, "defaults": spec.defaults}
             for spec in specs
         ]  # fmt: skip
         typer.echo(json.dumps(rows, indent=2, default=str))
@@ -32,5 +32,6 @@ def optimizers(
     table.add_column("paper")
     table.add_column("defaults")
     for spec in specs:
-        table.add_row(spec.name, spec.paper, ", ".join(f"{k}={v}" for k, v in spec.defaults.items()))
+        origin = spec.paper if spec.extra is None else f"{spec.paper} (from {spec.library})"
+        table.add_row(spec.name, origin, ", ".join(f"{k}={v}" for k, v in spec.defaults.items()))
     Console().print(table)

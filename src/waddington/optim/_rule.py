@@ -31,9 +31,10 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-__all__ = ["Measured", "RateControl", "Rule", "Settings", "Stage", "Tensors"]
+__all__ = ["Layouts", "Measured", "RateControl", "Rule", "Settings", "Stage", "Tensors"]
 
 Tensors = dict[str, torch.Tensor]
+Layouts = dict[str, tuple[tuple[int, ...], torch.dtype]]
 Settings = Mapping[str, Any]
 Stage = Callable[[torch.Tensor, Tensors, int, Tensors], Tensors]
 
@@ -71,6 +72,10 @@ class Rule:
         torch's own, so that states move between torch's optimizers and these.
     coefficients, measure, settle, update, observe
         The functions of the module's docstring; `settle` and `observe` may be missing.
+    layouts
+        Shape and dtype of buffers that are not like their parameter, by name, ``(parameter, settings) -> layouts``.
+    needs_whole
+        What the rule does that cannot be done shard by shard, as the end of "because it ..."; empty where it can.
     scalars
         Numbers that the rule remembers for each tensor, as they are after so many steps of a plain Adam: a state that
         comes from there has none.
@@ -92,6 +97,8 @@ class Rule:
     update: Callable[[torch.Tensor, Measured, Tensors, Tensors, Settings], torch.Tensor]
     settle: Callable[[Tensors, torch.Tensor, Tensors, Settings], Tensors] | None = None
     observe: Callable[[torch.Tensor, Measured, Tensors, Tensors, Settings], Tensors] | None = None
+    layouts: Callable[[torch.Tensor, Settings], Layouts] | None = None
+    needs_whole: str = ""
     scalars: Callable[[torch.Tensor, Settings], Tensors] = _no_scalars
     prepare: Callable[[torch.Tensor, Tensors, torch.Tensor, torch.Tensor, Settings], torch.Tensor] | None = None
     rate_factor: Callable[[torch.Tensor, Settings], torch.Tensor] | None = None

@@ -19,8 +19,8 @@ from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim._loading import load_and_place, place
 from waddington.optim._recording import Recorded
-from waddington.optim._rule import RateControl, Rule, Settings, Tensors
-from waddington.optim._slots import compute_dtype, statistics_dtype
+from waddington.optim._rule import Layouts, RateControl, Rule, Settings, Tensors
+from waddington.optim._slots import compute_dtype, is_sharded, statistics_dtype
 
 __all__ = ["SKIPPED", "RuleState", "carried_entries", "check_agreement", "check_common"]
 
@@ -163,14 +163,29 @@ class RuleState(Recorded, torch.optim.Optimizer):
         if "step" not in state:
             # On the parameter's device, so that a skipped step need not be known on the host.
             state["step"] = torch.zeros((), dtype=torch.float32, device=param.device)
-        for name in self._rule.buffers(group):
-            if name not in state:
-                state[name] = torch.zeros_like(param, dtype=compute_dtype(param), requires_grad=False)
+        missing = [name for name in self._rule.buffers(group) if name not in state]
+        if missing:
+            layouts = self._layouts(param, group)
+            for name in missing:
+                if name in layouts:
+                    shape, dtype = layouts[name]
+                    state[name] = torch.zeros(shape, dtype=dtype, device=param.device)
+                else:
+                    state[name] = torch.zeros_like(param, dtype=compute_dtype(param), requires_grad=False)
         for name in self._scalar_names(group):
             if name not in state:
                 step = state["step"].to(statistics_dtype(param.device))
                 state[name] = self._rule.scalars(step, group)[name]
         return state
+
+    def _layouts(self, param: torch.Tensor, group: Settings) -> Layouts:
+        if self._rule.needs_whole and is_sharded(param):
+            raise UnsupportedError(
+                f"cannot use {type(self).__name__} on a sharded parameter (DTensor) of shape {tuple(param.shape)}, because"
+                f" it {self._rule.needs_whole}; accepted are whole parameters, on one process or under"
+                " DistributedDataParallel"
+            )
+        return {} if self._rule.layouts is None else self._rule.layouts(param, group)
 
     def _scalar_names(self, group: Settings) -> tuple[str, ...]:
         return tuple(self._rule.scalars(torch.zeros(()), group))
@@ -223,6 +238,9 @@ class RuleState(Recorded, torch.optim.Optimizer):
         """
 
         def put(param: torch.Tensor, group: dict[str, Any], name: str, value: Any) -> Any:
+            layouts = self._layouts(param, group)
+            if name in layouts:
+                return value.to(device=param.device, dtype=layouts[name][1], copy=True)
             return place(param, name, value, is_buffer=name in self._rule.buffers(group))
 
         load_and_place(self, lambda: super(RuleState, self).load_state_dict(dict(state_dict)), put)

@@ -154,10 +154,12 @@ def _update(
 
 def _rate_factor(step: torch.Tensor, settings: Settings) -> torch.Tensor:
     if settings["schedule"] == "inverse_time":
-        return (1.0 + step * settings["decay"]).reciprocal()
-    if settings["schedule"] == "strongly_convex":
-        return (step * settings["mu"]).reciprocal()
-    return torch.ones_like(step)
+        slowed = 1.0 + step * float(settings["decay"])
+    elif settings["schedule"] == "strongly_convex":
+        slowed = step * float(settings["mu"])
+    else:
+        slowed = torch.ones_like(step)
+    return slowed.reciprocal()
 
 
 def _observe(

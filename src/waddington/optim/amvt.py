@@ -34,7 +34,10 @@ from waddington.optim.moments import ema, ema_of_square, ema_weight
 from waddington.optim.preprocessing import clip_factor, filter_outliers, gradient_variance, normalize
 from waddington.optim.updating import clip_update
 
-__all__ = ["AMVT", "AMVT_RULE"]
+__all__ = ["AMVT", "AMVT_RULE", "HISTORY"]
+
+HISTORY = 10
+"""Steps before the first outlier: a variance of less calls every second plain gradient one."""
 
 
 def _buffers(settings: Settings) -> tuple[str, ...]:
@@ -52,8 +55,7 @@ def _prepare(
         before = _weights((step - 1.0).clamp_min(1.0).to(grad.dtype), settings)
         mean = buffers["exp_avg"] / before["exp_avg_weight"]
         variance = _corrected_variance(buffers, before, settings)
-        # What there is no history of is no outlier.
-        grad = torch.where(step > 1.0, filter_outliers(grad, mean, variance, settings["outlier_threshold"]), grad)
+        grad = torch.where(step > HISTORY, filter_outliers(grad, mean, variance, settings["outlier_threshold"]), grad)
     return grad
 
 
@@ -146,15 +148,15 @@ class AMVT(RuleOptimizer):
     decoupled
         ``"lr"``: ``θ -= rate * λ * θ`` as AdamW. ``"literal"``: ``θ_t -= λ θ_{t-1}`` (Algorithm 1, line j).
     variance
-        ``"tracked"``: ŝ from a third buffer, as the paper. ``"moments"``: ŝ = v̂ - m̂², not below 0, from the two that
-        Adam has, at no memory.
+        ``"tracked"``: ŝ from a third buffer, as the paper; as m_t has g_t in it, ŝ settles some 15 % below the variance
+        at β1 = 0.9. ``"moments"``: ŝ = v̂ - m̂², not below 0, from the two that Adam has, at no memory.
     clip_grad_norm
         Scale gradients so that their norm over the whole model is at most this; None leaves them (Algorithm 1, line c).
     normalize_grad
         Divide gradients by their norm over the whole model, after clipping.
     outlier_threshold
         Pull coordinates further than so many standard deviations from their mean back to that distance, judged by the
-        moments of the step before; None leaves them.
+        moments of the step before, once there have been ten; None leaves them.
     clip_update
         Bound of every coordinate of the direction, in units of the rate; None leaves it.
     momentum_bias_correction

@@ -202,7 +202,7 @@ def normalize_gradients_(params: torch.Tensor | Iterable[torch.Tensor]) -> torch
     norm = global_norm(params)
     divisor = _divisor(norm)
     for grad in _gradients(params):
-        local_real(grad).div_(divisor.to(grad.device))
+        grad.div_(divisor.to(grad.device))
     return norm
 
 
@@ -215,7 +215,8 @@ def filter_outliers_(optimizer: torch.optim.Optimizer, threshold: float, *, hist
     optimizer
         Any with torch's buffers ``exp_avg``, ``exp_avg_sq`` and ``step`` and with ``betas`` in its groups: Adam, AdamW,
         this package's. Parameters without the buffers are left alone. Weight decay that is not decoupled is part of the
-        moments, and so of what is expected.
+        moments, and so of what is expected. Moments in half precision, as torch keeps them under such parameters, know
+        no variance much below the square of the mean; this package's are in float32.
     threshold
         Standard deviations that still pass, in (0, inf]; see :func:`filter_outliers`.
     history
@@ -235,10 +236,9 @@ def filter_outliers_(optimizer: torch.optim.Optimizer, threshold: float, *, hist
                 continue
             beta1, beta2 = (float(beta) for beta in group["betas"][:2])
             mean, square = local_real(state["exp_avg"]), local_real(state["exp_avg_sq"])
-            # The difference of the moments cancels, which half precision does not survive.
-            step = torch.as_tensor(state["step"]).to(mean.device, torch.promote_types(mean.dtype, torch.float32))
-            mean = mean.to(step.dtype) / ema_weight(step, beta1)
-            variance = gradient_variance(mean, square.to(step.dtype) / ema_weight(step, beta2))
+            step = torch.as_tensor(state["step"]).to(mean.device, mean.dtype)
+            mean = mean / ema_weight(step, beta1)
+            variance = gradient_variance(mean, square / ema_weight(step, beta2))
             if group.get("maximize", False):
                 mean = -mean  # the moments are those of the gradient with its sign turned
             grad = local_real(param.grad)
