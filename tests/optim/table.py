@@ -1,4 +1,4 @@
-"""The table of optimizers: adding an optimizer adds a few rows, and every contract in test_contract.py holds for them."""
+"""The table of optimizers: one more optimizer is a few more rows, and every contract in test_contract.py holds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from waddington.optim import (
     Switched,
 )
 
-Wrap = Callable[[torch.optim.Optimizer], torch.optim.Optimizer]
+Wrap = Callable[..., torch.optim.Optimizer]
 RATE = 1e-2
 
 
@@ -38,8 +38,8 @@ RATE = 1e-2
 class Row:
     """One optimizer with its settings.
 
-    `reference` is a float64 transcription, called with `kwargs | reference_kwargs`; `twin` is the torch optimizer that it
-    equals under further arguments: torch's class, its arguments, ours. `wrap` puts components around it.
+    `reference` is a float64 transcription, called with `kwargs | reference_kwargs`; `twin` is the torch optimizer that
+    it equals under further arguments: torch's class, its arguments, ours. `wrap` puts components around it.
     """
 
     name: str
@@ -49,17 +49,30 @@ class Row:
     reference_kwargs: dict[str, Any] = field(default_factory=dict)
     twin: tuple[type[torch.optim.Optimizer], dict[str, Any], dict[str, Any]] | None = None
     wrap: tuple[Wrap, ...] = ()
+    steep: float = 0.1  # a rate for bowls and valleys
 
     def build(self, params: Any, **overrides: Any) -> Any:
+        # Where the optimizer at the bottom has no policy for non-finite gradients, the first wrapper has one.
+        policy = {} if self.ours or "nonfinite" not in overrides else {"nonfinite": overrides.pop("nonfinite")}
         optimizer = self.cls(params, **{**self.kwargs, **overrides})
         for wrap in self.wrap:
-            optimizer = wrap(optimizer)
+            optimizer, policy = wrap(optimizer, **policy), {}
         return optimizer
 
     @property
     def ours(self) -> bool:
         """Whether the optimizer at the bottom is this package's."""
         return self.cls.__module__.startswith("waddington")
+
+    @property
+    def switches(self) -> bool:
+        """Whether `alpha_min` is among the arguments of the optimizer at the bottom."""
+        return "alpha_min" in self.kwargs
+
+    @property
+    def like_adam(self) -> bool:
+        """Whether the state has Adam's moments and step."""
+        return self.cls is not torch.optim.SGD
 
 
 def _switched(name: str, cls: type[torch.optim.Optimizer], amsgrad: bool) -> list[Row]:
@@ -157,11 +170,11 @@ ROWS = [
 _switch = partial(Switched, alpha_min=1e-3, switch_interval=3)
 WRAPPED = [
     Row("Masked-AdamW", torch.optim.AdamW, {"lr": RATE}, wrap=(Masked,)),
-    Row("Masked-SGD", torch.optim.SGD, {"lr": RATE, "momentum": 0.9}, wrap=(Masked,)),
+    Row("Masked-SGD", torch.optim.SGD, {"lr": RATE, "momentum": 0.9}, wrap=(Masked,), steep=0.005),
     Row("Masked-ASGDAdam", ASGDAdam, {"lr": RATE, "alpha_min": 1e-3, "switch_interval": 3}, wrap=(Masked,)),
     Row("Switched-Adam", torch.optim.Adam, {"lr": RATE}, wrap=(_switch,)),
     Row("Switched-AMVT", AMVT, {"lr": RATE}, wrap=(_switch,)),
-    Row("Compressed-AMGT", AMGT, {"lr": RATE}, wrap=(partial(Compressed, fraction=0.3),)),
+    Row("Compressed-AMGT", AMGT, {"lr": RATE}, wrap=(partial(Compressed, fraction=0.3),), steep=0.03),
     Row(
         "Compressed-AdamW",
         torch.optim.AdamW,

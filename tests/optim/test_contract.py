@@ -10,29 +10,33 @@ import numpy as np
 import pytest
 import torch
 
-from optim.table import BRIEF, ROWS, Row
+from optim.table import BRIEF, OWN, ROWS, Row
 from optim.training import SHAPES, assert_same, make_gradients, make_model, make_params, run, train, values
 from waddington._errors import ArgumentError, DataError, UnsupportedError
+from waddington.optim import AMVT
 
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 each_kind = pytest.mark.parametrize("row", BRIEF, ids=lambda row: row.name)
+each_rule = pytest.mark.parametrize("row", OWN, ids=lambda row: row.name)
 
 
 # -- mathematics --
 
 
 @every_row
-def test_equals_its_float64_reference(row: Row):
-    params, gradients = make_params(), make_gradients(45)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_equals_its_float64_reference(row: Row, seed):
+    shapes = SHAPES if seed == 0 else [(7,), (3, 1, 4), (), (1,)]
+    params, gradients = make_params(seed=seed, shapes=shapes), make_gradients(200, seed=seed + 1, shapes=shapes)
     start = [param.detach().numpy().copy() for param in params]
     keywords = row.kwargs | row.reference_kwargs
     trajectory, rates = row.reference(start, gradients, **keywords)
     optimizer = row.build(params)
     for t, grads in enumerate(gradients):
         run(optimizer, params, [grads])
-        assert optimizer.diagnostics()["base_rate"] == pytest.approx(rates[t], rel=1e-9)
+        assert optimizer.diagnostics()["base_rate"] == pytest.approx(rates[t], rel=1e-12)
         for param, expected in zip(params, trajectory[t], strict=True):
-            np.testing.assert_allclose(param.detach().numpy(), expected, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(param.detach().numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.twin], ids=lambda row: row.name)
@@ -41,7 +45,7 @@ def test_equals_the_torch_optimizer_it_degenerates_to(row: Row):
     cls, theirs, ours = row.twin
     keywords = {"weight_decay": 0.05}
     left, right, gradients = make_params(), make_params(), make_gradients(40)
-    kwargs = {**keywords, **ours, "decoupled_weight_decay": False, "bias_correction": True}
+    kwargs = {**keywords, "decoupled_weight_decay": cls is torch.optim.AdamW, **ours}
     run(row.build(left, **kwargs), left, gradients)
     run(cls(right, lr=row.kwargs["lr"], **keywords, **theirs), right, gradients)
     for a, b in zip(left, right, strict=True):
@@ -60,9 +64,9 @@ def rosenbrock(p):
 @pytest.mark.parametrize("problem", [bowl, rosenbrock])
 def test_converges(row: Row, problem):
     params = [torch.tensor([-1.0, 0.5]).requires_grad_(), torch.tensor([1.5, -1.0]).requires_grad_()]
-    optimizer = row.build(params, lr=0.1, **({} if row.name == "Padam" else {"alpha_min": 0.05}))
+    optimizer = row.build(params, lr=row.steep, **({"alpha_min": row.steep / 2} if row.switches else {}))
     first = problem(params).item()
-    for _ in range(200):
+    for _ in range(500):
         optimizer.zero_grad()
         problem(params).backward()
         optimizer.step()
@@ -74,8 +78,8 @@ def test_fits_a_matrix(row: Row):
     torch.manual_seed(0)
     target, x = torch.randn(5, 4), torch.randn(64, 4)
     weight = torch.zeros(5, 4, requires_grad=True)
-    optimizer = row.build([weight], lr=0.1, **({} if row.name == "Padam" else {"alpha_min": 0.02}))
-    for _ in range(200):
+    optimizer = row.build([weight], lr=row.steep, **({"alpha_min": row.steep / 5} if row.switches else {}))
+    for _ in range(500):
         optimizer.zero_grad()
         (x @ (weight - target).T).square().mean().backward()
         optimizer.step()
@@ -111,7 +115,8 @@ def test_complex_is_a_pair_of_reals(row: Row):
         left.grad, right.grad = grad, torch.view_as_real(grad).clone()
         a.step()
         b.step()
-    assert torch.equal(torch.view_as_real(left.detach()), right.detach())
+    tolerance = 0.0 if row.ours else 1e-12  # torch's own complex arithmetic rounds differently
+    torch.testing.assert_close(torch.view_as_real(left.detach()), right.detach(), rtol=tolerance, atol=tolerance)
 
 
 # -- state --
@@ -157,7 +162,7 @@ def test_copies_and_pickles_go_on_alike(row: Row, duplicate):
     assert optimizer.diagnostics() == other.diagnostics()
 
 
-@each_kind
+@pytest.mark.parametrize("row", [row for row in BRIEF if row.like_adam], ids=lambda row: row.name)
 def test_state_uses_torchs_names_and_moves_to_adam_and_back(row: Row):
     params, gradients = make_params(), make_gradients(10)
     adam = torch.optim.Adam(params, lr=1e-3)
@@ -181,8 +186,13 @@ def test_low_precision_parameters_have_float32_state(row: Row):
     optimizer = row.build(params)
     run(optimizer, params, make_gradients(3))
     assert all(param.dtype == torch.bfloat16 for param in params)
-    assert optimizer.state[params[0]]["exp_avg"].dtype == torch.float32
-    assert optimizer.state[params[0]]["step"].shape == ()
+    state = optimizer.state[params[0]]
+    if row.ours:
+        assert state["exp_avg"].dtype == torch.float32
+        assert state["step"].shape == ()
+    # Where torch keeps its own buffers in bfloat16, a wrapper's are in float32 all the same.
+    ours = [state[name] for name in ("slow_param", "compression_error") if name in state]
+    assert all(buffer.dtype == torch.float32 for buffer in ours)
 
 
 @each_kind
@@ -206,7 +216,7 @@ def test_a_phantom_step_counts_for_nothing(row: Row):
     rate, optimizer.param_groups[0]["lr"] = optimizer.param_groups[0]["lr"], 0.0
     optimizer.step()
     optimizer.param_groups[0]["lr"] = rate
-    assert optimizer.state[params[0]]["step"].item() == 0
+    assert optimizer.state[params[0]].get("step", torch.zeros(())).item() == 0
     run(optimizer, params, gradients)
     run(row.build(plain), plain, gradients)
     assert_same(params, plain)
@@ -300,8 +310,9 @@ def test_groups_may_differ_in_rate_and_late_ones_join(row: Row):
     before = values(params)
     run(optimizer, params, gradients)
     assert not torch.equal(before[3], params[3])
-    assert optimizer.state[params[3]]["step"].item() == 10
-    assert optimizer.state[params[0]]["step"].item() == 20
+    if row.like_adam:
+        assert optimizer.state[params[3]]["step"].item() == 10
+        assert optimizer.state[params[0]]["step"].item() == 20
 
 
 @each_kind
@@ -349,26 +360,28 @@ def test_hooks_run(row: Row):
     assert seen == ["before", "after"]
 
 
-@each_kind
+@each_rule
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
         ({"lr": -1.0}, r"cannot use lr=-1.0: lr must be a number in"),
         ({"lr": float("nan")}, r"cannot use lr=nan"),
         ({"eps": -1e-8}, r"cannot use eps=-1e-08"),
-        ({"betas": (1.0, 0.9)}, r"cannot use betas\[0\]=1.0: betas\[0\] must be a number in \[0, 1\)"),
-        ({"betas": (0.9,)}, r"betas must be two numbers"),
+        ({"betas": (1.0, 0.9, 0.9)}, r"cannot use betas\[0\]=1.0: betas\[0\] must be a number in \[0, 1\)"),
+        ({"betas": (0.9,)}, r"betas must be two (or three )?numbers"),
         ({"weight_decay": -1.0}, r"cannot use weight_decay=-1.0"),
         ({"nonfinite": "hope"}, r"'skip', 'raise', 'propagate'"),
         ({"compile": "yes"}, r"cannot use compile='yes'"),
     ],
 )
 def test_argument_errors_name_argument_value_and_range(row: Row, kwargs, message):
+    if "betas" in kwargs and row.cls is not AMVT:
+        kwargs = {"betas": kwargs["betas"][:2]}
     with pytest.raises(ArgumentError, match=message):
         row.build(make_params(), **kwargs)
 
 
-@each_kind
+@each_rule
 def test_unknown_keywords_and_compiling_are_refused(row: Row):
     with pytest.raises(TypeError, match="momentun"):
         row.build(make_params(), momentun=0.9)

@@ -35,7 +35,7 @@ _NOT_HERE = {
 }
 
 
-def check_common(group: Settings, *, betas: int = 2) -> None:
+def check_common(group: Settings) -> None:
     """Check the settings that every optimizer of the package has.
 
     Raises
@@ -48,9 +48,8 @@ def check_common(group: Settings, *, betas: int = 2) -> None:
     check_in_range("lr", float(group["lr"]), 0.0, open_high=True)
     check_in_range("eps", group["eps"], 0.0, open_high=True)
     check_in_range("weight_decay", group["weight_decay"], 0.0, open_high=True)
-    if len(group["betas"]) != betas:
-        number = {2: "two", 3: "three"}[betas]
-        raise ArgumentError(f"cannot use betas={group['betas']!r}: betas must be {number} numbers in [0, 1)")
+    if len(group["betas"]) != 2:
+        raise ArgumentError(f"cannot use betas={group['betas']!r}: betas must be two numbers in [0, 1)")
     for index, beta in enumerate(group["betas"]):
         check_in_range(f"betas[{index}]", beta, 0.0, 1.0, open_high=True)
     check_choice("nonfinite", group["nonfinite"], ("skip", "raise", "propagate"))

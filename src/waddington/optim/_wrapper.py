@@ -1,245 +1,33 @@
 """Optimizers around optimizers: any ``torch.optim.Optimizer``, ours or not, can carry a component.
 
-A wrapper is a proper optimizer. Its groups and state *are* those of the optimizer that it wraps: schedulers turn the
-same ``lr``, and its own settings and buffers are saved, loaded, copied and resharded with the rest. What it adds is
-done around the inner ``step()`` (:mod:`waddington.optim._update` has the most common way).
+A wrapper is a proper optimizer (:mod:`waddington.optim._wrapper_state` has its books). What it adds is done around the
+inner ``step()``; :mod:`waddington.optim._update` has the most common way.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
-from waddington._checks import check_choice
-from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim._engine import RuleOptimizer, are_finite, is_phantom, refuse_transforms
-from waddington.optim._loading import load_and_place, place
-from waddington.optim._recording import Recorded
-from waddington.optim._rule import Settings, Tensors
-from waddington.optim._slots import (
-    Slot,
-    compute_dtype,
-    gradient_of,
-    local_real,
-    real_size,
-    stack,
-    statistics_dtype,
-)
-from waddington.optim._state import SKIPPED, carried_entries
+from waddington.optim._rule import Settings
+from waddington.optim._slots import Slot, compute_dtype, gradient_of, local_real, real_size, stack
+from waddington.optim._state import SKIPPED
+from waddington.optim._wrapper_state import WrapperState
 
 __all__ = ["OptimizerWrapper", "is_decoupled"]
 
 _ALWAYS_DECOUPLED = (torch.optim.Muon, torch.optim.Adafactor)
 
 
-class OptimizerWrapper(Recorded, torch.optim.Optimizer):
-    """An optimizer that has another one take its steps.
+class OptimizerWrapper(WrapperState):
+    """An optimizer that has another one take its steps; arguments as for :class:`WrapperState`."""
 
-    Parameters
-    ----------
-    optimizer
-        What is wrapped; from here on only the wrapper is to be used.
-    settings
-        The wrapper's settings; a parameter group that names one of them overrides it.
-    nonfinite
-        What a NaN or infinite gradient does where the wrapped optimizer has no policy of its own, as those of this
-        package have. ``"skip"``: no step is taken, and ``diagnostics()["skipped_steps"]`` counts it; on a GPU the host
-        waits for the answer, once a step. ``"raise"``: DataError before anything has changed. ``"propagate"``: no
-        check.
-
-    Attributes
-    ----------
-    optimizer
-        The wrapped optimizer.
-    _own
-        Names of the settings in each group.
-    _of_the_model
-        Those that must be the same in all groups.
-    """
-
-    _own: ClassVar[tuple[str, ...]] = ()
-    _of_the_model: ClassVar[tuple[str, ...]] = ()
     _finite: torch.Tensor | None = None
-    optimizer: torch.optim.Optimizer
-    _settings: dict[str, Any]
-    _nonfinite: str
-    _loose: Tensors
-
-    def __init__(self, optimizer: torch.optim.Optimizer, settings: dict[str, Any], *, nonfinite: str = "skip") -> None:
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            raise ArgumentError(
-                f"cannot use optimizer={optimizer!r}: it must be a torch.optim.Optimizer, already built over its"
-                f" parameters, as in {type(self).__name__}(torch.optim.AdamW(params, lr=1e-3))"
-            )
-        check_choice("nonfinite", nonfinite, ("skip", "raise", "propagate"))
-        _refuse_closures(self, optimizer)
-        taken = [name for name in self._own if name in optimizer.defaults or name in _settings_of(optimizer)]
-        if taken:
-            raise UnsupportedError(
-                f"cannot put {type(self).__name__} around {type(optimizer).__name__}: that has the setting {taken[0]!r}"
-                " itself; accepted are optimizers that do not do the same already"
-            )
-        for group in optimizer.param_groups:
-            self._check_own(self._completed(group, settings, optimizer))
-        for name in self._of_the_model:
-            self._check_agreement(name, [{**settings, **group} for group in optimizer.param_groups])
-        for group in optimizer.param_groups:
-            group.update(self._completed(group, settings, optimizer))
-        # torch's own constructor would make groups and state anew; this is what it does besides.
-        self.__setstate__({"optimizer": optimizer, "_settings": settings, "_nonfinite": nonfinite, "_loose": {}})
-
-    def _check_own(self, settings: Settings) -> None:
-        """Check the wrapper's settings of one group."""
-
-    def _check_agreement(self, name: str, groups: Sequence[Settings]) -> None:
-        for group in groups:
-            if group[name] != groups[0][name]:
-                raise ArgumentError(
-                    f"cannot use {name}={group[name]!r} in one group and {groups[0][name]!r} in another:"
-                    f" {name} holds for the whole model"
-                )
-
-    def _completed(self, group: dict[str, Any], settings: Settings, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """Give a group with the wrapper's settings filled in."""
-        return {**settings, **group}
-
-    # -- what is the wrapped optimizer's own --
-
-    @property
-    def innermost(self) -> torch.optim.Optimizer:
-        """The optimizer at the bottom of all wrappers."""
-        inner = self.optimizer
-        return inner.innermost if isinstance(inner, OptimizerWrapper) else inner
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        """Groups of the wrapped optimizer."""
-        return self.optimizer.param_groups
-
-    @param_groups.setter
-    def param_groups(self, groups: list[dict[str, Any]]) -> None:
-        self.optimizer.param_groups = groups
-
-    @property
-    def state(self) -> Any:
-        """State of the wrapped optimizer."""
-        return self.optimizer.state
-
-    @state.setter
-    def state(self, state: Any) -> None:
-        self.optimizer.state = state
-
-    @property
-    def defaults(self) -> dict[str, Any]:  # type: ignore[override]
-        """Defaults of the wrapped optimizer."""
-        return self.optimizer.defaults
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in ("optimizer", "_settings", "_nonfinite", "_loose")}
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__} around {self.optimizer!r}"
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group, which may override the wrapper's settings."""
-        group = self._completed({"lr": self.defaults.get("lr"), **param_group}, self._settings, self.optimizer)
-        self._check_own(group)
-        for name in self._of_the_model:
-            self._check_agreement(name, [self.param_groups[0], group])
-        self.optimizer.add_param_group(group)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Give the wrapped optimizer's state, which holds the wrapper's."""
-        for before in self._optimizer_state_dict_pre_hooks.values():
-            before(self)
-        found: dict[str, Any] = self.optimizer.state_dict()
-        for after in self._optimizer_state_dict_post_hooks.values():
-            changed = after(self, found)
-            found = found if changed is None else changed
-        return found
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Load a state of the same wrapper, or of the wrapped optimizer alone: the wrapper then starts afresh.
-
-        Raises
-        ------
-        ValueError
-            From torch: the groups or their sizes do not match.
-        """
-        given = dict(state_dict)
-        for before in self._optimizer_load_state_dict_pre_hooks.values():
-            changed = before(self, given)
-            given = given if changed is None else changed
-        load_and_place(self.optimizer, lambda: self.optimizer.load_state_dict(given), self._put)
-        self._loose = {}
-        for after in self._optimizer_load_state_dict_post_hooks.values():
-            after(self)
-
-    def _put(self, param: torch.Tensor, group: dict[str, Any], name: str, value: Any) -> Any:
-        if name in self._buffer_names() or name in self._entries():
-            return place(param, name, value, is_buffer=name in self._buffer_names())
-        kept = self.state[param][name]
-        return kept.clone() if isinstance(kept, torch.Tensor) else kept
-
-    # -- the wrapper's own state --
-
-    def _buffer_names(self) -> tuple[str, ...]:
-        """Name the wrapper's buffers, which have the shape of their parameter."""
-        return ()
-
-    def _entries(self) -> dict[str, float]:
-        """Name the wrapper's entries that belong to the whole model, with their first values."""
-        return {f"{type(self).__name__.lower()}_{SKIPPED}": 0.0}
-
-    def _model_state(self) -> Tensors:
-        """Give those entries; they are kept loose until the wrapped optimizer has made its own state.
-
-        torch's optimizers take a state that is not empty for one that they have made.
-        """
-        names = self._entries()
-        carried: Tensors = next((s for s in self.state.values() if any(name in s for name in names)), {})
-        device = self.param_groups[0]["params"][0].device
-        for name, value in names.items():
-            if name not in carried and name not in self._loose:
-                self._loose[name] = torch.full((), value, dtype=statistics_dtype(device), device=device)
-        return {name: carried[name] if name in carried else self._loose[name] for name in names}
-
-    def _settle_down(self, slots: Sequence[Slot]) -> None:
-        """Move loose entries to where they are saved."""
-        if self._loose:
-            state = carried_entries(self, self._entries(), [slot.param for slot in slots])
-            state.update(self._loose)
-            self._loose = {}
-
-    def _buffer(self, slot: Slot, name: str) -> torch.Tensor:
-        """Give the local part of a buffer, made of zeros at its first use."""
-        state = self.state[slot.param]
-        if name not in state:
-            state[name] = torch.zeros_like(slot.param, dtype=compute_dtype(slot.param), requires_grad=False)
-        return local_real(state[name])
-
-    def record(self, on: bool = True) -> None:
-        """Take statistics, or stop, here and in what is wrapped; see :meth:`RuleOptimizer.record`."""
-        super().record(on)
-        if isinstance(self.optimizer, Recorded):
-            self.optimizer.record(on)
-
-    def tensor_diagnostics(self) -> dict[str, dict[str, float]]:
-        """Read the figures of the last step for each tensor, the wrapped optimizer's among them."""
-        found = self.optimizer.tensor_diagnostics() if isinstance(self.optimizer, Recorded) else {}
-        return found | {name: found.get(name, {}) | own for name, own in super().tensor_diagnostics().items()}
-
-    def _figures(self) -> dict[str, float]:
-        inner = self.optimizer.diagnostics() if isinstance(self.optimizer, Recorded) else {}
-        if not inner:
-            inner = {"base_rate": float(self.param_groups[0]["lr"]), SKIPPED: 0.0}
-        skipped = self._model_state()[f"{type(self).__name__.lower()}_{SKIPPED}"]
-        return {**inner, SKIPPED: inner[SKIPPED] + float(skipped)}
-
-    # -- the step --
+    """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
+    _was_asked: bool = False
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -284,11 +72,25 @@ class OptimizerWrapper(Recorded, torch.optim.Optimizer):
         self._inner_step()
 
     def _inner_step(self) -> None:
+        if isinstance(self.optimizer, OptimizerWrapper):
+            self.optimizer._was_asked = True
         self.optimizer.step()
         self._finite = getattr(self.optimizer, "_finite", None)
 
     def _may_step(self, slots: list[Slot]) -> bool:
-        if self._nonfinite == "propagate" or isinstance(self.optimizer, RuleOptimizer | OptimizerWrapper):
+        """Ask, from the outermost wrapper downwards, whether all gradients are finite.
+
+        The question comes before anything is done, for a wrapped optimizer of torch must not be found with a state that
+        it has not made itself.
+        """
+        if self._was_asked:
+            self._was_asked = False
+            return True
+        if isinstance(self.optimizer, OptimizerWrapper):
+            allowed = self.optimizer._may_step(slots)
+            self._finite = self.optimizer._finite
+            return allowed
+        if self._nonfinite == "propagate" or isinstance(self.optimizer, RuleOptimizer):
             return True
         norms = stack([[norm] for norm in torch._foreach_norm([slot.grad for slot in slots])])
         finite = are_finite(norms, slots, raises=self._nonfinite == "raise")
@@ -345,27 +147,27 @@ class OptimizerWrapper(Recorded, torch.optim.Optimizer):
         rate: float | torch.Tensor = group["lr"]
         return rate
 
+    def init_state(self) -> None:
+        """Make the state of every trainable parameter now instead of at its first gradient."""
+        if any(self.state.values()):
+            return
+        params = [param for group in self.param_groups for param in group["params"] if param.requires_grad]
+        gradients, rates = [param.grad for param in params], [group["lr"] for group in self.param_groups]
+        for param in params:
+            param.grad = torch.zeros_like(param)
+        for group in self.param_groups:
+            group["lr"] = torch.zeros_like(group["lr"]) if isinstance(group["lr"], torch.Tensor) else 0.0
+        try:
+            with torch.no_grad():
+                self._phantom(list(self._slots()))
+        finally:
+            for param, grad in zip(params, gradients, strict=True):
+                param.grad = grad
+            for group, rate in zip(self.param_groups, rates, strict=True):
+                group["lr"] = rate
+
 
 def is_decoupled(optimizer: torch.optim.Optimizer, group: Settings) -> bool:
     """Tell whether an optimizer applies decay to the parameters themselves instead of the gradients."""
     named = group.get("decoupled_weight_decay", group.get("weight_decouple"))
     return isinstance(optimizer, _ALWAYS_DECOUPLED) if named is None else bool(named)
-
-
-def _settings_of(optimizer: torch.optim.Optimizer) -> set[str]:
-    """Name the settings of all wrappers from here on downwards."""
-    found: set[str] = set()
-    inner: Any = optimizer
-    while isinstance(inner, OptimizerWrapper):
-        found |= set(inner._own)
-        inner = inner.optimizer
-    return found
-
-
-def _refuse_closures(wrapper: Any, optimizer: torch.optim.Optimizer) -> None:
-    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
-    if closure is not None and closure.default is inspect.Parameter.empty:
-        raise UnsupportedError(
-            f"cannot put {type(wrapper).__name__} around {type(optimizer).__name__}: that calls its closure many times"
-            " in one step; accepted are optimizers that step on gradients"
-        )

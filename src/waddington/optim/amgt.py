@@ -209,7 +209,9 @@ class AMGT(RuleOptimizer):
     gamma
         γ of Eq. 9, at least 0. Variance has the square of the gradient's unit, so what is large depends on the loss.
     variance
-        ``"tensor"``: one λ for each tensor. ``"coordinate"``: one for each coordinate, at the price of a third buffer.
+        ``"tensor"``: one λ for each tensor. ``"coordinate"``: one for each coordinate, at the price of a third buffer,
+        and of less effect: where λ is small, m̂ is little more than the last gradient, and v̂ - m̂² sees no variance
+        wherever that was a large one.
     schedule
         ``"constant"``, ``"inverse_time"`` (1/(1 + `decay` k)) or ``"strongly_convex"`` (1/(`mu` k)).
     decay

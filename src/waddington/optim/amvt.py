@@ -26,6 +26,7 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice, check_in_range
+from waddington._errors import ArgumentError
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common
@@ -60,8 +61,12 @@ def _prepare(
 
 
 def _weights(step: torch.Tensor, settings: Settings) -> Tensors:
-    names = ("exp_avg_weight", "exp_avg_sq_weight", "exp_avg_var_weight")
-    return {name: ema_weight(step, beta) for name, beta in zip(names, settings["betas"], strict=True)}
+    beta1, beta2 = settings["betas"]
+    return {
+        "exp_avg_weight": ema_weight(step, beta1),
+        "exp_avg_sq_weight": ema_weight(step, beta2),
+        "exp_avg_var_weight": ema_weight(step, settings["beta3"]),
+    }
 
 
 def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
@@ -71,13 +76,13 @@ def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> T
 def _measure(
     grad: torch.Tensor, param: torch.Tensor, buffers: Tensors, coefficients: Tensors, settings: Settings
 ) -> Measured:
-    beta1, beta2, beta3 = settings["betas"]
+    beta1, beta2 = settings["betas"]
     new = {
         "exp_avg": ema(buffers["exp_avg"], grad, beta1),
         "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, beta2),
     }
     if settings["variance"] == "tracked":
-        new["exp_avg_var"] = ema_of_square(buffers["exp_avg_var"], grad - new["exp_avg"], beta3)
+        new["exp_avg_var"] = ema_of_square(buffers["exp_avg_var"], grad - new["exp_avg"], settings["beta3"])
     return Measured(new)
 
 
@@ -140,7 +145,8 @@ class AMVT(RuleOptimizer):
     lr
         Rate α0, and the handle that schedulers turn.
     betas
-        Decay of the first moment, the second moment and the variance, each in [0, 1).
+        Decay of the first moment, the second moment and the variance, each in [0, 1); a pair leaves the last at 0.99.
+        Groups hold the last as ``beta3``, so that ``betas`` is a pair as in Adam, and states of each fit the other.
     eps
         Added to v̂, inside the root.
     weight_decay
@@ -179,7 +185,7 @@ class AMVT(RuleOptimizer):
         params: ParamsT,
         lr: float | torch.Tensor = 1e-3,
         *,
-        betas: tuple[float, float, float] = (0.9, 0.999, 0.99),
+        betas: tuple[float, ...] = (0.9, 0.999, 0.99),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         decoupled: str = "lr",
@@ -214,9 +220,19 @@ class AMVT(RuleOptimizer):
         }
         super().__init__(params, defaults)
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group; see :class:`~waddington.optim._engine.RuleOptimizer`."""
+        betas = tuple(param_group.get("betas", self.defaults["betas"]))
+        if len(betas) == 2:
+            betas = (*betas, param_group.get("beta3", 0.99))
+        if len(betas) != 3:
+            raise ArgumentError(f"cannot use betas={betas!r}: betas must be two or three numbers in [0, 1)")
+        super().add_param_group({**param_group, "betas": betas[:2], "beta3": betas[2]})
+
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:
-        check_common(group, betas=3)
+        check_common(group)
+        check_in_range("betas[2]", group["beta3"], 0.0, 1.0, open_high=True)
         check_choice("decoupled", group["decoupled"], ("lr", "literal"))
         check_choice("variance", group["variance"], ("tracked", "moments"))
         for name in ("clip_grad_norm", "outlier_threshold", "clip_update"):

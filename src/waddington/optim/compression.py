@@ -117,7 +117,7 @@ class Compressed(UpdateWrapper):
     error_feedback
         Add what was lost to the next update. Costs a buffer of the parameter's size; without it top-k is biased.
     nonfinite
-        See :class:`~waddington.optim._wrapper.OptimizerWrapper`.
+        See :class:`~waddington.optim._wrapper_state.WrapperState`.
 
     Raises
     ------
@@ -179,15 +179,13 @@ class Compressed(UpdateWrapper):
         for slot, change in zip(slots, pending, strict=True):
             lost = given[slot.index] - sent[slot.index]
             taken = sent[slot.index]
-            if self._finite is not None:
-                finite = self._finite.to(taken.device)
-                taken = torch.where(finite, taken, 0.0)
-                if slot.group["error_feedback"]:
-                    lost_before = self._buffer(slot, "compression_error")
-                    lost = torch.where(finite, lost, lost_before)
-            change.write(change.old - taken)
+            # Nothing moves at rate 0 either: what is owed is paid when there is a rate again.
+            moves = torch.as_tensor(slot.group["lr"] != 0.0, device=taken.device)
+            moves = moves if self._finite is None else moves & self._finite.to(taken.device)
+            change.write(torch.where(moves, change.old - taken, change.old))
             if slot.group["error_feedback"]:
-                self._buffer(slot, "compression_error").copy_(lost)
+                owed = self._buffer(slot, "compression_error")
+                owed.copy_(torch.where(moves, lost, owed))
             if self._recording_on:
                 error = {"lost_sq": lost.square().sum(), "given_sq": given[slot.index].square().sum()}
                 sums.append(common_sums(taken, slot.grad, change.old) | error)
@@ -215,11 +213,11 @@ class Compressed(UpdateWrapper):
         for slot in whole:
             x = given[slot.index]
             threshold = x.abs().flatten().topk(_kept(slot.size, slot.group["fraction"])).values[-1]
-            sent[slot.index] = torch.where(x.abs() >= threshold, x, 0.0)
+            sent[slot.index] = torch.where(x.abs() < threshold, 0.0, x)
         shards = [slot for slot in chosen if is_sharded(slot.param)]
         for slot, threshold in zip(shards, _thresholds(shards, given), strict=True):
             x = given[slot.index]
-            sent[slot.index] = torch.where(x.abs() >= threshold, x, 0.0)
+            sent[slot.index] = torch.where(x.abs() < threshold, 0.0, x)
         return sent
 
     def _figures(self) -> dict[str, float]:

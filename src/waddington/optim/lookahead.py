@@ -18,7 +18,7 @@ import torch
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError
 from waddington.optim._rule import Settings
-from waddington.optim._slots import Slot
+from waddington.optim._slots import Slot, compute_dtype
 from waddington.optim._wrapper import OptimizerWrapper
 
 __all__ = ["Lookahead"]
@@ -36,7 +36,7 @@ class Lookahead(OptimizerWrapper):
     alpha
         Share of the way that the slow weights go, in (0, 1]; the paper's default is 0.5. With 1 nothing changes.
     nonfinite
-        See :class:`~waddington.optim._wrapper.OptimizerWrapper`.
+        See :class:`~waddington.optim._wrapper_state.WrapperState`.
 
     Raises
     ------
@@ -67,15 +67,18 @@ class Lookahead(OptimizerWrapper):
     def _buffer_names(self) -> tuple[str, ...]:
         return ("slow_param",)
 
+    def _initial(self, param: torch.Tensor) -> torch.Tensor:
+        return param.detach().to(compute_dtype(param), copy=True)
+
     def _entries(self) -> dict[str, float]:
         return super()._entries() | {"lookahead_steps": 0.0}
 
     def _around(self, slots: list[Slot]) -> None:
         fresh = [slot for slot in slots if "slow_param" not in self.state.get(slot.param, {})]
-        starts = [slot.value.to(slot.grad.dtype, copy=True) for slot in fresh]
+        starts = [self._initial(slot.param) for slot in fresh]
         self._inner_step()
         for slot, start in zip(fresh, starts, strict=True):
-            self._buffer(slot, "slow_param").copy_(start)
+            self.state[slot.param]["slow_param"] = start
         self._model_state()
         self._settle_down(slots)
         steps = self._model_state()["lookahead_steps"]

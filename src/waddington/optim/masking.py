@@ -61,9 +61,10 @@ def aligned(grad: torch.Tensor, exp_avg: torch.Tensor, *, strict: bool) -> torch
     strict
         Leave out the coordinates in which one of them is zero (Algorithm 1), instead of taking them (Eq. 6).
     """
-    # Signs and not the product, which underflows to zero.
-    agreement = grad.sign() * exp_avg.sign()
-    return agreement > 0 if strict else agreement >= 0
+    # Comparisons and not the product, which underflows to zero; of what is left out, so that NaN is kept, and seen.
+    if strict:
+        return ~(((grad <= 0) & (exp_avg >= 0)) | ((grad >= 0) & (exp_avg <= 0)))
+    return ~(((grad < 0) & (exp_avg > 0)) | ((grad > 0) & (exp_avg < 0)))
 
 
 def mask_sums(update: torch.Tensor, mask: torch.Tensor) -> Tensors:
@@ -134,7 +135,7 @@ class Masked(UpdateWrapper):
     alpha_max
         Upper bound of α, at least 1; may be infinite.
     nonfinite
-        See :class:`~waddington.optim._wrapper.OptimizerWrapper`.
+        See :class:`~waddington.optim._wrapper_state.WrapperState`.
 
     Raises
     ------

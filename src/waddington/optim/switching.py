@@ -282,7 +282,7 @@ class Switched(UpdateWrapper):
     alpha_min, switch, large_rate_in, adaptive, switch_interval, hysteresis, memory
         As for :class:`~waddington.optim.ASGDAdam`; `alpha_min` has no default, since `lr` has none here.
     nonfinite
-        See :class:`~waddington.optim._wrapper.OptimizerWrapper`.
+        See :class:`~waddington.optim._wrapper_state.WrapperState`.
 
     Raises
     ------
