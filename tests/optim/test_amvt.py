@@ -140,5 +140,5 @@ def test_argument_errors(kwargs, message):
 
 def test_the_norm_is_the_models_so_clipping_must_agree():
     a, b = make_params()[:2]
-    with pytest.raises(ArgumentError, match="clip_grad_norm=2.0 in one group and 1.0 in another"):
+    with pytest.raises(ArgumentError, match=r"clip_grad_norm=2\.0 in one group and 1\.0 in another"):
         AMVT([{"params": [a]}, {"params": [b], "clip_grad_norm": 2.0}], clip_grad_norm=1.0)

@@ -220,7 +220,7 @@ def test_what_cannot_be_masked_is_refused_at_once(build, message):
 @pytest.mark.parametrize("mask", ["asynchronous", "synchronous"])
 def test_an_optimizer_without_momentum_is_refused_by_name(mask):
     params = make_params()
-    with pytest.raises(UnsupportedError, match="cannot mask the updates of SGD.*for SGD, momentum above 0"):
+    with pytest.raises(UnsupportedError, match=r"cannot mask the updates of SGD.*for SGD, momentum above 0"):
         run(Masked(torch.optim.SGD(params, lr=0.1), mask=mask), params, GRADIENTS[:1])
 
 
@@ -241,5 +241,5 @@ def test_argument_errors(build, kwargs, message):
 
 
 def test_only_optimizers_can_be_wrapped():
-    with pytest.raises(ArgumentError, match="must be a torch.optim.Optimizer, already built"):
+    with pytest.raises(ArgumentError, match=r"must be a torch\.optim\.Optimizer, already built"):
         Masked(torch.optim.AdamW)

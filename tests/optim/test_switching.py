@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import ArgumentError
-from waddington.optim import ASGDAdam, Padam
+from optim.training import make_gradients, make_params, run
+from waddington._errors import ArgumentError, UnsupportedError
+from waddington.optim import AMVT, ASGDAdam, ASGDAMSGrad, Masked, Padam, Switched
 from waddington.optim.padam import PADAM_RULE
 from waddington.optim.switching import BaseRateSwitch, count_vote, look, sign_vote
 
@@ -211,3 +212,67 @@ def test_look_sees_a_jump_and_its_direction():
     quiet = [0.01 * (-1) ** t for t in range(40)]
     assert looks([*quiet, 1.0])[-1] > 1
     assert looks([*quiet, -1.0])[-1] < -1
+
+
+# -- around any optimizer --
+
+
+@pytest.mark.parametrize("switch", ["relative", "linear", "mean", "coordinate", "momentum"])
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_around_adam_it_is_asgdadam(switch, amsgrad, decoupled):
+    left, right, gradients = make_params(), make_params(), make_gradients(60)
+    rates = {"lr": LR, "alpha_min": ALPHA_MIN, "switch": switch, "switch_interval": 3}
+    ours = (ASGDAMSGrad if amsgrad else ASGDAdam)(left, weight_decay=0.1, decoupled_weight_decay=decoupled, **rates)
+    theirs = (torch.optim.AdamW if decoupled else torch.optim.Adam)(right, lr=LR, weight_decay=0.1, amsgrad=amsgrad)
+    switched = Switched(theirs, alpha_min=ALPHA_MIN, switch=switch, switch_interval=3)
+    for grads in gradients:
+        run(ours, left, [grads])
+        run(switched, right, [grads])
+        assert switched.diagnostics()["base_rate"] == pytest.approx(ours.diagnostics()["base_rate"], rel=1e-12)
+    for a, b in zip(left, right, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_it_alternates_around_others_too_and_a_scheduler_turns_both_rates():
+    for build in (
+        lambda p: torch.optim.SGD(p, lr=LR, momentum=0.9),
+        lambda p: AMVT(p, lr=LR),
+        lambda p: Masked(torch.optim.AdamW(p, lr=LR)),
+        lambda p: torch.optim.Muon(p, lr=LR),
+    ):
+        params = make_params(shapes=[(4, 3), (2, 5)])
+        optimizer = Switched(build(params), alpha_min=ALPHA_MIN, switch_interval=2)
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 30, 0.5)
+        rates = set()
+        for grads in make_gradients(60, shapes=[(4, 3), (2, 5)]):
+            run(optimizer, params, [grads])
+            rates.add(round(optimizer.diagnostics()["base_rate"], 12))
+            scheduler.step()
+        assert rates == {LR, ALPHA_MIN, LR / 2, ALPHA_MIN / 2}
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "message"),
+    [
+        (lambda p: Switched(ASGDAdam(p), alpha_min=1e-4), UnsupportedError, "has the setting 'alpha_min' itself"),
+        (
+            lambda p: Switched(torch.optim.SGD(p, lr=1e-3), alpha_min=1e-2),
+            ArgumentError,
+            r"alpha_min=0.01 with lr=0.001",
+        ),
+        (lambda p: Switched(torch.optim.SGD(p), alpha_min=1e-4, switch="up"), ArgumentError, "'relative', 'linear'"),
+    ],
+)
+def test_what_cannot_be_switched_is_refused_at_once(build, error, message):
+    with pytest.raises(error, match=message):
+        build(make_params())
+
+
+def test_a_rule_that_reads_moments_refuses_an_optimizer_without():
+    params = make_params()
+    optimizer = Switched(torch.optim.SGD(params, lr=0.1, momentum=0.9), alpha_min=0.01, switch="coordinate")
+    with pytest.raises(
+        UnsupportedError, match=r"cannot use switch='coordinate' around SGD: that rule reads exp_avg_sq"
+    ):
+        run(optimizer, params, make_gradients(1))

@@ -39,9 +39,8 @@ def amgt(
     for k, grads in enumerate(gradients, start=1):
         eta = {"constant": lr, "inverse_time": lr / (1 + decay * k), "strongly_convex": lr / (mu * k)}[schedule]
         for i, g in enumerate(grads):
-            if k == 1:
-                spread = np.zeros_like(g)
-            else:
+            spread = np.zeros_like(g)
+            if k > 1:
                 spread = np.maximum(v[i] / (1 - beta2 ** (k - 1)) - (m[i] / w[i]) ** 2, 0)
             if variance == "tensor":
                 spread = spread.mean() if spread.size else 0.0

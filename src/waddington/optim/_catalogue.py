@@ -5,8 +5,13 @@ from __future__ import annotations
 import torch
 
 from waddington.optim._spec import BETA2, RATES, OptimizerSpec
+from waddington.optim.alphaadam import AlphaAdam, CAdamW
+from waddington.optim.amgt import AMGT
+from waddington.optim.amvt import AMVT
 from waddington.optim.asgd import ASGDAdam, ASGDAMSGrad
-from waddington.optim.padam import Padam
+from waddington.optim.ldadam import LDAdam
+from waddington.optim.microadam import MicroAdam
+from waddington.optim.padam import ASGD2, Padam
 
 __all__ = ["CATALOGUE"]
 
@@ -114,6 +119,55 @@ CATALOGUE = (
         defaults={"lr": 1e-2, "p": 0.125, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
         paper="Chen et al. 2020, IJCAI",
         tunable={"lr": RATES, "p": (1 / 16, 1 / 4), "beta2": BETA2},
+    ),
+    OptimizerSpec(
+        name="ASGD2",
+        source=ASGD2,
+        defaults={"lr": 1e-4, "p": 0.75, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
+        paper="Baseline of the ASGDAdam paper, Table I",
+        tunable={"lr": RATES, "p": (0.51, 1.0), "beta2": BETA2},
+    ),
+    OptimizerSpec(
+        name="AMGT",
+        source=AMGT,
+        defaults={**_ADAM, "gamma": 1.0, "variance": "tensor", "threshold": 0.0, "schedule": "constant"},
+        paper="Laisin et al. 2025, FNAS Journal of Computing and Applications 2(4)",
+        tunable={"lr": RATES, "gamma": (1e-2, 1e4), "beta2": BETA2},
+    ),
+    OptimizerSpec(
+        name="AlphaAdam",
+        source=AlphaAdam,
+        defaults={**_ADAM, "mask": "asynchronous", "compensation": "full", "alpha_form": "squared", "alpha_max": 2.0},
+        paper="Chang, Li & Yuan 2025, arXiv 2501.18094, Algorithm 1",
+        tunable={"lr": RATES, "beta2": BETA2, "weight_decay": (1e-4, 1e-1)},
+    ),
+    OptimizerSpec(
+        name="CAdamW",
+        source=CAdamW,
+        defaults={**_ADAM, "weight_decay": 1e-2},
+        paper="Liang et al. 2024, arXiv 2411.16085",
+        tunable={"lr": RATES, "beta2": BETA2, "weight_decay": (1e-4, 1e-1)},
+    ),
+    OptimizerSpec(
+        name="AMVT",
+        source=AMVT,
+        defaults={**_ADAM, "betas": (0.9, 0.999, 0.99), "variance": "tracked"},
+        paper="Saravana Ram, Deep Learning Optimization Using Adaptive Gradient Methods, Algorithm 1",
+        tunable={"lr": RATES, "beta2": BETA2},
+    ),
+    OptimizerSpec(
+        name="MicroAdam",
+        source=MicroAdam,
+        defaults={**_ADAM, "window": 10, "density": 0.01, "bucket_size": 100_000},
+        paper="Modoranu et al. 2024, NeurIPS",
+        tunable={"lr": RATES, "beta2": BETA2},
+    ),
+    OptimizerSpec(
+        name="LDAdam",
+        source=LDAdam,
+        defaults={**_ADAM, "betas": (0.908, 0.99), "rank": 16, "rho": 0.908},
+        paper="Robert et al. 2025, ICLR",
+        tunable={"lr": RATES, "beta2": BETA2},
     ),
 )
 """Every optimizer that is there without an extra."""

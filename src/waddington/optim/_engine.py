@@ -156,7 +156,8 @@ class RuleOptimizer(RuleState):
             if finite is None:
                 torch._foreach_add_(steps, 1)
             else:
-                torch._foreach_add_(steps, finite.to(device=device, dtype=torch.float32))
+                taken = finite.to(device=device, dtype=torch.float32)
+                torch._foreach_add_(steps, [taken] * len(steps))
             scalars = {
                 name: torch.stack([self.state[slot.param][name] for slot in members])
                 for name in self._scalar_names(group)

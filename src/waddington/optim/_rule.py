@@ -75,7 +75,7 @@ class Rule:
     layouts
         Shape and dtype of buffers that are not like their parameter, by name, ``(parameter, settings) -> layouts``.
     needs_whole
-        What the rule does that cannot be done shard by shard, as the end of "because it ..."; empty where it can.
+        What the rule does that cannot be done shard by shard, as the end of "it ..."; empty where all can.
     scalars
         Numbers that the rule remembers for each tensor, as they are after so many steps of a plain Adam: a state that
         comes from there has none.

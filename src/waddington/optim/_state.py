@@ -180,8 +180,8 @@ class RuleState(Recorded, torch.optim.Optimizer):
     def _layouts(self, param: torch.Tensor, group: Settings) -> Layouts:
         if self._rule.needs_whole and is_sharded(param):
             raise UnsupportedError(
-                f"cannot use {type(self).__name__} on a sharded parameter (DTensor) of shape {tuple(param.shape)}, because"
-                f" it {self._rule.needs_whole}; accepted are whole parameters, on one process or under"
+                f"cannot use {type(self).__name__} on a sharded parameter (DTensor) of shape {tuple(param.shape)}: it"
+                f" {self._rule.needs_whole}; accepted are whole parameters, on one process or under"
                 " DistributedDataParallel"
             )
         return {} if self._rule.layouts is None else self._rule.layouts(param, group)

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 
 from waddington._errors import UnsupportedError
+from waddington.optim._recording import common_sums
+from waddington.optim._rule import Tensors
 from waddington.optim._slots import Slot
 from waddington.optim._wrapper import OptimizerWrapper, is_decoupled
 
-__all__ = ["Pending", "UpdateWrapper"]
+__all__ = ["Observed", "Pending", "UpdateWrapper"]
+
+
+class Observed(NamedTuple):
+    """What a wrapper has to say of a step to those who record it, besides what all optimizers say.
+
+    Attributes
+    ----------
+    sums
+        Sums over the local part of each tensor; empty where there are none, or nobody records.
+    reported
+        Statistics of whole tensors, each of shape (tensors,).
+    ratios
+        Figures that are the quotient of two of the sums.
+    """
+
+    sums: list[Tensors] = []  # noqa: RUF012  (never written to: a named tuple's default)
+    reported: Tensors = {}  # noqa: RUF012
+    ratios: Mapping[str, tuple[str, str]] = {}
 
 
 @dataclass(slots=True)
@@ -72,8 +93,8 @@ class UpdateWrapper(OptimizerWrapper, ABC):
         return [None] * len(slots)
 
     @abstractmethod
-    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> None:
-        """Write what the parameters are to be."""
+    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> Observed:
+        """Write what the parameters are to be, and say what was seen of it."""
 
     def _around(self, slots: list[Slot]) -> None:
         before = self._before(slots)
@@ -86,7 +107,7 @@ class UpdateWrapper(OptimizerWrapper, ABC):
                 self.param_groups[index]["weight_decay"] = decay
         self._model_state()
         self._settle_down(slots)
-        self._after(slots, pending, before)
+        observed = self._after(slots, pending, before)
         for slot, change in zip(slots, pending, strict=True):
             if slot.group_index in decays:
                 lost = change.old * decays[slot.group_index] * self._decay_rate(slot.param, slot.group)
@@ -94,6 +115,13 @@ class UpdateWrapper(OptimizerWrapper, ABC):
                     # The wrapped optimizer has left the step out, and so must this.
                     lost = torch.where(self._finite.to(lost.device), lost, 0.0)
                 slot.value.copy_(slot.value - lost)
+        if self._recording_on:
+            own = observed.sums or [{} for _ in slots]
+            sums = [
+                common_sums(change.update, slot.grad, change.old) | row
+                for slot, change, row in zip(slots, pending, own, strict=True)
+            ]
+            self._keep(slots, sums, observed.reported, self._finite, observed.ratios)
 
     def _take_decay(self) -> dict[int, float]:
         taken = {}

@@ -27,10 +27,9 @@ from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
 from waddington.optim._control import reduce_partials
 from waddington.optim._noise import make_salt, uniform
-from waddington.optim._recording import common_sums
 from waddington.optim._rule import Settings, Tensors
 from waddington.optim._slots import Slot, is_sharded, stack, sum_over_shards
-from waddington.optim._update import Pending, UpdateWrapper
+from waddington.optim._update import Observed, Pending, UpdateWrapper
 
 __all__ = ["Compressed", "check_compression", "levels_of", "quantize", "quantized_bits", "top_k_bits"]
 
@@ -128,8 +127,8 @@ class Compressed(UpdateWrapper):
 
     Notes
     -----
-    ``diagnostics()`` has ``bits_per_coordinate`` always, and after ``record()`` ``compression_error``, the norm of what
-    the last step lost by that of what it was given. The random numbers of the quantization depend on coordinate and
+    ``diagnostics()`` has ``bits_per_coordinate`` always, and after ``record()`` ``compression_error``, ‖lost‖²/‖given‖²
+    of the last step. The random numbers of the quantization depend on coordinate and
     step alone: replicas stay equal, and shards and restarts change nothing.
     """
 
@@ -165,7 +164,7 @@ class Compressed(UpdateWrapper):
     def _entries(self) -> dict[str, float]:
         return super()._entries() | {"compression_steps": 0.0}
 
-    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> None:
+    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> Observed:
         steps = self._model_state()["compression_steps"]
         steps.add_(1.0 if self._finite is None else self._finite.to(steps))
         given = {
@@ -187,10 +186,8 @@ class Compressed(UpdateWrapper):
                 owed = self._buffer(slot, "compression_error")
                 owed.copy_(torch.where(moves, lost, owed))
             if self._recording_on:
-                error = {"lost_sq": lost.square().sum(), "given_sq": given[slot.index].square().sum()}
-                sums.append(common_sums(taken, slot.grad, change.old) | error)
-        if self._recording_on:
-            self._keep(slots, sums, {}, self._finite, {"compression_error": ("lost_sq", "given_sq")})
+                sums.append({"lost_sq": lost.square().sum(), "given_sq": given[slot.index].square().sum()})
+        return Observed(sums, ratios={"compression_error": ("lost_sq", "given_sq")} if sums else {})
 
     def _quantized(
         self, slots: list[Slot], given: dict[int, torch.Tensor], steps: torch.Tensor

@@ -25,10 +25,9 @@ import torch
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import UnsupportedError
 from waddington.optim._control import reduce_partials
-from waddington.optim._recording import common_sums
 from waddington.optim._rule import Settings, Tensors
 from waddington.optim._slots import Slot, local_real
-from waddington.optim._update import Pending, UpdateWrapper
+from waddington.optim._update import Observed, Pending, UpdateWrapper
 
 __all__ = ["Masked", "aligned", "check_mask", "mask_sums", "strength"]
 
@@ -183,15 +182,13 @@ class Masked(UpdateWrapper):
             masks.append(aligned(slot.grad, before, strict=slot.group["strict_mask"]))
         return masks
 
-    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> None:
+    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> Observed:
         masks = [self._mask_of(slot, taken) for slot, taken in zip(slots, before, strict=True)]
-        pairs = list(zip(pending, masks, strict=True))
-        found_sums = (mask_sums(change.update, mask) for change, mask in pairs)
+        found_sums = (mask_sums(change.update, mask) for change, mask in zip(pending, masks, strict=True))
         sums_of = {slot.index: row for slot, row in zip(slots, found_sums, strict=True)}
         totals = reduce_partials(slots, lambda slot: sums_of[slot.index])
         columns: dict[str, list[torch.Tensor]] = {"keep_rate": [], "alpha": [], "rate_multiplier": []}
-        sums: list[Tensors] = []
-        for row, (slot, (change, mask)) in enumerate(zip(slots, pairs, strict=True)):
+        for row, (slot, change, mask) in enumerate(zip(slots, pending, masks, strict=True)):
             size = torch.full_like(totals["kept"][row], float(slot.size))
             found = strength({name: column[row] for name, column in totals.items()}, size, slot.group)
             if slot.group["mask"] == "none":
@@ -200,10 +197,7 @@ class Masked(UpdateWrapper):
             change.write(torch.where(mask, change.scaled(factor), change.old))
             for name, values in columns.items():
                 values.append(found[name])
-            if self._recording_on:
-                sums.append(common_sums(change.old - slot.value, slot.grad, change.old))
-        if self._recording_on:
-            self._keep(slots, sums, {name: torch.stack(values) for name, values in columns.items()}, self._finite)
+        return Observed(reported={name: torch.stack(values) for name, values in columns.items()})
 
     def _mask_of(self, slot: Slot, taken: torch.Tensor | None) -> torch.Tensor:
         if slot.group["mask"] == "none":

@@ -48,10 +48,9 @@ import torch
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim._control import run_control
-from waddington.optim._recording import common_sums
 from waddington.optim._rule import Settings, Stage, Tensors
 from waddington.optim._slots import Slot, local_real
-from waddington.optim._update import Pending, UpdateWrapper
+from waddington.optim._update import Observed, Pending, UpdateWrapper
 
 __all__ = ["SWITCHES", "BaseRateSwitch", "Switched", "check_switch", "count_vote", "look", "sign_vote"]
 
@@ -333,20 +332,16 @@ class Switched(UpdateWrapper):
         names = self._control.initial(self.param_groups[0])
         return {name: value for name, value in self._model_state().items() if name in names}
 
-    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> None:
+    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> Observed:
         settings = self.param_groups[0]
         for slot in slots:
             slot.buffers = {name: self._moment(slot, name) for name in _MOMENTS.get(settings["switch"], ())}
         run_control(self._control, slots, self._switch_state(), settings, self._finite)
         state = self._switch_state()
-        sums: list[Tensors] = []
         for slot, change in zip(slots, pending, strict=True):
             factor = _factor(state, slot.group)
             change.write(change.scaled(factor.to(slot.value.device)))
-            if self._recording_on:
-                sums.append(common_sums(change.update, slot.grad, change.old))
-        if self._recording_on:
-            self._keep(slots, sums, {}, self._finite)
+        return Observed()
 
     def _moment(self, slot: Slot, name: str) -> torch.Tensor:
         state = self.state.get(slot.param, {})

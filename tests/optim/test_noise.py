@@ -1,0 +1,85 @@
+"""Random numbers of a coordinate and a step: uniform, independent, and the same wherever they are drawn."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from waddington.optim import AMVT, AlphaAdam
+from waddington.optim._noise import make_salt, round_stochastically, uniform
+
+STEP = torch.tensor(7.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_numbers_are_uniform(dtype):
+    numbers = uniform(torch.zeros(400, 500), make_salt(STEP, 3, 1), dtype).flatten()
+    assert numbers.dtype == dtype
+    assert numbers.min() >= 0.0
+    assert numbers.max() < 1.0
+    counts = torch.histc(numbers.double(), bins=50, min=0.0, max=1.0)
+    chi_square = ((counts - 4000.0) ** 2 / 4000.0).sum()
+    assert 20.0 < chi_square < 95.0  # 49 degrees of freedom
+
+
+def test_steps_tensors_uses_and_coordinates_are_independent():
+    param = torch.zeros(100_000)
+    draws = [
+        uniform(param, make_salt(step, index, stream), torch.float64)
+        for step, index, stream in [(STEP, 3, 1), (STEP + 1, 3, 1), (STEP, 4, 1), (STEP, 3, 2)]
+    ]
+    draws.append(draws[0].roll(1))
+    correlation = torch.corrcoef(torch.stack(draws)).fill_diagonal_(0.0)
+    assert correlation.abs().max() < 0.02
+
+
+def test_a_coordinate_draws_by_its_place_in_the_whole():
+    salt = make_salt(STEP, 0, 1)
+    whole = uniform(torch.zeros(6, 4), salt, torch.float32)
+    assert torch.equal(whole.flatten(), uniform(torch.zeros(24), salt, torch.float32))
+    assert uniform(torch.zeros(()), salt, torch.float32).shape == ()
+    assert uniform(torch.zeros(0, 3), salt, torch.float32).shape == (0, 3)
+    pairs = uniform(torch.zeros(12, dtype=torch.complex64), salt, torch.float32)
+    assert torch.equal(pairs.flatten(), whole.flatten())
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.floats(-(2.0**100), 2.0**100, width=32), st.floats(0.0, 1.0, exclude_max=True, width=32))
+def test_rounding_gives_a_neighbour(value, noise):
+    x = torch.tensor([value], dtype=torch.float32)
+    rounded = round_stochastically(x, torch.tensor([noise], dtype=torch.float32)).float()
+    down = (x.view(torch.int32) & -65536).view(torch.float32)
+    up = ((x.view(torch.int32) & -65536) + 65536).view(torch.float32)
+    assert rounded in (down, up) or x == down
+
+
+def test_what_bfloat16_holds_is_left_alone():
+    values = torch.tensor([0.0, -1.5, 3.0, float("inf"), float("-inf")])
+    for noise in (0.0, 0.999):
+        assert torch.equal(round_stochastically(values, torch.full_like(values, noise)).float(), values)
+    assert round_stochastically(torch.tensor([float("nan")]), torch.tensor([0.9])).isnan().all()
+
+
+def test_the_expectation_of_the_rounded_is_the_value():
+    values = torch.tensor([1.001, -0.3333, 1e-20, 12345.678]).repeat_interleave(50_000)
+    rounded = round_stochastically(values, uniform(values, make_salt(STEP, 0, 1), torch.float32))
+    mean = rounded.double().view(4, -1).mean(1)
+    torch.testing.assert_close(mean, values.double().view(4, -1)[:, 0], rtol=5e-5, atol=0.0)
+
+
+def drift(cls, **kwargs):
+    """A thousand steps far below the resolution of bfloat16 at 1."""
+    param = torch.ones(2000, dtype=torch.bfloat16, requires_grad=True)
+    optimizer = cls([param], lr=1e-4, **kwargs)
+    for _ in range(1000):
+        param.grad = torch.ones_like(param)
+        optimizer.step()
+    return 1.0 - param.detach().float().mean().item()
+
+
+@pytest.mark.parametrize("cls", [AMVT, AlphaAdam])
+def test_small_steps_of_bfloat16_parameters_add_up_only_with_stochastic_rounding(cls):
+    assert drift(cls) == 0.0
+    assert drift(cls, stochastic_rounding=True) == pytest.approx(0.1, rel=0.1)
