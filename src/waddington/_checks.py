@@ -10,7 +10,7 @@ from types import ModuleType
 
 from waddington._errors import ArgumentError, MissingExtraError, UnknownNameError
 
-__all__ = ["check_choice", "check_in_range", "check_known", "require_extra"]
+__all__ = ["check_choice", "check_count", "check_in_range", "check_known", "require_extra"]
 
 
 def check_in_range(
@@ -34,6 +34,19 @@ def check_in_range(
     if not (above and below):
         interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
         raise ArgumentError(f"cannot use {name}={value!r}: {name} must be a number in {interval}")
+
+
+def check_count(name: str, value: object, low: int, high: float = math.inf) -> None:
+    """Refuse what is no whole number in an interval, its ends included; True and 2.0 are none.
+
+    Raises
+    ------
+    ArgumentError
+        Names the argument, its value and the interval.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        limits = f"from {low}" if high == math.inf else f"in [{low}, {high}]"
+        raise ArgumentError(f"cannot use {name}={value!r}: {name} must be a whole number {limits}")
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:

@@ -14,6 +14,8 @@ from reference.alphaadam import alphaadam
 from reference.amgt import amgt
 from reference.amvt import amvt
 from reference.asgd import asgd
+from reference.ldadam import ldadam
+from reference.microadam import microadam
 from reference.padam import padam
 from waddington.optim import (
     AMGT,
@@ -24,8 +26,10 @@ from waddington.optim import (
     ASGDAMSGrad,
     CAdamW,
     Compressed,
+    LDAdam,
     Lookahead,
     Masked,
+    MicroAdam,
     Padam,
     Switched,
 )
@@ -91,10 +95,6 @@ def _switched(name: str, cls: type[torch.optim.Optimizer], amsgrad: bool) -> lis
         Row(f"{name}-{variant}", cls, {"lr": RATE, "alpha_min": 1e-3, **kwargs}, asgd, {"amsgrad": amsgrad}, twin)
         for variant, kwargs in variants.items()
     ]
-
-
-def _padam(params: Any, gradients: Any, **kwargs: Any) -> Any:
-    return padam(params, gradients, **kwargs)
 
 
 def _amgt(params: Any, gradients: Any, *, threshold: float = 0.0, **kwargs: Any) -> Any:
@@ -164,6 +164,14 @@ ROWS = [
         preprocessed={"clip_grad_norm": 2.0, "outlier_threshold": 1.5, "clip_update": 0.5},
         normalized={"normalize_grad": True, "outlier_threshold": 2.0, "variance": "moments"},
     ),
+    *_plain(
+        "MicroAdam",
+        MicroAdam,
+        microadam,
+        sparse={"density": 0.3, "window": 4, "block_size": 5, "bucket_size": 4},
+        dense={"density": 1.0, "value_dtype": "float32"},
+    ),
+    *_plain("LDAdam", LDAdam, ldadam, ranked={"rank": 2}, bare={"rank": 1, "error_feedback": False}),
 ]
 """Every variant of the package's own rules, for the references."""
 

@@ -267,17 +267,17 @@ def test_a_loaded_state_resumes_bit_for_bit(dtype, error_feedback):
 
 def test_adams_state_is_taken_over_where_it_fits_and_refused_where_not():
     vector, matrix = torch.ones(5, requires_grad=True), torch.ones(4, 6, requires_grad=True)
-    for param, message in ((vector, None), (matrix, r"moments of shape \(4, 6\).*moments of shape \(2, 6\)")):
-        adam, optimizer = torch.optim.Adam([param]), LDAdam([param], **SMALL)
-        run(adam, [param], [[np.ones(param.shape)]])
+    adam, optimizer = torch.optim.Adam([vector]), LDAdam([vector], **SMALL)
+    run(adam, [vector], [[np.ones(5)]])
+    optimizer.load_state_dict(adam.state_dict())
+    assert torch.equal(optimizer.state[vector]["exp_avg"], adam.state[vector]["exp_avg"])
+    optimizer.step()
+    assert optimizer.state[vector]["step"].item() == 2
+    adam, optimizer = torch.optim.Adam([matrix]), LDAdam([matrix], **SMALL)
+    run(adam, [matrix], [[np.ones((4, 6))]])
+    with pytest.raises(ArgumentError, match=r"cannot load exp_avg of shape \(4, 6\).*must have the shape \(2, 6\)"):
         optimizer.load_state_dict(adam.state_dict())
-        assert torch.equal(optimizer.state[param]["exp_avg"], adam.state[param]["exp_avg"])
-        if message is None:
-            optimizer.step()
-            assert optimizer.state[param]["step"].item() == 2
-        else:
-            with pytest.raises(UnsupportedError, match=message):
-                optimizer.step()
+    assert not optimizer.state
 
 
 def test_copies_go_on_alike():
@@ -405,7 +405,7 @@ def test_sharded_parameters_are_refused_with_the_reason(mesh):
     param = distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)]).requires_grad_()
     optimizer = LDAdam([param])
     (param * 2).sum().backward()
-    with pytest.raises(UnsupportedError, match=r"LDAdam on a sharded parameter .* because it follows the leading"):
+    with pytest.raises(UnsupportedError, match=r"LDAdam on a sharded parameter .* it follows the leading"):
         optimizer.step()
 
 

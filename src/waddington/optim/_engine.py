@@ -9,8 +9,9 @@ A step goes through the parameters as slots (:mod:`waddington.optim._slots`):
    collective, and turned into what the second phase needs; the rate control, where there is one, chooses the rate.
 5. *update*: each rule's second phase gives the direction; decay and step are applied.
 
-No value of a tensor is read on the host (``nonfinite="raise"`` is the documented exception), so a step never waits for
-a GPU. How a phase goes over its slots is decided here alone, in `_measure` and `_update`: one after the other today.
+The engine reads no value of a tensor on the host (``nonfinite="raise"`` is the documented exception), nor do the rules
+of the four papers, so a step never waits for a GPU. How a phase goes over its slots is decided here alone: one after
+the other today.
 """
 
 from __future__ import annotations

@@ -7,19 +7,21 @@ references to the loaded tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 
+from waddington._errors import ArgumentError
 from waddington.optim._slots import compute_dtype, statistics_dtype
 
 __all__ = ["load_and_place", "place"]
 
+ShapeOf = Callable[[torch.Tensor, dict[str, Any], str], tuple[int, ...] | None]
 Place = Callable[[torch.Tensor, dict[str, Any], str, Any], Any]
 
 
-def load_and_place(optimizer: torch.optim.Optimizer, load: Callable[[], None], put: Place) -> None:
+def load_and_place(optimizer: torch.optim.Optimizer, load: Callable[[], None], put: Place, shape_of: ShapeOf) -> None:
     """Load a state through torch, then put each entry where it belongs.
 
     Parameters
@@ -31,27 +33,50 @@ def load_and_place(optimizer: torch.optim.Optimizer, load: Callable[[], None], p
     put
         ``(parameter, group, name, saved value) -> value to keep``.
 
+    shape_of
+        ``(parameter, group, name) -> shape`` that a saved entry must have; None where any will do.
+
     Raises
     ------
     ValueError
         From torch: the groups or their sizes do not match; nothing has been changed.
+    ArgumentError
+        An entry has another shape than its parameter asks for; nothing has been changed.
     """
     present = [dict(group) for group in optimizer.param_groups]
     captured: list[dict[str, Any]] = []
+
+    def look(_: Any, loaded: dict[str, Any]) -> None:
+        captured.append(loaded)
+        for param, group, name, value in _entries(optimizer, loaded):
+            shape = shape_of(param, group, name)
+            if shape is not None and isinstance(value, torch.Tensor) and tuple(value.shape) != shape:
+                raise ArgumentError(
+                    f"cannot load {name} of shape {tuple(value.shape)} for a parameter of shape {tuple(param.shape)}:"
+                    f" it must have the shape {shape}"
+                )
+
     # Registered last, it sees what the user's own hooks have made of the state.
-    handle = optimizer.register_load_state_dict_pre_hook(lambda _, loaded: captured.append(loaded))
+    handle = optimizer.register_load_state_dict_pre_hook(look)
     try:
         load()
     finally:
         handle.remove()
-    loaded = captured[-1]
-    for group, before, saved in zip(optimizer.param_groups, present, loaded["param_groups"], strict=True):
+    for group, before in zip(optimizer.param_groups, present, strict=True):
         for name, value in before.items():
             group.setdefault(name, value)
-        for key, param in zip(saved["params"], group["params"], strict=True):
-            entries = loaded["state"].get(key, {})
-            if entries:
-                optimizer.state[param] = {name: put(param, group, name, value) for name, value in entries.items()}
+    for param, group, name, value in _entries(optimizer, captured[-1]):
+        optimizer.state[param][name] = put(param, group, name, value)
+
+
+def _entries(
+    optimizer: torch.optim.Optimizer, loaded: Mapping[str, Any]
+) -> Iterator[tuple[torch.Tensor, dict[str, Any], str, Any]]:
+    """Pair the entries of a saved state with the parameters that they are for, by their order as torch does."""
+    for group, saved in zip(optimizer.param_groups, loaded["param_groups"], strict=False):
+        for key, param in zip(saved["params"], group["params"], strict=False):
+            for name, value in loaded["state"].get(key, {}).items():
+                yield param, group, name, value
 
 
 def place(param: torch.Tensor, name: str, value: Any, *, is_buffer: bool) -> Any:

@@ -29,7 +29,7 @@ SKIPPED = "skipped_steps"
 _NOT_HERE = {
     "foreach": "how tensors are gone through is decided in one place for all; leave it out",
     "fused": "how tensors are gone through is decided in one place for all; leave it out",
-    "capturable": "no step reads a value on the host, so every optimizer here is; leave it out",
+    "capturable": "steps read no value on the host unless the docstring says so; leave it out",
     "differentiable": "steps are taken in place and without a graph; for gradients through an optimizer use"
     " torch.optim.Adam(differentiable=True)",
 }
@@ -234,6 +234,8 @@ class RuleState(Recorded, torch.optim.Optimizer):
         ------
         ValueError
             From torch: the groups or their sizes do not match.
+        ArgumentError
+            A buffer has another shape than its parameter asks for; nothing has been changed.
         """
 
         def put(param: torch.Tensor, group: dict[str, Any], name: str, value: Any) -> Any:
@@ -242,6 +244,11 @@ class RuleState(Recorded, torch.optim.Optimizer):
                 return value.to(device=param.device, dtype=layouts[name][1], copy=True)
             return place(param, name, value, is_buffer=name in self._rule.buffers(group))
 
-        load_and_place(self, lambda: super(RuleState, self).load_state_dict(dict(state_dict)), put)
+        def shape_of(param: torch.Tensor, group: dict[str, Any], name: str) -> tuple[int, ...] | None:
+            if name not in self._rule.buffers(group):
+                return None
+            return self._layouts(param, group).get(name, (tuple(param.shape), param.dtype))[0]
+
+        load_and_place(self, lambda: super(RuleState, self).load_state_dict(dict(state_dict)), put, shape_of)
         for group in self.param_groups:
             group.update(self._fixed)

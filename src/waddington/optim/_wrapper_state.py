@@ -151,10 +151,13 @@ class WrapperState(Recorded, torch.optim.Optimizer):
         for before in self._optimizer_load_state_dict_pre_hooks.values():
             changed = before(self, given)
             given = given if changed is None else changed
-        load_and_place(self.optimizer, lambda: self.optimizer.load_state_dict(given), self._put)
+        load_and_place(self.optimizer, lambda: self.optimizer.load_state_dict(given), self._put, self._shape)
         self._loose = {}
         for after in self._optimizer_load_state_dict_post_hooks.values():
             after(self)
+
+    def _shape(self, param: torch.Tensor, group: dict[str, Any], name: str) -> tuple[int, ...] | None:
+        return tuple(param.shape) if name in self._buffer_names() else None
 
     def _put(self, param: torch.Tensor, group: dict[str, Any], name: str, value: Any) -> Any:
         if name in self._buffer_names() or name in self._entries():

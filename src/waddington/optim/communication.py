@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch.distributed import GradBucket  # type: ignore[attr-defined]
 from torch.nn.parallel import DistributedDataParallel
 
-from waddington._checks import check_in_range
+from waddington._checks import check_count
 from waddington._errors import ArgumentError
 from waddington.optim.compression import check_compression, levels_of
 
@@ -64,11 +64,11 @@ class CompressionHook:
             "error_feedback": error_feedback,
         }
         check_compression(settings)
-        check_in_range("levels", levels, 1, 2**15 - 1)
-        check_in_range("block", block, 1)
+        check_count("levels", levels, 1, 2**15 - 1)
+        check_count("block", block, 1)
         self.settings: dict[str, Any] = settings
-        self.levels = int(levels)
-        self.block = int(block)
+        self.levels = levels
+        self.block = block
         self.process_group = process_group
         self._params = list(params)
         self._errors: dict[torch.Tensor, torch.Tensor] = {}

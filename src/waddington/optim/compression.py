@@ -23,8 +23,7 @@ from typing import Any
 
 import torch
 
-from waddington._checks import check_choice, check_in_range
-from waddington._errors import ArgumentError
+from waddington._checks import check_choice, check_count, check_in_range
 from waddington.optim._control import reduce_partials
 from waddington.optim._noise import make_salt, uniform
 from waddington.optim._rule import Settings, Tensors
@@ -53,9 +52,7 @@ def check_compression(settings: Settings) -> None:
     check_choice("norm", settings["norm"], ("l2", "max"))
     check_choice("error_feedback", settings["error_feedback"], (False, True))
     check_in_range("fraction", settings["fraction"], 0.0, 1.0, open_low=True)
-    check_in_range("levels", settings["levels"], 1, 2**15)
-    if int(settings["levels"]) != settings["levels"]:
-        raise ArgumentError(f"cannot use levels={settings['levels']!r}: levels must be a whole number in [1, 32768]")
+    check_count("levels", settings["levels"], 1, 2**15)
 
 
 def levels_of(x: torch.Tensor, norm: torch.Tensor, levels: int, noise: torch.Tensor) -> torch.Tensor:

@@ -30,7 +30,7 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice, check_in_range
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington._errors import ArgumentError
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype
@@ -131,11 +131,6 @@ def _measure(
         }
         return Measured(new)
     exp_avg, exp_avg_sq, before = buffers["exp_avg"], buffers["exp_avg_sq"], buffers["projector"]
-    if exp_avg.shape[0] != before.shape[1]:
-        raise UnsupportedError(
-            f"cannot go on from moments of shape {tuple(exp_avg.shape)}: a parameter of shape {tuple(param.shape)} has"
-            f" moments of shape {(before.shape[1], max(param.shape))} in its subspace; moments of Adam do not fit"
-        )
     total = _lying(grad + buffers["error"] if settings["error_feedback"] else grad)
     weights = coefficients["exp_avg_weight_before"], coefficients["exp_avg_sq_weight_before"]
     momentum = before @ exp_avg

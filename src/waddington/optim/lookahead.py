@@ -15,8 +15,7 @@ from typing import Any
 
 import torch
 
-from waddington._checks import check_in_range
-from waddington._errors import ArgumentError
+from waddington._checks import check_count, check_in_range
 from waddington.optim._rule import Settings
 from waddington.optim._slots import Slot, compute_dtype
 from waddington.optim._wrapper import OptimizerWrapper
@@ -60,8 +59,7 @@ class Lookahead(OptimizerWrapper):
         super().__init__(optimizer, {"k": k, "alpha": alpha}, nonfinite=nonfinite)
 
     def _check_own(self, settings: Settings) -> None:
-        if int(settings["k"]) != settings["k"] or settings["k"] < 1:
-            raise ArgumentError(f"cannot use k={settings['k']!r}: k must be a whole number from 1")
+        check_count("k", settings["k"], 1)
         check_in_range("alpha", settings["alpha"], 0.0, 1.0, open_low=True)
 
     def _buffer_names(self) -> tuple[str, ...]:

@@ -27,8 +27,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import ParamsT
 
-from waddington._checks import check_choice, check_in_range
-from waddington._errors import ArgumentError
+from waddington._checks import check_choice, check_count, check_in_range
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
 from waddington.optim._slots import real_size
@@ -310,6 +309,4 @@ class MicroAdam(RuleOptimizer):
         check_in_range("density", group["density"], 0.0, 1.0, open_low=True)
         check_choice("value_dtype", group["value_dtype"], tuple(_DTYPES))
         for name, most in (("window", math.inf), ("block_size", _LARGEST_BLOCK), ("bucket_size", math.inf)):
-            check_in_range(name, group[name], 1, most, open_high=most == math.inf)
-            if not isinstance(group[name], int):
-                raise ArgumentError(f"cannot use {name}={group[name]!r}: {name} must be a whole number")
+            check_count(name, group[name], 1, most)

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LambdaLR, LinearLR, LRScheduler, SequentialLR
 
-from waddington._checks import check_in_range
+from waddington._checks import check_count, check_in_range
 from waddington._errors import ArgumentError
 
 __all__ = [
@@ -54,7 +54,7 @@ def constant_with_warmup(optimizer: torch.optim.Optimizer, warmup_steps: int) ->
     ArgumentError
         `warmup_steps` is no whole number from 0.
     """
-    _check_count("warmup_steps", warmup_steps, 0)
+    check_count("warmup_steps", warmup_steps, 0)
     steps = max(int(warmup_steps), 1)
     return LinearLR(optimizer, start_factor=1.0 / steps, end_factor=1.0, total_iters=steps - 1)
 
@@ -88,9 +88,9 @@ def cosine(
     ArgumentError
         An argument outside its range, or `min_lr` above the rate of a group.
     """
-    _check_count("total_steps", total_steps, 1)
-    _check_count("warmup_steps", warmup_steps, 0, total_steps - 1)
-    _check_count("first_step", first_step, 0, 1)
+    check_count("total_steps", total_steps, 1)
+    check_count("warmup_steps", warmup_steps, 0, total_steps - 1)
+    check_count("first_step", first_step, 0, 1)
     # torch's CosineAnnealingLR multiplies the present rate by a ratio of cosines. It cannot begin at t = 1, it rises
     # again after T, and as the second half of a SequentialLR it would spend the step after the warm-up at α0 again.
     return LambdaLR(
@@ -130,9 +130,9 @@ def cosine_with_restarts(
     ArgumentError
         An argument outside its range, or `min_lr` above the rate of a group.
     """
-    _check_count("cycle_steps", cycle_steps, 1)
-    _check_count("cycle_factor", cycle_factor, 1)
-    _check_count("warmup_steps", warmup_steps, 0)
+    check_count("cycle_steps", cycle_steps, 1)
+    check_count("cycle_factor", cycle_factor, 1)
+    check_count("warmup_steps", warmup_steps, 0)
     _floors(optimizer, min_lr)
     if not warmup_steps:
         return CosineAnnealingWarmRestarts(optimizer, int(cycle_steps), int(cycle_factor), min_lr)
@@ -163,9 +163,9 @@ def step_decay(
     ArgumentError
         An argument outside its range.
     """
-    _check_count("step_size", step_size, 1)
+    check_count("step_size", step_size, 1)
     check_in_range("gamma", gamma, 0.0, 1.0, open_low=True)
-    _check_count("first_step", first_step, 0, 1)
+    check_count("first_step", first_step, 0, 1)
     # torch's StepLR counts from 0: its changes come one step later than Algorithm 4's.
     return LambdaLR(optimizer, _StepDecay(step_size, gamma, first_step))
 
@@ -188,7 +188,7 @@ def inverse_time(optimizer: torch.optim.Optimizer, decay: float, *, first_step: 
         An argument outside its range.
     """
     check_in_range("decay", decay, 0.0, open_high=True)
-    _check_count("first_step", first_step, 0, 1)
+    check_count("first_step", first_step, 0, 1)
     return LambdaLR(optimizer, _InverseTime(decay, first_step))
 
 
@@ -345,12 +345,6 @@ class _StronglyConvex:
 
     def __call__(self, epoch: int) -> float:
         return 1.0 / (self.mu * (epoch + 1))
-
-
-def _check_count(name: str, value: int, low: int, high: float = math.inf) -> None:
-    if type(value) is not int or not low <= value <= high:
-        limits = f"from {low}" if high == math.inf else f"in [{low}, {high}]"
-        raise ArgumentError(f"cannot use {name}={value!r}: {name} must be a whole number {limits}")
 
 
 def _floors(optimizer: torch.optim.Optimizer, min_lr: float) -> list[float]:

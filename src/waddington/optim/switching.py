@@ -45,7 +45,7 @@ from typing import Any
 
 import torch
 
-from waddington._checks import check_choice, check_in_range
+from waddington._checks import check_choice, check_count, check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim._control import run_control
 from waddington.optim._rule import Settings, Stage, Tensors
@@ -74,9 +74,7 @@ def check_switch(settings: Settings) -> None:
     check_in_range("adaptive", settings["adaptive"], 0.0, open_low=True, open_high=True)
     check_in_range("hysteresis", settings["hysteresis"], 0.0, open_low=True, open_high=True)
     for name in ("switch_interval", "memory"):
-        if int(settings[name]) != settings[name]:
-            raise ArgumentError(f"cannot use {name}={settings[name]!r}: {name} must be a whole number from 1")
-        check_in_range(name, settings[name], 1)
+        check_count(name, settings[name], 1)
     check_in_range("alpha_min", settings["alpha_min"], 0.0, open_high=True)
     large = settings.get("base_lr", float(settings["lr"]))
     check_in_range("lr", large, 0.0, open_low=True, open_high=True)
