@@ -4,8 +4,39 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from waddington.optim import ASGDAdam, ASGDAMSGrad, Padam
+from waddington.optim import (
+    AMGT,
+    AMVT,
+    ASGD2,
+    AlphaAdam,
+    ASGDAdam,
+    ASGDAMSGrad,
+    CAdamW,
+    Compressed,
+    LDAdam,
+    Lookahead,
+    Masked,
+    MicroAdam,
+    Padam,
+    Switched,
+)
 
-__all__ = ["ASGDAMSGrad", "ASGDAdam", "Padam", "__version__"]
+__all__ = [
+    "AMGT",
+    "AMVT",
+    "ASGD2",
+    "ASGDAMSGrad",
+    "ASGDAdam",
+    "AlphaAdam",
+    "CAdamW",
+    "Compressed",
+    "LDAdam",
+    "Lookahead",
+    "Masked",
+    "MicroAdam",
+    "Padam",
+    "Switched",
+    "__version__",
+]
 
 __version__ = version("waddington")

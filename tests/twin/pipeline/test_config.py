@@ -55,6 +55,7 @@ def test_tuning_and_evaluation_seeds_are_disjoint() -> None:
     [
         ({"optimizer": ["Adm"]}, "Did you mean 'Adam'"),
         ({"optimizer": []}, "at least one"),
+        ({"optimizer": ["ScheduleFreeAdamW"]}, "evaluates other weights than it trains"),
         ({"lr": 0.0}, r"lr=0.0: lr must be a number in \(0, inf\]"),
         ({"beta2": 1.0}, "beta2=1.0"),
         ({"alpha_min": 0.1}, "alpha_min=0.1 with alpha_max=0.01"),

@@ -143,6 +143,12 @@ class RunConfig:
         object.__setattr__(self, "reference_optimizer", registry.get(self.reference_optimizer).name)
         if not self.optimizer:
             raise ArgumentError(f"cannot use optimizer=(): give at least one of {', '.join(registry.names())}")
+        for name in (*self.optimizer, self.reference_optimizer):
+            if registry.get(name).modes:
+                raise ArgumentError(
+                    f"cannot use optimizer={name!r}: it evaluates other weights than it trains, and a run would judge"
+                    " those that it trains; accepted are optimizers without train() and eval()"
+                )
         check_choice("protocol", self.protocol, _PROTOCOLS)
         check_choice("action_space", self.action_space, _ACTIONS)
         check_choice("preset", self.preset, PRESETS)
