@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from torch._compile import _disable_dynamo
 
 from waddington._errors import DataError, UnsupportedError
 from waddington.optim._control import reduce_partials, run_control
@@ -78,6 +79,7 @@ class RuleOptimizer(RuleState):
     _finite: torch.Tensor | None = None
     """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
 
+    @_disable_dynamo  # traced, it would be compiled anew whenever gradients are; inside torch.compile it is eager
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step.

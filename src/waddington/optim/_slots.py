@@ -100,10 +100,16 @@ def gradient_of(param: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     UnsupportedError
-        The gradient is sparse.
+        The gradient is sparse, or the parameter is one of FSDP1's, which do not show how they are sharded.
     """
     grad = param.grad
     assert grad is not None
+    if hasattr(param, "_fsdp_flattened"):
+        raise UnsupportedError(
+            "cannot step on a parameter of FullyShardedDataParallel: statistics over a whole tensor or model would be"
+            " those of one process's shards; accepted are parameters of torch.distributed.fsdp.fully_shard (FSDP2),"
+            " which are DTensors"
+        )
     if grad.layout != torch.strided:
         raise UnsupportedError(
             f"cannot step on a gradient of layout {grad.layout}: found one for a parameter of shape"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch._compile import _disable_dynamo
 
 from waddington.optim._engine import RuleOptimizer, are_finite, is_phantom, refuse_transforms
 from waddington.optim._rule import Settings
@@ -29,6 +30,7 @@ class OptimizerWrapper(WrapperState):
     """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
     _was_asked: bool = False
 
+    @_disable_dynamo  # as in the engine
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step.

@@ -1,0 +1,65 @@
+"""Two processes that talk over gloo, for tests that need ranks."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from optim.hosts.hosted import HOSTED, Hosted
+
+__all__ = ["WORLD", "host_all", "of", "on_two_ranks"]
+
+WORLD = 2
+
+
+def on_two_ranks(worker: Callable[..., Any], folder: Path, *args: Any) -> list[Any]:
+    """Run ``worker(rank, *args)`` in two processes at once and give what each returned, by rank.
+
+    `worker` is a function of a module, and what it takes and returns consists of tensors and plain Python: it travels
+    between processes. A rank that waits in vain for the other gives up after a minute, so no failure hangs.
+    """
+    mp.spawn(_run, args=(worker, str(folder), args), nprocs=WORLD)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
+
+
+def _run(rank: int, worker: Callable[..., Any], folder: str, args: tuple[Any, ...]) -> None:
+    torch.set_num_threads(1)
+    # A file, because a port that is free now may be taken by the time both ranks have started.
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=WORLD, timeout=timedelta(minutes=1)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = worker(rank, *args)
+    torch.save(found, Path(folder) / f"{rank}.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def host_all(train: Callable[..., dict[str, Any]], rank: int, *args: Any) -> dict[str, dict[str, Any]]:
+    """Train every optimizer in this one pair of processes; one that fails leaves its error in place of its results."""
+    found = {}
+    for hosted in HOSTED:
+        try:
+            found[hosted.name] = train(rank, hosted, *args)
+        except Exception:  # noqa: BLE001  (`of` raises it, in the tests of this optimizer and no other)
+            found[hosted.name] = {"error": traceback.format_exc()}
+    return found
+
+
+def of(hosted: Hosted, ranks: Sequence[dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Give what `host_all` found for one optimizer, by rank; fail with its error where it failed."""
+    found = [rank[hosted.name] for rank in ranks]
+    for rank, results in enumerate(found):
+        if "error" in results:
+            pytest.fail(f"on rank {rank}: {results['error']}")
+    return found
