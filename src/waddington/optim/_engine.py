@@ -163,7 +163,7 @@ class RuleOptimizer(RuleState):
                 torch._foreach_add_(steps, [taken] * len(steps))
             scalars = {
                 name: torch.stack([self.state[slot.param][name] for slot in members])
-                for name in self._scalar_names(group)
+                for name in self._rule.scalars(group)
             }
             counts = torch.stack(steps).to(dtype)
             found = self._rule.coefficients(counts, scalars, group)
@@ -174,7 +174,7 @@ class RuleOptimizer(RuleState):
 
     def _remember(self, slots: list[Slot], found: Tensors, finite: torch.Tensor | None) -> None:
         """Write the new values of the numbers that the rule keeps for each tensor."""
-        for name in self._scalar_names(slots[0].group):
+        for name in self._rule.scalars(slots[0].group):
             if name in found:
                 for slot, new in zip(slots, found[name].unbind(), strict=True):
                     _write(self.state[slot.param][name], new, finite)

@@ -57,7 +57,11 @@ class Measured(NamedTuple):
     carry: Tensors = {}  # noqa: RUF012
 
 
-def _no_scalars(step: torch.Tensor, settings: Settings) -> Tensors:
+def _none(settings: Settings) -> tuple[str, ...]:
+    return ()
+
+
+def _nothing(step: torch.Tensor, settings: Settings) -> Tensors:
     return {}
 
 
@@ -77,8 +81,10 @@ class Rule:
     needs_whole
         What the rule does that cannot be done shard by shard, as the end of "it ..."; empty where all can.
     scalars
-        Numbers that the rule remembers for each tensor, as they are after so many steps of a plain Adam: a state that
-        comes from there has none.
+        Names of the numbers that the rule remembers for each tensor.
+    scalars_after
+        Those numbers as they are after so many steps of a plain Adam, ``(step, settings) -> numbers``: a state that
+        comes from there has none, and a fresh one has taken no step.
     prepare
         The gradient that the rule is to work on, ``(grad, buffers, norm, step, settings) -> grad``, where `norm` is the
         Euclidean norm of all gradients of the model; None leaves gradients as they are.
@@ -99,7 +105,8 @@ class Rule:
     observe: Callable[[torch.Tensor, Measured, Tensors, Tensors, Settings], Tensors] | None = None
     layouts: Callable[[torch.Tensor, Settings], Layouts] | None = None
     needs_whole: str = ""
-    scalars: Callable[[torch.Tensor, Settings], Tensors] = _no_scalars
+    scalars: Callable[[Settings], tuple[str, ...]] = _none
+    scalars_after: Callable[[torch.Tensor, Settings], Tensors] = _nothing
     prepare: Callable[[torch.Tensor, Tensors, torch.Tensor, torch.Tensor, Settings], torch.Tensor] | None = None
     rate_factor: Callable[[torch.Tensor, Settings], torch.Tensor] | None = None
     reported: tuple[str, ...] = ()

@@ -178,5 +178,9 @@ def stack(rows: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
 def hand_out(slots: Sequence[Slot], columns: Tensors, into: Callable[[Slot], Tensors]) -> None:
     """Give every slot its own entry of each column, on its device and in the dtype that it computes in."""
     for name, column in columns.items():
-        for slot, value in zip(slots, column.unbind(), strict=True):
-            into(slot)[name] = value.to(device=slot.value.device, dtype=slot.grad.dtype)
+        cast: dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, ...]] = {}
+        for row, slot in enumerate(slots):
+            kind = (slot.value.device, slot.grad.dtype)
+            if kind not in cast:
+                cast[kind] = column.to(device=kind[0], dtype=kind[1]).unbind()
+            into(slot)[name] = cast[kind][row]

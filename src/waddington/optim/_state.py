@@ -171,10 +171,10 @@ class RuleState(Recorded, torch.optim.Optimizer):
                     state[name] = torch.zeros(shape, dtype=dtype, device=param.device)
                 else:
                     state[name] = torch.zeros_like(param, dtype=compute_dtype(param), requires_grad=False)
-        for name in self._scalar_names(group):
-            if name not in state:
-                step = state["step"].to(statistics_dtype(param.device))
-                state[name] = self._rule.scalars(step, group)[name]
+        missing = [name for name in self._rule.scalars(group) if name not in state]
+        if missing:
+            first = self._rule.scalars_after(state["step"].to(statistics_dtype(param.device)), group)
+            state |= {name: first[name] for name in missing}
         return state
 
     def _layouts(self, param: torch.Tensor, group: Settings) -> Layouts:
@@ -185,9 +185,6 @@ class RuleState(Recorded, torch.optim.Optimizer):
                 " DistributedDataParallel"
             )
         return {} if self._rule.layouts is None else self._rule.layouts(param, group)
-
-    def _scalar_names(self, group: Settings) -> tuple[str, ...]:
-        return tuple(self._rule.scalars(torch.zeros(()), group))
 
     def _model_state(self) -> Tensors:
         """Give the 0-d entries that belong to the whole model, made at their first use."""

@@ -67,10 +67,18 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", *deficit)
 
 
-def _scalars(step: torch.Tensor, settings: Settings) -> Tensors:
+def _scalars(settings: Settings) -> tuple[str, ...]:
+    weights = ("exp_avg_weight", "exp_avg_sq_weight")
+    return weights if settings["variance"] == "coordinate" else (*weights, "grad_variance")
+
+
+def _scalars_after(step: torch.Tensor, settings: Settings) -> Tensors:
     beta1, beta2 = settings["betas"]
-    weights = {"exp_avg_weight": ema_weight(step, beta1), "exp_avg_sq_weight": ema_weight(step, beta2)}
-    return weights if settings["variance"] == "coordinate" else weights | {"grad_variance": torch.zeros_like(step)}
+    return {
+        "exp_avg_weight": ema_weight(step, beta1),
+        "exp_avg_sq_weight": ema_weight(step, beta2),
+        "grad_variance": torch.zeros_like(step),
+    }
 
 
 def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
@@ -176,6 +184,7 @@ def _observe(
 AMGT_RULE = Rule(
     buffers=_buffers,
     scalars=_scalars,
+    scalars_after=_scalars_after,
     coefficients=_coefficients,
     measure=_measure,
     settle=_settle,
