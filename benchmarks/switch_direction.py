@@ -64,7 +64,7 @@ def train(name: str, kwargs: dict[str, object], *, noise: float, steps: int, see
         "accuracy": accuracies[-1],
         "loss": losses[-1],
         "anytime accuracy": statistics.fmean(accuracies),
-        "large": figures["large_rate_fraction"],
+        "large": figures.get("large_rate_fraction", 1.0),
     }
 
 

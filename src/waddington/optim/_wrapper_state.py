@@ -58,7 +58,7 @@ class WrapperState(Recorded, torch.optim.Optimizer):
     def __init__(self, optimizer: torch.optim.Optimizer, settings: dict[str, Any], *, nonfinite: str = "skip") -> None:
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise ArgumentError(
-                f"cannot use optimizer={optimizer!r}: it must be a torch.optim.Optimizer, already built over its"
+                f"cannot use optimizer={_brief(optimizer)}: it must be a torch.optim.Optimizer, already built over its"
                 f" parameters, as in {type(self).__name__}(torch.optim.AdamW(params, lr=1e-3))"
             )
         check_choice("nonfinite", nonfinite, ("skip", "raise", "propagate"))
@@ -167,6 +167,15 @@ class WrapperState(Recorded, torch.optim.Optimizer):
 
     # -- the wrapper's own state --
 
+    def _held(self, param: torch.Tensor) -> str:
+        """List what the wrapped optimizer itself keeps of a parameter, for messages."""
+        found: set[str] = set(self.state.get(param, {}))
+        inner: Any = self
+        while isinstance(inner, WrapperState):
+            found -= {*inner._buffer_names(), *inner._entries()}
+            inner = inner.optimizer
+        return ", ".join(sorted(found)) or "nothing"
+
     def _buffer_names(self) -> tuple[str, ...]:
         """Name the wrapper's buffers, which have the shape of their parameter."""
         return ()
@@ -223,6 +232,11 @@ class WrapperState(Recorded, torch.optim.Optimizer):
             inner = {"base_rate": float(self.param_groups[0]["lr"]), SKIPPED: 0.0}
         skipped = self._model_state()[f"{type(self).__name__.lower()}_{SKIPPED}"]
         return {**inner, SKIPPED: inner[SKIPPED] + float(skipped)}
+
+
+def _brief(given: object) -> str:
+    """Say what somebody gave instead of an optimizer, without printing a model."""
+    return given.__name__ if isinstance(given, type) else f"a {type(given).__name__}"
 
 
 def _settings_of(optimizer: torch.optim.Optimizer) -> set[str]:

@@ -204,11 +204,10 @@ class Masked(UpdateWrapper):
             return torch.ones_like(slot.grad, dtype=torch.bool)
         exp_avg = self._first_moment(slot)
         if exp_avg is None:
-            held = ", ".join(sorted(map(str, self.state.get(slot.param, {})))) or "nothing"
             raise UnsupportedError(
                 f"cannot mask the updates of {type(self.innermost).__name__}: a mask compares the gradient with a first"
-                f" moment, and its state holds {held}; accepted are optimizers that keep exp_avg or momentum_buffer"
-                " (for SGD, momentum above 0)"
+                f" moment, and its state holds {self._held(slot.param)}; accepted are optimizers that keep exp_avg or"
+                " momentum_buffer (for SGD, momentum above 0)"
             )
         return aligned(slot.grad, exp_avg, strict=slot.group["strict_mask"]) if taken is None else taken
 

@@ -346,7 +346,7 @@ class Switched(UpdateWrapper):
         if not isinstance(state.get(name), torch.Tensor):
             raise UnsupportedError(
                 f"cannot use switch={slot.group['switch']!r} around {type(self.innermost).__name__}: that rule reads"
-                f" {name}, and the state holds {', '.join(sorted(map(str, state))) or 'nothing'}; accepted are"
+                f" {name}, and the state holds {self._held(slot.param)}; accepted are"
                 " 'relative' and 'linear', which read the gradient alone"
             )
         return local_real(state[name])
