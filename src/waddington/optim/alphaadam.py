@@ -96,8 +96,8 @@ class AlphaAdam(RuleOptimizer):
     bias_correction=False``; its first step, whose mask is empty, changes nothing. By default the mask is Eq. 6's, α is
     clamped to 2 as in the paper's experiments (F.4), and the moments are corrected. Algorithm 1 compensates twice:
     where half of the coordinates are masked, those kept move up to four times as far as AdamW's, and more where fewer
-    are kept. Compare at tuned rates, or use ``compensation="norm", alpha_form="root"``, which restores the length of the
-    update and no more.
+    are kept. Compare at tuned rates, or use ``compensation="norm", alpha_form="root"``, which restores the length of
+    the update and no more.
 
     Parameters
     ----------
