@@ -205,6 +205,46 @@ def test_small_directions_have_their_turn():
     assert moved[False][1] < 0.1 * moved[True][1]
 
 
+# -- diagnostics --
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (8, 5)])
+@pytest.mark.parametrize("error_feedback", [True, False])
+def test_figures_are_those_of_the_last_step(shape, error_feedback):
+    param = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+    optimizer = LDAdam([param], **SMALL, error_feedback=error_feedback)
+    optimizer.record()
+    for step in range(7):
+        grad = sample(*shape, seed=step)
+        run(optimizer, [param], [[grad.numpy()]])
+        state, lying = optimizer.state[param], grad if shape == (5, 8) else grad.T
+        inside = state["projector"] @ state["projector"].T @ lying
+        debt = state["error"].square().sum().item() if error_feedback else 0.0
+        figures = optimizer.diagnostics()
+        assert figures["subspace_energy"] == pytest.approx((inside.norm() / grad.norm()).item() ** 2)
+        assert figures["debt_energy"] == pytest.approx(debt / grad.square().sum().item())
+    assert 0.0 < figures["subspace_energy"] < 1.0
+
+
+def test_gradients_within_the_subspace_leave_no_debt():
+    param = torch.zeros(6, 9, requires_grad=True)
+    optimizer = LDAdam([param], **SMALL)
+    optimizer.record()
+    run(optimizer, [param], [[(sample(6, 2) @ sample(2, 9)).float().numpy()]] * 10)
+    assert optimizer.diagnostics()["subspace_energy"] == pytest.approx(1.0, rel=1e-5)
+    assert optimizer.diagnostics()["debt_energy"] < 1e-8
+
+
+def test_what_takes_adam_has_its_whole_gradient_and_no_debt():
+    params, gradients = problem()
+    optimizer = LDAdam([("vector", params[1]), ("matrix", params[5])], **SMALL)
+    optimizer.record()
+    run(optimizer, [params[1], params[5]], [[grads[1], grads[5]] for grads in gradients])
+    figures = optimizer.tensor_diagnostics()
+    assert (figures["vector"]["subspace_energy"], figures["vector"]["debt_energy"]) == (1.0, 0.0)
+    assert figures["matrix"]["subspace_energy"] < 1.0 < figures["matrix"]["debt_energy"]
+
+
 # -- memory --
 
 

@@ -201,6 +201,36 @@ def test_no_gradient_is_no_step():
     assert_same(params, before)
 
 
+# -- diagnostics --
+
+
+@pytest.mark.parametrize("shape", [(40,), (6, 7)])
+def test_figures_are_those_of_the_last_step(shape):
+    param = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+    optimizer = MicroAdam([param], **SMALL)
+    optimizer.record()
+    for step in range(7):
+        before, grad = param.detach().clone(), sample(param.numel(), step)
+        run(optimizer, [param], [[grad.numpy()]])
+        kept = optimizer.state[param]["window_values"][step % 4].double().square().sum().item()
+        debt = owed(optimizer, param).square().sum().item()
+        moved = (param.detach() != before).double().mean().item()
+        figures = optimizer.diagnostics()
+        assert figures["kept_energy"] == pytest.approx(kept / (kept + debt))
+        assert figures["debt_energy"] == pytest.approx(debt / grad.square().sum().item())
+        assert figures["moved_share"] == pytest.approx(moved)
+    assert 0.3 < figures["kept_energy"] < 1.0
+
+
+def test_who_keeps_everything_owes_nothing():
+    params, gradients = problem()
+    optimizer = MicroAdam(params, **{**SMALL, "density": 1.0})
+    optimizer.record()
+    run(optimizer, params, gradients)
+    figures = optimizer.diagnostics()
+    assert (figures["kept_energy"], figures["debt_energy"], figures["moved_share"]) == (1.0, 0.0, 1.0)
+
+
 # -- memory --
 
 

@@ -22,7 +22,7 @@ from waddington.optim._recording import Recorded
 from waddington.optim._rule import Layouts, RateControl, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, statistics_dtype
 
-__all__ = ["SKIPPED", "RuleState", "carried_entries", "check_agreement", "check_common"]
+__all__ = ["SKIPPED", "RuleState", "carried_entries", "check_agreement", "check_common", "settings_of"]
 
 SKIPPED = "skipped_steps"
 
@@ -33,6 +33,12 @@ _NOT_HERE = {
     "differentiable": "steps are taken in place and without a graph; for gradients through an optimizer use"
     " torch.optim.Adam(differentiable=True)",
 }
+
+
+def settings_of(arguments: Mapping[str, Any], *others: str) -> dict[str, Any]:
+    """Give the settings among a constructor's ``locals()``, which hold `others` too; none has to be named thrice."""
+    without = {"self", "params", "__class__", *others}
+    return {name: value for name, value in arguments.items() if name not in without}
 
 
 def check_common(group: Settings) -> None:

@@ -20,7 +20,7 @@ from torch.optim.optimizer import ParamsT
 
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
-from waddington.optim._state import check_common
+from waddington.optim._state import check_common, settings_of
 from waddington.optim.masking import aligned, check_mask, mask_sums, strength
 from waddington.optim.moments import adaptive_direction, ema, ema_of_square, ema_weight
 
@@ -157,24 +157,7 @@ class AlphaAdam(RuleOptimizer):
         stochastic_rounding: bool = False,
         compile: str | bool = "auto",
     ) -> None:
-        defaults: dict[str, Any] = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "mask": mask,
-            "strict_mask": strict_mask,
-            "compensation": compensation,
-            "alpha_form": alpha_form,
-            "alpha_max": alpha_max,
-            "bias_correction": bias_correction,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "nonfinite": nonfinite,
-            "stochastic_rounding": stochastic_rounding,
-            "compile": compile,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, settings_of(locals()))
 
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:
@@ -226,14 +209,4 @@ class CAdamW(AlphaAdam):
         stochastic_rounding: bool = False,
         compile: str | bool = "auto",
     ) -> None:
-        super().__init__(
-            params,
-            lr,
-            betas=betas,
-            eps=eps,
-            weight_decay=weight_decay,
-            maximize=maximize,
-            nonfinite=nonfinite,
-            stochastic_rounding=stochastic_rounding,
-            compile=compile,
-        )
+        super().__init__(params, **settings_of(locals()))

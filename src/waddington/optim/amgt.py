@@ -30,7 +30,7 @@ from torch.optim.optimizer import ParamsT
 from waddington._checks import check_choice, check_in_range
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
-from waddington.optim._state import check_common
+from waddington.optim._state import check_common, settings_of
 from waddington.optim.moments import adaptive_direction, ema_of_square, ema_weight
 
 __all__ = ["AMGT", "AMGT_RULE", "momentum_factor", "threshold_moment"]
@@ -271,27 +271,7 @@ class AMGT(RuleOptimizer):
         stochastic_rounding: bool = False,
         compile: str | bool = "auto",
     ) -> None:
-        defaults: dict[str, Any] = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "gamma": gamma,
-            "variance": variance,
-            "schedule": schedule,
-            "decay": decay,
-            "mu": mu,
-            "threshold": threshold,
-            "threshold_mode": threshold_mode,
-            "correction": correction,
-            "eps_inside_root": eps_inside_root,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "nonfinite": nonfinite,
-            "stochastic_rounding": stochastic_rounding,
-            "compile": compile,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, settings_of(locals()))
 
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:

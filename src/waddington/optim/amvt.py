@@ -29,7 +29,7 @@ from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
-from waddington.optim._state import check_common
+from waddington.optim._state import check_common, settings_of
 from waddington.optim.adaptation import variance_penalty
 from waddington.optim.moments import ema, ema_of_square, ema_weight
 from waddington.optim.preprocessing import clip_factor, filter_outliers, gradient_variance, normalize
@@ -200,25 +200,7 @@ class AMVT(RuleOptimizer):
         stochastic_rounding: bool = False,
         compile: str | bool = "auto",
     ) -> None:
-        defaults: dict[str, Any] = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "decoupled": decoupled,
-            "variance": variance,
-            "clip_grad_norm": clip_grad_norm,
-            "normalize_grad": normalize_grad,
-            "outlier_threshold": outlier_threshold,
-            "clip_update": clip_update,
-            "momentum_bias_correction": momentum_bias_correction,
-            "decoupled_weight_decay": True,
-            "maximize": maximize,
-            "nonfinite": nonfinite,
-            "stochastic_rounding": stochastic_rounding,
-            "compile": compile,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, settings_of(locals()))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; see :class:`~waddington.optim._engine.RuleOptimizer`."""

@@ -21,7 +21,7 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington.optim._engine import RuleOptimizer
-from waddington.optim._state import check_common
+from waddington.optim._state import check_common, settings_of
 from waddington.optim.padam import PADAM_RULE
 from waddington.optim.switching import BaseRateSwitch, check_switch
 
@@ -104,26 +104,7 @@ class ASGDAdam(RuleOptimizer):
         stochastic_rounding: bool = False,
         compile: str | bool = "auto",
     ) -> None:
-        defaults: dict[str, Any] = {
-            "lr": lr,
-            "alpha_min": alpha_min,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "switch": switch,
-            "large_rate_in": large_rate_in,
-            "adaptive": adaptive,
-            "switch_interval": switch_interval,
-            "hysteresis": hysteresis,
-            "memory": memory,
-            "bias_correction": bias_correction,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "nonfinite": nonfinite,
-            "stochastic_rounding": stochastic_rounding,
-            "compile": compile,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, settings_of(locals()))
 
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from waddington.optim._control import reduce_partials
 from waddington.optim._noise import make_salt, uniform
 from waddington.optim._rule import Settings, Tensors
 from waddington.optim._slots import Slot, is_sharded, stack, sum_over_shards
+from waddington.optim._state import settings_of
 from waddington.optim._update import Observed, Pending, UpdateWrapper
 
 __all__ = ["Compressed", "check_compression", "levels_of", "quantize", "quantized_bits", "top_k_bits"]
@@ -143,14 +144,7 @@ class Compressed(UpdateWrapper):
         error_feedback: bool = True,
         nonfinite: str = "skip",
     ) -> None:
-        settings = {
-            "method": method,
-            "fraction": fraction,
-            "levels": levels,
-            "norm": norm,
-            "error_feedback": error_feedback,
-        }
-        super().__init__(optimizer, settings, nonfinite=nonfinite)
+        super().__init__(optimizer, settings_of(locals(), "optimizer", "nonfinite"), nonfinite=nonfinite)
 
     def _check_own(self, settings: Settings) -> None:
         check_compression(settings)

@@ -34,7 +34,7 @@ from waddington._errors import ArgumentError
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype
-from waddington.optim._state import check_common
+from waddington.optim._state import check_common, settings_of
 from waddington.optim.moments import adaptive_direction, ema, ema_of_square, ema_weight
 
 __all__ = ["LDADAM_RULE", "LDAdam", "carry_moments", "is_projected", "leading_basis", "next_basis"]
@@ -129,7 +129,7 @@ def _measure(
             "exp_avg": ema(buffers["exp_avg"], grad, beta1),
             "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, beta2),
         }
-        return Measured(new)
+        return Measured(new, carry={"grad": grad})
     exp_avg, exp_avg_sq, before = buffers["exp_avg"], buffers["exp_avg_sq"], buffers["projector"]
     total = _lying(grad + buffers["error"] if settings["error_feedback"] else grad)
     weights = coefficients["exp_avg_weight_before"], coefficients["exp_avg_sq_weight_before"]
@@ -151,7 +151,7 @@ def _measure(
     if settings["error_feedback"]:
         lost = (total - basis @ low).add_(momentum - basis @ carried, alpha=beta1 / (1.0 - beta1))
         new["error"] = lost.T if grad.shape != lost.shape else lost
-    return Measured(new)
+    return Measured(new, carry={"grad": grad})
 
 
 def _update(
@@ -170,11 +170,22 @@ def _update(
     return whole.T if grad.shape != whole.shape else whole
 
 
+def _observe(
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+) -> Tensors:
+    grad = measured.carry["grad"]
+    inside = buffers["projector"].T @ _lying(grad) if _has_subspace(buffers) else grad
+    owed_sq = buffers["error"].square().sum() if settings["error_feedback"] else grad.new_zeros(())
+    return {"inside_sq": inside.square().sum(), "owed_sq": owed_sq}
+
+
 LDADAM_RULE = Rule(
     buffers=_buffers,
     coefficients=_coefficients,
     measure=_measure,
     update=_update,
+    observe=_observe,
+    ratios={"subspace_energy": ("inside_sq", "grad_sq"), "debt_energy": ("owed_sq", "grad_sq")},
     layouts=_layouts,
     needs_whole="follows the leading singular vectors of the whole matrix",
 )
@@ -245,21 +256,7 @@ class LDAdam(RuleOptimizer):
         stochastic_rounding: bool = False,
         compile: str | bool = "auto",
     ) -> None:
-        defaults: dict[str, Any] = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "rank": rank,
-            "rho": rho,
-            "error_feedback": error_feedback,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "nonfinite": nonfinite,
-            "stochastic_rounding": stochastic_rounding,
-            "compile": compile,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, settings_of(locals()))
 
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:

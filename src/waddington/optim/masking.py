@@ -27,6 +27,7 @@ from waddington._errors import UnsupportedError
 from waddington.optim._control import reduce_partials
 from waddington.optim._rule import Settings, Tensors
 from waddington.optim._slots import Slot, local_real
+from waddington.optim._state import settings_of
 from waddington.optim._update import Observed, Pending, UpdateWrapper
 
 __all__ = ["Masked", "aligned", "check_mask", "mask_sums", "strength"]
@@ -158,14 +159,7 @@ class Masked(UpdateWrapper):
         alpha_max: float = 2.0,
         nonfinite: str = "skip",
     ) -> None:
-        settings = {
-            "mask": mask,
-            "strict_mask": strict_mask,
-            "compensation": compensation,
-            "alpha_form": alpha_form,
-            "alpha_max": alpha_max,
-        }
-        super().__init__(optimizer, settings, nonfinite=nonfinite)
+        super().__init__(optimizer, settings_of(locals(), "optimizer", "nonfinite"), nonfinite=nonfinite)
 
     def _check_own(self, settings: Settings) -> None:
         check_mask(settings)

@@ -31,7 +31,7 @@ from waddington._checks import check_choice, check_count, check_in_range
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
 from waddington.optim._slots import real_size
-from waddington.optim._state import check_common
+from waddington.optim._state import check_common, settings_of
 from waddington.optim.moments import adaptive_direction, ema_weight
 
 __all__ = ["MICROADAM_RULE", "MicroAdam", "dequantize_error", "largest_places", "quantize_error"]
@@ -202,11 +202,29 @@ def _update(
     return direction.view_as(grad)
 
 
+def _observe(
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+) -> Tensors:
+    ranges = buffers["error_low"], buffers["error_high"]
+    owed = dequantize_error(buffers["error"], *ranges, settings["bucket_size"], direction.numel(), direction.dtype)
+    row = coefficients["row"].to(torch.int64).view(1)
+    kept = buffers["window_values"].index_select(0, row).to(direction.dtype)
+    kept_sq, owed_sq = kept.square().sum(), owed.square().sum()
+    return {
+        "kept_sq": kept_sq,
+        "owed_sq": owed_sq,
+        "both_sq": kept_sq + owed_sq,
+        "moved_share": (direction != 0.0).sum(),
+    }
+
+
 MICROADAM_RULE = Rule(
     buffers=_buffers,
     coefficients=_coefficients,
     measure=_measure,
     update=_update,
+    observe=_observe,
+    ratios={"kept_energy": ("kept_sq", "both_sq"), "debt_energy": ("owed_sq", "grad_sq")},
     layouts=_layouts,
     needs_whole="chooses the largest coordinates from blocks of the whole tensor",
 )
@@ -284,23 +302,7 @@ class MicroAdam(RuleOptimizer):
         stochastic_rounding: bool = False,
         compile: str | bool = "auto",
     ) -> None:
-        defaults: dict[str, Any] = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "window": window,
-            "density": density,
-            "block_size": block_size,
-            "bucket_size": bucket_size,
-            "value_dtype": value_dtype,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "nonfinite": nonfinite,
-            "stochastic_rounding": stochastic_rounding,
-            "compile": compile,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, settings_of(locals()))
 
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:

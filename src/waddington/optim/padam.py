@@ -22,7 +22,7 @@ from torch.optim.optimizer import ParamsT
 from waddington._checks import check_in_range
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
-from waddington.optim._state import check_common
+from waddington.optim._state import check_common, settings_of
 from waddington.optim.moments import adaptive_direction, ema, ema_of_square, ema_weight, running_maximum
 
 __all__ = ["ASGD2", "PADAM_RULE", "Padam"]
@@ -123,21 +123,7 @@ class Padam(RuleOptimizer):
         stochastic_rounding: bool = False,
         compile: str | bool = "auto",
     ) -> None:
-        defaults: dict[str, Any] = {
-            "lr": lr,
-            "p": p,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "bias_correction": bias_correction,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "nonfinite": nonfinite,
-            "stochastic_rounding": stochastic_rounding,
-            "compile": compile,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, settings_of(locals()))
 
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:
@@ -184,20 +170,7 @@ class ASGD2(Padam):
         stochastic_rounding: bool = False,
         compile: str | bool = "auto",
     ) -> None:
-        super().__init__(
-            params,
-            lr,
-            p=p,
-            betas=betas,
-            eps=eps,
-            weight_decay=weight_decay,
-            bias_correction=bias_correction,
-            decoupled_weight_decay=decoupled_weight_decay,
-            maximize=maximize,
-            nonfinite=nonfinite,
-            stochastic_rounding=stochastic_rounding,
-            compile=compile,
-        )
+        super().__init__(params, **settings_of(locals()))
 
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:

@@ -50,6 +50,7 @@ from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim._control import run_control
 from waddington.optim._rule import Settings, Stage, Tensors
 from waddington.optim._slots import Slot, local_real
+from waddington.optim._state import settings_of
 from waddington.optim._update import Observed, Pending, UpdateWrapper
 
 __all__ = ["SWITCHES", "BaseRateSwitch", "Switched", "check_switch", "count_vote", "look", "sign_vote"]
@@ -306,16 +307,7 @@ class Switched(UpdateWrapper):
         memory: int = 10,
         nonfinite: str = "skip",
     ) -> None:
-        settings = {
-            "alpha_min": alpha_min,
-            "switch": switch,
-            "large_rate_in": large_rate_in,
-            "adaptive": adaptive,
-            "switch_interval": switch_interval,
-            "hysteresis": hysteresis,
-            "memory": memory,
-        }
-        super().__init__(optimizer, settings, nonfinite=nonfinite)
+        super().__init__(optimizer, settings_of(locals(), "optimizer", "nonfinite"), nonfinite=nonfinite)
 
     def _completed(self, group: dict[str, Any], settings: Settings, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         return {**settings, "base_lr": float(group["lr"]), **group}
