@@ -181,6 +181,7 @@ WRAPPED = [
     Row("Masked-SGD", torch.optim.SGD, {"lr": RATE, "momentum": 0.9}, wrap=(Masked,), steep=0.005),
     Row("Masked-ASGDAdam", ASGDAdam, {"lr": RATE, "alpha_min": 1e-3, "switch_interval": 3}, wrap=(Masked,)),
     Row("Switched-Adam", torch.optim.Adam, {"lr": RATE}, wrap=(_switch,)),
+    Row("Switched-SGD", torch.optim.SGD, {"lr": RATE}, wrap=(_switch,), steep=0.02),
     Row("Switched-AMVT", AMVT, {"lr": RATE}, wrap=(_switch,)),
     Row("Compressed-AMGT", AMGT, {"lr": RATE}, wrap=(partial(Compressed, fraction=0.3),), steep=0.03),
     Row(

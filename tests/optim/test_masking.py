@@ -218,12 +218,14 @@ def test_what_cannot_be_masked_is_refused_at_once(build, message):
 
 
 @pytest.mark.parametrize("mask", ["asynchronous", "synchronous"])
-def test_an_optimizer_without_momentum_is_refused_by_name(mask):
+def test_an_optimizer_without_momentum_is_refused_by_name_and_moves_nothing(mask):
     params = make_params()
-    with pytest.raises(
-        UnsupportedError, match=r"cannot mask the updates of SGD.*holds nothing;.*for SGD, momentum above 0"
-    ):
-        run(Masked(torch.optim.SGD(params, lr=0.1), mask=mask), params, GRADIENTS[:1])
+    before = [param.detach().clone() for param in params]
+    optimizer = Masked(torch.optim.SGD(params, lr=0.1), mask=mask)
+    message = r"cannot mask the updates of SGD.*holds nothing;.*for SGD, momentum above 0"
+    with pytest.raises(UnsupportedError, match=message):
+        run(optimizer, params, GRADIENTS[:1])
+    assert all(torch.equal(a, b) for a, b in zip(before, params, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,12 @@ class UpdateWrapper(OptimizerWrapper, ABC):
                 self.param_groups[index]["weight_decay"] = decay
         self._model_state()
         self._settle_down(slots)
-        observed = self._after(slots, pending, before)
+        try:
+            observed = self._after(slots, pending, before)
+        except UnsupportedError:
+            for change in pending:
+                change.write(change.old)
+            raise
         for slot, change in zip(slots, pending, strict=True):
             if slot.group_index in decays:
                 lost = change.old * decays[slot.group_index] * self._decay_rate(slot.param, slot.group)

@@ -203,6 +203,10 @@ class WrapperState(Recorded, torch.optim.Optimizer):
             state = carried_entries(self, self._entries(), [slot.param for slot in slots])
             state.update(self._loose)
             self._loose = {}
+            # torch.distributed.checkpoint wants state of all parameters or of none.
+            for slot in slots:
+                if not self.state.get(slot.param):
+                    self.state[slot.param]["wrapped"] = torch.ones((), device=slot.param.device)
 
     def _buffer(self, slot: Slot, name: str) -> torch.Tensor:
         """Give the local part of a buffer, made at its first use."""

@@ -118,6 +118,22 @@ def test_equals_eager_through_other_backends(backend, rtol):
 
 
 @each_hosted
+def test_tensors_of_one_shape_are_not_mixed_up(hosted: Hosted):
+    """What a tracer may take for the same input."""
+    params = [torch.full((3, 3), float(i + 1), dtype=torch.float64, requires_grad=True) for i in range(3)]
+    twins = [param.detach().clone().requires_grad_() for param in params]
+    optimizer, plain = hosted.build(params), hosted.build(twins)
+    step = torch.compile(optimizer.step, backend="eager")
+    for index in range(4):
+        for i, (param, twin) in enumerate(zip(params, twins, strict=True)):
+            param.grad = torch.full_like(param, (-1.0) ** index * (i + 1))
+            twin.grad = param.grad.clone()
+        step()
+        plain.step()
+    assert all(torch.equal(a, b) for a, b in zip(params, twins, strict=True))
+
+
+@each_hosted
 def test_a_broken_step_is_left_out_here_too(hosted: Hosted):
     model, optimizer, scheduler = build(hosted)
     step = everything(model, optimizer, "eager")

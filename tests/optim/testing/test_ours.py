@@ -1,0 +1,46 @@
+"""Every optimizer of the package keeps the whole contract; a wrapper keeps it around one of torch's."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+
+import waddington.optim
+from waddington.optim.testing import check_optimizer
+
+OURS = [
+    cls
+    for name in waddington.optim.__all__
+    if inspect.isclass(cls := getattr(waddington.optim, name)) and issubclass(cls, torch.optim.Optimizer)
+]
+# A wrapper is built around an optimizer.
+WRAPPERS = [cls for cls in OURS if next(iter(inspect.signature(cls).parameters)) != "params"]
+ARGUMENTS = {"Switched": {"alpha_min": 1e-4}}
+# The slow weights pull at any rate: that is the method.
+BY_DESIGN = {"Lookahead": {"zero_lr": "eight steps at a rate of 0"}}
+
+
+@pytest.mark.parametrize("cls", [cls for cls in OURS if cls not in WRAPPERS], ids=lambda cls: cls.__name__)
+def test_the_contract_is_kept(cls):
+    check_optimizer(cls).raise_if_failed()
+
+
+def adamw(params, lr=1e-3, **kwargs):
+    return torch.optim.AdamW(params, lr, **kwargs)
+
+
+def sgd(params, lr=1e-2, **kwargs):
+    return torch.optim.SGD(params, lr, momentum=0.9, **kwargs)
+
+
+@pytest.mark.parametrize("inner", [adamw, sgd], ids=lambda function: function.__name__)
+@pytest.mark.parametrize("cls", WRAPPERS, ids=lambda cls: cls.__name__)
+def test_a_wrapper_keeps_it_around_torchs(cls, inner):
+    def make(params, **kwargs):
+        return cls(inner(params, **kwargs), **ARGUMENTS.get(cls.__name__, {}))
+
+    # Which arguments are refused is the inner optimizer's affair.
+    report = check_optimizer(make, skip=["arguments"], expected_refusals=BY_DESIGN.get(cls.__name__))
+    report.raise_if_failed()
