@@ -1,7 +1,9 @@
 # make run    sets up and runs the main job on the embedded simulator
 # make test   sets up and runs the tests
 # make check  everything CI checks: format, lint, types, tests, docs
-# make bench  speed and memory, by hand
+# make bench  what the docs measure, by hand: minutes
+# make conformance  every optimizer of five libraries against the contract; writes docs/conformance.md
+# make pictures     the pictures of docs/optimizers
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= results
@@ -9,7 +11,7 @@ JOBS ?= 2
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test test-slow check format format-check lint types docs bench clean
+.PHONY: run test test-slow check format format-check lint types docs bench conformance pictures clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "waddington needs Python 3.11 or newer; found %d.%d. Try: make PYTHON=python3.11" % v[:2])'
@@ -57,7 +59,14 @@ docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 bench: $(VENV)/.dev
-	@for script in benchmarks/*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
+	@for script in env_throughput encoder switch_direction tuned_rates; do \
+	  echo "== benchmarks/$$script.py"; $(VENV)/bin/python benchmarks/$$script.py || exit 1; done
+
+conformance: $(VENV)/.dev
+	$(VENV)/bin/python benchmarks/conformance.py
+
+pictures: $(VENV)/.dev
+	$(VENV)/bin/python benchmarks/diagnostics.py
 
 clean:
 	rm -rf site build dist .mypy_cache .pytest_cache .ruff_cache
