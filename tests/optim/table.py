@@ -54,6 +54,7 @@ class Row:
     twin: tuple[type[torch.optim.Optimizer], dict[str, Any], dict[str, Any]] | None = None
     wrap: tuple[Wrap, ...] = ()
     steep: float = 0.1  # a rate for bowls and valleys
+    flat: float = 0.1  # one for a well-conditioned matrix
 
     def build(self, params: Any, **overrides: Any) -> Any:
         # Where the optimizer at the bottom has no policy for non-finite gradients, the first wrapper has one.
@@ -76,7 +77,12 @@ class Row:
     @property
     def like_adam(self) -> bool:
         """Whether the state has Adam's moments and step."""
-        return self.cls is not torch.optim.SGD
+        return self.cls not in (torch.optim.SGD, MicroAdam, LDAdam)
+
+    @property
+    def shards(self) -> bool:
+        """Whether sharded parameters are accepted."""
+        return self.cls not in (MicroAdam, LDAdam)
 
 
 def _switched(name: str, cls: type[torch.optim.Optimizer], amsgrad: bool) -> list[Row]:
@@ -101,8 +107,18 @@ def _amgt(params: Any, gradients: Any, *, threshold: float = 0.0, **kwargs: Any)
     return amgt(params, gradients, threshold_at=threshold, **kwargs)
 
 
-def _plain(name: str, cls: type[torch.optim.Optimizer], reference: Any, **variants: dict[str, Any]) -> list[Row]:
-    return [Row(f"{name}-{variant}", cls, {"lr": RATE, **kwargs}, reference) for variant, kwargs in variants.items()]
+def _plain(
+    name: str,
+    cls: type[torch.optim.Optimizer],
+    reference: Any,
+    rates: tuple[float, float] = (0.1, 0.1),
+    **variants: dict[str, Any],
+) -> list[Row]:
+    steep, flat = rates
+    return [
+        Row(f"{name}-{variant}", cls, {"lr": RATE, **kwargs}, reference, steep=steep, flat=flat)
+        for variant, kwargs in variants.items()
+    ]
 
 
 _ADAM = (torch.optim.Adam, {"amsgrad": False})
@@ -168,10 +184,11 @@ ROWS = [
         "MicroAdam",
         MicroAdam,
         microadam,
+        (0.01, 0.01),
         sparse={"density": 0.3, "window": 4, "block_size": 5, "bucket_size": 4},
         dense={"density": 1.0, "value_dtype": "float32"},
     ),
-    *_plain("LDAdam", LDAdam, ldadam, ranked={"rank": 2}, bare={"rank": 1, "error_feedback": False}),
+    *_plain("LDAdam", LDAdam, ldadam, (0.1, 0.02), ranked={"rank": 2}, bare={"rank": 1, "error_feedback": False}),
 ]
 """Every variant of the package's own rules, for the references."""
 
@@ -207,6 +224,8 @@ _KINDS = (
     "CAdamW",
     "AMVT-default",
     "AMVT-preprocessed",
+    "MicroAdam-sparse",
+    "LDAdam-ranked",
 )
 OWN = [row for row in ROWS if row.name in _KINDS]
 """One of each kind of rule."""

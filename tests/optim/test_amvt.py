@@ -122,6 +122,23 @@ def test_betas_are_a_pair_in_the_groups_so_that_momentum_schedulers_fit():
     assert len(optimizer.param_groups[0]["betas"]) == 2
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_a_state_of_adam_brings_its_variance(dtype):
+    """Without, the penalty would begin at none and take a hundred steps to get to where it belongs."""
+    generator = torch.Generator().manual_seed(0)
+    params = [torch.zeros(400, dtype=dtype, requires_grad=True)]
+    adam, optimizer = torch.optim.Adam(params), AMVT(params)
+    for step in range(300):
+        params[0].grad = torch.randn(400, dtype=dtype, generator=generator)
+        if step == 299:
+            optimizer.load_state_dict(adam.state_dict())
+            optimizer.record()
+            optimizer.step()
+        else:
+            adam.step()
+    assert optimizer.diagnostics()["penalty"] == pytest.approx(0.5**0.5, abs=0.03)
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [

@@ -78,7 +78,7 @@ def test_fits_a_matrix(row: Row):
     torch.manual_seed(0)
     target, x = torch.randn(5, 4), torch.randn(64, 4)
     weight = torch.zeros(5, 4, requires_grad=True)
-    optimizer = row.build([weight], lr=0.1, **({"alpha_min": 0.02} if row.switches else {}))
+    optimizer = row.build([weight], lr=row.flat, **({"alpha_min": row.flat / 5} if row.switches else {}))
     for _ in range(500):
         optimizer.zero_grad()
         (x @ (weight - target).T).square().mean().backward()
@@ -187,7 +187,7 @@ def test_low_precision_parameters_have_float32_state(row: Row):
     run(optimizer, params, make_gradients(3))
     assert all(param.dtype == torch.bfloat16 for param in params)
     state = optimizer.state[params[0]]
-    if row.ours:
+    if row.ours and row.like_adam:
         assert state["exp_avg"].dtype == torch.float32
         assert state["step"].shape == ()
     # Where torch keeps its own buffers in bfloat16, a wrapper's are in float32 all the same.
@@ -274,7 +274,7 @@ def test_other_policies_for_non_finite_gradients(row: Row):
         run(row.build(params, nonfinite="raise"), params, [grads])
     assert_same(params, before)
     run(row.build(params, nonfinite="propagate"), params, [grads])
-    assert torch.isnan(params[0]).all()
+    assert torch.isnan(params[0]).any()
 
 
 @each_kind

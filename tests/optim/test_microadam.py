@@ -434,3 +434,15 @@ def test_is_known_by_name():
     param = torch.zeros(4, requires_grad=True)
     assert type(registry.build("microadam", [param])) is MicroAdam
     assert registry.build("MicroAdam", [param], density=0.5).param_groups[0]["density"] == 0.5
+
+
+def test_moments_of_adam_are_no_window():
+    param = torch.ones(30, requires_grad=True)
+    adam, optimizer = torch.optim.Adam([param]), MicroAdam([param])
+    param.grad = torch.ones(30)
+    adam.step()
+    with pytest.raises(
+        ArgumentError, match=r"cannot load a state of step, exp_avg, exp_avg_sq: it lacks .*of MicroAdam"
+    ):
+        optimizer.load_state_dict(adam.state_dict())
+    assert not optimizer.state

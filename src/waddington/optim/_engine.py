@@ -188,6 +188,8 @@ class RuleOptimizer(RuleState):
             slot.measured = rule.measure(slot.grad, slot.value, slot.buffers, slot.coefficients, slot.group)
             for name, new in slot.measured.buffers.items():
                 _write(slot.buffers[name], new, finite)
+            # Written, they need not be held until all tensors have been through.
+            slot.measured = slot.measured._replace(buffers={})
 
     def _settle(self, slots: list[Slot], finite: torch.Tensor | None) -> None:
         """Reduce the partial sums of the first phase, and draw the conclusions from them."""

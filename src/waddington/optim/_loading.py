@@ -21,7 +21,13 @@ ShapeOf = Callable[[torch.Tensor, dict[str, Any], str], tuple[int, ...] | None]
 Place = Callable[[torch.Tensor, dict[str, Any], str, Any], Any]
 
 
-def load_and_place(optimizer: torch.optim.Optimizer, load: Callable[[], None], put: Place, shape_of: ShapeOf) -> None:
+def load_and_place(
+    optimizer: torch.optim.Optimizer,
+    load: Callable[[], None],
+    put: Place,
+    shape_of: ShapeOf,
+    needed: Callable[[dict[str, Any]], tuple[str, ...]] = lambda group: (),
+) -> None:
     """Load a state through torch, then put each entry where it belongs.
 
     Parameters
@@ -36,18 +42,30 @@ def load_and_place(optimizer: torch.optim.Optimizer, load: Callable[[], None], p
     shape_of
         ``(parameter, group, name) -> shape`` that a saved entry must have; None where any will do.
 
+    needed
+        ``group -> names`` of entries without which a saved state is refused.
+
     Raises
     ------
     ValueError
         From torch: the groups or their sizes do not match; nothing has been changed.
     ArgumentError
-        An entry has another shape than its parameter asks for; nothing has been changed.
+        An entry is missing that is needed, or has another shape than its parameter asks for; nothing has been changed.
     """
     present = [dict(group) for group in optimizer.param_groups]
     captured: list[dict[str, Any]] = []
 
     def look(_: Any, loaded: dict[str, Any]) -> None:
         captured.append(loaded)
+        for group, saved in zip(optimizer.param_groups, loaded["param_groups"], strict=False):
+            for key in saved["params"]:
+                entries = loaded["state"].get(key, {})
+                lacking = [name for name in needed(group) if name not in entries]
+                if entries and lacking:
+                    raise ArgumentError(
+                        f"cannot load a state of {', '.join(map(str, entries))}: it lacks {', '.join(lacking)};"
+                        f" accepted are states of {type(optimizer).__name__}"
+                    )
         for param, group, name, value in _entries(optimizer, loaded):
             shape = shape_of(param, group, name)
             if shape is not None and isinstance(value, torch.Tensor) and tuple(value.shape) != shape:

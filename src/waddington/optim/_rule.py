@@ -80,6 +80,11 @@ class Rule:
         Shape and dtype of buffers that are not like their parameter, by name, ``(parameter, settings) -> layouts``.
     needs_whole
         What the rule does that cannot be done shard by shard, as the end of "it ..."; empty where all can.
+    adopt
+        Buffers that a loaded state of another optimizer lacks, ``(buffers, step, settings) -> buffers``, where zero is
+        not what they would be; None makes them zero.
+    only_its_own
+        Whether a loaded state that lacks one of the buffers is refused.
     scalars
         Names of the numbers that the rule remembers for each tensor.
     scalars_after
@@ -105,6 +110,8 @@ class Rule:
     observe: Callable[[torch.Tensor, Measured, Tensors, Tensors, Settings], Tensors] | None = None
     layouts: Callable[[torch.Tensor, Settings], Layouts] | None = None
     needs_whole: str = ""
+    adopt: Callable[[Tensors, torch.Tensor, Settings], Tensors] | None = None
+    only_its_own: bool = False
     scalars: Callable[[Settings], tuple[str, ...]] = _none
     scalars_after: Callable[[torch.Tensor, Settings], Tensors] = _nothing
     prepare: Callable[[torch.Tensor, Tensors, torch.Tensor, torch.Tensor, Settings], torch.Tensor] | None = None

@@ -238,7 +238,8 @@ class RuleState(Recorded, torch.optim.Optimizer):
         ValueError
             From torch: the groups or their sizes do not match.
         ArgumentError
-            A buffer has another shape than its parameter asks for; nothing has been changed.
+            A buffer has another shape than its parameter asks for, or the state is another optimizer's and of no use;
+            nothing has been changed.
         """
 
         def put(param: torch.Tensor, group: dict[str, Any], name: str, value: Any) -> Any:
@@ -252,6 +253,24 @@ class RuleState(Recorded, torch.optim.Optimizer):
                 return None
             return self._layouts(param, group).get(name, (tuple(param.shape), param.dtype))[0]
 
-        load_and_place(self, lambda: super(RuleState, self).load_state_dict(dict(state_dict)), put, shape_of)
+        def needed(group: dict[str, Any]) -> tuple[str, ...]:
+            return self._rule.buffers(group) if self._rule.only_its_own else ()
+
+        load_and_place(self, lambda: super(RuleState, self).load_state_dict(dict(state_dict)), put, shape_of, needed)
         for group in self.param_groups:
             group.update(self._fixed)
+            for param in group["params"]:
+                self._adopt(self.state.get(param, {}), group)
+
+    def _adopt(self, state: dict[str, Any], group: Settings) -> None:
+        """Complete the loaded state of another optimizer."""
+        names = self._rule.buffers(group)
+        if self._rule.adopt is not None and "step" in state and not all(name in state for name in names):
+            known = {name: state[name] for name in names if name in state}
+            is_complex = any(value.is_complex() for value in known.values())
+            if is_complex:
+                known = {name: torch.view_as_real(value) for name, value in known.items()}
+            step = state["step"].to(statistics_dtype(state["step"].device))
+            for name, value in self._rule.adopt(known, step, group).items():
+                if name not in state:
+                    state[name] = torch.view_as_complex(value) if is_complex else value

@@ -120,8 +120,17 @@ def _observe(
     }
 
 
+def _adopt(buffers: Tensors, step: torch.Tensor, settings: Settings) -> Tensors:
+    """Begin the tracked variance of a state that comes from Adam where the moments say that it is."""
+    found = _weights(step.clamp_min(1.0), settings)
+    weights = {name: weight.to(dtype=buffers["exp_avg"].dtype) for name, weight in found.items()}
+    variance = _corrected_variance(buffers, weights, {**settings, "variance": "moments"})
+    return {"exp_avg_var": variance * weights["exp_avg_var_weight"]}
+
+
 AMVT_RULE = Rule(
     buffers=_buffers,
+    adopt=_adopt,
     coefficients=_coefficients,
     prepare=_prepare,
     measure=_measure,

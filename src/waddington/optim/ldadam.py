@@ -50,7 +50,7 @@ def leading_basis(matrix: torch.Tensor, rank: int) -> torch.Tensor:
     # A decomposition of NaN is an error; a step that found one is not taken, or is spoilt by its moments anyhow.
     finite = matrix.nan_to_num(0.0, 0.0, 0.0)
     left: torch.Tensor = torch.linalg.svd(finite, full_matrices=False).U
-    return left[:, :rank]
+    return left[:, :rank].clone()  # a view would hold the whole basis
 
 
 def next_basis(matrix: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:

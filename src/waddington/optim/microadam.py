@@ -219,6 +219,7 @@ def _observe(
 
 
 MICROADAM_RULE = Rule(
+    only_its_own=True,  # moments of Adam are no window
     buffers=_buffers,
     coefficients=_coefficients,
     measure=_measure,

@@ -44,6 +44,10 @@ HOSTED = [Hosted(row) for row in BRIEF]
 SWITCHED = next(hosted for hosted in HOSTED if hosted.name == "ASGDAdam-relative")
 """The one with most state to lose, for tests that need only one."""
 
+SHARDED = [hosted for hosted in HOSTED if hosted.row.shards]
+"""Those that accept sharded parameters."""
+
+each_sharded = pytest.mark.parametrize("hosted", SHARDED, ids=lambda hosted: hosted.name)
 each_hosted = pytest.mark.parametrize("hosted", HOSTED, ids=lambda hosted: hosted.name)
 
 

@@ -21,12 +21,13 @@ from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
 from optim.hosts.hosted import (
     HOSTED,
+    SHARDED,
     Hosted,
     assert_close,
     assert_equal,
     assert_same_figures,
     batch,
-    each_hosted,
+    each_sharded,
     loss_of,
     net,
     train,
@@ -133,7 +134,7 @@ def test_the_shards_are_unequal_and_some_are_empty(ranks):
     assert lengths == [[4, 4, 2, 2, 1, 1], [3, 3, 1, 1, 0, 0]]
 
 
-@each_hosted
+@each_sharded
 def test_trains_as_one_process_does(hosted: Hosted, ranks):
     model = net()
     optimizer = hosted.build(model.parameters())
@@ -144,14 +145,20 @@ def test_trains_as_one_process_does(hosted: Hosted, ranks):
     assert_close(found["weights"], weights(model), rtol=1e-9)
 
 
-@each_hosted
+@pytest.mark.parametrize("hosted", [h for h in HOSTED if h not in SHARDED], ids=lambda hosted: hosted.name)
+def test_those_that_need_whole_tensors_say_so(hosted: Hosted, ranks):
+    for rank in ranks:
+        assert f"cannot use {hosted.row.cls.__name__} on a sharded parameter (DTensor)" in rank[hosted.name]["error"]
+
+
+@each_sharded
 def test_the_ranks_tell_the_same(hosted: Hosted, ranks):
     one, other = of(hosted, ranks)
     assert one["figures"] == other["figures"]
     assert_equal(one["weights"], other["weights"])
 
 
-@each_hosted
+@each_sharded
 def test_a_distributed_state_resumes_exactly(hosted: Hosted, ranks):
     for found in of(hosted, ranks):
         assert found["resumed"]["at_loading"] == found["figures"][SAVED_AFTER - 1]
@@ -159,7 +166,7 @@ def test_a_distributed_state_resumes_exactly(hosted: Hosted, ranks):
         assert_equal(found["resumed"]["weights"], found["weights"])
 
 
-@each_hosted
+@each_sharded
 def test_a_checkpoint_of_two_ranks_resumes_on_one(hosted: Hosted, ranks, folder):
     found = of(hosted, ranks)[0]
     model = net(seed=1)
@@ -174,7 +181,7 @@ def test_a_checkpoint_of_two_ranks_resumes_on_one(hosted: Hosted, ranks, folder)
     assert_same_figures(found["figures"][-1], optimizer.diagnostics(), rtol=1e-9)
 
 
-@each_hosted
+@each_sharded
 def test_layouts_may_differ_between_parameters(hosted: Hosted, ranks):
     params = list(net().parameters())
     optimizer = hosted.build(params)
