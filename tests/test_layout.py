@@ -25,7 +25,22 @@ FLOORS = {
 }
 SAME_FLOOR = {("_checks", "_errors"), ("_files", "_errors")}
 STRANGERS = {("bench", "twin"), ("twin", "bench")}
-HEAVY = {"anndata", "gymnasium", "matplotlib", "mudata", "pandas", "scanpy", "scipy", "sklearn", "stable_baselines3"}
+HEAVY = {
+    "anndata",
+    "gymnasium",
+    "matplotlib",
+    "mudata",
+    "pandas",
+    "scanpy",
+    "scipy",
+    "sklearn",
+    "stable_baselines3",
+} | {
+    "pytorch_optimizer",
+    "schedulefree",
+    "torchao",
+    "transformers",
+}
 MODULES = sorted(SRC.rglob("*.py"))
 
 
