@@ -48,6 +48,21 @@ def test_parameters_that_join_late_start_their_own_slow_weights():
     torch.testing.assert_close(params[3].detach(), start - 0.5 * step)
 
 
+def test_a_group_at_rate_0_stays_and_its_steps_do_not_count():
+    params = make_params()
+    optimizer = Lookahead(torch.optim.SGD([{"params": params[:2]}, {"params": params[2:]}], lr=0.1), k=2)
+    run(optimizer, params, make_gradients(1))
+    optimizer.param_groups[1]["lr"] = 0.0
+    before = [param.detach().clone() for param in params]
+    run(optimizer, params, make_gradients(2)[1:])  # the second step: slow weights of the first group move
+    assert not torch.equal(params[0], before[0])
+    assert all(torch.equal(a, b) for a, b in zip(before[2:], params[2:], strict=True))
+    optimizer.param_groups[0]["lr"] = 0.0
+    before = [param.detach().clone() for param in params]
+    run(optimizer, params, make_gradients(4))
+    assert all(torch.equal(a, b) for a, b in zip(before, params, strict=True))
+
+
 @pytest.mark.parametrize(("kwargs", "message"), [({"k": 0}, "k=0"), ({"k": 2.5}, "k=2.5"), ({"alpha": 0.0}, "alpha=0")])
 def test_argument_errors(kwargs, message):
     with pytest.raises(ArgumentError, match=f"cannot use {message}"):

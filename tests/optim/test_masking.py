@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optim.training import make_gradients, make_params, run
 from waddington._errors import ArgumentError, UnsupportedError
-from waddington.optim import AlphaAdam, ASGDAdam, CAdamW, Lookahead, Masked
+from waddington.optim import AlphaAdam, ASGDAdam, CAdamW, Lookahead, Masked, registry
 from waddington.optim.masking import aligned, mask_sums, strength
 
 property_settings = settings(deadline=None, max_examples=50)
@@ -154,12 +154,18 @@ INNER = {
     "AMSGrad": lambda params: torch.optim.Adam(params, lr=1e-2, amsgrad=True),
     "RAdam": lambda params: torch.optim.RAdam(params, lr=1e-2),
     "NAdam": lambda params: torch.optim.NAdam(params, lr=1e-2),
+    "Muon": lambda params: torch.optim.Muon(
+        [p for p in params if p.dim() == 2 and p.numel()], lr=1e-2, weight_decay=0.0
+    ),
+    "Lion": lambda params: registry.build("Lion", params, lr=1e-2),
     "ASGDAdam": lambda params: ASGDAdam(params, lr=1e-2, alpha_min=1e-3, switch_interval=2, weight_decay=0.1),
 }
 
 
 @pytest.mark.parametrize("name", INNER)
 def test_around_others_it_keeps_aligned_coordinates_of_their_own_updates(name):
+    if name == "Lion":
+        pytest.importorskip("pytorch_optimizer")
     params, twins = make_params(), make_params()
     masked, plain = Masked(INNER[name](params), compensation="none"), INNER[name](twins)
     for grads in GRADIENTS[:15]:

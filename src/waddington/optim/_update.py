@@ -68,6 +68,8 @@ class Pending:
 class UpdateWrapper(OptimizerWrapper, ABC):
     """A wrapper that compares the parameters before and after the step, and writes something else.
 
+    It holds a copy of the parameters for as long as a step takes.
+
     Attributes
     ----------
     _sets_decay_aside

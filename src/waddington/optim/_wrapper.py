@@ -74,10 +74,15 @@ class OptimizerWrapper(WrapperState):
         self._inner_step()
 
     def _inner_step(self) -> None:
-        if isinstance(self.optimizer, OptimizerWrapper):
-            self.optimizer._was_asked = True
-        self.optimizer.step()
-        self._finite = getattr(self.optimizer, "_finite", None)
+        inner = self.optimizer
+        if isinstance(inner, OptimizerWrapper):
+            inner._was_asked = True
+        try:
+            inner.step()
+        finally:
+            if isinstance(inner, OptimizerWrapper):
+                inner._was_asked = False
+        self._finite = getattr(inner, "_finite", None)
 
     def _may_step(self, slots: list[Slot]) -> bool:
         """Ask, from the outermost wrapper downwards, whether all gradients are finite.
@@ -86,7 +91,6 @@ class OptimizerWrapper(WrapperState):
         it has not made itself.
         """
         if self._was_asked:
-            self._was_asked = False
             return True
         if isinstance(self.optimizer, OptimizerWrapper):
             allowed = self.optimizer._may_step(slots)
@@ -104,16 +108,14 @@ class OptimizerWrapper(WrapperState):
 
     def _phantom(self, slots: list[Slot]) -> None:
         """Let state be made, and nothing else happen, for ``torch.distributed.checkpoint``."""
-        groups = [(group, group.get("weight_decay")) for group in self.param_groups]
-        for group, decay in groups:
-            group["weight_decay"] = 0.0 if decay is not None else decay
+        decays = [(group, group["weight_decay"]) for group in self.param_groups if "weight_decay" in group]
+        for group, _ in decays:
+            group["weight_decay"] = 0.0
         try:
             self.optimizer.step()
         finally:
-            for group, decay in groups:
+            for group, decay in decays:
                 group["weight_decay"] = decay
-                if decay is None:
-                    del group["weight_decay"]
         for slot in slots:
             count = self.state[slot.param].get("step")
             if isinstance(count, torch.Tensor):

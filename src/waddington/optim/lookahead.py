@@ -46,7 +46,7 @@ class Lookahead(OptimizerWrapper):
 
     Notes
     -----
-    The slow weights start at the parameters of the first step. Between updates the model has the fast weights; evaluate
+    The slow weights start at the parameters of the first step, and steps at rate 0 do not count. Between updates the model has the fast weights; evaluate
     after a multiple of k steps, or with what :meth:`slow_weights` gives.
     """
 
@@ -80,13 +80,15 @@ class Lookahead(OptimizerWrapper):
         self._model_state()
         self._settle_down(slots)
         steps = self._model_state()["lookahead_steps"]
-        steps.add_(1.0 if self._finite is None else self._finite.to(steps))
-        # The count is on the device, where skipped steps are known; so is the choice.
-        due = torch.remainder(steps, self.param_groups[0]["k"]) == 0.0
+        # A step at rate 0 is none. The count is on the device, where skipped steps are known; so is the choice.
+        moves = [torch.as_tensor(group["lr"] != 0.0, device=steps.device) for group in self.param_groups]
+        taken = torch.stack(moves).any()
         if self._finite is not None:
-            due = due & self._finite.to(due.device)
+            taken = taken & self._finite.to(steps.device)
+        steps.add_(taken.to(steps.dtype))
+        due = taken & (torch.remainder(steps, self.param_groups[0]["k"]) == 0.0)
         for slot in slots:
-            slow, now = self._buffer(slot, "slow_param"), due.to(slot.value.device)
+            slow, now = self._buffer(slot, "slow_param"), (due & moves[slot.group_index]).to(slot.value.device)
             caught_up = torch.lerp(slow, slot.value.to(slow.dtype), slot.group["alpha"])
             slow.copy_(torch.where(now, caught_up, slow))
             slot.value.copy_(torch.where(now, caught_up.to(slot.value.dtype), slot.value))

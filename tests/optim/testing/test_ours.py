@@ -18,8 +18,6 @@ OURS = [
 # A wrapper is built around an optimizer.
 WRAPPERS = [cls for cls in OURS if next(iter(inspect.signature(cls).parameters)) != "params"]
 ARGUMENTS = {"Switched": {"alpha_min": 1e-4}}
-# The slow weights pull at any rate: that is the method.
-BY_DESIGN = {"Lookahead": {"zero_lr": "eight steps at a rate of 0"}}
 
 
 @pytest.mark.parametrize("cls", [cls for cls in OURS if cls not in WRAPPERS], ids=lambda cls: cls.__name__)
@@ -42,5 +40,4 @@ def test_a_wrapper_keeps_it_around_torchs(cls, inner):
         return cls(inner(params, **kwargs), **ARGUMENTS.get(cls.__name__, {}))
 
     # Which arguments are refused is the inner optimizer's affair.
-    report = check_optimizer(make, skip=["arguments"], expected_refusals=BY_DESIGN.get(cls.__name__))
-    report.raise_if_failed()
+    check_optimizer(make, skip=["arguments"]).raise_if_failed()
