@@ -46,8 +46,8 @@ class Lookahead(OptimizerWrapper):
 
     Notes
     -----
-    The slow weights start at the parameters of the first step, and steps at rate 0 do not count. Between updates the model has the fast weights; evaluate
-    after a multiple of k steps, or with what :meth:`slow_weights` gives.
+    The slow weights start at the parameters of the first step, and steps at rate 0 do not count. Between updates the
+    model has the fast weights; evaluate after a multiple of k steps, or with what :meth:`slow_weights` gives.
     """
 
     _own = ("k", "alpha")
