@@ -170,7 +170,9 @@ def test_gradient_variance_is_that_of_the_values_and_never_negative(values):
     x = f64(*values)
     found = gradient_variance(x.mean(), x.square().mean())
     assert found >= 0
-    assert found == pytest.approx(float(x.var(correction=0)), abs=1e-14 * float(x.square().max()))
+    # Squares of the smallest values are subnormal, and lose digits.
+    tolerance = max(1e-14 * float(x.square().max()), 1e-300)
+    assert found == pytest.approx(float(x.var(correction=0)), abs=tolerance)
 
 
 def test_global_norm_is_that_of_all_gradients_together():
