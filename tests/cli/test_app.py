@@ -227,7 +227,7 @@ def test_optimizers(capsys: pytest.CaptureFixture[str]) -> None:
     rows = pd.DataFrame(json.loads(out)).set_index("name")
     assert rows.loc["ASGDAdam", "switching"]
     assert rows.loc["Padam", "defaults"]["p"] == 0.125
-    assert rows.loc["AdaBelief", "library"] == "pytorch_optimizer"
+    assert rows.loc["AdaBelief", "package"] == "pytorch_optimizer"
     table = invoke(capsys, "optimizers")[1]
     assert all(name in table for name in rows.index)
 

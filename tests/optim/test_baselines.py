@@ -31,7 +31,7 @@ def start():
 
 def run(name, *, named=False, **overrides):
     """Run the registry's optimizer in float64; give the parameters after each step."""
-    pytest.importorskip(registry.get(name).library)
+    pytest.importorskip(registry.get(name).package)
     params = {key: torch.tensor(value, requires_grad=True) for key, value in start().items()}
     optimizer = registry.build(name, params.items() if named else params.values(), **overrides)
     trajectory = []

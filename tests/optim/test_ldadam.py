@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import io
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import Shard, distribute_tensor
 
-from optim.training import assert_same, make_gradients, make_model, make_params, run, train, values
+from optim.training import assert_same, make_gradients, make_model, make_params, run, train
 from reference.ldadam import ldadam
-from waddington._errors import ArgumentError, DataError, UnsupportedError
+from waddington._errors import ArgumentError
 from waddington.optim import registry
 from waddington.optim.ldadam import LDAdam, carry_moments, is_projected, leading_basis, next_basis
 
@@ -320,62 +316,6 @@ def test_adams_state_is_taken_over_where_it_fits_and_refused_where_not():
     assert not optimizer.state
 
 
-def test_copies_go_on_alike():
-    params, gradients = problem()
-    optimizer = LDAdam(params, **SMALL)
-    run(optimizer, params, gradients[:12])
-    other, other_params = copy.deepcopy((optimizer, params))
-    run(optimizer, params, gradients[12:])
-    run(other, other_params, gradients[12:])
-    assert_same(params, other_params)
-
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e200])
-@pytest.mark.parametrize("place", [0, 1])
-def test_a_non_finite_gradient_skips_the_step_everywhere(bad, place):
-    params, gradients = problem()
-    plain = twin(params)
-    optimizer, other = LDAdam(params, **SMALL), LDAdam(plain, **SMALL)
-    for t, grads in enumerate(gradients):
-        if t in (0, 9):
-            broken = [np.copy(g) for g in grads]
-            broken[place][2] = bad
-            run(optimizer, params, [broken])
-        run(optimizer, params, [grads])
-        run(other, plain, [grads])
-    assert_same(params, plain)
-    assert optimizer.diagnostics()["skipped_steps"] == 2.0
-
-
-def test_other_policies_for_non_finite_gradients():
-    params, _ = problem()
-    before, grads = values(params), [np.full(shape, np.nan) for shape in SHAPES]
-    with pytest.raises(DataError, match="NaN or infinity"):
-        run(LDAdam(params, **SMALL, nonfinite="raise"), params, [grads])
-    assert_same(params, before)
-    run(LDAdam(params, **SMALL, nonfinite="propagate"), params, [grads])
-    assert torch.isnan(params[0]).all()
-
-
-def test_a_phantom_step_counts_for_nothing():
-    params, gradients = problem()
-    plain = twin(params)
-    optimizer = LDAdam(params, **SMALL)
-    optimizer.param_groups[0]["lr"] = 0.0
-    run(optimizer, params, [[np.zeros(shape) for shape in SHAPES]])
-    optimizer.param_groups[0]["lr"] = SMALL["lr"]
-    run(optimizer, params, gradients)
-    run(LDAdam(plain, **SMALL), plain, gradients)
-    assert_same(params, plain)
-
-
-def test_maximize_is_the_negated_gradient():
-    (left, gradients), (right, _) = problem(), problem()
-    run(LDAdam(left, **SMALL), left, gradients)
-    run(LDAdam(right, maximize=True, **SMALL), right, [[-g for g in grads] for grads in gradients])
-    assert_same(left, right)
-
-
 @pytest.mark.parametrize("shape", [(4, 3), (7,), ()])
 @pytest.mark.parametrize("rank", [1, 2])
 def test_complex_tensors_take_adam(shape, rank):
@@ -432,21 +372,6 @@ def test_low_precision_parameters_have_float32_state():
 def test_argument_errors_name_argument_value_and_range(kwargs, message):
     with pytest.raises(ArgumentError, match=message):
         LDAdam(problem()[0], **kwargs)
-
-
-@pytest.fixture
-def mesh():
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    yield init_device_mesh("cpu", (1,))
-    dist.destroy_process_group()
-
-
-def test_sharded_parameters_are_refused_with_the_reason(mesh):
-    param = distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)]).requires_grad_()
-    optimizer = LDAdam([param])
-    (param * 2).sum().backward()
-    with pytest.raises(UnsupportedError, match=r"LDAdam on a sharded parameter .* it follows the leading"):
-        optimizer.step()
 
 
 def test_is_known_by_name():

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import math
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import Shard, distribute_tensor
 
 from optim.training import assert_same, make_gradients, make_model, make_params, run, train, values
 from reference.microadam import ROUND as ROUNDING
 from reference.microadam import microadam, through_four_bits
-from waddington._errors import ArgumentError, DataError, UnsupportedError
+from waddington._errors import ArgumentError
 from waddington.optim import registry
 from waddington.optim.microadam import MicroAdam, dequantize_error, largest_places, quantize_error
 
@@ -301,63 +297,6 @@ def test_a_loaded_state_resumes_bit_for_bit(dtype, value_dtype):
     assert_same(params, resumed)
 
 
-def test_copies_go_on_alike():
-    params, gradients = problem()
-    optimizer = MicroAdam(params, **SMALL)
-    run(optimizer, params, gradients[:12])
-    other, other_params = copy.deepcopy((optimizer, params))
-    run(optimizer, params, gradients[12:])
-    run(other, other_params, gradients[12:])
-    assert_same(params, other_params)
-
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e200])
-def test_a_non_finite_gradient_skips_the_step_everywhere(bad):
-    params, gradients = problem()
-    plain = [param.detach().clone().requires_grad_() for param in params]
-    optimizer, other = MicroAdam(params, **SMALL), MicroAdam(plain, **SMALL)
-    for t, grads in enumerate(gradients):
-        if t in (0, 9):
-            broken = [np.copy(g) for g in grads]
-            broken[1][2] = bad
-            run(optimizer, params, [broken])
-        run(optimizer, params, [grads])
-        run(other, plain, [grads])
-    assert_same(params, plain)
-    assert optimizer.diagnostics()["skipped_steps"] == 2.0
-
-
-def test_other_policies_for_non_finite_gradients():
-    params, _ = problem()
-    before, grads = values(params), [np.full(shape, np.nan) for shape in SHAPES]
-    with pytest.raises(DataError, match="NaN or infinity"):
-        run(MicroAdam(params, nonfinite="raise"), params, [grads])
-    assert_same(params, before)
-    run(MicroAdam(params, nonfinite="propagate"), params, [grads])
-    assert torch.isnan(params[0]).any()
-
-
-def test_a_phantom_step_counts_for_nothing():
-    params, gradients = problem()
-    plain = [param.detach().clone().requires_grad_() for param in params]
-    optimizer = MicroAdam(params, **SMALL)
-    optimizer.param_groups[0]["lr"] = 0.0
-    run(optimizer, params, [[np.zeros(shape) for shape in SHAPES]])
-    optimizer.param_groups[0]["lr"] = SMALL["lr"]
-    run(optimizer, params, gradients)
-    run(MicroAdam(plain, **SMALL), plain, gradients)
-    assert_same(params, plain)
-
-
-def test_maximize_is_the_negated_gradient():
-    # Levels that are halved or that tie are not symmetric, so debts differ unless nothing is owed.
-    kwargs = {**SMALL, "density": 1.0}
-    (left, gradients), (right, _) = problem(), problem()
-    run(MicroAdam(left, **kwargs), left, gradients)
-    run(MicroAdam(right, maximize=True, **kwargs), right, [[-g for g in grads] for grads in gradients])
-    assert_same(left, right)
-
-
 @pytest.mark.parametrize("shape", [(4, 3), (7,), ()])
 def test_complex_is_a_pair_of_reals(shape):
     generator = torch.Generator().manual_seed(0)
@@ -413,21 +352,6 @@ def test_fits_a_network():
 def test_argument_errors_name_argument_value_and_range(kwargs, message):
     with pytest.raises(ArgumentError, match=message):
         MicroAdam(problem()[0], **kwargs)
-
-
-@pytest.fixture
-def mesh():
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    yield init_device_mesh("cpu", (1,))
-    dist.destroy_process_group()
-
-
-def test_sharded_parameters_are_refused_with_the_reason(mesh):
-    param = distribute_tensor(torch.ones(4, 3), mesh, [Shard(0)]).requires_grad_()
-    optimizer = MicroAdam([param])
-    (param * 2).sum().backward()
-    with pytest.raises(UnsupportedError, match=r"MicroAdam on a sharded parameter .* it chooses the largest"):
-        optimizer.step()
 
 
 def test_is_known_by_name():

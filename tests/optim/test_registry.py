@@ -17,7 +17,7 @@ from waddington.optim import ASGDAdam, registry
 
 PARAM = [torch.zeros(2, requires_grad=True)]
 SPECS = [registry.get(name) for name in registry.names()]
-OURS = [spec.name for spec in SPECS if spec.library == "waddington"]
+OURS = [spec.name for spec in SPECS if spec.package == "waddington"]
 BORROWED = [spec.name for spec in SPECS if spec.extra]
 
 
@@ -30,7 +30,7 @@ def _nothing_is_compiled():
 
 def known(name):
     spec = registry.get(name)
-    pytest.importorskip(spec.library)
+    pytest.importorskip(spec.package)
     return spec
 
 
@@ -69,7 +69,7 @@ def test_each_builds_with_its_defaults_and_says_where_it_is_from(name):
     cls, kwargs = registry.resolve(name)
     assert kwargs == {**spec.defaults, **spec.kwargs}
     assert spec.path.rpartition(".")[2] == cls.__name__
-    assert spec.library in {base.__module__.split(".")[0] for base in cls.__mro__}
+    assert spec.package in {base.__module__.split(".")[0] for base in cls.__mro__}
     optimizer = registry.build(name, PARAM)
     assert type(optimizer) is cls
     assert optimizer.param_groups[0]["lr"] == spec.defaults["lr"]
@@ -186,16 +186,16 @@ def test_a_value_out_of_range_is_refused():
 @pytest.mark.parametrize("name", BORROWED)
 def test_a_missing_library_is_named_with_its_extra_when_the_class_is_asked_for(name, monkeypatch):
     spec = registry.get(name)
-    monkeypatch.setitem(sys.modules, spec.library, None)
+    monkeypatch.setitem(sys.modules, spec.package, None)
     assert spec.path
-    with pytest.raises(MissingExtraError, match=rf"'{spec.library}' is not installed.*waddington\[{spec.extra}\]"):
+    with pytest.raises(MissingExtraError, match=rf"'{spec.package}' is not installed.*waddington\[{spec.extra}\]"):
         registry.build(name, PARAM)
 
 
 def test_looking_optimizers_up_imports_no_library_of_theirs():
     code = (
         "import sys; from waddington.optim import registry; print([registry.get(n).path for n in registry.names()]);"
-        "print(*{registry.get(n).library for n in registry.names()} & set(sys.modules), file=sys.stderr)"
+        "print(*{registry.get(n).package for n in registry.names()} & set(sys.modules), file=sys.stderr)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr.split()
     assert set(loaded) == {"torch", "waddington"}
@@ -204,4 +204,4 @@ def test_looking_optimizers_up_imports_no_library_of_theirs():
 def test_the_extra_installs_the_libraries():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     required = {re.match(r"\w+", entry)[0] for entry in project["optional-dependencies"]["baselines"]}
-    assert required == {registry.get(name).library for name in BORROWED}
+    assert required == {registry.get(name).package for name in BORROWED}

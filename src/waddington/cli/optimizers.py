@@ -21,7 +21,7 @@ def optimizers(
     specs = [registry.get(name) for name in registry.names()]
     if as_json:
         rows = [
-            {"name": spec.name, "class": spec.path, "library": spec.library, "extra": spec.extra, "paper": spec.paper,
+            {"name": spec.name, "class": spec.path, "package": spec.package, "extra": spec.extra, "paper": spec.paper,
              "switching": spec.switching, "needs": spec.needs, "defaults": spec.defaults}
             for spec in specs
         ]  # fmt: skip
@@ -32,6 +32,6 @@ def optimizers(
     table.add_column("paper")
     table.add_column("defaults")
     for spec in specs:
-        origin = spec.paper if spec.extra is None else f"{spec.paper} (from {spec.library})"
+        origin = spec.paper if spec.extra is None else f"{spec.paper} (from {spec.package})"
         table.add_row(spec.name, origin, ", ".join(f"{k}={v}" for k, v in spec.defaults.items()))
     Console().print(table)

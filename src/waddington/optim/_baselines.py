@@ -18,7 +18,7 @@ BASELINES = (
     OptimizerSpec(
         name="AdaBelief",
         source="pytorch_optimizer:AdaBelief",
-        library="pytorch_optimizer",
+        package="pytorch_optimizer",
         # Its eps is added inside the root at every step, so the variance settles at eps/(1-beta2) or more and one eps
         # for all optimizers would turn it into momentum SGD: 1e-5, which PPO uses, is a denominator of at least 0.1.
         kwargs={"eps": 1e-16, "rectify": False, "ams_bound": False},
@@ -30,7 +30,7 @@ BASELINES = (
     OptimizerSpec(
         name="AdaBound",
         source="pytorch_optimizer:AdaBound",
-        library="pytorch_optimizer",
+        package="pytorch_optimizer",
         kwargs={"ams_bound": False},
         defaults={**_ADAM, "final_lr": 0.1, "gamma": 1e-3},
         paper="Luo et al. 2019, ICLR, Algorithm 2, with bias correction and a constant rate as its authors' code",
@@ -40,7 +40,7 @@ BASELINES = (
     OptimizerSpec(
         name="Lion",
         source="pytorch_optimizer:Lion",
-        library="pytorch_optimizer",
+        package="pytorch_optimizer",
         defaults={"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.0},
         paper="Chen et al. 2023, NeurIPS, Algorithm 2",
         needs=f"Every coordinate moves by the rate: its good rates lie 3 to 10 times below Adam's. {_UNCOPIED}",
@@ -49,7 +49,7 @@ BASELINES = (
     OptimizerSpec(
         name="Grams",
         source="pytorch_optimizer:Grams",
-        library="pytorch_optimizer",
+        package="pytorch_optimizer",
         defaults={**_ADAM, "eps": 1e-6},
         paper="Cao, Li & Song 2024, arXiv:2412.17107",
         needs=_UNCOPIED,
@@ -58,7 +58,7 @@ BASELINES = (
     OptimizerSpec(
         name="AdamMini",
         source=f"{_ADAPTERS}.adam_mini:AdamMini",
-        library="pytorch_optimizer",
+        package="pytorch_optimizer",
         defaults={**_ADAM, "num_embeds": 2048, "num_heads": 32},
         paper="Zhang et al. 2025, ICLR",
         needs="Give named parameters for its blocks in transformers (embeddings, and queries and keys by head, which"
@@ -69,7 +69,7 @@ BASELINES = (
     OptimizerSpec(
         name="GaLore",
         source=f"{_ADAPTERS}.galore:GaLore",
-        library="pytorch_optimizer",
+        package="pytorch_optimizer",
         defaults={**_ADAM, "eps": 1e-6, "rank": 128, "update_proj_gap": 200, "scale": 0.25},
         paper="Zhao et al. 2024, ICML, Algorithm 2",
         needs="Projects every matrix; its authors leave embeddings and the output layer out, here in a group with"
@@ -79,7 +79,7 @@ BASELINES = (
     OptimizerSpec(
         name="ScheduleFreeAdamW",
         source=f"{_ADAPTERS}.schedule_free:ScheduleFreeAdamW",
-        library="schedulefree",
+        package="schedulefree",
         defaults={**_ADAM, "lr": 2.5e-3, "warmup_steps": 0},
         paper="Defazio et al. 2024, NeurIPS, Algorithm 1",
         modes=True,
@@ -90,7 +90,7 @@ BASELINES = (
     OptimizerSpec(
         name="Adam8bit",
         source=f"{_ADAPTERS}.adam8bit:Adam8bit",
-        library="torchao",
+        package="torchao",
         defaults={**_ADAM, "block_size": 256},
         paper="Dettmers et al. 2022, ICLR",
         needs="Tensors of fewer than 4096 elements, or not a multiple of block_size, keep float32 state. Its step is"

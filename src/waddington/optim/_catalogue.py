@@ -32,7 +32,7 @@ CATALOGUE = (
     OptimizerSpec(
         name="Adam",
         source=torch.optim.Adam,
-        library="torch",
+        package="torch",
         kwargs={"amsgrad": False},
         defaults=dict(_ADAM),
         paper="Kingma & Ba 2015, ICLR",
@@ -41,7 +41,7 @@ CATALOGUE = (
     OptimizerSpec(
         name="AMSGrad",
         source=torch.optim.Adam,
-        library="torch",
+        package="torch",
         kwargs={"amsgrad": True},
         defaults=dict(_ADAM),
         paper="Reddi, Kale & Kumar 2018, ICLR",
@@ -50,7 +50,7 @@ CATALOGUE = (
     OptimizerSpec(
         name="AdamW",
         source=torch.optim.AdamW,
-        library="torch",
+        package="torch",
         kwargs={"amsgrad": False},
         defaults={**_ADAM, "weight_decay": 1e-2},
         paper="Loshchilov & Hutter 2019, ICLR",
@@ -59,7 +59,7 @@ CATALOGUE = (
     OptimizerSpec(
         name="SGD",
         source=torch.optim.SGD,
-        library="torch",
+        package="torch",
         defaults={"lr": 1e-2, "momentum": 0.9, "weight_decay": 0.0},
         paper="Robbins & Monro 1951; momentum: Polyak 1964",
         tunable={"lr": (1e-5, 1.0), "momentum": (0.0, 0.99)},
@@ -67,7 +67,7 @@ CATALOGUE = (
     OptimizerSpec(
         name="RAdam",
         source=torch.optim.RAdam,
-        library="torch",
+        package="torch",
         defaults=dict(_ADAM),
         paper="Liu et al. 2020, ICLR",
         tunable={"lr": RATES, "beta2": BETA2},
@@ -75,7 +75,7 @@ CATALOGUE = (
     OptimizerSpec(
         name="NAdam",
         source=torch.optim.NAdam,
-        library="torch",
+        package="torch",
         defaults={**_ADAM, "lr": 2e-3, "momentum_decay": 4e-3},
         paper="Dozat 2016, ICLR workshop",
         tunable={"lr": RATES, "beta2": BETA2},
@@ -83,7 +83,7 @@ CATALOGUE = (
     OptimizerSpec(
         name="Adagrad",
         source=torch.optim.Adagrad,
-        library="torch",
+        package="torch",
         defaults={"lr": 1e-2, "eps": 1e-10, "weight_decay": 0.0},
         paper="Duchi, Hazan & Singer 2011, JMLR",
         tunable={"lr": (1e-5, 1.0)},
@@ -91,7 +91,7 @@ CATALOGUE = (
     OptimizerSpec(
         name="RMSprop",
         source=torch.optim.RMSprop,
-        library="torch",
+        package="torch",
         kwargs={"momentum": 0.0, "centered": False},
         defaults={"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0.0},
         paper="Tieleman & Hinton 2012, lecture 6.5 of Neural Networks for Machine Learning",

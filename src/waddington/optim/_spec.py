@@ -29,7 +29,7 @@ class OptimizerSpec:
         Its name in tables, files and on the command line.
     source
         The class, or ``"module:Class"`` where importing it now would load a library that few need.
-    library
+    package
         Import name of the library that implements it.
     kwargs
         Arguments that make it what its name says and cannot be overridden.
@@ -50,7 +50,7 @@ class OptimizerSpec:
 
     name: str
     source: type[torch.optim.Optimizer] | str
-    library: str = "waddington"
+    package: str = "waddington"
     kwargs: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     paper: str
@@ -62,7 +62,7 @@ class OptimizerSpec:
     @property
     def extra(self) -> str | None:
         """Name of the extra of this package that installs the library; None where torch is enough."""
-        return None if self.library in ("torch", "waddington") else "baselines"
+        return None if self.package in ("torch", "waddington") else "baselines"
 
     @property
     def path(self) -> str:
@@ -83,7 +83,7 @@ class OptimizerSpec:
         if not isinstance(self.source, str):
             return self.source
         if self.extra is not None:
-            require_extra(self.library, self.extra)
+            require_extra(self.package, self.extra)
         module, _, name = self.source.partition(":")
         found: type[torch.optim.Optimizer] = getattr(importlib.import_module(module), name)
         return found

@@ -64,7 +64,7 @@ def test_both_rates_of_a_switch_follow_the_schedule(hosted: Hosted):
     assert low * (1 - 1e-9) <= figures["base_rate"] <= high * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names() if registry.get(name).library == "waddington"])
+@pytest.mark.parametrize("name", [name for name in registry.names() if registry.get(name).package == "waddington"])
 def test_ppo_takes_every_registered_optimizer_of_ours(name):
     cls, kwargs = registry.resolve(name, lr=LR, ignore_unsupported=True, eps=1e-5)
     kwargs.pop("lr")

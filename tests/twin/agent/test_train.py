@@ -44,7 +44,7 @@ def test_beats_acting_at_random_and_doing_nothing(task: Callable[..., CellTask],
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in registry.names() if registry.get(name).library in ("torch", "waddington")]
+    "name", [name for name in registry.names() if registry.get(name).package in ("torch", "waddington")]
 )
 def test_every_optimizer_trains_with_the_same_eps(small: CellVecEnv, name: str) -> None:
     model = train_agent(small, optimizer=name, lr=1e-3, total_timesteps=128, config=TINY)
