@@ -23,6 +23,7 @@ __all__ = [
     "hand_out",
     "is_sharded",
     "local_real",
+    "moves_at",
     "real_size",
     "stack",
     "statistics_dtype",
@@ -160,6 +161,13 @@ def is_sharded(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor is a ``DTensor``."""
     # Asking for the attribute spares the import of torch.distributed to those who have no shards.
     return hasattr(tensor, "to_local")
+
+
+def moves_at(rate: float | torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Tell, as a 0-d tensor that the host does not wait for, whether a rate moves anything."""
+    if isinstance(rate, torch.Tensor):
+        return (rate != 0.0).reshape(()).to(device)
+    return torch.full((), rate != 0.0, dtype=torch.bool, device=device)
 
 
 def real_size(param: torch.Tensor) -> int:

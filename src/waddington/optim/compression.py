@@ -27,7 +27,7 @@ from waddington._checks import check_choice, check_count, check_in_range
 from waddington.optim._control import reduce_partials
 from waddington.optim._noise import make_salt, uniform
 from waddington.optim._rule import Settings, Tensors
-from waddington.optim._slots import Slot, is_sharded, stack, sum_over_shards
+from waddington.optim._slots import Slot, is_sharded, moves_at, stack, sum_over_shards
 from waddington.optim._state import settings_of
 from waddington.optim._update import Observed, Pending, UpdateWrapper
 
@@ -170,7 +170,7 @@ class Compressed(UpdateWrapper):
             lost = given[slot.index] - sent[slot.index]
             taken = sent[slot.index]
             # Nothing moves at rate 0 either: what is owed is paid when there is a rate again.
-            moves = torch.as_tensor(slot.group["lr"] != 0.0, device=taken.device)
+            moves = moves_at(slot.group["lr"], taken.device)
             moves = moves if self._finite is None else moves & self._finite.to(taken.device)
             change.write(torch.where(moves, change.old - taken, change.old))
             if slot.group["error_feedback"]:
@@ -248,7 +248,8 @@ def _thresholds(slots: Sequence[Slot], given: dict[int, torch.Tensor], *, larges
     integer, digits = _INTEGERS[dtype]
     device = slots[0].value.device
     magnitudes = [given[slot.index].abs().to(dtype).view(integer) for slot in slots]
-    wanted = torch.tensor([1 if largest else _kept(slot.size, slot.group["fraction"]) for slot in slots], device=device)
+    wanted = torch.tensor([1 if largest else _kept(slot.size, slot.group["fraction"]) for slot in slots])
+    wanted = wanted.to(device, non_blocking=True)
     found = torch.zeros(len(slots), dtype=integer, device=device)
     for digit in range(digits - 1, -1, -1):
         tried = found | (1 << digit)

@@ -17,7 +17,7 @@ import torch
 
 from waddington._checks import check_count, check_in_range
 from waddington.optim._rule import Settings
-from waddington.optim._slots import Slot, compute_dtype
+from waddington.optim._slots import Slot, compute_dtype, moves_at
 from waddington.optim._wrapper import OptimizerWrapper
 
 __all__ = ["Lookahead"]
@@ -81,7 +81,7 @@ class Lookahead(OptimizerWrapper):
         self._settle_down(slots)
         steps = self._model_state()["lookahead_steps"]
         # A step at rate 0 is none. The count is on the device, where skipped steps are known; so is the choice.
-        moves = [torch.as_tensor(group["lr"] != 0.0, device=steps.device) for group in self.param_groups]
+        moves = [moves_at(group["lr"], steps.device) for group in self.param_groups]
         taken = torch.stack(moves).any()
         if self._finite is not None:
             taken = taken & self._finite.to(steps.device)
