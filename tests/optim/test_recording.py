@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from optim.table import BRIEF, Row
 from optim.training import make_gradients, make_params, run
-from waddington.optim import AMVT, ASGDAdam, LDAdam, Lookahead, Switched
+from waddington.optim import AMGT, AMVT, ASGDAdam, LDAdam, Lookahead, Switched
 
 each_kind = pytest.mark.parametrize("row", BRIEF, ids=lambda row: row.name)
 
@@ -52,6 +52,20 @@ def test_recording_changes_nothing_and_each_tensor_has_its_figures(row: Row):
     run(optimizer, params, gradients[:1])
     assert optimizer.tensor_diagnostics() == {}
     assert set(optimizer.diagnostics()) == set(other.diagnostics())
+
+
+def test_groups_that_differ_have_the_figures_that_they_have():
+    params, gradients = make_params(), make_gradients(5)
+    groups = [{"params": params[:2]}, {"params": params[2:], "variance": "coordinate"}]
+    optimizer = AMGT(groups)
+    optimizer.record()
+    run(optimizer, params, gradients)
+    tensors = optimizer.tensor_diagnostics()
+    assert "grad_variance" in tensors["0.0"]
+    assert "grad_variance" not in tensors["1.0"]
+    factors = [tensors[name]["momentum_factor"] for name in ("0.0", "0.1", "1.0", "1.1")]
+    assert all(0.0 < factor <= 1.0 for factor in factors)
+    assert optimizer.diagnostics()["momentum_factor"] == pytest.approx(sum(factors) / 4)
 
 
 def test_tensors_are_named_as_the_model_names_them():

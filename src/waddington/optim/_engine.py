@@ -252,9 +252,9 @@ class RuleOptimizer(RuleState):
             return {}
         return self._rule.observe(direction, slot.measured, slot.buffers, slot.coefficients, slot.group)
 
-    def _reported(self, slots: list[Slot]) -> Tensors:
-        names = (name for name in self._rule.reported if name in slots[0].coefficients)
-        return {name: stack([[slot.coefficients[name]] for slot in slots])[:, 0] for name in names}
+    def _reported(self, slots: list[Slot]) -> list[Tensors]:
+        names = self._rule.reported
+        return [{name: slot.coefficients[name] for name in names if name in slot.coefficients} for slot in slots]
 
 
 def refuse_transforms(optimizer: torch.optim.Optimizer) -> None:

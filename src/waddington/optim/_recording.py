@@ -7,7 +7,7 @@ reduced over shards with the others of their step, and turned into ratios on the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,26 +32,45 @@ class Recording:
     sizes
         Their numbers of coordinates.
     columns
-        Statistics on the device, each of shape (tensors,); sums over coordinates are not yet divided by anything.
-    means
-        Which of the columns are sums over coordinates that are shown as means.
+        Statistics on the device, each of shape (tensors,); zero where a tensor has no such statistic.
+    summed, reported
+        Which of them each tensor has: as sums over its coordinates, which are shown as means, and as they are shown.
+        Tensors may differ, as the settings of their groups do.
     ratios
-        Figures that are the quotient of two columns, which are then not shown themselves.
+        Figures that are the quotient of two sums, which are then not shown themselves.
     """
 
     names: list[str]
     sizes: list[int]
     columns: Tensors
-    means: tuple[str, ...]
+    summed: list[frozenset[str]]
+    reported: list[frozenset[str]]
     ratios: Mapping[str, tuple[str, str]]
 
-    def figures(self, sums: Mapping[str, float], size: int, tensors: int) -> dict[str, float]:
-        """Turn sums over `tensors` tensors with `size` coordinates into figures."""
-        found = {
-            name: value / max(size if name in self.means else tensors, 1)
-            for name, value in sums.items()
-            if name not in _SUMS and not any(name in pair for pair in self.ratios.values())
-        }
+    def read(self) -> list[dict[str, float]]:
+        """Fetch the statistics of each tensor, all at once."""
+        rows = torch.stack(list(self.columns.values()), dim=1).tolist()
+        has = [summed | reported for summed, reported in zip(self.summed, self.reported, strict=True)]
+        return [
+            {name: value for name, value in zip(self.columns, row, strict=True) if name in names}
+            for row, names in zip(rows, has, strict=True)
+        ]
+
+    def figures(self, rows: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
+        """Turn the statistics of some tensors, by their place, into figures of them all."""
+        sums: dict[str, float] = {}
+        found: dict[str, float] = {}
+        hidden = {*_SUMS, *(part for pair in self.ratios.values() for part in pair)}
+        for name in self.columns:
+            values = {at: row[name] for at, row in rows.items() if name in row}
+            sums[name] = sum(values.values())
+            if not values or name in hidden:
+                continue
+            if all(name in self.summed[at] for at in values):
+                found[name] = sums[name] / max(sum(self.sizes[at] for at in values), 1)
+            else:
+                each = [v / max(self.sizes[at], 1) if name in self.summed[at] else v for at, v in values.items()]
+                found[name] = sum(each) / len(each)
         for name, (above, below) in self.ratios.items():
             found[name] = sums[above] / sums[below] if sums[below] else 0.0
         update, grad, param = (max(sums[name], 0.0) ** 0.5 for name in ("update_sq", "grad_sq", "param_sq"))
@@ -100,18 +119,16 @@ class Recorded:
         -------
         dict
             ``base_rate`` (of the first group: its ``lr``, or under a switch what was chosen at the last step),
-            ``skipped_steps`` (left out for a non-finite
-            gradient) and, under a base-rate switch, ``statistic``, ``large_rate_fraction`` and ``mean_rate`` (over all
-            steps taken). After :meth:`record` also, of the last step and over the whole model: ``update_ratio``
-            (‖update‖/‖parameters‖), ``update_cosine`` (of update and gradient; 1 is steepest descent) and the
-            optimizer's own, as means over its tensors or coordinates.
+            ``skipped_steps`` (left out for a non-finite gradient) and, under a base-rate switch, ``statistic``,
+            ``large_rate_fraction`` and ``mean_rate`` (over all steps taken). After :meth:`record` also, of the last
+            step and over the whole model: ``update_ratio`` (‖update‖/‖parameters‖), ``update_cosine`` (of update and
+            gradient; 1 is steepest descent) and the optimizer's own, as means over its tensors or coordinates.
         """
         figures = self._figures()
         if self._last is None:
             return figures
-        table = [row for row, size in zip(_read(self._last), self._last.sizes, strict=True) if size]
-        sums = {name: sum(row[name] for row in table) for name in self._last.columns}
-        return {**figures, **self._last.figures(sums, sum(self._last.sizes), len(table))}
+        rows = {at: row for at, row in enumerate(self._last.read()) if self._last.sizes[at]}
+        return {**figures, **self._last.figures(rows)}
 
     def tensor_diagnostics(self) -> dict[str, dict[str, float]]:
         """Read the figures of the last step for each tensor; empty unless :meth:`record` was called before it.
@@ -124,8 +141,8 @@ class Recorded:
         """
         if self._last is None:
             return {}
-        rows = zip(self._last.names, self._last.sizes, _read(self._last), strict=True)
-        return {name: self._last.figures(row, size, 1) for name, size, row in rows}
+        rows = enumerate(self._last.read())
+        return {self._last.names[at]: self._last.figures({at: row}) for at, row in rows}
 
     def _figures(self) -> dict[str, float]:
         """Give the figures that are always there."""
@@ -135,7 +152,7 @@ class Recorded:
         self,
         slots: Sequence[Slot],
         sums: list[Tensors],
-        reported: Tensors,
+        reported: list[Tensors],
         finite: torch.Tensor | None,
         ratios: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
@@ -148,24 +165,41 @@ class Recorded:
         sums
             Sums over the local part of each.
         reported
-            Statistics that are reduced already, each of shape (tensors,).
+            Statistics of each whole tensor, 0-d.
         finite
             False (0-d) keeps the last ones.
         ratios
             As in :class:`Recording`.
         """
         names = _names(self.param_groups)
-        table = sum_over_shards(stack([list(row.values()) for row in sums]), slots)
-        columns = dict(zip(sums[0], table.unbind(1), strict=True)) | reported
-        dtype = statistics_dtype(table.device)
-        columns = {name: column.to(device=table.device, dtype=dtype) for name, column in columns.items()}
+        columns = _columns(sums, lambda table: sum_over_shards(table, slots))
+        for name, column in _columns(reported, lambda table: table).items():
+            columns[name] = columns[name] + column.to(columns[name]) if name in columns else column
+        device = next(iter(columns.values())).device
+        dtype = statistics_dtype(device)
+        columns = {name: column.to(device=device, dtype=dtype) for name, column in columns.items()}
         last = self._last
         if finite is not None and last is not None and last.sizes == [slot.size for slot in slots]:
-            keep = finite.to(table.device)
+            keep = finite.to(device)
             columns = {name: torch.where(keep, column, last.columns[name]) for name, column in columns.items()}
-        means = tuple(name for name in sums[0] if name not in _SUMS)
-        sizes = [slot.size for slot in slots]
-        self._last = Recording([names[slot.index] for slot in slots], sizes, columns, means, ratios or {})
+        self._last = Recording(
+            [names[slot.index] for slot in slots],
+            [slot.size for slot in slots],
+            columns,
+            [frozenset(row) for row in sums],
+            [frozenset(row) for row in reported],
+            ratios or {},
+        )
+
+
+def _columns(rows: Sequence[Tensors], reduce: Callable[[torch.Tensor], torch.Tensor]) -> Tensors:
+    """Stack the entries of each name, zero where a row has none."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if not names:
+        return {}
+    nothing = torch.zeros((), device=next(value for row in rows for value in row.values()).device)
+    table = reduce(stack([[row.get(name, nothing) for name in names] for row in rows]))
+    return dict(zip(names, table.unbind(1), strict=True))
 
 
 def _names(groups: list[dict[str, Any]]) -> list[str]:
@@ -173,8 +207,3 @@ def _names(groups: list[dict[str, Any]]) -> list[str]:
     for index, group in enumerate(groups):
         found += group.get("param_names") or [f"{index}.{place}" for place in range(len(group["params"]))]
     return found
-
-
-def _read(recording: Recording) -> list[dict[str, float]]:
-    rows = torch.stack(list(recording.columns.values()), dim=1).tolist()
-    return [dict(zip(recording.columns, row, strict=True)) for row in rows]

@@ -26,13 +26,13 @@ class Observed(NamedTuple):
     sums
         Sums over the local part of each tensor; empty where there are none, or nobody records.
     reported
-        Statistics of whole tensors, each of shape (tensors,).
+        Statistics of whole tensors, 0-d; empty likewise.
     ratios
         Figures that are the quotient of two of the sums.
     """
 
     sums: list[Tensors] = []  # noqa: RUF012  (never written to: a named tuple's default)
-    reported: Tensors = {}  # noqa: RUF012
+    reported: list[Tensors] = []  # noqa: RUF012
     ratios: Mapping[str, tuple[str, str]] = {}
 
 
@@ -128,7 +128,7 @@ class UpdateWrapper(OptimizerWrapper, ABC):
                 common_sums(change.update, slot.grad, change.old) | row
                 for slot, change, row in zip(slots, pending, own, strict=True)
             ]
-            self._keep(slots, sums, observed.reported, self._finite, observed.ratios)
+            self._keep(slots, sums, observed.reported or [{} for _ in slots], self._finite, observed.ratios)
 
     def _take_decay(self) -> dict[int, float]:
         taken = {}

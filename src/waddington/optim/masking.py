@@ -181,7 +181,7 @@ class Masked(UpdateWrapper):
         found_sums = (mask_sums(change.update, mask) for change, mask in zip(pending, masks, strict=True))
         sums_of = {slot.index: row for slot, row in zip(slots, found_sums, strict=True)}
         totals = reduce_partials(slots, lambda slot: sums_of[slot.index])
-        columns: dict[str, list[torch.Tensor]] = {"keep_rate": [], "alpha": [], "rate_multiplier": []}
+        reported: list[Tensors] = []
         for row, (slot, change, mask) in enumerate(zip(slots, pending, masks, strict=True)):
             size = torch.full_like(totals["kept"][row], float(slot.size))
             found = strength({name: column[row] for name, column in totals.items()}, size, slot.group)
@@ -189,9 +189,8 @@ class Masked(UpdateWrapper):
                 found["rate_multiplier"] = torch.ones_like(found["rate_multiplier"])
             factor = found["rate_multiplier"].to(device=slot.value.device, dtype=slot.value.dtype)
             change.write(torch.where(mask, change.scaled(factor), change.old))
-            for name, values in columns.items():
-                values.append(found[name])
-        return Observed(reported={name: torch.stack(values) for name, values in columns.items()})
+            reported.append(found)
+        return Observed(reported=reported)
 
     def _mask_of(self, slot: Slot, taken: torch.Tensor | None) -> torch.Tensor:
         if slot.group["mask"] == "none":
