@@ -30,10 +30,9 @@ from waddington.optim._rule import Tensors
 from waddington.optim._slots import (
     Kind,
     Slot,
-    compute_dtype,
-    gradient_of,
     hand_out,
     local_real,
+    minimized_gradient,
     real_size,
     stack,
     statistics_dtype,
@@ -129,12 +128,9 @@ class RuleOptimizer(RuleState):
                 place += 1
                 if param.grad is None:
                     continue
-                grad = local_real(gradient_of(param).to(compute_dtype(param)))
                 value = local_real(param)
-                if group["maximize"]:
-                    grad = -grad
-                if group["weight_decay"] and not group["decoupled_weight_decay"]:
-                    grad = grad.add(value, alpha=group["weight_decay"])
+                coupled = 0.0 if group["decoupled_weight_decay"] else group["weight_decay"]
+                grad = minimized_gradient(param, value, maximize=group["maximize"], coupled_decay=coupled)
                 state = self._state_of(param, group)
                 buffers = {name: local_real(state[name]) for name in self._rule.buffers(group)}
                 size = real_size(param)

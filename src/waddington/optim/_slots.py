@@ -23,6 +23,7 @@ __all__ = [
     "hand_out",
     "is_sharded",
     "local_real",
+    "minimized_gradient",
     "moves_at",
     "real_size",
     "stack",
@@ -119,6 +120,31 @@ def gradient_of(param: torch.Tensor) -> torch.Tensor:
     if is_sharded(param) and grad.placements != param.placements:  # type: ignore[attr-defined]
         grad = grad.redistribute(param.device_mesh, param.placements)  # type: ignore[attr-defined]
     return grad
+
+
+def minimized_gradient(
+    param: torch.Tensor, value: torch.Tensor, *, maximize: bool, coupled_decay: float
+) -> torch.Tensor:
+    """Give the local real gradient of what is minimized, in the dtype of the computation.
+
+    Parameters
+    ----------
+    param, value
+        The parameter, which has a gradient, and its local real part.
+    maximize
+        Turn the sign.
+    coupled_decay
+        λ of ``g += λ θ``, after that.
+
+    Raises
+    ------
+    UnsupportedError
+        See :func:`gradient_of`.
+    """
+    grad = local_real(gradient_of(param).to(compute_dtype(param)))
+    if maximize:
+        grad = -grad
+    return grad.add(value, alpha=coupled_decay) if coupled_decay else grad
 
 
 def sum_over_shards(partials: torch.Tensor, slots: Sequence[Slot]) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch._compile import _disable_dynamo
 
 from waddington.optim._engine import RuleOptimizer, are_finite, is_phantom, refuse_transforms
 from waddington.optim._rule import Settings
-from waddington.optim._slots import Slot, compute_dtype, gradient_of, local_real, real_size, stack
+from waddington.optim._slots import Slot, local_real, minimized_gradient, real_size, stack
 from waddington.optim._state import SKIPPED
 from waddington.optim._wrapper_state import WrapperState
 
@@ -135,12 +135,9 @@ class OptimizerWrapper(WrapperState):
                 place += 1
                 if param.grad is None:
                     continue
-                grad = local_real(gradient_of(param).to(compute_dtype(param)))
                 value = local_real(param)
-                if group.get("maximize"):
-                    grad = -grad
-                if group.get("weight_decay") and not is_decoupled(self.innermost, group):
-                    grad = grad.add(value, alpha=group["weight_decay"])
+                coupled = 0.0 if is_decoupled(self.innermost, group) else group.get("weight_decay", 0.0)
+                grad = minimized_gradient(param, value, maximize=bool(group.get("maximize")), coupled_decay=coupled)
                 yield Slot(param, group, group_index, place, nothing, {}, value, grad, real_size(param))
 
     def _decay_rate(self, param: torch.Tensor, group: Settings) -> float | torch.Tensor:
