@@ -1,48 +1,39 @@
 """The engine: the only ``step()`` that runs rules; its own mathematics is ``θ -= α d`` and no more.
 
-A step goes through the parameters as slots (:mod:`waddington.optim._slots`):
+A step goes over the families of tensors that :mod:`waddington.optim._layout` has made of the model:
 
-1. *inspect*: are all gradients finite, over the whole model? (see `nonfinite`)
-2. *advance*: each step count, and what depends on no coordinate, for all tensors of a group at once.
-3. *measure*: each rule's first phase; new moments are written, partial statistics come out.
-4. *settle and decide*: the partial statistics of all tensors of all groups are stacked, added over shards in one
-   collective, and turned into what the second phase needs; the rate control, where there is one, chooses the rate.
-5. *update*: each rule's second phase gives the direction; decay and step are applied.
+1. *advance*: what depends on no coordinate, for all tensors of a family at once.
+2. *look*: sums over each tensor: of squared gradients, which tell whether all are finite (see `nonfinite`), and what
+   the rule and the rate control ask for. They stand in one table, which is added up over shards in one collective.
+3. *conclude*: the rule's numbers per tensor, and the rate.
+4. *take*: the rule's direction, decay and step are written in place, with the buffers.
 
-The engine reads no value of a tensor on the host (``nonfinite="raise"`` is the documented exception), nor do the rules
-of the four papers, so a step never waits for a GPU. How a phase goes over its slots is decided here alone: one after
-the other today.
+Rules that need sums of sums (the norm of all gradients before anything else, counts of what exceeds a mean) look once
+more, with one collective each time; none does by default. The engine reads no value of a tensor on the host
+(``nonfinite="raise"`` is the documented exception), nor do the rules of the four papers, so a step never waits for a
+GPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
 import torch
 from torch._compile import _disable_dynamo
 
 from waddington._errors import DataError, UnsupportedError
-from waddington.optim._control import reduce_partials, run_control
-from waddington.optim._noise import make_salt, round_stochastically, uniform
-from waddington.optim._recording import common_sums
+from waddington.optim._control import decide
+from waddington.optim._layout import Family, lay_out
+from waddington.optim._noise import make_salt
+from waddington.optim._phases import TAKEN, Take, Want
 from waddington.optim._rule import Tensors
-from waddington.optim._slots import (
-    Kind,
-    Slot,
-    hand_out,
-    local_real,
-    minimized_gradient,
-    real_size,
-    stack,
-    statistics_dtype,
-    sum_over_shards,
-)
+from waddington.optim._slots import HasGroup, gradient_of, sum_over_shards
 from waddington.optim._state import SKIPPED, RuleState
+from waddington.optim._units import Member
 
-__all__ = ["RuleOptimizer", "are_finite", "is_phantom", "refuse_transforms"]
+__all__ = ["RuleOptimizer", "is_phantom", "refuse_nonfinite", "refuse_transforms"]
 
-RATE_FACTOR = "rate_factor"
 _ROUNDING = 1  # the stream of random numbers that stochastic rounding draws from
 
 
@@ -77,6 +68,8 @@ class RuleOptimizer(RuleState):
 
     _finite: torch.Tensor | None = None
     """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
+    _families: tuple[Family, ...] = ()
+    _order: Sequence[Member] = ()
 
     @_disable_dynamo  # traced, it would be compiled anew whenever gradients are; inside torch.compile it is eager
     @torch.no_grad()
@@ -98,7 +91,8 @@ class RuleOptimizer(RuleState):
         DataError
             A gradient is not finite and ``nonfinite="raise"``.
         UnsupportedError
-            A gradient is sparse, or the call stands inside a transform of ``torch.func``.
+            A gradient is sparse, or the call stands inside a transform of ``torch.func``, or ``compile=True`` and
+            compiling failed.
         """
         refuse_transforms(self)
         loss = None
@@ -106,151 +100,203 @@ class RuleOptimizer(RuleState):
             with torch.enable_grad():
                 loss = closure()
         without_state = not self.state
-        slots = list(self._slots())
-        if not slots:
+        families = self._laid_out()
+        if not families:
             return loss
         model_state = self._model_state()
-        if without_state and all(is_phantom(slot) for slot in slots):
+        if without_state and all(is_phantom(member) for family in families for member in family.members):
             return loss
-        finite, norm = self._inspect(slots)
-        self._advance(slots, finite)
-        self._measure(slots, norm, finite)
-        self._settle(slots, finite)
-        self._decide(slots, model_state, finite)
-        self._update(slots, model_state, finite)
-        self._finite = finite
+        self._step(families, model_state)
         return loss
 
-    def _slots(self) -> Iterator[Slot]:
-        place = -1
+    def _step(self, families: Sequence[Family], model_state: Tensors) -> None:
+        for family in families:
+            for unit in family.units:
+                unit.fetch()
+        remembered = [family.advance() for family in families]
+        finite = self._look(families, remembered, model_state)
+        self._set_rates(families, model_state)
+        self._take(families, remembered, finite)
+        self._finite = finite
+
+    # -- layout --
+
+    def _laid_out(self) -> tuple[Family, ...]:
+        """Give the families of the parameters that have gradients."""
+        if self._is_laid_out():
+            return self._families
+        members = []
+        index = -1
         for group_index, group in enumerate(self.param_groups):
             for param in group["params"]:
-                place += 1
+                index += 1
+                if param.grad is not None:
+                    gradient_of(param)  # refuses what cannot be stepped before any state is made
+                    members.append(Member(param, group, group_index, index, self._state_of(param, group)))
+        self._families = tuple(lay_out(self._rule, members))
+        self._order = sorted((m for family in self._families for m in family.members), key=lambda m: m.index)
+        return self._families
+
+    def _is_laid_out(self) -> bool:
+        """Tell whether the last layout still holds: the same parameters have gradients, and nothing has moved."""
+        groups = self.param_groups
+        if not self._families or any(
+            family.group_index >= len(groups) or not family.still_fits(groups[family.group_index])
+            for family in self._families
+        ):
+            return False
+        known, state = iter(self._order), self.state
+        for group in groups:
+            for param in group["params"]:
                 if param.grad is None:
                     continue
-                value = local_real(param)
-                coupled = 0.0 if group["decoupled_weight_decay"] else group["weight_decay"]
-                grad = minimized_gradient(param, value, maximize=group["maximize"], coupled_decay=coupled)
-                state = self._state_of(param, group)
-                buffers = {name: local_real(state[name]) for name in self._rule.buffers(group)}
-                size = real_size(param)
-                yield Slot(param, group, group_index, place, state["step"], buffers, value, grad, size)
+                member = next(known, None)
+                if member is None or member.param is not param or member.group is not group:
+                    return False
+                if state.get(param) is not member.state or not member.is_in_place():
+                    return False
+        return next(known, None) is None
 
-    def _inspect(self, slots: list[Slot]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Tell, as 0-d tensors, whether all gradients are finite and how long they are; None where nobody asks."""
-        policy = self.param_groups[0]["nonfinite"]
-        prepares = self._rule.prepare is not None
-        if policy == "propagate" and not prepares:
-            return None, None
-        norms = stack([[norm] for norm in torch._foreach_norm([slot.grad for slot in slots])])
-        finite = None if policy == "propagate" else are_finite(norms, slots, raises=policy == "raise")
-        return finite, sum_over_shards(norms.square(), slots).sum().sqrt() if prepares else None
+    # -- the parts of a step --
 
-    def _advance(self, slots: list[Slot], finite: torch.Tensor | None) -> None:
-        """Count the step, and compute what depends on no coordinate: once for all tensors of a group."""
-        for members in _alike(slots):
-            group, device = members[0].group, members[0].value.device
-            dtype = statistics_dtype(device)
-            steps = [slot.step for slot in members]
-            if finite is None:
-                torch._foreach_add_(steps, 1)
-            else:
-                taken = finite.to(device=device, dtype=torch.float32)
-                torch._foreach_add_(steps, [taken] * len(steps))
-            scalars = {
-                name: torch.stack([self.state[slot.param][name] for slot in members])
-                for name in self._rule.scalars(group)
-            }
-            counts = torch.stack(steps).to(dtype)
-            found = self._rule.coefficients(counts, scalars, group)
-            if self._rule.rate_factor is not None:
-                found[RATE_FACTOR] = self._rule.rate_factor(counts, group)
-            self._remember(members, found, finite)
-            hand_out(members, found, lambda slot: slot.coefficients)
-
-    def _remember(self, slots: list[Slot], found: Tensors, finite: torch.Tensor | None) -> None:
-        """Write the new values of the numbers that the rule keeps for each tensor."""
-        for name in self._rule.scalars(slots[0].group):
-            if name in found:
-                for slot, new in zip(slots, found[name].unbind(), strict=True):
-                    _write(self.state[slot.param][name], new, finite)
-
-    def _measure(self, slots: list[Slot], norm: torch.Tensor | None, finite: torch.Tensor | None) -> None:
-        rule = self._rule
-        for slot in slots:
-            if rule.prepare is not None and norm is not None:
-                length = norm.to(device=slot.value.device, dtype=slot.grad.dtype)
-                slot.grad = rule.prepare(slot.grad, slot.buffers, length, slot.step, slot.group)
-            slot.measured = rule.measure(slot.grad, slot.value, slot.buffers, slot.coefficients, slot.group)
-            for name, new in slot.measured.buffers.items():
-                _write(slot.buffers[name], new, finite)
-            # Written, they need not be held until all tensors have been through.
-            slot.measured = slot.measured._replace(buffers={})
-
-    def _settle(self, slots: list[Slot], finite: torch.Tensor | None) -> None:
-        """Reduce the partial sums of the first phase, and draw the conclusions from them."""
-        if self._rule.settle is None:
-            return
-        totals = reduce_partials(slots, lambda slot: slot.measured.partials)
-        order = {slot.index: row for row, slot in enumerate(slots)}
-        for members in _alike(slots):
-            device = members[0].value.device
-            dtype = statistics_dtype(device)
-            rows = [order[slot.index] for slot in members]
-            own = totals if len(members) == len(slots) else {name: column[rows] for name, column in totals.items()}
-            own = {name: column.to(device=device, dtype=dtype) for name, column in own.items()}
-            size = torch.tensor([float(slot.size) for slot in members], dtype=dtype).to(device, non_blocking=True)
-            names = members[0].coefficients
-            known = {name: torch.stack([slot.coefficients[name] for slot in members]) for name in names}
-            found = self._rule.settle(own, size, known, members[0].group)
-            self._remember(members, found, finite)
-            hand_out(members, found, lambda slot: slot.coefficients)
-
-    def _decide(self, slots: list[Slot], model_state: Tensors, finite: torch.Tensor | None) -> None:
+    def _look(self, families: Sequence[Family], remembered: list[Tensors], model_state: Tensors) -> torch.Tensor | None:
+        """Take all statistics, draw the conclusions, and tell whether the step is to be taken (0-d)."""
+        rule, policy = self._rule, self.param_groups[0]["nonfinite"]
+        stages = [] if self._control is None else list(self._control.stages(self.param_groups[0]))
+        settles = rule.settle is not None and not self._settles_while_taking(families)
+        norm_first = any(rule.needs_norm(family.group) for family in families)
+        squares = policy != "propagate" or norm_first
+        first = None if norm_first or not stages else stages.pop(0)
+        finite: torch.Tensor | None = None
+        totals: list[Tensors] = [{} for _ in families]
+        if squares or settles or first is not None:
+            totals = _sums(families, Want(squares, settles and not norm_first, first), totals)
+        if squares:
+            whole = sum(_to(found["grad_sq"].sum(), families[0]) for found in totals)
+            finite = self._judge(families, totals, whole, policy)  # type: ignore[arg-type]
+            if norm_first and rule.from_norm is not None:
+                norm = whole.sqrt()  # type: ignore[union-attr]
+                for family in families:
+                    family.put(dict(rule.from_norm(_to(norm, family), family.group)))
+        if norm_first and (settles or stages):
+            totals = _sums(families, Want(False, settles, stages.pop(0) if stages else None), totals)
+        if settles:
+            self._settle(families, remembered, totals)
+        for stage in stages:
+            for family, found in zip(families, totals, strict=True):
+                family.put({"size": family.sizes, **found})
+            totals = _sums(families, Want(stage=stage), totals)
         if finite is not None:
             model_state[SKIPPED].add_(finite.logical_not().to(model_state[SKIPPED].device))
         if self._control is not None:
-            run_control(self._control, slots, model_state, self.param_groups[0], finite)
+            columns = {name: _joined([found[name] for found in totals], families) for name in totals[0]}
+            sizes = _joined([family.sizes for family in families], families)
+            entries = {name: model_state[name] for name in self._control.initial(self.param_groups[0])}
+            decide(self._control, columns, sizes, entries, self.param_groups[0], finite)
+        return finite
 
-    def _update(self, slots: list[Slot], model_state: Tensors, finite: torch.Tensor | None) -> None:
-        rates: dict[Kind, torch.Tensor] = {}
-        sums: list[Tensors] = []
-        for slot in slots:
-            group = slot.group
-            if slot.kind not in rates:
-                rate = group["lr"] if self._control is None else self._control.rate(model_state, group)
-                rates[slot.kind] = _scalar(rate, like=slot.grad)
-            rate = rates[slot.kind]
-            if RATE_FACTOR in slot.coefficients:
-                rate = rate * slot.coefficients[RATE_FACTOR]
-            direction = self._rule.update(slot.grad, slot.measured, slot.buffers, slot.coefficients, group)
-            value = slot.value.to(slot.grad.dtype)
-            observed = self._observe(slot, direction) if self._recording_on else {}
-            if group["weight_decay"] and group["decoupled_weight_decay"]:
-                if group.get("decoupled") == "literal":
-                    new = torch.addcmul(value, direction, rate, value=-1.0).sub_(value, alpha=group["weight_decay"])
-                else:
-                    direction = direction.add(value, alpha=group["weight_decay"])
-                    new = torch.addcmul(value, direction, rate, value=-1.0)
-            else:
-                new = torch.addcmul(value, direction, rate, value=-1.0)
-            if self._recording_on:
-                sums.append(common_sums(value - new, slot.grad, value) | observed)
-            if group["stochastic_rounding"] and slot.value.dtype == torch.bfloat16:
-                salt = make_salt(slot.step, slot.index, _ROUNDING)
-                new = round_stochastically(new, uniform(slot.param, salt, torch.float32))
-            _write(slot.value, new, finite)
+    def _judge(
+        self, families: Sequence[Family], totals: list[Tensors], whole: torch.Tensor, policy: str
+    ) -> torch.Tensor | None:
+        """Tell whether all gradients are finite, which their squares must be as well."""
+        if policy == "propagate":
+            return None
+        finite = whole.isfinite()
+        if policy == "raise" and not bool(finite):
+            pairs = zip(families, totals, strict=True)
+            bad = [(family.members, found["grad_sq"].isfinite().tolist()) for family, found in pairs]
+            refuse_nonfinite(
+                m.param for members, fine in bad for m, is_fine in zip(members, fine, strict=True) if not is_fine
+            )
+        for family in families:
+            family.put({TAKEN: finite.to(device=family.device, dtype=family.dtype)})
+        return finite
+
+    def _settles_while_taking(self, families: Sequence[Family]) -> bool:
+        """Tell whether the rule's sums can be taken in the second phase; of shards they would be another collective."""
+        return self._rule.settles_for_later and not any(family.is_sharded for family in families)
+
+    def _settle(self, families: Sequence[Family], remembered: list[Tensors], totals: list[Tensors]) -> None:
+        assert self._rule.settle is not None
+        for family, new, found in zip(families, remembered, totals, strict=True):
+            settled = self._rule.settle(found, family.sizes, family.group)
+            new |= {name: value for name, value in settled.items() if name in family.scalars}
+            family.put({name: value for name, value in settled.items() if name not in family.scalars})
+            family.settled = settled
+
+    def _set_rates(self, families: Sequence[Family], model_state: Tensors) -> None:
+        for family in families:
+            rate = family.group["lr"] if self._control is None else self._control.rate(model_state, family.group)
+            if isinstance(rate, torch.Tensor):
+                rate = rate.to(family.device).reshape(())
+            factor = family.numbers.get("rate_factor")
+            family.put({"rate": rate if factor is None else rate * factor})
+
+    def _take(self, families: Sequence[Family], remembered: list[Tensors], finite: torch.Tensor | None) -> None:
+        late = self._rule.settle is not None and self._settles_while_taking(families)
+        wanted = Take(late, self._recording_on)
+        found: list[Tensors] = []
+        for family in families:
+            salts = make_salt(family.steps + 1.0, family.indices, _ROUNDING) if family.rounds else None
+            found.append(family.named_sums(family.take(wanted, salts)))
+        if late:
+            self._settle(families, remembered, found)
+        for family, new in zip(families, remembered, strict=True):
+            family.remember(new, finite)
+            family.steps.add_(1.0 if finite is None else finite.to(family.device))
         if self._recording_on:
-            self._keep(slots, sums, self._reported(slots), finite, self._rule.ratios)
+            self._record(families, found, finite)
 
-    def _observe(self, slot: Slot, direction: torch.Tensor) -> Tensors:
-        if self._rule.observe is None:
-            return {}
-        return self._rule.observe(direction, slot.measured, slot.buffers, slot.coefficients, slot.group)
+    def _record(self, families: Sequence[Family], found: list[Tensors], finite: torch.Tensor | None) -> None:
+        members = [member for family in families for member in family.members]
+        sums = [row for family, columns in zip(families, found, strict=True) for row in _rows(family, columns)]
+        reported = [row for family in families for row in _rows(family, family.shown(self._rule.reported))]
+        order = sorted(range(len(members)), key=lambda at: members[at].index)
+        self._keep(
+            [members[at] for at in order],
+            [sums[at] for at in order],
+            [reported[at] for at in order],
+            finite,
+            self._rule.ratios,
+        )
 
-    def _reported(self, slots: list[Slot]) -> list[Tensors]:
-        names = self._rule.reported
-        return [{name: slot.coefficients[name] for name in names if name in slot.coefficients} for slot in slots]
+
+def _sums(families: Sequence[Family], want: Want, before: list[Tensors]) -> list[Tensors]:
+    """Take sums over every tensor, and over all its shards; add them to those of the rounds before."""
+    names = [family.look(want) for family in families]
+    if any(family.is_sharded for family in families):
+        width = max(len(given) for given in names)
+        tables = [_to(family.sums[:, :width], families[0]) for family in families]
+        members = [member for family in families for member in family.members]
+        whole = sum_over_shards(torch.cat(tables), members).split([len(family.members) for family in families])
+        parts = [_to(table, family) for table, family in zip(whole, families, strict=True)]
+    else:
+        parts = [family.sums for family in families]
+    return [
+        {**known, **family.named_sums(given, part)}
+        for known, family, given, part in zip(before, families, names, parts, strict=True)
+    ]
+
+
+def _joined(columns: Sequence[torch.Tensor], families: Sequence[Family]) -> torch.Tensor:
+    """Put the columns of all families below one another, on the device of the first."""
+    if len(columns) == 1:
+        return columns[0]
+    return torch.cat([_to(column, families[0]) for column in columns])
+
+
+def _to(tensor: torch.Tensor, family: Family) -> torch.Tensor:
+    """Bring statistics to a family's device."""
+    return tensor.to(device=family.device, dtype=family.sizes.dtype)
+
+
+def _rows(family: Family, columns: Tensors) -> list[Tensors]:
+    """Turn columns, which have one entry per tensor, into one dictionary per tensor."""
+    rows: list[Tensors] = [{} for _ in family.members]
+    for name, column in columns.items():
+        for row, entry in zip(rows, column.unbind(), strict=True):
+            row[name] = entry
+    return rows
 
 
 def refuse_transforms(optimizer: torch.optim.Optimizer) -> None:
@@ -269,63 +315,25 @@ def refuse_transforms(optimizer: torch.optim.Optimizer) -> None:
         )
 
 
-def are_finite(norms: torch.Tensor, slots: Sequence[Slot], *, raises: bool) -> torch.Tensor:
-    """Tell, as a 0-d tensor, whether every gradient of the model is finite.
-
-    Parameters
-    ----------
-    norms
-        Norm of each local gradient, shape (tensors, 1). A norm is finite only where every square is, and it is squares
-        that second moments keep.
-    slots
-        Where they come from.
-    raises
-        Read the answer and raise if it is no.
+def refuse_nonfinite(params: Iterable[torch.Tensor]) -> NoReturn:
+    """Refuse a step for the gradients of some parameters.
 
     Raises
     ------
     DataError
-        With the shapes of the parameters.
+        With the parameters' shapes.
     """
-    broken = sum_over_shards(norms.isfinite().logical_not().to(norms.dtype), slots)
-    finite = broken.sum() == 0
-    if raises and not bool(finite):
-        found = [str(tuple(slot.param.shape)) for slot, bad in zip(slots, broken.tolist(), strict=True) if bad[0]]
-        raise DataError(
-            f"cannot step: found NaN or infinity in the gradients of parameters of shape {', '.join(found)};"
-            " accepted are finite gradients (nonfinite='skip' leaves such steps out)"
-        )
-    return finite
+    shapes = ", ".join(str(tuple(param.shape)) for param in params)
+    raise DataError(
+        f"cannot step: found NaN or infinity in the gradients of parameters of shape {shapes};"
+        " accepted are finite gradients (nonfinite='skip' leaves such steps out)"
+    )
 
 
-def is_phantom(slot: Slot) -> bool:
-    """Tell whether a slot's step can change nothing: rate 0 and gradient 0.
+def is_phantom(member: HasGroup) -> bool:
+    """Tell whether a step of a parameter can change nothing: rate 0 and gradient 0.
 
     Only ever asked of an optimizer without state, so its wait for the device happens once in a life, if at all.
     """
-    assert slot.param.grad is not None
-    return float(slot.group["lr"]) == 0.0 and not bool(slot.param.grad.any())
-
-
-def _alike(slots: list[Slot]) -> list[list[Slot]]:
-    alike: dict[Kind, list[Slot]] = {}
-    for slot in slots:
-        alike.setdefault(slot.kind, []).append(slot)
-    return list(alike.values())
-
-
-def _scalar(value: float | torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
-    # A number is filled in on the device; copying it there would make the host wait.
-    if isinstance(value, torch.Tensor):
-        return value.to(device=like.device, dtype=like.dtype)
-    return torch.full((), value, device=like.device, dtype=like.dtype)
-
-
-def _write(target: torch.Tensor, new: torch.Tensor, finite: torch.Tensor | None) -> None:
-    """Write new values in place, unless the step is being skipped."""
-    if finite is None:
-        target.copy_(new)
-    elif new.dtype == target.dtype:
-        torch.where(finite.to(target.device), new, target, out=target)
-    else:
-        target.copy_(torch.where(finite.to(target.device), new, target))
+    assert member.param.grad is not None
+    return float(member.group["lr"]) == 0.0 and not bool(member.param.grad.any())

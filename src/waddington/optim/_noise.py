@@ -8,11 +8,23 @@ and the tensor's place in the model: the same on every replica, under every shar
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
-from waddington.optim._slots import is_sharded
+from waddington.optim._slots import is_sharded, local_real
 
-__all__ = ["make_salt", "round_stochastically", "uniform"]
+__all__ = [
+    "Frame",
+    "coordinates",
+    "frame_of",
+    "make_salt",
+    "places_of",
+    "random_bits",
+    "round_stochastically",
+    "slice_of",
+    "uniform",
+]
 
 _MASK = (1 << 64) - 1
 
@@ -26,19 +38,68 @@ def _signed(constant: int) -> int:
 _GOLDEN, _FIRST, _SECOND = (_signed(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
-def make_salt(step: torch.Tensor, index: int, stream: int) -> torch.Tensor:
-    """Give the salt of one tensor at one step.
+class Frame(NamedTuple):
+    """Where a shard lies in its tensor: rows of `local` coordinates out of rows of `whole`, the first at `start`."""
+
+    local: int
+    whole: int
+    start: int
+
+
+def frame_of(param: torch.Tensor) -> Frame | None:
+    """Give the frame of the local part of a parameter; None where it is cut along more than one dimension."""
+    pair = 2 if param.is_complex() else 1
+    size = max(param.numel() * pair, 1)
+    if not is_sharded(param):
+        return Frame(size, size, 0)
+    from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+
+    shape, offset = compute_local_shape_and_global_offset(param.shape, param.device_mesh, param.placements)  # type: ignore[attr-defined]
+    cut = [dim for dim, (length, whole) in enumerate(zip(shape, param.shape, strict=True)) if length != whole]
+    if not cut:
+        return Frame(size, size, 0)
+    if len(cut) > 1:
+        return None
+    inner = pair
+    for length in param.shape[cut[0] + 1 :]:
+        inner *= length
+    return Frame(max(shape[cut[0]] * inner, 1), param.shape[cut[0]] * inner, offset[cut[0]] * inner)
+
+
+def coordinates(index: torch.Tensor, frame: Frame | torch.Tensor) -> torch.Tensor:
+    """Give the places in the whole tensor of coordinates of a shard.
+
+    Parameters
+    ----------
+    index
+        Their places in the shard, int64.
+    frame
+        Of the shard, or its three numbers as a tensor.
+    """
+    local, whole, start = frame
+    row = torch.div(index, local, rounding_mode="floor")
+    return index + row * (whole - local) + start
+
+
+def make_salt(step: torch.Tensor, index: int | torch.Tensor, stream: int) -> torch.Tensor:
+    """Give the salt of tensors at one step.
 
     Parameters
     ----------
     step
-        The tensor's step count, 0-d.
+        The step count of a tensor, 0-d, or of many.
     index
-        Its place in the model.
+        Its place in the model, or theirs (int64).
     stream
         What the numbers are for, so that two uses in one step are independent.
     """
-    return _mixed(_mixed(step.to(torch.int64) * 1024 + stream) + _signed((index * 0x9E3779B97F4A7C15) & _MASK))
+    place = index * _GOLDEN if isinstance(index, torch.Tensor) else _signed((index * 0x9E3779B97F4A7C15) & _MASK)
+    return _mixed(_mixed(step.to(torch.int64) * 1024 + stream) + place)
+
+
+def random_bits(places: torch.Tensor, salt: torch.Tensor) -> torch.Tensor:
+    """Draw 64 bits for each coordinate, as int64, by its place in the whole tensor."""
+    return _mixed(places * _GOLDEN + salt)
 
 
 def uniform(param: torch.Tensor, salt: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -53,23 +114,27 @@ def uniform(param: torch.Tensor, salt: torch.Tensor, dtype: torch.dtype) -> torc
     dtype
         float32 or float64; the numbers have as many random bits as its mantissa.
     """
-    bits = _mixed(_coordinates(param) * _GOLDEN + salt.to(param.device))
+    bits = random_bits(places_of(param), salt.to(param.device))
     digits = 53 if dtype == torch.float64 else 24
     return ((bits >> (64 - digits)) & ((1 << digits) - 1)).to(dtype) * 2.0**-digits
 
 
-def round_stochastically(value: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+def slice_of(bits: torch.Tensor, number: int) -> torch.Tensor:
+    """Take 16 of the 64 bits of each coordinate, the first slice (0) from the top, as int32."""
+    return ((bits >> (48 - 16 * number)) & 0xFFFF).to(torch.int32)
+
+
+def round_stochastically(value: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
     """Round float32 to bfloat16, up or down with the probabilities that make the expectation exact.
 
     Parameters
     ----------
     value
         Any shape, float32.
-    noise
-        Same shape, from [0, 1).
+    bits
+        16 random bits for each coordinate, from :func:`slice_of`.
     """
-    bits = value.view(torch.int32)
-    rounded = (bits + (noise * 65536.0).to(torch.int32)) & -65536
+    rounded = (value.view(torch.int32) + bits) & -65536
     # Infinity and NaN have no neighbours to choose from.
     return torch.where(value.isfinite(), rounded.view(torch.float32), value).to(torch.bfloat16)
 
@@ -85,19 +150,19 @@ def _shifted(x: torch.Tensor, by: int) -> torch.Tensor:
     return (x >> by) & ((1 << (64 - by)) - 1)
 
 
-def _coordinates(param: torch.Tensor) -> torch.Tensor:
+def places_of(param: torch.Tensor) -> torch.Tensor:
     """Number the coordinates of the local real part by their place in the whole tensor."""
-    shape, offset = tuple(param.shape), (0,) * param.dim()
-    strides = [1] * len(shape)
-    for dim in range(len(shape) - 2, -1, -1):
-        strides[dim] = strides[dim + 1] * shape[dim + 1]
-    if is_sharded(param):
-        from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+    frame = frame_of(param)
+    local = local_real(param)
+    if frame is not None:
+        index = torch.arange(local.numel(), device=local.device).view(local.shape)
+        return coordinates(index, frame)
+    from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
-        shape, offset = compute_local_shape_and_global_offset(param.shape, param.device_mesh, param.placements)  # type: ignore[attr-defined]
-    index = torch.zeros((), dtype=torch.int64, device=param.device)
-    for length, start, stride in zip(shape, offset, strides, strict=True):
-        index = index.unsqueeze(-1) + torch.arange(start, start + length, device=param.device) * stride
+    shape, offset = compute_local_shape_and_global_offset(param.shape, param.device_mesh, param.placements)  # type: ignore[attr-defined]
+    place = torch.zeros((), dtype=torch.int64, device=local.device)
+    for length, start, whole in zip(shape, offset, param.shape, strict=True):
+        place = place.unsqueeze(-1) * whole + torch.arange(start, start + length, device=local.device)
     if param.is_complex():
-        index = (2 * index).unsqueeze(-1) + torch.arange(2, device=param.device)
-    return index
+        place = (2 * place).unsqueeze(-1) + torch.arange(2, device=local.device)
+    return place

@@ -16,7 +16,7 @@ import torch
 from waddington.optim._rule import Tensors
 from waddington.optim._slots import Slot, stack, statistics_dtype, sum_over_shards
 
-__all__ = ["Recorded", "Recording", "common_sums"]
+__all__ = ["Recorded", "Recording", "common_terms"]
 
 _SUMS = ("update_sq", "grad_sq", "param_sq", "update_grad")
 
@@ -79,8 +79,8 @@ class Recording:
         return found
 
 
-def common_sums(update: torch.Tensor, grad: torch.Tensor, param: torch.Tensor) -> Tensors:
-    """Give the sums behind the figures that every optimizer has: update/parameter ratio, cosine to the descent.
+def common_terms(update: torch.Tensor, grad: torch.Tensor, param: torch.Tensor) -> Tensors:
+    """Give the terms of the sums behind the figures that every optimizer has: update/parameter ratio, cosine to the descent.
 
     Parameters
     ----------
@@ -90,10 +90,10 @@ def common_sums(update: torch.Tensor, grad: torch.Tensor, param: torch.Tensor) -
         Gradient (of what is minimized) and parameter before the step, of the same shape.
     """
     return {
-        "update_sq": update.square().sum(),
-        "grad_sq": grad.square().sum(),
-        "param_sq": param.square().sum(),
-        "update_grad": (update * grad).sum(),
+        "update_sq": update.square(),
+        "grad_sq": grad.square(),
+        "param_sq": param.square(),
+        "update_grad": update * grad,
     }
 
 

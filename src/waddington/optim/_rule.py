@@ -4,17 +4,22 @@ A rule is stated for one tensor and knows nothing of devices, sizes, shards, gro
 (:mod:`waddington.optim._engine`) decides how it is run. Its parts, in the order of a step:
 
 ``coefficients(step, scalars, settings)``
-    What depends on no coordinate: bias corrections, schedules, factors per tensor. Called with the values of many
-    tensors stacked, shape (tensors,), so it is written elementwise.
-``measure(grad, param, buffers, coefficients, settings)``
-    First phase: the new buffers, the partial sums that are to be reduced over the whole tensor, and whatever the second
-    phase needs and the buffers do not hold.
-``settle(totals, size, coefficients, settings)``
-    What follows from the reduced sums, again for many tensors stacked; only for rules that give partial sums.
-``update(grad, measured, buffers, coefficients, settings)``
-    Second phase: the direction d of ``param -= rate * d``. `coefficients` holds what `settle` gave, too.
-``observe(direction, measured, buffers, coefficients, settings)``
-    Sums over the tensor for those who asked for diagnostics; not called for anybody else.
+    What depends on no coordinate: decays, bias corrections, schedules, factors per tensor. Called with the values of
+    many tensors stacked, shape (tensors,), or with one 0-d step that they share, so it is written elementwise.
+``measure(grad, buffers, numbers, choices)``
+    First phase: the new buffers, the terms of sums that are to be taken over the whole tensor, and whatever the second
+    phase needs and the buffers do not hold. It may be run twice for one step, rather than have its results kept.
+``settle(totals, size, settings)``
+    What follows from those sums, again for many tensors stacked; only for rules that have some.
+``update(grad, measured, buffers, numbers, choices)``
+    Second phase: the direction d of ``param -= rate * d``. `numbers` holds what `settle` gave, too.
+``observe(direction, measured, buffers, numbers, choices)``
+    Terms of sums for those who asked for diagnostics; not called for anybody else.
+
+The functions of coordinates never see a number of the settings: what they compute with is in `numbers`, as `coefficients`
+and `settle` give it, and may be a Python number, a 0-d tensor or a tensor with one entry per coordinate. `choices` are
+the settings that are no numbers. So a compiled rule stays compiled when a rate, a decay or a threshold is changed. What
+is switched off by a number (a threshold of 0) is left out of `numbers`, and its name asked for.
 
 Some rules remember numbers per tensor (a momentum weight, a variance). They name them in `scalars`, and an entry of
 that name in what `coefficients` or `settle` give is the number's new value.
@@ -31,12 +36,13 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
+from waddington.optim.moments import Numbers
+
 __all__ = ["Layouts", "Measured", "RateControl", "Rule", "Settings", "Stage", "Tensors"]
 
 Tensors = dict[str, torch.Tensor]
 Layouts = dict[str, tuple[tuple[int, ...], torch.dtype]]
 Settings = Mapping[str, Any]
-Stage = Callable[[torch.Tensor, Tensors, int, Tensors], Tensors]
 
 
 class Measured(NamedTuple):
@@ -46,15 +52,31 @@ class Measured(NamedTuple):
     ----------
     buffers
         New values of the named buffers; the engine writes them into the state.
-    partials
-        0-d sums over this tensor (over this shard of it, where it is sharded).
+    terms
+        What is to be summed over the tensor: one term for each coordinate, numbers or truth values.
     carry
         Tensors kept until the second phase and then dropped.
     """
 
     buffers: Tensors
-    partials: Tensors = {}  # noqa: RUF012  (never written to: a named tuple's default)
+    terms: Tensors = {}  # noqa: RUF012  (never written to: a named tuple's default)
     carry: Tensors = {}  # noqa: RUF012
+
+
+class Stage(NamedTuple):
+    """One round of a rate control's statistics.
+
+    Attributes
+    ----------
+    terms
+        ``(grad, buffers, totals) -> terms`` of sums over one tensor. `totals` has the sums of the rounds before, and
+        ``size``, the number of coordinates of the whole tensor.
+    reads
+        The buffers that it looks at, as they are after the step.
+    """
+
+    terms: Callable[[torch.Tensor, Tensors, Tensors], Tensors]
+    reads: tuple[str, ...] = ()
 
 
 def _none(settings: Settings) -> tuple[str, ...]:
@@ -65,7 +87,11 @@ def _nothing(step: torch.Tensor, settings: Settings) -> Tensors:
     return {}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+def _never(settings: Settings) -> bool:
+    return False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Rule:
     """An optimizer's mathematics, for one tensor.
 
@@ -76,10 +102,13 @@ class Rule:
         torch's own, so that states move between torch's optimizers and these.
     coefficients, measure, settle, update, observe
         The functions of the module's docstring; `settle` and `observe` may be missing.
+    settles_for_later
+        Whether the next step is the first to use what `settle` gives, so that the sums may be taken while updating.
     layouts
         Shape and dtype of buffers that are not like their parameter, by name, ``(parameter, settings) -> layouts``.
     needs_whole
-        What the rule does that cannot be done shard by shard, as the end of "it ..."; empty where all can.
+        What the rule does that cannot be done with parts of a tensor, as the end of "it ..."; empty where all can. Such
+        rules see tensors in their own shape, are not compiled, and find all settings among their choices.
     adopt
         Buffers that a loaded state of another optimizer lacks, ``(buffers, step, settings) -> buffers``, where zero is
         not what they would be; None makes them zero.
@@ -90,9 +119,13 @@ class Rule:
     scalars_after
         Those numbers as they are after so many steps of a plain Adam, ``(step, settings) -> numbers``: a state that
         comes from there has none, and a fresh one has taken no step.
+    needs_norm
+        Whether the settings ask for the norm of all gradients before anything else.
+    from_norm
+        What follows from that norm, ``(norm, settings) -> numbers``, 0-d.
     prepare
-        The gradient that the rule is to work on, ``(grad, buffers, norm, step, settings) -> grad``, where `norm` is the
-        Euclidean norm of all gradients of the model; None leaves gradients as they are.
+        The gradient that the rule is to work on, ``(grad, buffers, numbers, choices) -> grad``; None leaves gradients
+        as they are.
     rate_factor
         What the rate is multiplied by at a step, ``(step, settings) -> factor``, elementwise; None is 1. Decay that is
         coupled to the rate is scaled with it.
@@ -103,18 +136,21 @@ class Rule:
     """
 
     buffers: Callable[[Settings], tuple[str, ...]]
-    coefficients: Callable[[torch.Tensor, Tensors, Settings], Tensors]
-    measure: Callable[[torch.Tensor, torch.Tensor, Tensors, Tensors, Settings], Measured]
-    update: Callable[[torch.Tensor, Measured, Tensors, Tensors, Settings], torch.Tensor]
-    settle: Callable[[Tensors, torch.Tensor, Tensors, Settings], Tensors] | None = None
-    observe: Callable[[torch.Tensor, Measured, Tensors, Tensors, Settings], Tensors] | None = None
+    coefficients: Callable[[torch.Tensor, Tensors, Settings], Numbers]
+    measure: Callable[[torch.Tensor, Tensors, Numbers, Settings], Measured]
+    update: Callable[[torch.Tensor, Measured, Tensors, Numbers, Settings], torch.Tensor]
+    settle: Callable[[Tensors, torch.Tensor, Settings], Tensors] | None = None
+    settles_for_later: bool = False
+    observe: Callable[[torch.Tensor, Measured, Tensors, Numbers, Settings], Tensors] | None = None
     layouts: Callable[[torch.Tensor, Settings], Layouts] | None = None
     needs_whole: str = ""
     adopt: Callable[[Tensors, torch.Tensor, Settings], Tensors] | None = None
     only_its_own: bool = False
     scalars: Callable[[Settings], tuple[str, ...]] = _none
     scalars_after: Callable[[torch.Tensor, Settings], Tensors] = _nothing
-    prepare: Callable[[torch.Tensor, Tensors, torch.Tensor, torch.Tensor, Settings], torch.Tensor] | None = None
+    needs_norm: Callable[[Settings], bool] = _never
+    from_norm: Callable[[torch.Tensor, Settings], Tensors] | None = None
+    prepare: Callable[[torch.Tensor, Tensors, Numbers, Settings], torch.Tensor] | None = None
     rate_factor: Callable[[torch.Tensor, Settings], torch.Tensor] | None = None
     reported: tuple[str, ...] = ()
     ratios: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -136,17 +172,13 @@ class RateControl(Protocol):
         ...
 
     def stages(self, settings: Settings) -> tuple[Stage, ...]:
-        """Give the statistics of one tensor, as functions ``(grad, buffers, size, totals) -> partial sums``.
-
-        `size` is the number of coordinates of the whole tensor. Each stage is reduced over shards before the next,
-        which finds the results in `totals`.
-        """
+        """Give the rounds of statistics; each is summed over shards before the next."""
         ...
 
-    def decide(self, totals: Tensors, count: int, state: Tensors, settings: Settings) -> Tensors:
+    def decide(self, totals: Tensors, sizes: torch.Tensor, state: Tensors, settings: Settings) -> Tensors:
         """Give the new state.
 
-        Each of `totals` has one entry per tensor; `count` is the number of coordinates of the model.
+        Each of `totals`, and `sizes`, has one entry per tensor.
         """
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -16,6 +16,8 @@ from waddington._errors import UnsupportedError
 from waddington.optim._rule import Measured, Tensors
 
 __all__ = [
+    "HasGroup",
+    "HasParam",
     "Kind",
     "Slot",
     "compute_dtype",
@@ -25,6 +27,7 @@ __all__ = [
     "local_real",
     "minimized_gradient",
     "moves_at",
+    "real_dtype",
     "real_size",
     "stack",
     "statistics_dtype",
@@ -32,6 +35,24 @@ __all__ = [
 ]
 
 Kind = tuple[int, torch.device, torch.dtype]
+
+
+class HasParam(Protocol):
+    """Whatever stands for one parameter in a step."""
+
+    @property
+    def param(self) -> torch.Tensor:
+        """The parameter as the user holds it."""
+        ...
+
+
+class HasGroup(HasParam, Protocol):
+    """The same, with the parameter's group."""
+
+    @property
+    def group(self) -> dict[str, Any]:
+        """The group."""
+        ...
 
 
 @dataclass(slots=True)
@@ -82,6 +103,11 @@ def compute_dtype(param: torch.Tensor) -> torch.dtype:
     if param.is_complex():
         return torch.complex128 if param.dtype == torch.complex128 else torch.complex64
     return torch.float64 if param.dtype == torch.float64 else torch.float32
+
+
+def real_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Give the dtype of real and imaginary part."""
+    return {torch.complex64: torch.float32, torch.complex128: torch.float64}.get(dtype, dtype)
 
 
 def statistics_dtype(device: torch.device) -> torch.dtype:
@@ -147,7 +173,7 @@ def minimized_gradient(
     return grad.add(value, alpha=coupled_decay) if coupled_decay else grad
 
 
-def sum_over_shards(partials: torch.Tensor, slots: Sequence[Slot]) -> torch.Tensor:
+def sum_over_shards(partials: torch.Tensor, slots: Sequence[HasParam]) -> torch.Tensor:
     """Add partial sums over the shards of their tensors: the only communication that the package does.
 
     Parameters

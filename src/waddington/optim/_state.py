@@ -48,8 +48,6 @@ def check_common(group: Settings) -> None:
     ------
     ArgumentError
         Names the argument, its value and the range.
-    UnsupportedError
-        ``compile=True``.
     """
     check_in_range("lr", float(group["lr"]), 0.0, open_high=True)
     check_in_range("eps", group["eps"], 0.0, open_high=True)
@@ -61,10 +59,6 @@ def check_common(group: Settings) -> None:
     check_choice("nonfinite", group["nonfinite"], ("skip", "raise", "propagate"))
     check_choice("stochastic_rounding", group["stochastic_rounding"], (False, True))
     check_choice("compile", group["compile"], ("auto", False, True))
-    if group["compile"] is True:
-        raise UnsupportedError(
-            "cannot use compile=True: this version runs rules eagerly; accepted are 'auto' (what is fastest) and False"
-        )
 
 
 def check_agreement(names: Iterable[str], settings: Settings, groups: list[dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 
 from waddington._errors import UnsupportedError
-from waddington.optim._recording import common_sums
+from waddington.optim._recording import common_terms
 from waddington.optim._rule import Tensors
 from waddington.optim._slots import Slot
 from waddington.optim._wrapper import OptimizerWrapper, is_decoupled
@@ -125,7 +125,7 @@ class UpdateWrapper(OptimizerWrapper, ABC):
         if self._recording_on:
             own = observed.sums or [{} for _ in slots]
             sums = [
-                common_sums(change.update, slot.grad, change.old) | row
+                {name: term.sum() for name, term in common_terms(change.update, slot.grad, change.old).items()} | row
                 for slot, change, row in zip(slots, pending, own, strict=True)
             ]
             self._keep(slots, sums, observed.reported or [{} for _ in slots], self._finite, observed.ratios)

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch._compile import _disable_dynamo
 
-from waddington.optim._engine import RuleOptimizer, are_finite, is_phantom, refuse_transforms
+from waddington.optim._engine import RuleOptimizer, is_phantom, refuse_nonfinite, refuse_transforms
 from waddington.optim._rule import Settings
-from waddington.optim._slots import Slot, local_real, minimized_gradient, real_size, stack
+from waddington.optim._slots import Slot, local_real, minimized_gradient, real_size, stack, sum_over_shards
 from waddington.optim._state import SKIPPED
 from waddington.optim._wrapper_state import WrapperState
 
@@ -99,9 +99,12 @@ class OptimizerWrapper(WrapperState):
         if self._nonfinite == "propagate" or isinstance(self.optimizer, RuleOptimizer):
             return True
         norms = stack([[norm] for norm in torch._foreach_norm([slot.grad for slot in slots])])
-        finite = are_finite(norms, slots, raises=self._nonfinite == "raise")
+        broken = sum_over_shards(norms.isfinite().logical_not().to(norms.dtype), slots)
+        finite = broken.sum() == 0
         if bool(finite):
             return True
+        if self._nonfinite == "raise":
+            refuse_nonfinite(slot.param for slot, bad in zip(slots, broken.tolist(), strict=True) if bad[0])
         self._model_state()[f"{type(self).__name__.lower()}_{SKIPPED}"].add_(1.0)
         self._finite = finite
         return False

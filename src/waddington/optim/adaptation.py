@@ -15,6 +15,7 @@ import torch
 
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError
+from waddington.optim.moments import Number
 
 __all__ = ["adaptive_rate", "curvature_momentum", "secant_curvature", "signal_to_noise", "variance_penalty"]
 
@@ -32,7 +33,7 @@ def signal_to_noise(exp_avg: torch.Tensor, variance: torch.Tensor, eps: float = 
     return exp_avg.square() / (variance + eps)
 
 
-def variance_penalty(variance: torch.Tensor, exp_avg_sq: torch.Tensor, eps: float = 1e-8) -> torch.Tensor:
+def variance_penalty(variance: torch.Tensor, exp_avg_sq: torch.Tensor, eps: Number = 1e-8) -> torch.Tensor:
     """Factor by which noise shortens a step, ``(1 + ŝ/(v̂ + ε))^(-1/2)``, in (0, 1] (AMVT, Algorithm 1, line h).
 
     No noise gives 1; nothing but noise, ŝ = v̂, gives 1/√2, so that the factor has less to say than it seems to.

@@ -21,8 +21,15 @@ from torch.optim.optimizer import ParamsT
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common, settings_of
-from waddington.optim.masking import aligned, check_mask, mask_sums, strength
-from waddington.optim.moments import adaptive_direction, ema, ema_of_square, ema_weight
+from waddington.optim.masking import aligned, check_mask, mask_terms, strength
+from waddington.optim.moments import (
+    Numbers,
+    adam_moments,
+    adaptive_direction,
+    bias_corrections,
+    corrections_of,
+    decays,
+)
 
 __all__ = ["ALPHAADAM_RULE", "AlphaAdam", "CAdamW"]
 
@@ -31,52 +38,42 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq")
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
-    beta1, beta2 = settings["betas"]
-    return {"exp_avg_weight": ema_weight(step, beta1), "exp_avg_sq_weight": ema_weight(step, beta2)}
+def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
+    found = decays(settings["betas"]) | {"eps": settings["eps"]}
+    return found | (bias_corrections(step, settings["betas"]) if settings["bias_correction"] else {})
 
 
-def _full_update(exp_avg: torch.Tensor, exp_avg_sq: torch.Tensor, weights: Tensors, settings: Settings) -> torch.Tensor:
-    correction = (weights["exp_avg_weight"], weights["exp_avg_sq_weight"])
+def _full_update(moments: Tensors, numbers: Numbers, choices: Settings) -> torch.Tensor:
     return adaptive_direction(
-        exp_avg,
-        exp_avg_sq,
-        power=0.5,
-        eps=settings["eps"],
-        weights=correction if settings["bias_correction"] else None,
+        moments["exp_avg"],
+        moments["exp_avg_sq"],
+        eps=numbers["eps"],
+        corrections=corrections_of(numbers) if choices["bias_correction"] else None,
     )
 
 
-def _measure(
-    grad: torch.Tensor, param: torch.Tensor, buffers: Tensors, coefficients: Tensors, settings: Settings
-) -> Measured:
-    beta1, beta2 = settings["betas"]
-    new = {
-        "exp_avg": ema(buffers["exp_avg"], grad, beta1),
-        "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, beta2),
-    }
-    if settings["mask"] == "none":
-        zero = grad.new_zeros(())
-        return Measured(new, {"update_square": zero, "kept_square": zero, "kept": zero})
-    momentum = buffers["exp_avg"] if settings["mask"] == "asynchronous" else new["exp_avg"]
-    mask = aligned(grad, momentum, strict=settings["strict_mask"])
-    update = _full_update(new["exp_avg"], new["exp_avg_sq"], coefficients, settings)
-    return Measured(new, mask_sums(update, mask), {"mask": mask})
+def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Settings) -> Measured:
+    new = adam_moments(buffers, grad, numbers)
+    if choices["mask"] == "none":
+        return Measured(new)
+    momentum = buffers["exp_avg"] if choices["mask"] == "asynchronous" else new["exp_avg"]
+    mask = aligned(grad, momentum, strict=choices["strict_mask"])
+    return Measured(new, mask_terms(_full_update(new, numbers, choices), mask), {"mask": mask})
 
 
-def _settle(totals: Tensors, size: torch.Tensor, coefficients: Tensors, settings: Settings) -> Tensors:
+def _settle(totals: Tensors, size: torch.Tensor, settings: Settings) -> Tensors:
     if settings["mask"] == "none":
         return {name: torch.ones_like(size) for name in ("keep_rate", "alpha", "rate_multiplier")}
     return strength(totals, size, settings)
 
 
 def _update(
-    grad: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
 ) -> torch.Tensor:
-    update = _full_update(buffers["exp_avg"], buffers["exp_avg_sq"], coefficients, settings)
-    if settings["mask"] == "none":
+    update = _full_update(buffers, numbers, choices)
+    if choices["mask"] == "none":
         return update
-    return torch.where(measured.carry["mask"], update * coefficients["rate_multiplier"], 0.0)
+    return torch.where(measured.carry["mask"], update * numbers["rate_multiplier"], 0.0)
 
 
 ALPHAADAM_RULE = Rule(

@@ -31,12 +31,12 @@ from waddington._checks import check_choice, check_in_range
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common, settings_of
-from waddington.optim.moments import adaptive_direction, ema_of_square, ema_weight
+from waddington.optim.moments import Number, Numbers, adaptive_direction, decays, ema, ema_of_square, ema_weight
 
 __all__ = ["AMGT", "AMGT_RULE", "momentum_factor", "threshold_moment"]
 
 
-def momentum_factor(variance: torch.Tensor, gamma: float) -> torch.Tensor:
+def momentum_factor(variance: torch.Tensor, gamma: Number) -> torch.Tensor:
     """Factor λ = 1 / (1 + γ Var(g)) of Eq. 9, in (0, 1]."""
     return 1.0 / (1.0 + gamma * variance)
 
@@ -81,82 +81,77 @@ def _scalars_after(step: torch.Tensor, settings: Settings) -> Tensors:
     }
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
+def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
     beta1, beta2 = settings["betas"]
     before, before_sq = scalars["exp_avg_weight"], scalars["exp_avg_sq_weight"]
-    found = {
-        "exp_avg_sq_weight": beta2 * before_sq + (1.0 - beta2),
-        "threshold": settings["threshold"] / step,
-        "correction": settings["correction"] / step,
-    }
+    weight_sq = beta2 * before_sq + (1.0 - beta2)
+    found = decays(settings["betas"]) | {"eps": settings["eps"], "gamma": settings["gamma"]}
+    found |= {"exp_avg_sq_weight": weight_sq, "correction2": weight_sq.reciprocal()}
+    if settings["threshold"]:
+        found["threshold"] = settings["threshold"] / step
+    if settings["correction"]:
+        found["added"] = settings["correction"] / step
     if settings["variance"] == "coordinate":
         found |= {"exp_avg_weight": beta1 * before + (1.0 - beta1), "weight_before": before, "sq_before": before_sq}
     else:
         factor = momentum_factor(scalars["grad_variance"], settings["gamma"])
-        found |= {"exp_avg_weight": factor * beta1 * before + (1.0 - beta1), "momentum_factor": factor}
+        weight = factor * beta1 * before + (1.0 - beta1)
+        found |= {"exp_avg_weight": weight, "correction1": weight.reciprocal(), "momentum_factor": factor}
     return found
 
 
-def _variance(exp_avg: torch.Tensor, weight: torch.Tensor, exp_avg_sq: torch.Tensor, sq: torch.Tensor) -> torch.Tensor:
+def _variance(exp_avg: torch.Tensor, exp_avg_sq: torch.Tensor) -> torch.Tensor:
     """Variance v̂ - m̂² of recent gradients, not below 0; zero before there have been any."""
-    tiny = torch.finfo(exp_avg.dtype).tiny
-    return (exp_avg_sq / sq.clamp_min(tiny) - (exp_avg / weight.clamp_min(tiny)).square()).clamp_min_(0.0)
+    return (exp_avg_sq - exp_avg.square()).clamp_min(0.0)
 
 
-def _measure(
-    grad: torch.Tensor, param: torch.Tensor, buffers: Tensors, coefficients: Tensors, settings: Settings
-) -> Measured:
-    beta1, beta2 = settings["betas"]
-    exp_avg_sq = ema_of_square(buffers["exp_avg_sq"], grad, beta2)
-    if settings["variance"] == "coordinate":
-        before, deficit = coefficients["weight_before"], buffers["exp_avg_deficit"]
-        spread = _variance(buffers["exp_avg"], before - deficit, buffers["exp_avg_sq"], coefficients["sq_before"])
-        factor = momentum_factor(spread, settings["gamma"])
-        new = {
-            "exp_avg": _weighted(buffers["exp_avg"], grad, factor, beta1),
-            "exp_avg_sq": exp_avg_sq,
-            "exp_avg_deficit": beta1 * torch.lerp(before, deficit, factor),
-        }
-        return Measured(new, {"variance": grad.new_zeros(())}, {"momentum_factor": factor})
-    exp_avg = _weighted(buffers["exp_avg"], grad, coefficients["momentum_factor"], beta1)
-    if settings["gamma"] == 0.0:
-        total = grad.new_zeros(())
-    else:
-        weights = coefficients["exp_avg_weight"], coefficients["exp_avg_sq_weight"]
-        total = _variance(exp_avg, weights[0], exp_avg_sq, weights[1]).sum()
-    return Measured({"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, {"variance": total})
+def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Settings) -> Measured:
+    exp_avg_sq = ema_of_square(buffers["exp_avg_sq"], grad, numbers["beta2"], numbers["rest2"])
+    if choices["variance"] == "tensor":
+        exp_avg = _weighted(buffers["exp_avg"], grad, numbers["momentum_factor"], numbers)
+        spread = _variance(exp_avg * numbers["correction1"], exp_avg_sq * numbers["correction2"])
+        return Measured({"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, {"variance": spread})
+    tiny = torch.finfo(grad.dtype).tiny
+    before, deficit = numbers["weight_before"], buffers["exp_avg_deficit"]
+    mean = buffers["exp_avg"] / (before - deficit).clamp_min(tiny)
+    spread = _variance(mean, buffers["exp_avg_sq"] / torch.clamp(numbers["sq_before"], min=tiny))
+    factor = momentum_factor(spread, numbers["gamma"])
+    new = {
+        "exp_avg": _weighted(buffers["exp_avg"], grad, factor, numbers),
+        "exp_avg_sq": exp_avg_sq,
+        "exp_avg_deficit": numbers["beta1"] * torch.lerp(before, deficit, factor),
+    }
+    return Measured(new, carry={"momentum_factor": factor})
 
 
-def _weighted(exp_avg: torch.Tensor, grad: torch.Tensor, factor: torch.Tensor, beta1: float) -> torch.Tensor:
+def _weighted(exp_avg: torch.Tensor, grad: torch.Tensor, factor: Number, numbers: Numbers) -> torch.Tensor:
     # Written as torch writes Adam's, so that a factor of 1 is Adam to the bit.
-    return torch.lerp(exp_avg * factor, grad, 1.0 - beta1)
+    return ema(exp_avg * factor, grad, numbers["beta1"], numbers["rest1"])
 
 
-def _settle(totals: Tensors, size: torch.Tensor, coefficients: Tensors, settings: Settings) -> Tensors:
+def _settle(totals: Tensors, size: torch.Tensor, settings: Settings) -> Tensors:
     return {} if settings["variance"] == "coordinate" else {"grad_variance": totals["variance"] / size.clamp_min(1.0)}
 
 
-def _corrected(buffers: Tensors, coefficients: Tensors, settings: Settings) -> torch.Tensor:
-    weight = coefficients["exp_avg_weight"]
-    if settings["variance"] == "coordinate":
-        weight = weight - buffers["exp_avg_deficit"]
-    return buffers["exp_avg"] / weight
+def _corrected(buffers: Tensors, numbers: Numbers, choices: Settings) -> torch.Tensor:
+    if choices["variance"] == "tensor":
+        return buffers["exp_avg"] * numbers["correction1"]
+    return buffers["exp_avg"] / (numbers["exp_avg_weight"] - buffers["exp_avg_deficit"])
 
 
 def _update(
-    grad: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
 ) -> torch.Tensor:
-    exp_avg = _corrected(buffers, coefficients, settings)
-    if settings["threshold"]:
-        exp_avg = threshold_moment(exp_avg, coefficients["threshold"], settings["threshold_mode"])
-    if settings["correction"]:
-        exp_avg = exp_avg + coefficients["correction"]
+    exp_avg = _corrected(buffers, numbers, choices)
+    if "threshold" in numbers:
+        exp_avg = threshold_moment(exp_avg, numbers["threshold"], choices["threshold_mode"])
+    if "added" in numbers:
+        exp_avg = exp_avg + numbers["added"]
     return adaptive_direction(
         exp_avg,
-        buffers["exp_avg_sq"] / coefficients["exp_avg_sq_weight"],
-        power=0.5,
-        eps=settings["eps"],
-        eps_inside=settings["eps_inside_root"],
+        buffers["exp_avg_sq"] * numbers["correction2"],
+        eps=numbers["eps"],
+        eps_inside=choices["eps_inside_root"],
     )
 
 
@@ -171,14 +166,16 @@ def _rate_factor(step: torch.Tensor, settings: Settings) -> torch.Tensor:
 
 
 def _observe(
-    direction: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
 ) -> Tensors:
-    magnitude, threshold = _corrected(buffers, coefficients, settings).abs(), coefficients["threshold"]
-    hit = magnitude > threshold if settings["threshold_mode"] == "clip" else magnitude < threshold
-    if not settings["threshold"]:
-        hit = torch.zeros_like(hit)
-    carried = {name: factor.sum() for name, factor in measured.carry.items()}
-    return {"threshold_hit_rate": hit.sum().to(magnitude.dtype)} | carried
+    magnitude = _corrected(buffers, numbers, choices).abs()
+    if "threshold" not in numbers:
+        hit = torch.zeros_like(magnitude)
+    elif choices["threshold_mode"] == "clip":
+        hit = magnitude > numbers["threshold"]
+    else:
+        hit = magnitude < numbers["threshold"]
+    return {"threshold_hit_rate": hit} | measured.carry
 
 
 AMGT_RULE = Rule(
@@ -188,6 +185,7 @@ AMGT_RULE = Rule(
     coefficients=_coefficients,
     measure=_measure,
     settle=_settle,
+    settles_for_later=True,
     update=_update,
     rate_factor=_rate_factor,
     observe=_observe,

@@ -31,7 +31,7 @@ from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common, settings_of
 from waddington.optim.adaptation import variance_penalty
-from waddington.optim.moments import ema, ema_of_square, ema_weight
+from waddington.optim.moments import Numbers, adam_moments, bias_corrections, decays, ema_of_square
 from waddington.optim.preprocessing import clip_factor, filter_outliers, gradient_variance, normalize
 from waddington.optim.updating import clip_update
 
@@ -45,93 +45,104 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", "exp_avg_var") if settings["variance"] == "tracked" else ("exp_avg", "exp_avg_sq")
 
 
-def _prepare(
-    grad: torch.Tensor, buffers: Tensors, norm: torch.Tensor, step: torch.Tensor, settings: Settings
-) -> torch.Tensor:
+def _needs_norm(settings: Settings) -> bool:
+    return settings["clip_grad_norm"] is not None or settings["normalize_grad"]
+
+
+def _from_norm(norm: torch.Tensor, settings: Settings) -> Tensors:
+    """Give the number that all gradients are multiplied by (Algorithm 1, line c)."""
+    factor = torch.ones_like(norm)
     if settings["clip_grad_norm"] is not None:
-        grad = grad * clip_factor(norm, settings["clip_grad_norm"])
-    if settings["normalize_grad"]:
-        grad = normalize(grad, norm)
-    if settings["outlier_threshold"] is not None:
-        before = _weights((step - 1.0).clamp_min(1.0).to(grad.dtype), settings)
-        mean = buffers["exp_avg"] / before["exp_avg_weight"]
-        variance = _corrected_variance(buffers, before, settings)
-        grad = torch.where(step > HISTORY, filter_outliers(grad, mean, variance, settings["outlier_threshold"]), grad)
+        factor = clip_factor(norm, settings["clip_grad_norm"])
+    return {"grad_scale": normalize(factor, norm) if settings["normalize_grad"] else factor}
+
+
+def _prepare(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Settings) -> torch.Tensor:
+    if "grad_scale" in numbers:
+        grad = grad * numbers["grad_scale"]
+    if "outlier_threshold" in numbers:
+        before: Numbers = {name: numbers[f"{name}_before"] for name in _CORRECTIONS}
+        mean, variance = buffers["exp_avg"] * before["correction1"], _corrected_variance(buffers, before, choices)
+        filtered = filter_outliers(grad, mean, variance, numbers["outlier_threshold"])
+        grad = torch.where(torch.as_tensor(numbers["has_history"]) > 0.5, filtered, grad)
     return grad
 
 
-def _weights(step: torch.Tensor, settings: Settings) -> Tensors:
-    beta1, beta2 = settings["betas"]
-    return {
-        "exp_avg_weight": ema_weight(step, beta1),
-        "exp_avg_sq_weight": ema_weight(step, beta2),
-        "exp_avg_var_weight": ema_weight(step, settings["beta3"]),
-    }
+_CORRECTIONS = ("correction1", "correction2", "correction3")
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
-    return _weights(step, settings)
+def _all_betas(settings: Settings) -> tuple[float, ...]:
+    return (*settings["betas"], settings["beta3"])
 
 
-def _measure(
-    grad: torch.Tensor, param: torch.Tensor, buffers: Tensors, coefficients: Tensors, settings: Settings
-) -> Measured:
-    beta1, beta2 = settings["betas"]
-    new = {
-        "exp_avg": ema(buffers["exp_avg"], grad, beta1),
-        "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, beta2),
-    }
-    if settings["variance"] == "tracked":
-        new["exp_avg_var"] = ema_of_square(buffers["exp_avg_var"], grad - new["exp_avg"], settings["beta3"])
+def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
+    betas = _all_betas(settings)
+    found = decays(betas) | bias_corrections(step, betas) | {"eps": settings["eps"]}
+    if settings["clip_update"] is not None:
+        found["clip_update"] = settings["clip_update"]
+    if settings["outlier_threshold"] is not None:
+        before = bias_corrections((step - 1.0).clamp_min(1.0), betas)
+        found |= {f"{name}_before": value for name, value in before.items()}
+        found |= {"outlier_threshold": settings["outlier_threshold"], "has_history": (step > HISTORY).to(step.dtype)}
+    return found
+
+
+def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Settings) -> Measured:
+    new = adam_moments(buffers, grad, numbers)
+    if choices["variance"] == "tracked":
+        distance = grad - new["exp_avg"]
+        new["exp_avg_var"] = ema_of_square(buffers["exp_avg_var"], distance, numbers["beta3"], numbers["rest3"])
     return Measured(new)
 
 
-def _corrected_variance(buffers: Tensors, weights: Tensors, settings: Settings) -> torch.Tensor:
-    if settings["variance"] == "tracked":
-        return buffers["exp_avg_var"] / weights["exp_avg_var_weight"]
+def _corrected_variance(buffers: Tensors, numbers: Numbers, choices: Settings) -> torch.Tensor:
+    if choices["variance"] == "tracked":
+        return buffers["exp_avg_var"] * numbers["correction3"]
     return gradient_variance(
-        buffers["exp_avg"] / weights["exp_avg_weight"], buffers["exp_avg_sq"] / weights["exp_avg_sq_weight"]
+        buffers["exp_avg"] * numbers["correction1"], buffers["exp_avg_sq"] * numbers["correction2"]
     )
 
 
 def _update(
-    grad: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
 ) -> torch.Tensor:
     exp_avg = buffers["exp_avg"]
-    if settings["momentum_bias_correction"]:
-        exp_avg = exp_avg / coefficients["exp_avg_weight"]
-    second = buffers["exp_avg_sq"] / coefficients["exp_avg_sq_weight"]
-    variance = _corrected_variance(buffers, coefficients, settings)
+    if choices["momentum_bias_correction"]:
+        exp_avg = exp_avg * numbers["correction1"]
+    second = buffers["exp_avg_sq"] * numbers["correction2"]
+    variance = _corrected_variance(buffers, numbers, choices)
     # penalty / √(v̂+ε), the two roots taken as one
-    direction = exp_avg / (second + variance + settings["eps"]).sqrt_()
-    return direction if settings["clip_update"] is None else clip_update(direction, settings["clip_update"])
+    direction = exp_avg / (second + variance + numbers["eps"]).sqrt()
+    return clip_update(direction, numbers["clip_update"]) if "clip_update" in numbers else direction
 
 
 def _observe(
-    direction: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
 ) -> Tensors:
-    variance = _corrected_variance(buffers, coefficients, settings)
-    second = buffers["exp_avg_sq"] / coefficients["exp_avg_sq_weight"]
-    signal = (buffers["exp_avg"] / coefficients["exp_avg_weight"]).square()
+    variance = _corrected_variance(buffers, numbers, choices)
+    second = buffers["exp_avg_sq"] * numbers["correction2"]
     return {
-        "penalty": variance_penalty(variance, second, settings["eps"]).sum(),
-        "signal": signal.sum(),
-        "noise": (variance + settings["eps"]).sum(),
+        "penalty": variance_penalty(variance, second, numbers["eps"]),
+        "signal": (buffers["exp_avg"] * numbers["correction1"]).square(),
+        "noise": variance + numbers["eps"],
     }
 
 
 def _adopt(buffers: Tensors, step: torch.Tensor, settings: Settings) -> Tensors:
     """Begin the tracked variance of a state that comes from Adam where the moments say that it is."""
-    found = _weights(step.clamp_min(1.0), settings)
-    weights = {name: weight.to(dtype=buffers["exp_avg"].dtype) for name, weight in found.items()}
-    variance = _corrected_variance(buffers, weights, {**settings, "variance": "moments"})
-    return {"exp_avg_var": variance * weights["exp_avg_var_weight"]}
+    dtype = buffers["exp_avg"].dtype
+    found = bias_corrections(step.clamp_min(1.0), _all_betas(settings))
+    corrections: Numbers = {name: torch.as_tensor(value).to(dtype) for name, value in found.items()}
+    variance = _corrected_variance(buffers, corrections, {**settings, "variance": "moments"})
+    return {"exp_avg_var": variance / corrections["correction3"]}
 
 
 AMVT_RULE = Rule(
     buffers=_buffers,
     adopt=_adopt,
     coefficients=_coefficients,
+    needs_norm=_needs_norm,
+    from_norm=_from_norm,
     prepare=_prepare,
     measure=_measure,
     update=_update,

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from waddington._checks import check_choice, check_count, check_in_range
-from waddington.optim._control import reduce_partials
+from waddington.optim._control import sum_terms
 from waddington.optim._noise import make_salt, uniform
 from waddington.optim._rule import Settings, Tensors
 from waddington.optim._slots import Slot, is_sharded, moves_at, stack, sum_over_shards
@@ -223,7 +223,7 @@ class Compressed(UpdateWrapper):
 
 def _norms(slots: Sequence[Slot], given: dict[int, torch.Tensor]) -> list[torch.Tensor]:
     """Give each whole tensor's norm; a maximum over shards is found by bisection, as :func:`_thresholds` does it."""
-    squares = reduce_partials(slots, lambda slot: {"square": given[slot.index].square().sum()})["square"]
+    squares = sum_terms(slots, lambda slot: {"square": given[slot.index].square().sum()})["square"]
     norms = list(squares.sqrt().unbind())
     maxima = [row for row, slot in enumerate(slots) if slot.group["norm"] == "max"]
     shards = [row for row in maxima if is_sharded(slots[row].param)]

@@ -35,7 +35,15 @@ from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype
 from waddington.optim._state import check_common, settings_of
-from waddington.optim.moments import adaptive_direction, ema, ema_of_square, ema_weight
+from waddington.optim.moments import (
+    Numbers,
+    adam_moments,
+    adaptive_direction,
+    bias_corrections,
+    corrections_of,
+    decays,
+    ema_weight,
+)
 
 __all__ = ["LDADAM_RULE", "LDAdam", "carry_moments", "is_projected", "leading_basis", "next_basis"]
 
@@ -100,15 +108,17 @@ def _layouts(param: torch.Tensor, settings: Settings) -> Layouts:
     return {"exp_avg": (low, dtype), "exp_avg_sq": (low, dtype), "projector": ((min(param.shape), rank), dtype)}
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
+def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
     beta1, beta2 = settings["betas"]
     before = step - 1.0
-    return {
-        "exp_avg_weight": ema_weight(step, beta1),
-        "exp_avg_sq_weight": ema_weight(step, beta2),
-        "exp_avg_weight_before": torch.where(before > 0.0, ema_weight(before, beta1), 0.0),
-        "exp_avg_sq_weight_before": torch.where(before > 0.0, ema_weight(before, beta2), 0.0),
-    }
+    return (
+        decays(settings["betas"])
+        | bias_corrections(step, settings["betas"])
+        | {
+            "exp_avg_weight_before": torch.where(before > 0.0, ema_weight(before, beta1), 0.0),
+            "exp_avg_sq_weight_before": torch.where(before > 0.0, ema_weight(before, beta2), 0.0),
+        }
+    )
 
 
 def _has_subspace(buffers: Tensors) -> bool:
@@ -120,19 +130,12 @@ def _lying(matrix: torch.Tensor) -> torch.Tensor:
     return matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
 
 
-def _measure(
-    grad: torch.Tensor, param: torch.Tensor, buffers: Tensors, coefficients: Tensors, settings: Settings
-) -> Measured:
-    beta1, beta2 = settings["betas"]
+def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, settings: Settings) -> Measured:
     if not _has_subspace(buffers):
-        new = {
-            "exp_avg": ema(buffers["exp_avg"], grad, beta1),
-            "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, beta2),
-        }
-        return Measured(new, carry={"grad": grad})
+        return Measured(adam_moments(buffers, grad, numbers), carry={"grad": grad})
     exp_avg, exp_avg_sq, before = buffers["exp_avg"], buffers["exp_avg_sq"], buffers["projector"]
     total = _lying(grad + buffers["error"] if settings["error_feedback"] else grad)
-    weights = coefficients["exp_avg_weight_before"], coefficients["exp_avg_sq_weight_before"]
+    weights = tuple(torch.as_tensor(numbers[f"{name}_weight_before"]) for name in ("exp_avg", "exp_avg_sq"))
     momentum = before @ exp_avg
     # The only value that is read on the host: a decomposition at every step would cost more than the rest of it.
     if bool(before.any()):
@@ -143,26 +146,23 @@ def _measure(
         basis = leading_basis(total, settings["rank"])
     low = basis.T @ total
     carried, carried_sq = carry_moments(exp_avg, exp_avg_sq, basis.T @ before, weights)
-    new = {
-        "exp_avg": ema(carried, low, beta1),
-        "exp_avg_sq": ema_of_square(carried_sq, low, beta2),
-        "projector": basis,
-    }
+    new = adam_moments({"exp_avg": carried, "exp_avg_sq": carried_sq}, low, numbers) | {"projector": basis}
     if settings["error_feedback"]:
-        lost = (total - basis @ low).add_(momentum - basis @ carried, alpha=beta1 / (1.0 - beta1))
+        lost = (total - basis @ low).add_(
+            momentum - basis @ carried, alpha=settings["betas"][0] / (1.0 - settings["betas"][0])
+        )
         new["error"] = lost.T if grad.shape != lost.shape else lost
     return Measured(new, carry={"grad": grad})
 
 
 def _update(
-    grad: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, settings: Settings
 ) -> torch.Tensor:
     direction = adaptive_direction(
         buffers["exp_avg"],
         buffers["exp_avg_sq"],
-        power=0.5,
         eps=settings["eps"],
-        weights=(coefficients["exp_avg_weight"], coefficients["exp_avg_sq_weight"]),
+        corrections=corrections_of(numbers),
     )
     if not _has_subspace(buffers):
         return direction
@@ -171,12 +171,12 @@ def _update(
 
 
 def _observe(
-    direction: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, settings: Settings
 ) -> Tensors:
     grad = measured.carry["grad"]
     inside = buffers["projector"].T @ _lying(grad) if _has_subspace(buffers) else grad
-    owed_sq = buffers["error"].square().sum() if settings["error_feedback"] else grad.new_zeros(())
-    return {"inside_sq": inside.square().sum(), "owed_sq": owed_sq}
+    owed_sq = buffers["error"].square() if settings["error_feedback"] else grad.new_zeros(())
+    return {"inside_sq": inside.square(), "owed_sq": owed_sq}
 
 
 LDADAM_RULE = Rule(

@@ -24,13 +24,13 @@ import torch
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import UnsupportedError
-from waddington.optim._control import reduce_partials
+from waddington.optim._control import sum_terms
 from waddington.optim._rule import Settings, Tensors
 from waddington.optim._slots import Slot, local_real
 from waddington.optim._state import settings_of
 from waddington.optim._update import Observed, Pending, UpdateWrapper
 
-__all__ = ["Masked", "aligned", "check_mask", "mask_sums", "strength"]
+__all__ = ["Masked", "aligned", "check_mask", "mask_terms", "strength"]
 
 MASKS = ("asynchronous", "synchronous", "none")
 COMPENSATIONS = ("full", "norm", "count", "none")
@@ -67,14 +67,10 @@ def aligned(grad: torch.Tensor, exp_avg: torch.Tensor, *, strict: bool) -> torch
     return ~(((grad < 0) & (exp_avg > 0)) | ((grad > 0) & (exp_avg < 0)))
 
 
-def mask_sums(update: torch.Tensor, mask: torch.Tensor) -> Tensors:
-    """Give the sums over a tensor that :func:`strength` needs: ‖u‖², ‖φ⊙u‖², ‖φ‖₀."""
+def mask_terms(update: torch.Tensor, mask: torch.Tensor) -> Tensors:
+    """Give the terms, coordinate by coordinate, of the sums that :func:`strength` needs: ‖u‖², ‖φ⊙u‖², ‖φ‖₀."""
     squares = update.square()
-    return {
-        "update_square": squares.sum(),
-        "kept_square": torch.where(mask, squares, 0.0).sum(),
-        "kept": mask.sum().to(update.dtype),
-    }
+    return {"update_square": squares, "kept_square": torch.where(mask, squares, 0.0), "kept": mask}
 
 
 def strength(totals: Tensors, size: torch.Tensor, settings: Settings) -> Tensors:
@@ -83,7 +79,7 @@ def strength(totals: Tensors, size: torch.Tensor, settings: Settings) -> Tensors
     Parameters
     ----------
     totals
-        The sums of :func:`mask_sums` over whole tensors.
+        Sums of the terms of :func:`mask_terms` over whole tensors.
     size
         Their numbers of coordinates n.
     settings
@@ -178,18 +174,18 @@ class Masked(UpdateWrapper):
 
     def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> Observed:
         masks = [self._mask_of(slot, taken) for slot, taken in zip(slots, before, strict=True)]
-        found_sums = (mask_sums(change.update, mask) for change, mask in zip(pending, masks, strict=True))
-        sums_of = {slot.index: row for slot, row in zip(slots, found_sums, strict=True)}
-        totals = reduce_partials(slots, lambda slot: sums_of[slot.index])
+        found = (mask_terms(change.update, mask) for change, mask in zip(pending, masks, strict=True))
+        terms_of = {slot.index: row for slot, row in zip(slots, found, strict=True)}
+        totals = sum_terms(slots, lambda slot: terms_of[slot.index])
         reported: list[Tensors] = []
         for row, (slot, change, mask) in enumerate(zip(slots, pending, masks, strict=True)):
             size = torch.full_like(totals["kept"][row], float(slot.size))
-            found = strength({name: column[row] for name, column in totals.items()}, size, slot.group)
+            says = strength({name: column[row] for name, column in totals.items()}, size, slot.group)
             if slot.group["mask"] == "none":
-                found["rate_multiplier"] = torch.ones_like(found["rate_multiplier"])
-            factor = found["rate_multiplier"].to(device=slot.value.device, dtype=slot.value.dtype)
+                says["rate_multiplier"] = torch.ones_like(says["rate_multiplier"])
+            factor = says["rate_multiplier"].to(device=slot.value.device, dtype=slot.value.dtype)
             change.write(torch.where(mask, change.scaled(factor), change.old))
-            reported.append(found)
+            reported.append(says)
         return Observed(reported=reported)
 
     def _mask_of(self, slot: Slot, taken: torch.Tensor | None) -> torch.Tensor:

@@ -32,7 +32,7 @@ from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
 from waddington.optim._slots import real_size
 from waddington.optim._state import check_common, settings_of
-from waddington.optim.moments import adaptive_direction, ema_weight
+from waddington.optim.moments import Numbers, adaptive_direction, ema_weight
 
 __all__ = ["MICROADAM_RULE", "MicroAdam", "dequantize_error", "largest_places", "quantize_error"]
 
@@ -146,7 +146,7 @@ def _layouts(param: torch.Tensor, settings: Settings) -> Layouts:
     }
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
+def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
     beta1, beta2 = settings["betas"]
     return {
         "row": torch.remainder(step - 1.0, float(settings["window"])),
@@ -155,9 +155,7 @@ def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> T
     }
 
 
-def _measure(
-    grad: torch.Tensor, param: torch.Tensor, buffers: Tensors, coefficients: Tensors, settings: Settings
-) -> Measured:
+def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, settings: Settings) -> Measured:
     size, block_size, density = grad.numel(), settings["block_size"], settings["density"]
     ranges = buffers["error_low"], buffers["error_high"]
     owed = dequantize_error(buffers["error"], *ranges, settings["bucket_size"], size, grad.dtype)
@@ -166,7 +164,7 @@ def _measure(
     index = _starts(size, block_size, density, grad.device) + places
     left = total.index_fill(0, index, 0.0)
     error, low, high = quantize_error(left, settings["bucket_size"], buffers["error_low"].dtype)
-    row = coefficients["row"].to(torch.int64).view(1)
+    row = torch.as_tensor(numbers["row"]).to(torch.int64).view(1)
     window_places, window_values = buffers["window_places"], buffers["window_values"]
     new = {
         "error": error,
@@ -179,12 +177,12 @@ def _measure(
 
 
 def _update(
-    grad: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, settings: Settings
 ) -> torch.Tensor:
     size, window = grad.numel(), settings["window"]
     starts = _starts(size, settings["block_size"], settings["density"], grad.device)
     rows = torch.arange(window, dtype=grad.dtype, device=grad.device)[:, None]
-    ages = torch.remainder(coefficients["row"] - rows, float(window))
+    ages = torch.remainder(numbers["row"] - rows, float(window))
     index, values = starts + buffers["window_places"], buffers["window_values"].to(grad.dtype)
     beta1, beta2 = settings["betas"]
     first, second = values * torch.pow(beta1, ages), values.square() * torch.pow(beta2, ages)
@@ -194,27 +192,26 @@ def _update(
         exp_avg.index_add_(0, index[row], first[row])
         exp_avg_sq.index_add_(0, index[row], second[row])
     direction = adaptive_direction(
-        exp_avg.mul_(coefficients["exp_avg_scale"]),
-        exp_avg_sq.mul_(coefficients["exp_avg_sq_scale"]),
-        power=0.5,
+        exp_avg.mul_(numbers["exp_avg_scale"]),
+        exp_avg_sq.mul_(numbers["exp_avg_sq_scale"]),
         eps=settings["eps"],
     )
     return direction.view_as(grad)
 
 
 def _observe(
-    direction: torch.Tensor, measured: Measured, buffers: Tensors, coefficients: Tensors, settings: Settings
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, settings: Settings
 ) -> Tensors:
     ranges = buffers["error_low"], buffers["error_high"]
     owed = dequantize_error(buffers["error"], *ranges, settings["bucket_size"], direction.numel(), direction.dtype)
-    row = coefficients["row"].to(torch.int64).view(1)
+    row = torch.as_tensor(numbers["row"]).to(torch.int64).view(1)
     kept = buffers["window_values"].index_select(0, row).to(direction.dtype)
-    kept_sq, owed_sq = kept.square().sum(), owed.square().sum()
+    kept_sq, owed_sq = kept.square(), owed.square()
     return {
         "kept_sq": kept_sq,
         "owed_sq": owed_sq,
-        "both_sq": kept_sq + owed_sq,
-        "moved_share": (direction != 0.0).sum(),
+        "both_sq": torch.cat((kept_sq.flatten(), owed_sq)),
+        "moved_share": direction != 0.0,
     }
 
 

@@ -6,20 +6,63 @@ Every function takes and gives tensors, of any shape, and reads no value on the 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
-__all__ = ["adaptive_direction", "ema", "ema_of_square", "ema_weight", "running_maximum"]
+__all__ = [
+    "Number",
+    "Numbers",
+    "adam_moments",
+    "adaptive_direction",
+    "bias_corrections",
+    "corrections_of",
+    "decays",
+    "ema",
+    "ema_of_square",
+    "ema_weight",
+    "running_maximum",
+]
+
+Number = float | torch.Tensor
+"""A number, or a 0-d tensor (or one for each coordinate) in the dtype of what it is used with."""
+
+Numbers = dict[str, Number]
+"""Numbers by name."""
 
 
-def ema(average: torch.Tensor, value: torch.Tensor, beta: float) -> torch.Tensor:
-    """Exponential moving average: ``beta * average + (1 - beta) * value``."""
-    return torch.lerp(average, value, 1.0 - beta)
+def decays(betas: Sequence[float]) -> Numbers:
+    """Give the decays of averages by name: ``beta1``, ``beta2``, ... and ``rest1``, ``rest2``, ..., their complements.
+
+    ``1 - beta`` is taken here, in double precision: of a float32 0.999 it would keep four digits of seven.
+    """
+    found: Numbers = {}
+    for index, beta in enumerate(betas, start=1):
+        found |= {f"beta{index}": beta, f"rest{index}": 1.0 - beta}
+    return found
 
 
-def ema_of_square(average: torch.Tensor, value: torch.Tensor, beta: float) -> torch.Tensor:
-    """Exponential moving average of squares: ``beta * average + (1 - beta) * value ** 2``."""
-    return (average * beta).addcmul_(value, value, value=1.0 - beta)
+def ema(average: torch.Tensor, value: torch.Tensor, beta: Number, rest: Number | None = None) -> torch.Tensor:
+    """Exponential moving average: ``beta * average + (1 - beta) * value``.
+
+    Parameters
+    ----------
+    average, value
+        Of one shape.
+    beta
+        Decay.
+    rest
+        ``1 - beta``, where it is known to more digits than `beta` tells; see :func:`decays`.
+    """
+    return torch.lerp(average, value, 1.0 - beta if rest is None else rest)
+
+
+def ema_of_square(average: torch.Tensor, value: torch.Tensor, beta: Number, rest: Number | None = None) -> torch.Tensor:
+    """Exponential moving average of squares: ``beta * average + (1 - beta) * value ** 2``; arguments as :func:`ema`."""
+    rest = 1.0 - beta if rest is None else rest
+    if isinstance(rest, torch.Tensor):
+        return average * beta + value.square() * rest
+    return (average * beta).addcmul_(value, value, value=rest)
 
 
 def ema_weight(step: torch.Tensor, beta: float) -> torch.Tensor:
@@ -31,6 +74,24 @@ def ema_weight(step: torch.Tensor, beta: float) -> torch.Tensor:
     return -torch.expm1(step * (math.log(beta) if beta > 0.0 else -math.inf))
 
 
+def bias_corrections(step: torch.Tensor, betas: Sequence[float]) -> Numbers:
+    """Give what averages are multiplied by to be free of bias, ``correction1``, ``correction2``, ...; see ema_weight."""
+    return {f"correction{index}": ema_weight(step, beta).reciprocal() for index, beta in enumerate(betas, start=1)}
+
+
+def corrections_of(numbers: Numbers) -> tuple[Number, Number]:
+    """Pick Adam's two out of :func:`bias_corrections`."""
+    return numbers["correction1"], numbers["correction2"]
+
+
+def adam_moments(buffers: dict[str, torch.Tensor], grad: torch.Tensor, numbers: Numbers) -> dict[str, torch.Tensor]:
+    """Give the two moments of Adam, ``exp_avg`` and ``exp_avg_sq``, as they are after `grad`; see :func:`decays`."""
+    return {
+        "exp_avg": ema(buffers["exp_avg"], grad, numbers["beta1"], numbers["rest1"]),
+        "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, numbers["beta2"], numbers["rest2"]),
+    }
+
+
 def running_maximum(maximum: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Largest value so far, coordinate by coordinate (AMSGrad's long memory)."""
     return torch.maximum(maximum, value)
@@ -40,31 +101,31 @@ def adaptive_direction(
     exp_avg: torch.Tensor,
     exp_avg_sq: torch.Tensor,
     *,
-    power: float,
-    eps: float,
+    eps: Number,
+    power: Number | None = None,
     eps_inside: bool = False,
-    weights: tuple[torch.Tensor, torch.Tensor] | None = None,
+    corrections: tuple[Number, Number] | None = None,
 ) -> torch.Tensor:
-    """Direction ``m / (v ** power + eps)``, of which Adam is the case of power 1/2.
+    """Direction ``m / (v ** power + eps)``, of which Adam's ``m / (√v + eps)`` is the most common case.
 
     Parameters
     ----------
     exp_avg, exp_avg_sq
         First and second moment, of one shape.
-    power
-        Exponent p of the second moment.
     eps
         Added outside the power, as torch does, or inside.
+    power
+        Exponent p of the second moment; None takes the square root, which is exact where ``pow(0.5)`` is not.
     eps_inside
         Where `eps` is added.
-    weights
-        What the two averages have to be divided by to be free of bias (0-d, see :func:`ema_weight`); None leaves them.
+    corrections
+        What the two averages are multiplied by to be free of bias: the reciprocals of their weights (see
+        :func:`ema_weight`), for a division costs as much as a pass over memory. None leaves them.
     """
-    if weights is not None:
-        exp_avg = exp_avg / weights[0]
-        exp_avg_sq = exp_avg_sq / weights[1]
+    if corrections is not None:
+        exp_avg = exp_avg * corrections[0]
+        exp_avg_sq = exp_avg_sq * corrections[1]
     if eps_inside:
         exp_avg_sq = exp_avg_sq + eps
-    # sqrt is exact where pow(0.5) is not; the exponent is a setting and not data, so this is no branch on values.
-    denominator = exp_avg_sq.sqrt() if power == 0.5 else exp_avg_sq.pow(power)
-    return exp_avg / (denominator if eps_inside else denominator.add_(eps))
+    denominator = exp_avg_sq.sqrt() if power is None else exp_avg_sq.pow(power)
+    return exp_avg / (denominator if eps_inside else denominator + eps)

@@ -23,7 +23,15 @@ from waddington._checks import check_in_range
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common, settings_of
-from waddington.optim.moments import adaptive_direction, ema, ema_of_square, ema_weight, running_maximum
+from waddington.optim.moments import (
+    Numbers,
+    adam_moments,
+    adaptive_direction,
+    bias_corrections,
+    corrections_of,
+    decays,
+    running_maximum,
+)
 
 __all__ = ["ASGD2", "PADAM_RULE", "Padam"]
 
@@ -32,38 +40,31 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if settings["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Tensors:
-    beta1, beta2 = settings["betas"]
-    return {"exp_avg_weight": ema_weight(step, beta1), "exp_avg_sq_weight": ema_weight(step, beta2)}
+def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
+    found = decays(settings["betas"]) | {"eps": settings["eps"]}
+    if settings["p"] != 0.5:
+        found["p"] = settings["p"]
+    if settings["bias_correction"]:
+        found |= bias_corrections(step, settings["betas"])
+    return found
 
 
-def _measure(
-    grad: torch.Tensor, param: torch.Tensor, buffers: Tensors, coefficients: Tensors, settings: Settings
-) -> Measured:
-    beta1, beta2 = settings["betas"]
-    new = {
-        "exp_avg": ema(buffers["exp_avg"], grad, beta1),
-        "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, beta2),
-    }
-    if settings["amsgrad"]:
+def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Settings) -> Measured:
+    new = adam_moments(buffers, grad, numbers)
+    if choices["amsgrad"]:
         new["max_exp_avg_sq"] = running_maximum(buffers["max_exp_avg_sq"], new["exp_avg_sq"])
     return Measured(new)
 
 
 def _update(
-    grad: torch.Tensor,
-    measured: Measured,
-    buffers: Tensors,
-    coefficients: Tensors,
-    settings: Settings,
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
 ) -> torch.Tensor:
-    weights = (coefficients["exp_avg_weight"], coefficients["exp_avg_sq_weight"])
     return adaptive_direction(
         buffers["exp_avg"],
-        buffers["max_exp_avg_sq" if settings["amsgrad"] else "exp_avg_sq"],
-        power=settings["p"],
-        eps=settings["eps"],
-        weights=weights if settings["bias_correction"] else None,
+        buffers["max_exp_avg_sq" if choices["amsgrad"] else "exp_avg_sq"],
+        power=numbers.get("p"),
+        eps=numbers["eps"],
+        corrections=corrections_of(numbers) if choices["bias_correction"] else None,
     )
 
 

@@ -20,7 +20,7 @@ from torch.nn.utils import get_total_norm
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim._slots import local_real
-from waddington.optim.moments import ema_weight
+from waddington.optim.moments import Number, ema_weight
 
 __all__ = [
     "clip_factor",
@@ -74,7 +74,7 @@ def normalize(grad: torch.Tensor, norm: torch.Tensor) -> torch.Tensor:
     return grad / _divisor(norm)
 
 
-def filter_outliers(grad: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor, threshold: float) -> torch.Tensor:
+def filter_outliers(grad: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor, threshold: Number) -> torch.Tensor:
     """Pull coordinates that lie too far from their own history back to ``mean ± threshold √variance``.
 
     Coordinates between the bounds come back bit for bit. Those whose variance is 0 have no scale by which anything
@@ -88,14 +88,15 @@ def filter_outliers(grad: torch.Tensor, mean: torch.Tensor, variance: torch.Tens
         Of each coordinate's gradients so far, same shape; such as AMVT's m̂ and ŝ, or :func:`gradient_variance`. They
         must not contain `grad` itself, and after a handful of steps they are no more than a guess.
     threshold
-        Standard deviations that still pass, in (0, inf].
+        Standard deviations that still pass, in (0, inf]; a tensor is not checked.
 
     Raises
     ------
     ArgumentError
         `threshold` outside its range.
     """
-    check_in_range("threshold", threshold, 0.0, open_low=True)
+    if not isinstance(threshold, torch.Tensor):
+        check_in_range("threshold", threshold, 0.0, open_low=True)
     known = variance > 0
     width = threshold * torch.sqrt(variance)
     return torch.clamp(grad, torch.where(known, mean - width, -torch.inf), torch.where(known, mean + width, torch.inf))

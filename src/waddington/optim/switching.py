@@ -47,7 +47,7 @@ import torch
 
 from waddington._checks import check_choice, check_count, check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
-from waddington.optim._control import run_control
+from waddington.optim._control import run_control_on_slots
 from waddington.optim._rule import Settings, Stage, Tensors
 from waddington.optim._slots import Slot, local_real
 from waddington.optim._state import settings_of
@@ -153,33 +153,33 @@ def look(level: torch.Tensor, state: Tensors, memory: float) -> tuple[torch.Tens
     }
 
 
-def _signs_of(buffer: str) -> Stage:
-    def stage(grad: torch.Tensor, buffers: Tensors, size: int, totals: Tensors) -> Tensors:
-        moment = buffers[buffer]
-        return {"mean_absolute": moment.abs().sum() / max(size, 1), "mean": moment.sum() / max(size, 1)}
-
-    return stage
+def _signs_of_second(grad: torch.Tensor, buffers: Tensors, totals: Tensors) -> Tensors:
+    return {"absolute": buffers["exp_avg_sq"].abs(), "signed": buffers["exp_avg_sq"]}
 
 
-def _mean(grad: torch.Tensor, buffers: Tensors, size: int, totals: Tensors) -> Tensors:
-    return {"mean": buffers["exp_avg_sq"].sum() / max(size, 1)}
+def _signs_of_first(grad: torch.Tensor, buffers: Tensors, totals: Tensors) -> Tensors:
+    return {"absolute": buffers["exp_avg"].abs(), "signed": buffers["exp_avg"]}
 
 
-def _counts(grad: torch.Tensor, buffers: Tensors, size: int, totals: Tensors) -> Tensors:
-    second = buffers["exp_avg_sq"]
-    return {"above": (second >= totals["mean"]).sum(), "below": (second <= totals["mean"]).sum()}
+def _second(grad: torch.Tensor, buffers: Tensors, totals: Tensors) -> Tensors:
+    return {"second": buffers["exp_avg_sq"]}
 
 
-def _energy(grad: torch.Tensor, buffers: Tensors, size: int, totals: Tensors) -> Tensors:
-    return {"energy": grad.square().sum()}
+def _counts(grad: torch.Tensor, buffers: Tensors, totals: Tensors) -> Tensors:
+    mean, second = totals["second"] / totals["size"].clamp_min(1.0), buffers["exp_avg_sq"]
+    return {"above": second >= mean, "below": second <= mean}
+
+
+def _energy(grad: torch.Tensor, buffers: Tensors, totals: Tensors) -> Tensors:
+    return {"energy": grad.square()}
 
 
 _STAGES: dict[str, tuple[Stage, ...]] = {
-    "mean": (_signs_of("exp_avg_sq"),),
-    "momentum": (_signs_of("exp_avg"),),
-    "coordinate": (_mean, _counts),
-    "relative": (_energy,),
-    "linear": (_energy,),
+    "mean": (Stage(_signs_of_second, ("exp_avg_sq",)),),
+    "momentum": (Stage(_signs_of_first, ("exp_avg",)),),
+    "coordinate": (Stage(_second, ("exp_avg_sq",)), Stage(_counts, ("exp_avg_sq",))),
+    "relative": (Stage(_energy),),
+    "linear": (Stage(_energy),),
 }
 
 
@@ -202,16 +202,16 @@ class BaseRateSwitch:
         """Give the statistics of one tensor that the rule asks for."""
         return _STAGES[settings["switch"]]
 
-    def decide(self, totals: Tensors, count: int, state: Tensors, settings: Settings) -> Tensors:
+    def decide(self, totals: Tensors, sizes: torch.Tensor, state: Tensors, settings: Settings) -> Tensors:
         """Choose the rate: 1 in ``switch_large`` is the large one, 0 the small one."""
         old = {name.removeprefix("switch_"): value for name, value in state.items()}
         if settings["switch"] in ("relative", "linear"):
-            new = _relative(totals["energy"].sum() / max(count, 1), old, settings)
+            new = _relative(totals["energy"].sum() / sizes.sum().clamp_min(1.0), old, settings)
         else:
             vote = (
                 count_vote(totals["above"], totals["below"], settings["adaptive"])
                 if settings["switch"] == "coordinate"
-                else sign_vote(totals["mean_absolute"], totals["mean"])
+                else sign_vote(totals["absolute"] / sizes.clamp_min(1.0), totals["signed"] / sizes.clamp_min(1.0))
             )
             new = {"statistic": vote, "large": (vote >= 0.0).to(vote.dtype)}
         steps = old["steps"] + 1.0
@@ -325,8 +325,8 @@ class Switched(UpdateWrapper):
     def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> Observed:
         settings = self.param_groups[0]
         for slot in slots:
-            slot.buffers = {name: self._moment(slot, name) for name in _MOMENTS.get(settings["switch"], ())}
-        run_control(self._control, slots, self._switch_state(), settings, self._finite)
+            slot.buffers = {name: self._moment(slot, name) for name in self._control.stages(settings)[0].reads}
+        run_control_on_slots(self._control, slots, self._switch_state(), settings, self._finite)
         state = self._switch_state()
         for slot, change in zip(slots, pending, strict=True):
             factor = _factor(state, slot.group)
@@ -350,9 +350,6 @@ class Switched(UpdateWrapper):
     def _figures(self) -> dict[str, float]:
         values = {name: float(value) for name, value in self._switch_state().items()}
         return super()._figures() | self._control.describe(values)
-
-
-_MOMENTS = {"mean": ("exp_avg_sq",), "coordinate": ("exp_avg_sq",), "momentum": ("exp_avg",)}
 
 
 def _factor(state: Tensors, settings: Settings) -> torch.Tensor:

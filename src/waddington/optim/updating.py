@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 
 from waddington._checks import check_in_range
+from waddington.optim.moments import Number
 
 __all__ = ["clip_update", "decay"]
 
@@ -38,7 +39,7 @@ def decay(param: torch.Tensor, rate: float | torch.Tensor, weight_decay: float, 
     return param * weight_decay if literal else param * (rate * weight_decay)
 
 
-def clip_update(direction: torch.Tensor, bound: float) -> torch.Tensor:
+def clip_update(direction: torch.Tensor, bound: Number) -> torch.Tensor:
     """Limit each coordinate of an update to ``[-bound, bound]``.
 
     Parameters
@@ -47,12 +48,13 @@ def clip_update(direction: torch.Tensor, bound: float) -> torch.Tensor:
         Real update, any shape, in the units of `bound`: for a direction before the rate is applied, a bound of 1 allows
         each coordinate one rate per step.
     bound
-        Largest absolute value to let through, in (0, inf].
+        Largest absolute value to let through, in (0, inf]; a tensor is not checked.
 
     Raises
     ------
     ArgumentError
         `bound` outside its range.
     """
-    check_in_range("bound", bound, 0.0, open_low=True)
+    if not isinstance(bound, torch.Tensor):
+        check_in_range("bound", bound, 0.0, open_low=True)
     return direction.clamp(-bound, bound)

@@ -1,0 +1,272 @@
+"""How the tensors of a model are laid out for stepping, made at the first step and kept while nothing moves.
+
+Tensors of one parameter group, device and dtype are a *family*. What a rule knows of each of its tensors, the step
+count and a few numbers, stands in columns with one entry per tensor, so that a step turns all of them at once; the
+entries of ``state`` are views of the columns. A family's tensors are gone through as *units*
+(:mod:`waddington.optim._units`): a large tensor is a unit of its own; small ones, whose cost is that of calls and not
+of bytes, are laid end to end and stepped as one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from waddington._errors import UnsupportedError
+from waddington.optim._compiled import NUMBERS, Kernel, Recipe, kernel_for, obstacle
+from waddington.optim._phases import Take, Want, Work
+from waddington.optim._rule import Rule, Settings, Tensors
+from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
+from waddington.optim._units import Bucket, Member, Single, Unit
+from waddington.optim.moments import Numbers
+
+__all__ = ["COMPILE_FROM", "Family", "lay_out"]
+
+COMPILE_FROM = 1 << 20
+"""Coordinates on one device from which ``compile="auto"`` compiles."""
+
+BUCKET_BELOW = {True: 1 << 11, False: 1 << 14}
+"""Coordinates below which a tensor is laid out with others, where the large ones are compiled and where they are not."""
+
+_BUCKET = 1 << 18  # coordinates in one bucket, which then stays in the processor's caches
+_SUMS = 24
+_NOT_OF_THE_RULE = ("compile", "nonfinite", "state_dtype")
+
+
+class Family:
+    """The tensors of one parameter group, device and dtype that take part in a step.
+
+    Attributes
+    ----------
+    group, group_index
+        Their parameter group.
+    members, units
+        The tensors, in the order of rows, and how they are gone through.
+    steps
+        Step counts, shape (tensors,); ``state["step"]`` of each is a view.
+    scalars
+        The numbers that the rule remembers, likewise.
+    sizes, indices
+        Numbers of coordinates of the whole tensors, and the tensors' places in the model.
+    is_sharded
+        Whether sums have to be added over shards.
+    numbers
+        What the rule computes with at this step, by name: Python numbers, or tensors, 0-d or of shape (tensors,).
+    settled
+        What the rule concluded from its sums at this step.
+    """
+
+    def __init__(self, rule: Rule, members: Sequence[Member], units: Sequence[Unit]) -> None:
+        first = members[0]
+        self.rule, self.group, self.group_index = rule, first.group, first.group_index
+        self.members, self.units = list(members), list(units)
+        self.device, self.dtype = first.value.device, real_dtype(compute_dtype(first.param))
+        self.signature = signature(rule, self.group)
+        exact = statistics_dtype(self.device)
+        self.steps = torch.stack([member.state["step"].to(torch.float32) for member in members])
+        self._spread("step", self.steps)
+        self.scalars: Tensors = {}
+        for name in rule.scalars(self.group):
+            self.scalars[name] = torch.stack([member.state[name].to(exact) for member in members])
+            self._spread(name, self.scalars[name])
+        self.sizes = torch.tensor([float(member.size) for member in members], dtype=exact).to(self.device)
+        # Asked on a GPU, the host would wait.
+        self.together = self.device.type == "cpu" and bool((self.steps == self.steps[0]).all())
+        self.indices = torch.tensor([member.index for member in members]).to(self.device)
+        self.is_sharded = any(is_sharded(member.param) for member in members)
+        self.numbers: Numbers = {}
+        self.settled: Tensors = {}
+        self.work = self._work()
+        self.table = torch.zeros(len(members), NUMBERS, dtype=self.dtype, device=self.device)
+        self.places: dict[str, int] = {}
+        self._columns = self.table.unbind(1)
+        self._filled: dict[str, float] = {}
+        self.sums = torch.zeros(len(members), _SUMS, dtype=self.dtype, device=self.device)
+        self._kernels: dict[Any, Kernel] = {}
+        for unit in self.units:
+            unit.join(self)
+        for member in members:
+            member.settle_down((*rule.buffers(self.group), "step", *self.scalars))
+
+    def _spread(self, name: str, column: torch.Tensor) -> None:
+        for member, entry in zip(self.members, column.unbind(), strict=True):
+            member.state[name] = entry
+
+    def _work(self) -> Work:
+        group, whole = self.group, bool(self.rule.needs_whole)
+        names = (name for name in group if name not in ("params", "param_names", "lr", *_NOT_OF_THE_RULE))
+        kept = tuple((name, group[name]) for name in names if whole or isinstance(group[name], bool | str))
+        return Work(self.rule, kept, self.dtype)
+
+    def still_fits(self, group: Settings) -> bool:
+        """Tell whether a group is this family's, and its settings ask for the same layout."""
+        return group is self.group and signature(self.rule, group) == self.signature
+
+    # -- numbers --
+
+    def put(self, numbers: Numbers) -> None:
+        """Set numbers of this step; what is a Python number is written only where it is new."""
+        self.numbers = {**self.numbers, **numbers}
+        for name, value in numbers.items():
+            place = self.places.setdefault(name, len(self.places))
+            if isinstance(value, torch.Tensor):
+                self._columns[place].copy_(value)
+                self._filled.pop(name, None)
+            elif self._filled.get(name) != value:
+                self._columns[place].fill_(value)
+                self._filled[name] = value
+
+    def column(self, name: str) -> torch.Tensor:
+        """Give a number of each tensor, in the dtype of the computation."""
+        return self._columns[self.places[name]]
+
+    def advance(self) -> Tensors:
+        """Compute what depends on no coordinate for the step to come, and give the new values of remembered numbers."""
+        self.work = self._work()
+        self.numbers = {}
+        steps = (self.steps[0] if self.together else self.steps).to(statistics_dtype(self.device)) + 1.0
+        found = dict(self.rule.coefficients(steps, self.scalars, self.group))
+        if self.rule.rate_factor is not None:
+            found["rate_factor"] = self.rule.rate_factor(steps, self.group)
+        if self.group["weight_decay"] or any(unit.compiled for unit in self.units):
+            found["weight_decay"] = self.group["weight_decay"]
+        self.put(found)
+        return {name: torch.as_tensor(found[name]) for name in self.scalars if name in found}
+
+    def remember(self, new: Tensors, taken: torch.Tensor | None) -> None:
+        """Write new values of remembered numbers, unless the step is being left out."""
+        for name, value in new.items():
+            column = self.scalars[name]
+            column.copy_(value if taken is None else torch.where(taken.to(self.device), value, column))
+
+    # -- phases --
+
+    def look(self, want: Want) -> tuple[str, ...]:
+        """Take sums of every tensor into ``sums``; give their names."""
+        names: tuple[str, ...] = ()
+        for unit in self.units:
+            kernel = self._kernel(unit, want, None)
+            names = unit.look(want) if kernel is None else unit.run(kernel, None)
+        return names
+
+    def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
+        """Write the new values of every tensor; give the names of the sums taken on the way."""
+        names: tuple[str, ...] = ()
+        for unit in self.units:
+            kernel = self._kernel(unit, wanted, salts)
+            names = unit.take(wanted, salts) if kernel is None else unit.run(kernel, salts)
+        return names
+
+    def named_sums(self, names: Sequence[str], table: torch.Tensor | None = None) -> Tensors:
+        """Give the sums last taken, or those of a table of the same form, by name, each of shape (tensors,)."""
+        found = (self.sums if table is None else table)[:, : len(names)].to(self.sizes.dtype, copy=True)
+        return dict(zip(names, found.unbind(1), strict=True))
+
+    def shown(self, names: Sequence[str]) -> Tensors:
+        """Give numbers of this step by name, each of shape (tensors,), where there are such."""
+        known = {**self.numbers, **self.settled}
+        exact = {name: torch.as_tensor(known[name], dtype=self.sizes.dtype) for name in names if name in known}
+        return {name: value.expand(len(self.members)) for name, value in exact.items()}
+
+    def _kernel(self, unit: Unit, phase: Want | Take, salts: torch.Tensor | None) -> Kernel | None:
+        """Give the kernel that does a phase, or None where the unit does it itself."""
+        if not unit.compiled:
+            return None
+        key = (phase, self.work.settings, tuple(self.numbers), unit.grad.dtype, salts is None)
+        if key not in self._kernels:
+            numbers = tuple((name, self.places[name]) for name in self.numbers)
+            buffers = tuple((name, buffer.dtype) for name, buffer in unit.buffers.items())
+            dtypes = unit.value.dtype, unit.grad.dtype, buffers
+            recipe = Recipe(self.work, phase, numbers, self.device.type, *dtypes, salts is not None)
+            try:
+                self._kernels[key] = kernel_for(recipe)
+            except UnsupportedError as error:
+                if self.group["compile"] is True:
+                    raise
+                self._give_up(str(error))
+                return None
+        return self._kernels[key]
+
+    def _give_up(self, reason: str) -> None:
+        """Go on without compiling; either way of doing a phase can follow either of the other."""
+        warnings.warn(f"{reason}; the step goes on eagerly, and more slowly", RuntimeWarning, stacklevel=2)
+        for unit in self.units:
+            if unit.compiled:
+                unit.compiled, unit.reason = False, reason
+
+    @property
+    def rounds(self) -> bool:
+        """Whether anything is rounded stochastically."""
+        rounding = self.group["stochastic_rounding"] and self.members[0].param.dtype == torch.bfloat16
+        return bool(rounding) or self.group.get("state_dtype") == "bfloat16"
+
+
+def signature(rule: Rule, group: Settings) -> tuple[Any, ...]:
+    """Name what of a group's settings decides how its tensors are laid out."""
+    return rule.buffers(group), rule.scalars(group), *(group.get(name) for name in _NOT_OF_THE_RULE)
+
+
+def lay_out(rule: Rule, members: Iterable[Member]) -> list[Family]:
+    """Lay out the tensors that take part in a step.
+
+    Parameters
+    ----------
+    rule
+        What is to be run.
+    members
+        The tensors, their states made.
+    """
+    members = list(members)
+    sizes: dict[str, int] = {}
+    for member in members:
+        if member.group["compile"] is not False:
+            sizes[member.value.device.type] = sizes.get(member.value.device.type, 0) + member.value.numel()
+    kinds: dict[Any, list[Member]] = {}
+    for member in members:
+        kinds.setdefault((member.group_index, member.value.device, member.param.dtype), []).append(member)
+    return [_family(rule, alike, sizes) for alike in kinds.values()]
+
+
+def _family(rule: Rule, members: list[Member], sizes: dict[str, int]) -> Family:
+    group, device = members[0].group, members[0].value.device.type
+    reason = _why_eager(rule, group, device, sizes.get(device, 0))
+    limit = BUCKET_BELOW[not reason] if group["compile"] is not True and not rule.needs_whole else 0
+    names = rule.buffers(group)
+    small = [m for m in members if not is_sharded(m.param) and m.value.numel() < limit]
+    large = [m for m in members if is_sharded(m.param) or m.value.numel() >= limit]
+    ordered: list[Member] = []
+    units: list[Unit] = []
+    for member in large:
+        units.append(Single(slice(len(ordered), len(ordered) + 1), member, names, bool(rule.needs_whole), reason))
+        ordered.append(member)
+    for part in _parts(small):
+        units.append(Bucket(slice(len(ordered), len(ordered) + len(part)), part, names))
+        ordered += part
+    return Family(rule, ordered, units)
+
+
+def _parts(members: list[Member]) -> Iterator[list[Member]]:
+    part: list[Member] = []
+    for member in members:
+        if part and sum(m.value.numel() for m in part) + member.value.numel() > _BUCKET:
+            yield part
+            part = []
+        part.append(member)
+    if part:
+        yield part
+
+
+def _why_eager(rule: Rule, group: Settings, device: str, size: int) -> str:
+    """Say why large tensors are not compiled; empty where they are."""
+    if group["compile"] is False:
+        return "compile=False"
+    if rule.needs_whole:
+        return f"the rule {rule.needs_whole}"
+    if group["compile"] == "auto" and size < COMPILE_FROM:
+        return f"{size:,} coordinates on the {device}; compiling pays from {COMPILE_FROM:,}"
+    if group["compile"] == "auto":
+        return obstacle(device)
+    return ""

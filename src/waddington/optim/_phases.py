@@ -1,0 +1,211 @@
+"""The two phases of a step for one tensor, written once: run as they stand, or compiled (:mod:`._compiled`).
+
+``look`` takes sums over the tensor and changes nothing; ``take`` writes new values in place. Between them the engine has
+added sums over shards and drawn conclusions. Nothing that ``look`` computed needs to be kept for ``take``: reading the
+moments once more costs less memory than holding new ones, and no more time where both phases are compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from waddington.optim._noise import round_stochastically, slice_of
+from waddington.optim._recording import common_terms
+from waddington.optim._rule import Measured, Rule, Settings, Stage, Tensors
+from waddington.optim.moments import Number, Numbers
+
+__all__ = ["TAKEN", "Take", "Total", "Want", "Work", "look", "take"]
+
+TAKEN = "taken"
+"""The number that says whether the step is taken, 1 or 0; where it is missing all steps are."""
+
+Total = Callable[[torch.Tensor], torch.Tensor]
+"""Sums one term for each coordinate over the tensor, or over each of several tensors that lie in one."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A rule under the settings that are no numbers.
+
+    Attributes
+    ----------
+    rule
+        The mathematics.
+    settings
+        Names and values of those settings, which can be hashed.
+    dtype
+        Of the computation.
+    """
+
+    rule: Rule
+    settings: tuple[tuple[str, Any], ...]
+    dtype: torch.dtype
+
+    @property
+    def choices(self) -> Settings:
+        """The settings as the rule reads them."""
+        return dict(self.settings)
+
+
+@dataclass(frozen=True)
+class Want:
+    """Which sums a look is to take: squares of the gradient, the rule's own, those of a rate control's stage."""
+
+    squares: bool = False
+    own: bool = False
+    stage: Stage | None = None
+
+
+@dataclass(frozen=True)
+class Take:
+    """Which sums are taken while updating: the rule's own (for the next step), and those of diagnostics."""
+
+    own: bool = False
+    observed: bool = False
+
+
+def look(
+    work: Work, want: Want, value: torch.Tensor, grad: torch.Tensor, buffers: Tensors, numbers: Numbers, total: Total
+) -> tuple[Tensors, Measured | None]:
+    """Take sums over a tensor, and change nothing.
+
+    Parameters
+    ----------
+    work, want
+        What is done.
+    value, grad, buffers
+        The parameter, its gradient and its state, of one shape but for buffers of another layout.
+    numbers
+        See :mod:`waddington.optim._rule`.
+    total
+        How terms are summed.
+
+    Returns
+    -------
+    sums
+        By name.
+    measured
+        What the rule's first phase gave, if it was run.
+    """
+    choices = work.choices
+    grad = _minimized(work, value, grad, numbers)
+    terms = {"grad_sq": grad.square()} if want.squares else {}
+    reads = want.stage is not None and bool(want.stage.reads)
+    measured = None
+    if want.own or want.stage is not None:
+        buffers = _raised(work, buffers)
+        grad = _prepared(work, grad, buffers, numbers)
+        if want.own or reads:
+            measured = work.rule.measure(grad, buffers, numbers, choices)
+            buffers = buffers | measured.buffers
+            terms |= measured.terms if want.own else {}
+        if want.stage is not None:
+            terms |= want.stage.terms(grad, buffers, numbers)  # type: ignore[arg-type]
+    return {name: total(term) for name, term in terms.items()}, measured
+
+
+def take(
+    work: Work,
+    wanted: Take,
+    value: torch.Tensor,
+    grad: torch.Tensor,
+    buffers: Tensors,
+    numbers: Numbers,
+    total: Total,
+    *,
+    measured: Measured | None = None,
+    bits: torch.Tensor | None = None,
+) -> Tensors:
+    """Write the new values of a tensor and of its buffers, unless the step is being left out.
+
+    Parameters
+    ----------
+    work, value, grad, buffers, numbers, total
+        As for :func:`look`; `numbers` has ``rate`` too.
+    wanted
+        Which sums to take on the way.
+    measured
+        What the first phase gave, if it was kept.
+    bits
+        64 random bits for each coordinate, where values are rounded stochastically.
+
+    Returns
+    -------
+    dict
+        The sums.
+    """
+    choices = work.choices
+    before = _raised(work, buffers)
+    grad = _prepared(work, _minimized(work, value, grad, numbers), before, numbers)
+    if measured is None:
+        measured = work.rule.measure(grad, before, numbers, choices)
+    after = before | measured.buffers
+    direction = work.rule.update(grad, measured, after, numbers, choices)
+    old = value.to(work.dtype)
+    new = _stepped(work, old, direction, numbers)
+    terms = dict(measured.terms) if wanted.own else {}
+    if wanted.observed:
+        if work.rule.observe is not None:
+            terms |= work.rule.observe(direction, measured, after, numbers, choices)
+        terms |= common_terms(old - new, grad, old)
+    sums = {name: total(term) for name, term in terms.items()}
+    taken = numbers[TAKEN] > 0.5 if TAKEN in numbers else None
+    for place, name in enumerate(measured.buffers, start=1):
+        _write(buffers[name], measured.buffers[name], taken, None if bits is None else slice_of(bits, place))
+    rounds = choices["stochastic_rounding"] and bits is not None
+    _write(value, new, taken, slice_of(bits, 0) if rounds else None)  # type: ignore[arg-type]
+    return sums
+
+
+def _minimized(work: Work, value: torch.Tensor, grad: torch.Tensor, numbers: Numbers) -> torch.Tensor:
+    """Give the gradient of what is minimized."""
+    choices, grad = work.choices, grad.to(work.dtype)
+    if choices["maximize"]:
+        grad = -grad
+    if "weight_decay" in numbers and not choices["decoupled_weight_decay"]:
+        grad = grad + value.to(work.dtype) * numbers["weight_decay"]
+    return grad
+
+
+def _prepared(work: Work, grad: torch.Tensor, buffers: Tensors, numbers: Numbers) -> torch.Tensor:
+    return grad if work.rule.prepare is None else work.rule.prepare(grad, buffers, numbers, work.choices)
+
+
+def _raised(work: Work, buffers: Tensors) -> Tensors:
+    """Give buffers in the dtype of the computation, where it is only for memory that they have another."""
+    if work.rule.layouts is not None:
+        return buffers
+    return {name: buffer.to(work.dtype) for name, buffer in buffers.items()}
+
+
+def _stepped(work: Work, old: torch.Tensor, direction: torch.Tensor, numbers: Numbers) -> torch.Tensor:
+    choices, rate = work.choices, numbers["rate"]
+    if "weight_decay" in numbers and choices["decoupled_weight_decay"]:
+        decay = old * numbers["weight_decay"]
+        if choices.get("decoupled") == "literal":
+            return _less(old, direction, rate) - decay
+        direction = direction + decay
+    return _less(old, direction, rate)
+
+
+def _less(old: torch.Tensor, direction: torch.Tensor, rate: Number) -> torch.Tensor:
+    if isinstance(rate, torch.Tensor):
+        return torch.addcmul(old, direction, rate, value=-1.0)
+    return torch.sub(old, direction, alpha=rate)
+
+
+def _write(
+    target: torch.Tensor, new: torch.Tensor, taken: torch.Tensor | bool | None, bits: torch.Tensor | None
+) -> None:
+    if bits is not None and target.dtype == torch.bfloat16:
+        new = round_stochastically(new.to(torch.float32), bits)
+    if taken is None:
+        target.copy_(new)
+    elif new.dtype == target.dtype and not torch.compiler.is_exporting():
+        torch.where(taken, new, target, out=target)  # type: ignore[arg-type]
+    else:
+        target.copy_(torch.where(taken, new, target.to(new.dtype)))  # type: ignore[arg-type]

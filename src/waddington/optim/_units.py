@@ -1,0 +1,324 @@
+"""What a step goes through: a large tensor, or several small ones laid end to end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from waddington.optim._compiled import Kernel
+from waddington.optim._noise import Frame, coordinates, frame_of, places_of, random_bits
+from waddington.optim._phases import Take, Want, look, take
+from waddington.optim._rule import Measured, Tensors
+from waddington.optim._slots import gradient_of, local_real, real_size
+from waddington.optim.moments import Number
+
+if TYPE_CHECKING:
+    from waddington.optim._layout import Family
+
+__all__ = ["Bucket", "Member", "Single", "Unit"]
+
+
+class Member:
+    """One parameter that takes part in a step.
+
+    Attributes
+    ----------
+    param, group, group_index, state
+        The parameter, its group, and its state, as the user holds them.
+    index
+        Its place among all parameters of the optimizer.
+    value
+        Its local real part.
+    size
+        Number of real coordinates of the whole parameter, over all its shards.
+    """
+
+    __slots__ = ("_at", "_entries", "group", "group_index", "index", "param", "size", "state", "value")
+
+    def __init__(
+        self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int, state: dict[str, Any]
+    ) -> None:
+        self.param, self.group, self.group_index, self.index, self.state = param, group, group_index, index, state
+        self.value, self.size = local_real(param.detach()), real_size(param)
+        self._at = self.value.data_ptr()
+        self._entries: list[tuple[str, int]] = []
+
+    def settle_down(self, names: Sequence[str]) -> None:
+        """Note where the entries of the state lie, once they have been laid out."""
+        self._entries = [(name, local_real(self.state[name]).data_ptr()) for name in names]
+
+    def is_in_place(self) -> bool:
+        """Tell whether parameter and state still lie where they were found."""
+        if _address(self.param) != self._at:
+            return False
+        get = self.state.get
+        for name, address in self._entries:
+            entry = get(name)
+            if entry is None or _address(entry) != address:
+                return False
+        return True
+
+
+def _address(tensor: torch.Tensor) -> int:
+    try:
+        return tensor.data_ptr()
+    except RuntimeError:  # a DTensor has no memory of its own
+        return local_real(tensor).data_ptr()
+
+
+class Unit(ABC):
+    """Tensors that are stepped by one call; `rows` are theirs in the columns of the family.
+
+    Attributes
+    ----------
+    compiled
+        Whether a kernel does it.
+    reason
+        Why not, or what kind of unit it is.
+    """
+
+    compiled: bool = False
+    reason: str = ""
+    value: torch.Tensor
+    buffers: Tensors
+    grad: torch.Tensor
+    measured: Measured | None = None
+
+    def __init__(self, rows: slice, members: Sequence[Member]) -> None:
+        self.rows, self.members = rows, list(members)
+
+    def join(self, family: Family) -> None:
+        """Take the place in a family."""
+        self.family = family
+        self._sums = family.sums[self.rows]
+
+    def run(self, kernel: Kernel, salts: torch.Tensor | None) -> tuple[str, ...]:
+        """Have a kernel do a phase; give the names of the sums. Only ever asked of units that are compiled."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def fetch(self) -> None:
+        """Look up the gradients of this step."""
+
+    @abstractmethod
+    def total(self, term: torch.Tensor) -> torch.Tensor:
+        """Sum a term over each of the tensors."""
+
+    @abstractmethod
+    def numbers(self) -> Mapping[str, Number]:
+        """Give the numbers of this step as the rule computes with them."""
+
+    @abstractmethod
+    def bits(self, salts: torch.Tensor) -> torch.Tensor:
+        """Draw 64 random bits for each coordinate."""
+
+    def look(self, want: Want) -> tuple[str, ...]:
+        """Take sums, and change nothing."""
+        sums, measured = look(self.family.work, want, self.value, self.grad, self.buffers, self.numbers(), self.total)
+        self._keep(measured)
+        return self._note(sums)
+
+    def _keep(self, measured: Measured | None) -> None:
+        """Keep what the first phase gave, where that costs no memory to speak of."""
+
+    def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
+        """Write new values."""
+        sums = take(
+            self.family.work,
+            wanted,
+            self.value,
+            self.grad,
+            self.buffers,
+            self.numbers(),
+            self.total,
+            measured=self.measured,
+            bits=None if salts is None else self.bits(salts),
+        )
+        self.measured = None
+        return self._note(sums)
+
+    def _note(self, sums: Tensors) -> tuple[str, ...]:
+        if sums:
+            found = torch.stack(list(sums.values()), dim=-1)
+            self._sums[..., : len(sums)].copy_(found)
+        return tuple(sums)
+
+
+class Single(Unit):
+    """One tensor, seen as one dimension wherever its memory allows it."""
+
+    def __init__(self, rows: slice, member: Member, names: Sequence[str], whole: bool, reason: str) -> None:
+        super().__init__(rows, [member])
+        self.member, value = member, member.value
+        self._order = None if whole else _order(value)
+        self._is_flat = not whole and self._order is not None
+        for name in names:
+            self._align(name)
+        self.value = self._flat(value)
+        self.buffers = {name: self._flat(local_real(member.state[name])) for name in names}
+        self.compiled = not reason and self._is_flat
+        self.reason = reason or ("" if self._is_flat else "its memory has gaps")
+
+    def _align(self, name: str) -> None:
+        """Lay a buffer out as the parameter is, which a loaded one need not be."""
+        buffer = local_real(self.member.state[name])
+        if self._is_flat and buffer.shape == self.value_shape and buffer.stride() != self.member.value.stride():
+            with torch.no_grad():
+                aligned = torch.empty_like(self.member.value, dtype=buffer.dtype).copy_(buffer)
+            self.member.state[name] = torch.view_as_complex(aligned) if self.member.param.is_complex() else aligned
+
+    @property
+    def value_shape(self) -> torch.Size:
+        """Shape of the local real part."""
+        return self.member.value.shape
+
+    def _flat(self, tensor: torch.Tensor) -> torch.Tensor:
+        if not self._is_flat:
+            return tensor
+        return tensor.permute(self._order).reshape(-1) if self._order else tensor.reshape(-1)
+
+    def join(self, family: Family) -> None:
+        """Take the place in a family."""
+        super().join(family)
+        self._row = family.table[self.rows.start]
+        self._entries = self._row.unbind()
+        self._sums = family.sums[self.rows.start]
+
+    def fetch(self) -> None:
+        """Look up the gradient of this step."""
+        grad = local_real(gradient_of(self.member.param))
+        self.grad = self._flat(grad if grad.dtype == self.value.dtype else grad.to(self.family.dtype))
+
+    def total(self, term: torch.Tensor) -> torch.Tensor:
+        """Sum a term."""
+        return term.sum(dtype=self.family.dtype)
+
+    def numbers(self) -> Mapping[str, Number]:
+        """Give the numbers of this step."""
+        places, entries = self.family.places, self._entries
+        return {
+            name: entries[places[name]] if isinstance(value, torch.Tensor) else value
+            for name, value in self.family.numbers.items()
+        }
+
+    def bits(self, salts: torch.Tensor) -> torch.Tensor:
+        """Draw 64 random bits for each coordinate."""
+        return random_bits(self._flat(places_of(self.member.param)), salts[self.rows.start])
+
+    def run(self, kernel: Kernel, salts: torch.Tensor | None) -> tuple[str, ...]:
+        """Have a kernel do a phase; give the names of the sums."""
+        if self.value.numel():
+            sums = self._sums[: len(kernel.names)]
+            noise = () if salts is None else (salts[self.rows.start], self._frame)
+            kernel.run([self.value, self.grad, *self.buffers.values(), self._row, sums, *noise])
+        return kernel.names
+
+    @cached_property
+    def _frame(self) -> torch.Tensor:
+        frame = frame_of(self.member.param)
+        assert frame is not None
+        return torch.tensor(frame, dtype=torch.int64).to(self.value.device)
+
+
+def _order(value: torch.Tensor) -> tuple[int, ...] | None:
+    """Give the order of dimensions in which a tensor lies in memory, () if in its own; None if it has gaps."""
+    if value.is_contiguous():
+        return ()
+    order = tuple(sorted(range(value.dim()), key=lambda dim: (-value.stride(dim), -value.shape[dim])))
+    return order if value.permute(order).is_contiguous() else None
+
+
+class Bucket(Unit):
+    """Small tensors end to end: their buffers are views of one long buffer, parameters and gradients are copied."""
+
+    def __init__(self, rows: slice, members: Sequence[Member], names: Sequence[str]) -> None:
+        super().__init__(rows, members)
+        self.reason = "small, stepped as one"
+        values = [member.value for member in members]
+        lengths = [value.numel() for value in values]
+        self._alone = len(values) == 1
+        self.value = torch.cat([value.reshape(-1) for value in values])
+        self._values, self._parts = values, _shaped(self.value, values)
+        self._flats = [value.view(-1) for value in values] if all(v.is_contiguous() for v in values) else None
+        tensors = torch.arange(len(values), device=self.value.device)
+        self._tensor = tensors.repeat_interleave(torch.tensor(lengths, device=self.value.device))
+        self.buffers = {}
+        for name in names:
+            self.buffers[name] = torch.cat([local_real(member.state[name]).reshape(-1) for member in members])
+            for member, part in zip(members, _shaped(self.buffers[name], values), strict=True):
+                member.state[name] = torch.view_as_complex(part) if member.param.is_complex() else part
+
+    def fetch(self) -> None:
+        """Copy the gradients, and the parameters, which others may have changed."""
+        self.grad = torch.cat([local_real(gradient_of(member.param)).reshape(-1) for member in self.members])
+        if self._flats is None:
+            torch._foreach_copy_(self._parts, self._values)
+        else:
+            torch.cat(self._flats, out=self.value)
+
+    def total(self, term: torch.Tensor) -> torch.Tensor:
+        """Sum a term over each of the tensors."""
+        term = term.to(self.family.dtype)
+        if self._alone:
+            return term.sum().view(1)
+        return term.new_zeros(len(self.members)).index_add_(0, self._tensor, term)
+
+    def numbers(self) -> Mapping[str, Number]:
+        """Give the numbers of this step, one for each coordinate where the tensors' differ."""
+        return _Spread(self)
+
+    def bits(self, salts: torch.Tensor) -> torch.Tensor:
+        """Draw 64 random bits for each coordinate."""
+        return random_bits(self._places, salts[self.rows][self._tensor])
+
+    @cached_property
+    def _places(self) -> torch.Tensor:
+        return torch.cat([places_of(member.param).reshape(-1) for member in self.members])
+
+    def _keep(self, measured: Measured | None) -> None:
+        self.measured = measured
+
+    def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
+        """Write new values."""
+        names = super().take(wanted, salts)
+        torch._foreach_copy_(self._values, self._parts)
+        return names
+
+
+def _shaped(flat: torch.Tensor, values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    parts = flat.split([value.numel() for value in values])
+    return [part.view(value.shape) for part, value in zip(parts, values, strict=True)]
+
+
+class _Spread(Mapping[str, Number]):
+    """The numbers of a family as a bucket sees them, spread over its coordinates when they are asked for."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket, self._family = bucket, bucket.family
+        self._found: dict[str, Number] = {}
+
+    def __getitem__(self, name: str) -> Number:
+        if name not in self._found:
+            self._found[name] = self._spread(name, self._family.numbers[name])
+        return self._found[name]
+
+    def _spread(self, name: str, value: Number) -> Number:
+        if not isinstance(value, torch.Tensor):
+            return value
+        column, bucket = self._family.column(name)[self._bucket.rows], self._bucket
+        if value.dim() == 0 or bucket._alone:
+            return column[0]
+        return column.index_select(0, bucket._tensor)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._family.numbers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._family.numbers)
+
+    def __len__(self) -> int:
+        return len(self._family.numbers)
