@@ -382,9 +382,6 @@ def test_argument_errors_name_argument_value_and_range(row: Row, kwargs, message
 
 
 @each_rule
-def test_unknown_keywords_and_compiling_are_refused(row: Row):
+def test_unknown_keywords_are_refused(row: Row):
     with pytest.raises(TypeError, match="momentun"):
         row.build(make_params(), momentun=0.9)
-    with pytest.raises(UnsupportedError, match="compile=True"):
-        row.build(make_params(), compile=True)
-    row.build(make_params(), compile=False)

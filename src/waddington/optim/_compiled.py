@@ -42,7 +42,7 @@ __all__ = ["NUMBERS", "Kernel", "Recipe", "cache_folder", "kernel_for", "kernels
 NUMBERS = 48
 """Length of the row of numbers that a kernel is given; what it does not use it does not read."""
 
-_EXAMPLE = 1 << 16
+_EXAMPLE = 1 << 10  # longer ones would be summed in cascades, at half the speed
 _TEST = 2  # coordinates of the dry run that finds the names of the sums
 
 kernels_made: list[str] = []
@@ -103,8 +103,8 @@ class Kernel:
     names
         Names of the sums, in the order in which it writes them.
     run
-        Called with a list: value, gradient, buffers, the row of numbers, and where the sums go (one row); where
-        something is rounded, also salt and frame (int64, 0-d and of shape (3,)).
+        Called with a list: value, gradient, buffers, the row of numbers, and where the sums go, 0-d; where something is
+        rounded, also salt and frame (int64, 0-d and of shape (3,)).
     """
 
     def __init__(self, path: Path, names: tuple[str, ...], device: str) -> None:
@@ -128,12 +128,12 @@ class _Phase(torch.nn.Module):
         grad: torch.Tensor,
         buffers: list[torch.Tensor],
         row: torch.Tensor,
-        sums: torch.Tensor,
+        sums: list[torch.Tensor],
         noise: list[torch.Tensor],
     ) -> tuple[()]:
         found = _run(self.recipe, value, grad, buffers, row, noise)
-        if found:
-            sums.copy_(torch.stack(list(found.values())).to(sums.dtype))
+        for target, total in zip(sums, found.values(), strict=True):
+            target.copy_(total)
         return ()
 
 
@@ -158,7 +158,13 @@ def _run(
         salt, frame = noise
         places = coordinates(torch.arange(value.numel(), device=value.device), frame)
         bits = random_bits(places, salt)
-    return take(recipe.work, recipe.phase, value, grad, named, numbers, total, bits=bits)
+    return take(
+        recipe.work, recipe.phase, value, grad, named, numbers, total, _same, size=numbers.get("size"), bits=bits
+    )
+
+
+def _same(found: torch.Tensor) -> torch.Tensor:
+    return found
 
 
 @cache
@@ -212,19 +218,23 @@ def _compile(recipe: Recipe, path: Path) -> None:
     kernels_made.append(path.stem)
     length = torch.export.Dim("length", min=2)
     value, grad, buffers, row, noise = _arguments(recipe, _EXAMPLE)
-    sums = row.new_zeros(len(_dry_run(recipe)))
+    sums = [row.new_zeros(()) for _ in _dry_run(recipe)]
     shapes = {
         "value": {0: length},
         "grad": {0: length},
         "buffers": [{0: length} for _ in buffers],
         "row": None,
-        "sums": None,
+        "sums": [None for _ in sums],
         "noise": [None for _ in noise],
     }
-    options = {
-        "cpp.dynamic_threads": True,
-        "realize_reads_threshold": 0,
-    }  # the latter keeps sums and writes in one loop
+    options: dict[str, Any] = {"cpp.dynamic_threads": True}
+    if isinstance(recipe.phase, Take) and recipe.phase.own:
+        options["realize_reads_threshold"] = 0  # sums of what is written are then taken while it is written
+    else:
+        options |= {
+            "realize_reads_threshold": 1000,
+            "realize_opcount_threshold": 10_000,
+        }  # nothing is held between loops
     handle, temporary = tempfile.mkstemp(suffix=".pt2", dir=path.parent)
     os.close(handle)
     try:

@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from waddington.optim._host import reads_are_free
 from waddington.optim._rule import RateControl, Settings, Stage, Tensors
+from waddington.optim._scalars import DEVICE, HOST
 from waddington.optim._slots import Slot, hand_out, stack, statistics_dtype, sum_over_shards
+from waddington.optim.moments import Numbers
 
 __all__ = ["decide", "run_control_on_slots", "sum_terms"]
 
@@ -42,14 +45,22 @@ def decide(
     finite
         False (0-d) leaves the state as it is.
     """
-    first = next(iter(state.values()))
-    totals = {name: column.to(device=first.device, dtype=first.dtype) for name, column in totals.items()}
-    new = control.decide(totals, sizes.to(device=first.device, dtype=first.dtype), state, settings)
+    names, entries = list(state), list(state.values())
+    device, dtype = entries[0].device, entries[0].dtype
+    summary = control.summarize(totals, sizes, settings).to(device=device, dtype=dtype)
+    if reads_are_free(device):
+        if finite is None or bool(finite):
+            numbers: Numbers = dict(zip(names, torch.stack(entries).tolist(), strict=True))
+            new = control.decide(summary.item(), numbers, settings, HOST)
+            values = torch.tensor([float(new.get(name, numbers[name])) for name in names], dtype=dtype)
+            torch._foreach_copy_(entries, list(values.unbind()))
+        return
+    found = control.decide(summary, dict(state), settings, DEVICE)
     # Stacked, because there are a dozen of them and each costs a launch.
-    targets = [state[name] for name in new]
-    stacked = torch.stack(list(new.values()))
+    targets = [state[name] for name in found]
+    stacked = torch.stack([torch.as_tensor(value).to(device=device, dtype=dtype) for value in found.values()])
     if finite is not None:
-        stacked = torch.where(finite.to(first.device), stacked, torch.stack(targets))
+        stacked = torch.where(finite.to(device), stacked, torch.stack(targets))
     torch._foreach_copy_(targets, list(stacked.unbind()))
 
 

@@ -24,6 +24,7 @@ from torch._compile import _disable_dynamo
 
 from waddington._errors import DataError, UnsupportedError
 from waddington.optim._control import decide
+from waddington.optim._host import reads_are_free
 from waddington.optim._layout import Family, lay_out
 from waddington.optim._noise import make_salt
 from waddington.optim._phases import TAKEN, Take, Want
@@ -114,10 +115,11 @@ class RuleOptimizer(RuleState):
             for unit in family.units:
                 unit.fetch()
         remembered = [family.advance() for family in families]
-        finite = self._look(families, remembered, model_state)
+        finite = self._finite = self._look(families, remembered, model_state)
+        if finite is not None and reads_are_free(finite.device) and not bool(finite):
+            return
         self._set_rates(families, model_state)
         self._take(families, remembered, finite)
-        self._finite = finite
 
     # -- layout --
 
@@ -163,7 +165,7 @@ class RuleOptimizer(RuleState):
         """Take all statistics, draw the conclusions, and tell whether the step is to be taken (0-d)."""
         rule, policy = self._rule, self.param_groups[0]["nonfinite"]
         stages = [] if self._control is None else list(self._control.stages(self.param_groups[0]))
-        settles = rule.settle is not None and not self._settles_while_taking(families)
+        settles = rule.settle is not None and any(family.is_sharded for family in families)
         norm_first = any(rule.needs_norm(family.group) for family in families)
         squares = policy != "propagate" or norm_first
         first = None if norm_first or not stages else stages.pop(0)
@@ -172,12 +174,16 @@ class RuleOptimizer(RuleState):
         if squares or settles or first is not None:
             totals = _sums(families, Want(squares, settles and not norm_first, first), totals)
         if squares:
-            whole = sum(_to(found["grad_sq"].sum(), families[0]) for found in totals)
-            finite = self._judge(families, totals, whole, policy)  # type: ignore[arg-type]
+            whole = _whole([found["grad_sq"] for found in totals], families)
+            finite = self._judge(families, totals, whole, policy)
             if norm_first and rule.from_norm is not None:
-                norm = whole.sqrt()  # type: ignore[union-attr]
+                norm = whole.sqrt()
                 for family in families:
                     family.put(dict(rule.from_norm(_to(norm, family), family.group)))
+        if finite is not None:
+            model_state[SKIPPED].add_(finite.logical_not().to(model_state[SKIPPED].device))
+            if reads_are_free(finite.device) and not bool(finite):
+                return finite
         if norm_first and (settles or stages):
             totals = _sums(families, Want(False, settles, stages.pop(0) if stages else None), totals)
         if settles:
@@ -186,8 +192,6 @@ class RuleOptimizer(RuleState):
             for family, found in zip(families, totals, strict=True):
                 family.put({"size": family.sizes, **found})
             totals = _sums(families, Want(stage=stage), totals)
-        if finite is not None:
-            model_state[SKIPPED].add_(finite.logical_not().to(model_state[SKIPPED].device))
         if self._control is not None:
             columns = {name: _joined([found[name] for found in totals], families) for name in totals[0]}
             sizes = _joined([family.sizes for family in families], families)
@@ -209,17 +213,14 @@ class RuleOptimizer(RuleState):
                 m.param for members, fine in bad for m, is_fine in zip(members, fine, strict=True) if not is_fine
             )
         for family in families:
-            family.put({TAKEN: finite.to(device=family.device, dtype=family.dtype)})
+            if not reads_are_free(finite.device):
+                family.put({TAKEN: finite.to(device=family.device, dtype=family.dtype)})
         return finite
-
-    def _settles_while_taking(self, families: Sequence[Family]) -> bool:
-        """Tell whether the rule's sums can be taken in the second phase; of shards they would be another collective."""
-        return self._rule.settles_for_later and not any(family.is_sharded for family in families)
 
     def _settle(self, families: Sequence[Family], remembered: list[Tensors], totals: list[Tensors]) -> None:
         assert self._rule.settle is not None
         for family, new, found in zip(families, remembered, totals, strict=True):
-            settled = self._rule.settle(found, family.sizes, family.group)
+            settled = self._rule.settle(found, family.sizes, family.numbers, family.work.choices)
             new |= {name: value for name, value in settled.items() if name in family.scalars}
             family.put({name: value for name, value in settled.items() if name not in family.scalars})
             family.settled = settled
@@ -233,13 +234,17 @@ class RuleOptimizer(RuleState):
             family.put({"rate": rate if factor is None else rate * factor})
 
     def _take(self, families: Sequence[Family], remembered: list[Tensors], finite: torch.Tensor | None) -> None:
-        late = self._rule.settle is not None and self._settles_while_taking(families)
-        wanted = Take(late, self._recording_on)
+        # Sums over whole tensors are taken here; those of shards were, with all others, before.
+        rule = self._rule
+        own = rule.settle is not None and not any(family.is_sharded for family in families)
+        wanted = Take(own and rule.settles_for_later, own and not rule.settles_for_later, self._recording_on)
         found: list[Tensors] = []
         for family in families:
+            if wanted.settles:
+                family.put({"size": family.sizes})
             salts = make_salt(family.steps + 1.0, family.indices, _ROUNDING) if family.rounds else None
             found.append(family.named_sums(family.take(wanted, salts)))
-        if late:
+        if wanted.own:
             self._settle(families, remembered, found)
         for family, new in zip(families, remembered, strict=True):
             family.remember(new, finite)
@@ -276,6 +281,11 @@ def _sums(families: Sequence[Family], want: Want, before: list[Tensors]) -> list
         {**known, **family.named_sums(given, part)}
         for known, family, given, part in zip(before, families, names, parts, strict=True)
     ]
+
+
+def _whole(columns: Sequence[torch.Tensor], families: Sequence[Family]) -> torch.Tensor:
+    """Sum columns of all families, 0-d."""
+    return _joined(columns, families).sum()
 
 
 def _joined(columns: Sequence[torch.Tensor], families: Sequence[Family]) -> torch.Tensor:

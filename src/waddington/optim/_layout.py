@@ -17,6 +17,7 @@ import torch
 
 from waddington._errors import UnsupportedError
 from waddington.optim._compiled import NUMBERS, Kernel, Recipe, kernel_for, obstacle
+from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
 from waddington.optim._rule import Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
@@ -29,7 +30,7 @@ COMPILE_FROM = 1 << 20
 """Coordinates on one device from which ``compile="auto"`` compiles."""
 
 BUCKET_BELOW = {True: 1 << 11, False: 1 << 14}
-"""Coordinates below which a tensor is laid out with others, where the large ones are compiled and where they are not."""
+"""Coordinates below which a tensor is laid out with others: where the large ones are compiled, and where not."""
 
 _BUCKET = 1 << 18  # coordinates in one bucket, which then stays in the processor's caches
 _SUMS = 24
@@ -57,6 +58,8 @@ class Family:
         What the rule computes with at this step, by name: Python numbers, or tensors, 0-d or of shape (tensors,).
     settled
         What the rule concluded from its sums at this step.
+    together
+        Whether all tensors have taken the same number of steps, and the host may know it.
     """
 
     def __init__(self, rule: Rule, members: Sequence[Member], units: Sequence[Unit]) -> None:
@@ -73,8 +76,9 @@ class Family:
             self.scalars[name] = torch.stack([member.state[name].to(exact) for member in members])
             self._spread(name, self.scalars[name])
         self.sizes = torch.tensor([float(member.size) for member in members], dtype=exact).to(self.device)
-        # Asked on a GPU, the host would wait.
-        self.together = self.device.type == "cpu" and bool((self.steps == self.steps[0]).all())
+        self.together = reads_are_free(self.device) and bool((self.steps == self.steps[0]).all())
+        self._any_compiled = any(unit.compiled for unit in self.units)
+        self.own_sizes = self.sizes.to(self.dtype)
         self.indices = torch.tensor([member.index for member in members]).to(self.device)
         self.is_sharded = any(is_sharded(member.param) for member in members)
         self.numbers: Numbers = {}
@@ -111,6 +115,8 @@ class Family:
         """Set numbers of this step; what is a Python number is written only where it is new."""
         self.numbers = {**self.numbers, **numbers}
         for name, value in numbers.items():
+            if not isinstance(value, torch.Tensor) and not self._any_compiled:
+                continue
             place = self.places.setdefault(name, len(self.places))
             if isinstance(value, torch.Tensor):
                 self._columns[place].copy_(value)
@@ -131,10 +137,17 @@ class Family:
         found = dict(self.rule.coefficients(steps, self.scalars, self.group))
         if self.rule.rate_factor is not None:
             found["rate_factor"] = self.rule.rate_factor(steps, self.group)
-        if self.group["weight_decay"] or any(unit.compiled for unit in self.units):
+        if self.group["weight_decay"] or self._any_compiled:
             found["weight_decay"] = self.group["weight_decay"]
+        remembered = {name: torch.as_tensor(found[name]) for name in self.scalars if name in found}
+        if self.together:
+            single = {
+                name: value for name, value in found.items() if isinstance(value, torch.Tensor) and not value.dim()
+            }
+            if single:
+                found |= dict(zip(single, torch.stack(list(single.values())).tolist(), strict=True))
         self.put(found)
-        return {name: torch.as_tensor(found[name]) for name in self.scalars if name in found}
+        return remembered
 
     def remember(self, new: Tensors, taken: torch.Tensor | None) -> None:
         """Write new values of remembered numbers, unless the step is being left out."""
@@ -155,7 +168,7 @@ class Family:
     def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
         """Write the new values of every tensor; give the names of the sums taken on the way."""
         names: tuple[str, ...] = ()
-        for unit in self.units:
+        for unit in reversed(self.units):
             kernel = self._kernel(unit, wanted, salts)
             names = unit.take(wanted, salts) if kernel is None else unit.run(kernel, salts)
         return names
@@ -196,6 +209,10 @@ class Family:
         for unit in self.units:
             if unit.compiled:
                 unit.compiled, unit.reason = False, reason
+
+    def sizes_of(self, unit: Unit) -> torch.Tensor:
+        """Give the numbers of coordinates of a unit's tensors, 0-d for one alone, in the dtype of the computation."""
+        return self.own_sizes[unit.at]
 
     @property
     def rounds(self) -> bool:

@@ -1,12 +1,13 @@
 """The two phases of a step for one tensor, written once: run as they stand, or compiled (:mod:`._compiled`).
 
-``look`` takes sums over the tensor and changes nothing; ``take`` writes new values in place. Between them the engine has
-added sums over shards and drawn conclusions. Nothing that ``look`` computed needs to be kept for ``take``: reading the
-moments once more costs less memory than holding new ones, and no more time where both phases are compiled.
+``look`` takes sums over the tensor and changes nothing; ``take`` writes new values in place. Between them the engine
+has added sums over shards and drawn conclusions. Nothing that ``look`` computed needs to be kept for ``take``: reading
+the moments once more costs less memory than holding new ones, and no more time where both phases are compiled.
 """
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +19,16 @@ from waddington.optim._recording import common_terms
 from waddington.optim._rule import Measured, Rule, Settings, Stage, Tensors
 from waddington.optim.moments import Number, Numbers
 
-__all__ = ["TAKEN", "Take", "Total", "Want", "Work", "look", "take"]
+__all__ = ["TAKEN", "Spread", "Take", "Total", "Want", "Work", "look", "take"]
 
 TAKEN = "taken"
 """The number that says whether the step is taken, 1 or 0; where it is missing all steps are."""
 
 Total = Callable[[torch.Tensor], torch.Tensor]
 """Sums one term for each coordinate over the tensor, or over each of several tensors that lie in one."""
+
+Spread = Callable[[torch.Tensor], torch.Tensor]
+"""The way back: brings one number per tensor to where it can be computed with."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,21 @@ class Want:
 
 @dataclass(frozen=True)
 class Take:
-    """Which sums are taken while updating: the rule's own (for the next step), and those of diagnostics."""
+    """What is done besides updating.
+
+    Attributes
+    ----------
+    own
+        Sums of the rule's own are taken, for the next step.
+    settles
+        Sums of the rule's own are taken first, and what follows from them is used: one tensor after the other, which
+        then is read from memory once and from cache the second time.
+    observed
+        Sums for diagnostics are taken.
+    """
 
     own: bool = False
+    settles: bool = False
     observed: bool = False
 
 
@@ -116,7 +132,9 @@ def take(
     buffers: Tensors,
     numbers: Numbers,
     total: Total,
+    spread: Spread,
     *,
+    size: torch.Tensor | None = None,
     measured: Measured | None = None,
     bits: torch.Tensor | None = None,
 ) -> Tensors:
@@ -127,7 +145,11 @@ def take(
     work, value, grad, buffers, numbers, total
         As for :func:`look`; `numbers` has ``rate`` too.
     wanted
-        Which sums to take on the way.
+        What to do on the way.
+    spread
+        The inverse of `total`.
+    size
+        Number of coordinates of the tensor, or of each of several; needed where something is settled.
     measured
         What the first phase gave, if it was kept.
     bits
@@ -136,7 +158,7 @@ def take(
     Returns
     -------
     dict
-        The sums.
+        The sums, and what was settled if diagnostics want to know.
     """
     choices = work.choices
     before = _raised(work, buffers)
@@ -144,6 +166,13 @@ def take(
     if measured is None:
         measured = work.rule.measure(grad, before, numbers, choices)
     after = before | measured.buffers
+    settled: Tensors = {}
+    if wanted.settles:
+        assert work.rule.settle is not None
+        assert size is not None
+        own = {name: total(term) for name, term in measured.terms.items()}
+        settled = work.rule.settle(own, size, numbers, choices)
+        numbers = ChainMap({name: spread(value) for name, value in settled.items()}, numbers)  # type: ignore[arg-type]
     direction = work.rule.update(grad, measured, after, numbers, choices)
     old = value.to(work.dtype)
     new = _stepped(work, old, direction, numbers)
@@ -152,7 +181,7 @@ def take(
         if work.rule.observe is not None:
             terms |= work.rule.observe(direction, measured, after, numbers, choices)
         terms |= common_terms(old - new, grad, old)
-    sums = {name: total(term) for name, term in terms.items()}
+    sums = {name: total(term) for name, term in terms.items()} | (settled if wanted.observed else {})
     taken = numbers[TAKEN] > 0.5 if TAKEN in numbers else None
     for place, name in enumerate(measured.buffers, start=1):
         _write(buffers[name], measured.buffers[name], taken, None if bits is None else slice_of(bits, place))

@@ -80,7 +80,7 @@ class Recording:
 
 
 def common_terms(update: torch.Tensor, grad: torch.Tensor, param: torch.Tensor) -> Tensors:
-    """Give the terms of the sums behind the figures that every optimizer has: update/parameter ratio, cosine to the descent.
+    """Give the terms of the sums behind what every optimizer shows: update/parameter ratio, cosine to the descent.
 
     Parameters
     ----------

@@ -9,17 +9,17 @@ A rule is stated for one tensor and knows nothing of devices, sizes, shards, gro
 ``measure(grad, buffers, numbers, choices)``
     First phase: the new buffers, the terms of sums that are to be taken over the whole tensor, and whatever the second
     phase needs and the buffers do not hold. It may be run twice for one step, rather than have its results kept.
-``settle(totals, size, settings)``
-    What follows from those sums, again for many tensors stacked; only for rules that have some.
+``settle(totals, size, numbers, choices)``
+    What follows from those sums, again for many tensors stacked or for one; only for rules that have some.
 ``update(grad, measured, buffers, numbers, choices)``
     Second phase: the direction d of ``param -= rate * d``. `numbers` holds what `settle` gave, too.
 ``observe(direction, measured, buffers, numbers, choices)``
     Terms of sums for those who asked for diagnostics; not called for anybody else.
 
-The functions of coordinates never see a number of the settings: what they compute with is in `numbers`, as `coefficients`
-and `settle` give it, and may be a Python number, a 0-d tensor or a tensor with one entry per coordinate. `choices` are
-the settings that are no numbers. So a compiled rule stays compiled when a rate, a decay or a threshold is changed. What
-is switched off by a number (a threshold of 0) is left out of `numbers`, and its name asked for.
+The functions of coordinates never see a number of the settings: what they compute with is in `numbers`, as
+`coefficients` and `settle` give it, and may be a Python number, a 0-d tensor or a tensor with one entry per coordinate.
+`choices` are the settings that are no numbers. So a compiled rule stays compiled when a rate, a decay or a threshold is
+changed. What is switched off by a number (a threshold of 0) is left out of `numbers`, and its name asked for.
 
 Some rules remember numbers per tensor (a momentum weight, a variance). They name them in `scalars`, and an entry of
 that name in what `coefficients` or `settle` give is the number's new value.
@@ -36,7 +36,8 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from waddington.optim.moments import Numbers
+from waddington.optim._scalars import Scalars
+from waddington.optim.moments import Number, Numbers
 
 __all__ = ["Layouts", "Measured", "RateControl", "Rule", "Settings", "Stage", "Tensors"]
 
@@ -139,7 +140,7 @@ class Rule:
     coefficients: Callable[[torch.Tensor, Tensors, Settings], Numbers]
     measure: Callable[[torch.Tensor, Tensors, Numbers, Settings], Measured]
     update: Callable[[torch.Tensor, Measured, Tensors, Numbers, Settings], torch.Tensor]
-    settle: Callable[[Tensors, torch.Tensor, Settings], Tensors] | None = None
+    settle: Callable[[Tensors, torch.Tensor, Numbers, Settings], Tensors] | None = None
     settles_for_later: bool = False
     observe: Callable[[torch.Tensor, Measured, Tensors, Numbers, Settings], Tensors] | None = None
     layouts: Callable[[torch.Tensor, Settings], Layouts] | None = None
@@ -175,15 +176,16 @@ class RateControl(Protocol):
         """Give the rounds of statistics; each is summed over shards before the next."""
         ...
 
-    def decide(self, totals: Tensors, sizes: torch.Tensor, state: Tensors, settings: Settings) -> Tensors:
-        """Give the new state.
-
-        Each of `totals`, and `sizes`, has one entry per tensor.
-        """
+    def summarize(self, totals: Tensors, sizes: torch.Tensor, settings: Settings) -> torch.Tensor:
+        """Make one number of the model's statistics, 0-d; `totals` and `sizes` have one entry per tensor."""
         ...
 
-    def rate(self, state: Tensors, settings: Settings) -> torch.Tensor:
-        """Give the rate of a parameter group under this state, as a 0-d tensor."""
+    def decide(self, summary: Number, state: Numbers, settings: Settings, scalars: Scalars) -> dict[str, Number]:
+        """Give the new state; all are Python numbers, or all 0-d tensors, and `scalars` has functions of either."""
+        ...
+
+    def rate(self, state: Numbers, settings: Settings) -> Number:
+        """Give the rate of a parameter group under this state."""
         ...
 
     def describe(self, state: Mapping[str, float]) -> dict[str, float]:

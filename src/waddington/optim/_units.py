@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from waddington.optim._compiled import Kernel
-from waddington.optim._noise import Frame, coordinates, frame_of, places_of, random_bits
+from waddington.optim._noise import frame_of, places_of, random_bits
 from waddington.optim._phases import Take, Want, look, take
 from waddington.optim._rule import Measured, Tensors
-from waddington.optim._slots import gradient_of, local_real, real_size
+from waddington.optim._slots import gradient_of, is_sharded, local_real, real_size
 from waddington.optim.moments import Number
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ class Member:
         Number of real coordinates of the whole parameter, over all its shards.
     """
 
-    __slots__ = ("_at", "_entries", "group", "group_index", "index", "param", "size", "state", "value")
+    __slots__ = ("_at", "_entries", "_sharded", "group", "group_index", "index", "param", "size", "state", "value")
 
     def __init__(
         self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int, state: dict[str, Any]
     ) -> None:
         self.param, self.group, self.group_index, self.index, self.state = param, group, group_index, index, state
         self.value, self.size = local_real(param.detach()), real_size(param)
-        self._at = self.value.data_ptr()
+        self._at, self._sharded = self.value.data_ptr(), is_sharded(param)
         self._entries: list[tuple[str, int]] = []
 
     def settle_down(self, names: Sequence[str]) -> None:
@@ -53,28 +53,23 @@ class Member:
 
     def is_in_place(self) -> bool:
         """Tell whether parameter and state still lie where they were found."""
-        if _address(self.param) != self._at:
+        state, sharded = self.state, self._sharded
+        if (local_real(self.param) if sharded else self.param).data_ptr() != self._at:
             return False
-        get = self.state.get
         for name, address in self._entries:
-            entry = get(name)
-            if entry is None or _address(entry) != address:
+            entry = state.get(name)
+            if entry is None or (local_real(entry) if sharded else entry).data_ptr() != address:
                 return False
         return True
 
 
-def _address(tensor: torch.Tensor) -> int:
-    try:
-        return tensor.data_ptr()
-    except RuntimeError:  # a DTensor has no memory of its own
-        return local_real(tensor).data_ptr()
-
-
 class Unit(ABC):
-    """Tensors that are stepped by one call; `rows` are theirs in the columns of the family.
+    """Tensors that are stepped by one call.
 
     Attributes
     ----------
+    rows, at
+        Theirs in the columns of the family, and how they are picked there: a single tensor's entries are 0-d.
     compiled
         Whether a kernel does it.
     reason
@@ -90,6 +85,7 @@ class Unit(ABC):
 
     def __init__(self, rows: slice, members: Sequence[Member]) -> None:
         self.rows, self.members = rows, list(members)
+        self.at: int | slice = rows
 
     def join(self, family: Family) -> None:
         """Take the place in a family."""
@@ -107,6 +103,10 @@ class Unit(ABC):
     @abstractmethod
     def total(self, term: torch.Tensor) -> torch.Tensor:
         """Sum a term over each of the tensors."""
+
+    @abstractmethod
+    def spread(self, found: torch.Tensor) -> torch.Tensor:
+        """Bring one number per tensor to the coordinates."""
 
     @abstractmethod
     def numbers(self) -> Mapping[str, Number]:
@@ -135,6 +135,8 @@ class Unit(ABC):
             self.buffers,
             self.numbers(),
             self.total,
+            self.spread,
+            size=self.family.sizes_of(self),
             measured=self.measured,
             bits=None if salts is None else self.bits(salts),
         )
@@ -154,6 +156,7 @@ class Single(Unit):
     def __init__(self, rows: slice, member: Member, names: Sequence[str], whole: bool, reason: str) -> None:
         super().__init__(rows, [member])
         self.member, value = member, member.value
+        self.at = rows.start
         self._order = None if whole else _order(value)
         self._is_flat = not whole and self._order is not None
         for name in names:
@@ -187,6 +190,7 @@ class Single(Unit):
         self._row = family.table[self.rows.start]
         self._entries = self._row.unbind()
         self._sums = family.sums[self.rows.start]
+        self._places_of_sums = self._sums.unbind()
 
     def fetch(self) -> None:
         """Look up the gradient of this step."""
@@ -196,6 +200,10 @@ class Single(Unit):
     def total(self, term: torch.Tensor) -> torch.Tensor:
         """Sum a term."""
         return term.sum(dtype=self.family.dtype)
+
+    def spread(self, found: torch.Tensor) -> torch.Tensor:
+        """Leave a number as it is."""
+        return found
 
     def numbers(self) -> Mapping[str, Number]:
         """Give the numbers of this step."""
@@ -212,9 +220,9 @@ class Single(Unit):
     def run(self, kernel: Kernel, salts: torch.Tensor | None) -> tuple[str, ...]:
         """Have a kernel do a phase; give the names of the sums."""
         if self.value.numel():
-            sums = self._sums[: len(kernel.names)]
+            sums = self._places_of_sums[: len(kernel.names)]
             noise = () if salts is None else (salts[self.rows.start], self._frame)
-            kernel.run([self.value, self.grad, *self.buffers.values(), self._row, sums, *noise])
+            kernel.run([self.value, self.grad, *self.buffers.values(), self._row, *sums, *noise])
         return kernel.names
 
     @cached_property
@@ -267,6 +275,10 @@ class Bucket(Unit):
             return term.sum().view(1)
         return term.new_zeros(len(self.members)).index_add_(0, self._tensor, term)
 
+    def spread(self, found: torch.Tensor) -> torch.Tensor:
+        """Repeat each tensor's number for all of its coordinates."""
+        return found if self._alone else found.index_select(0, self._tensor)
+
     def numbers(self) -> Mapping[str, Number]:
         """Give the numbers of this step, one for each coordinate where the tensors' differ."""
         return _Spread(self)
@@ -309,10 +321,8 @@ class _Spread(Mapping[str, Number]):
     def _spread(self, name: str, value: Number) -> Number:
         if not isinstance(value, torch.Tensor):
             return value
-        column, bucket = self._family.column(name)[self._bucket.rows], self._bucket
-        if value.dim() == 0 or bucket._alone:
-            return column[0]
-        return column.index_select(0, bucket._tensor)
+        column = self._family.column(name)[self._bucket.rows]
+        return column[0] if value.dim() == 0 else self._bucket.spread(column)
 
     def __contains__(self, name: object) -> bool:
         return name in self._family.numbers

@@ -39,7 +39,7 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
 
 
 def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
-    found = decays(settings["betas"]) | {"eps": settings["eps"]}
+    found = decays(settings["betas"]) | {"eps": settings["eps"], "alpha_max": settings["alpha_max"]}
     return found | (bias_corrections(step, settings["betas"]) if settings["bias_correction"] else {})
 
 
@@ -61,10 +61,10 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Se
     return Measured(new, mask_terms(_full_update(new, numbers, choices), mask), {"mask": mask})
 
 
-def _settle(totals: Tensors, size: torch.Tensor, settings: Settings) -> Tensors:
-    if settings["mask"] == "none":
+def _settle(totals: Tensors, size: torch.Tensor, numbers: Numbers, choices: Settings) -> Tensors:
+    if choices["mask"] == "none":
         return {name: torch.ones_like(size) for name in ("keep_rate", "alpha", "rate_multiplier")}
-    return strength(totals, size, settings)
+    return strength(totals, size, {**choices, "alpha_max": numbers["alpha_max"]})
 
 
 def _update(

@@ -129,8 +129,8 @@ def _weighted(exp_avg: torch.Tensor, grad: torch.Tensor, factor: Number, numbers
     return ema(exp_avg * factor, grad, numbers["beta1"], numbers["rest1"])
 
 
-def _settle(totals: Tensors, size: torch.Tensor, settings: Settings) -> Tensors:
-    return {} if settings["variance"] == "coordinate" else {"grad_variance": totals["variance"] / size.clamp_min(1.0)}
+def _settle(totals: Tensors, size: torch.Tensor, numbers: Numbers, choices: Settings) -> Tensors:
+    return {} if choices["variance"] == "coordinate" else {"grad_variance": totals["variance"] / size.clamp_min(1.0)}
 
 
 def _corrected(buffers: Tensors, numbers: Numbers, choices: Settings) -> torch.Tensor:

@@ -135,7 +135,9 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, settings: S
         return Measured(adam_moments(buffers, grad, numbers), carry={"grad": grad})
     exp_avg, exp_avg_sq, before = buffers["exp_avg"], buffers["exp_avg_sq"], buffers["projector"]
     total = _lying(grad + buffers["error"] if settings["error_feedback"] else grad)
-    weights = tuple(torch.as_tensor(numbers[f"{name}_weight_before"]) for name in ("exp_avg", "exp_avg_sq"))
+    before_weights = (numbers["exp_avg_weight_before"], numbers["exp_avg_sq_weight_before"])
+    weight, weight_sq = (torch.as_tensor(found, dtype=grad.dtype, device=grad.device) for found in before_weights)
+    weights = weight, weight_sq
     momentum = before @ exp_avg
     # The only value that is read on the host: a decomposition at every step would cost more than the rest of it.
     if bool(before.any()):

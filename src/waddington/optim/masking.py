@@ -92,7 +92,7 @@ def strength(totals: Tensors, size: torch.Tensor, settings: Settings) -> Tensors
         which the rate of the kept coordinates is multiplied.
     """
     ratio = totals["update_square"] / totals["kept_square"]
-    alpha = (ratio.sqrt() if settings["alpha_form"] == "root" else ratio).clamp_max(settings["alpha_max"])
+    alpha = torch.clamp(ratio.sqrt() if settings["alpha_form"] == "root" else ratio, max=settings["alpha_max"])
     alpha = torch.where(totals["kept_square"] > 0.0, alpha, 1.0)
     count = size / (totals["kept"] + 1.0)
     multiplier = {

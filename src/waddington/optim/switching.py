@@ -49,9 +49,11 @@ from waddington._checks import check_choice, check_count, check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim._control import run_control_on_slots
 from waddington.optim._rule import Settings, Stage, Tensors
+from waddington.optim._scalars import DEVICE, Scalars
 from waddington.optim._slots import Slot, local_real
 from waddington.optim._state import settings_of
 from waddington.optim._update import Observed, Pending, UpdateWrapper
+from waddington.optim.moments import Number, Numbers
 
 __all__ = ["SWITCHES", "BaseRateSwitch", "Switched", "check_switch", "count_vote", "look", "sign_vote"]
 
@@ -117,17 +119,19 @@ def count_vote(above: torch.Tensor, below: torch.Tensor, adaptive: float) -> tor
     return above.sum() - adaptive * below.sum()
 
 
-def look(level: torch.Tensor, state: Tensors, memory: float) -> tuple[torch.Tensor, Tensors]:
+def look(level: Number, state: Numbers, memory: float, scalars: Scalars = DEVICE) -> tuple[Number, dict[str, Number]]:
     """Compare a level with its own recent course; the relative rule's only arithmetic.
 
     Parameters
     ----------
     level
-        Logarithm of the curvature, 0-d.
+        Logarithm of the curvature, a number or 0-d.
     state
-        ``looks``, ``reference``, ``trend`` and ``variance`` as of the last look, 0-d, all zero at first.
+        ``looks``, ``reference``, ``trend`` and ``variance`` as of the last look, likewise, all zero at first.
     memory
         Looks that the averages remember. Until there have been so many they are plain means.
+    scalars
+        ``HOST`` if all are Python numbers, ``DEVICE`` if they are tensors.
 
     Returns
     -------
@@ -137,14 +141,13 @@ def look(level: torch.Tensor, state: Tensors, memory: float) -> tuple[torch.Tens
         The four entries as of this look.
     """
     looks = state["looks"] + 1.0
-    weight = torch.clamp(1.0 / looks, min=1.0 / memory)
-    first = state["looks"] == 0.0
-    reference = torch.where(first, level, state["reference"])
+    weight = scalars.at_least(1.0 / looks, 1.0 / memory)
+    reference = scalars.where(state["looks"] == 0.0, level, state["reference"])
     deviation = level - reference
     residual = deviation - state["trend"]
     # The variance takes the new residual in before it judges it: no outlier exceeds √memory, and nothing divides by 0.
-    variance = state["variance"] + weight * (residual.square() - state["variance"])
-    z = residual / variance.sqrt().clamp_min(_RESOLUTION)
+    variance = state["variance"] + weight * (residual * residual - state["variance"])
+    z = residual / scalars.at_least(scalars.sqrt(variance), _RESOLUTION)
     return z, {
         "looks": looks,
         "reference": reference + weight * deviation,
@@ -202,26 +205,29 @@ class BaseRateSwitch:
         """Give the statistics of one tensor that the rule asks for."""
         return _STAGES[settings["switch"]]
 
-    def decide(self, totals: Tensors, sizes: torch.Tensor, state: Tensors, settings: Settings) -> Tensors:
+    def summarize(self, totals: Tensors, sizes: torch.Tensor, settings: Settings) -> torch.Tensor:
+        """Give the mean squared gradient, or the vote of the paper's rules."""
+        if settings["switch"] in ("relative", "linear"):
+            return totals["energy"].sum() / sizes.sum().clamp_min(1.0)
+        if settings["switch"] == "coordinate":
+            return count_vote(totals["above"], totals["below"], settings["adaptive"])
+        return sign_vote(totals["absolute"] / sizes.clamp_min(1.0), totals["signed"] / sizes.clamp_min(1.0))
+
+    def decide(self, summary: Number, state: Numbers, settings: Settings, scalars: Scalars) -> dict[str, Number]:
         """Choose the rate: 1 in ``switch_large`` is the large one, 0 the small one."""
         old = {name.removeprefix("switch_"): value for name, value in state.items()}
         if settings["switch"] in ("relative", "linear"):
-            new = _relative(totals["energy"].sum() / sizes.sum().clamp_min(1.0), old, settings)
+            new = _relative(summary, old, settings, scalars)
         else:
-            vote = (
-                count_vote(totals["above"], totals["below"], settings["adaptive"])
-                if settings["switch"] == "coordinate"
-                else sign_vote(totals["absolute"] / sizes.clamp_min(1.0), totals["signed"] / sizes.clamp_min(1.0))
-            )
-            new = {"statistic": vote, "large": (vote >= 0.0).to(vote.dtype)}
+            new = {"statistic": summary, "large": scalars.number(summary >= 0.0)}
         steps = old["steps"] + 1.0
         rate = _mix(new["large"], settings)
-        large_fraction = old["large_fraction"] + ((new["large"] > 0.5).to(rate.dtype) - old["large_fraction"]) / steps
+        large_fraction = old["large_fraction"] + (scalars.number(new["large"] > 0.5) - old["large_fraction"]) / steps
         mean_rate = old["mean_rate"] + (rate - old["mean_rate"]) / steps
         new |= {"steps": steps, "rate": rate, "mean_rate": mean_rate, "large_fraction": large_fraction}
         return {f"switch_{name}": value for name, value in new.items()}
 
-    def rate(self, state: Tensors, settings: Settings) -> torch.Tensor:
+    def rate(self, state: Numbers, settings: Settings) -> Number:
         """Give a group's rate; `alpha_min` follows `lr` in proportion, from the value that `lr` had at first."""
         return _mix(state["switch_large"], settings)
 
@@ -235,34 +241,36 @@ class BaseRateSwitch:
         }
 
 
-def _relative(mean_square: torch.Tensor, state: Tensors, settings: Settings) -> Tensors:
+def _relative(mean_square: Number, state: Numbers, settings: Settings, scalars: Scalars) -> dict[str, Number]:
     interval = settings["switch_interval"]
     beta = 1.0 - 1.0 / interval
-    curvature = torch.lerp(mean_square, state["curvature"], beta)
+    curvature = mean_square + beta * (state["curvature"] - mean_square)
+    # Between looks, and before there has been any gradient but zero, all stays as it is.
+    now = (state["steps"] % interval == 0.0) & (curvature > 0.0)
     weight = 1.0 - beta ** (state["steps"] + 1.0)
-    tiny = torch.finfo(curvature.dtype).tiny
-    z, looked = look(torch.log((curvature / weight).clamp_min(tiny)), state, settings["memory"])
+    z, looked = look(
+        scalars.log(scalars.at_least(curvature / weight, scalars.tiny(curvature))), state, settings["memory"], scalars
+    )
     if settings["switch"] == "relative":
         sharp_is_large = settings["large_rate_in"] == "sharp"
         up, down = (1.0, 0.0) if sharp_is_large else (0.0, 1.0)
-        large = torch.where(z > settings["hysteresis"], up, state["large"])
-        large = torch.where(z < -settings["hysteresis"], down, large)
+        large = scalars.where(z > settings["hysteresis"], up, state["large"])
+        large = scalars.where(z < -settings["hysteresis"], down, large)
     else:
         sign = 1.0 if settings["large_rate_in"] == "sharp" else -1.0
         # The first look has nothing to compare with; what holds is the region that a training starts in.
-        large = torch.where(state["looks"] == 0.0, state["large"], torch.sigmoid(sign * z / settings["hysteresis"]))
+        chosen = scalars.sigmoid(sign * z / settings["hysteresis"])
+        large = scalars.where(state["looks"] == 0.0, state["large"], chosen)
     looked |= {"statistic": z, "large": large}
-    # Between looks, and before there has been any gradient but zero, all stays as it is.
-    now = (torch.remainder(state["steps"], interval) == 0.0) & (curvature > 0.0)
-    return {name: torch.where(now, value, state[name]) for name, value in looked.items()} | {"curvature": curvature}
+    kept = {name: scalars.where(now, value, state[name]) for name, value in looked.items()}
+    return kept | {"curvature": curvature}
 
 
-def _mix(large: torch.Tensor, settings: Settings) -> torch.Tensor:
+def _mix(large: Number, settings: Settings) -> Number:
     # Both ends are exact: 1 gives lr to the last bit, 0 gives alpha_min * lr / base_lr.
-    lr = settings["lr"]
+    lr: Number = settings["lr"]
     small = lr * (settings["alpha_min"] / settings["base_lr"])
-    mixed: torch.Tensor = large * lr + (1.0 - large) * small
-    return mixed
+    return large * lr + (1.0 - large) * small
 
 
 class Switched(UpdateWrapper):
