@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optim.training import make_gradients, make_params, run
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim import AlphaAdam, ASGDAdam, CAdamW, Lookahead, Masked, registry
-from waddington.optim.masking import aligned, mask_sums, strength
+from waddington.optim.masking import aligned, mask_terms, strength
 
 property_settings = settings(deadline=None, max_examples=50)
 values = st.one_of(st.just(0.0), st.floats(-1e3, 1e3), st.floats(-1e-300, 1e-300))
@@ -32,7 +32,7 @@ def test_only_aligned_coordinates_are_kept(pair):
 
 
 def strength_of(update, mask, **changes):
-    totals = mask_sums(update, mask)
+    totals = {name: term.sum(dtype=update.dtype) for name, term in mask_terms(update, mask).items()}
     found = strength(totals, torch.tensor(float(update.numel()), dtype=update.dtype), {**SETTINGS, **changes})
     return {name: value.item() for name, value in found.items()}
 

@@ -111,7 +111,7 @@ class Kernel:
         self.names = names
         # torch.export's own loader imports the whole compiler, two seconds, to do no more than this. A GPU's graphs
         # cannot be captured from several threads.
-        self._loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", device == "cuda", 1, -1)  # type: ignore[attr-defined]
+        self._loader = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", device == "cuda", 1, -1)
         self.run = self._loader.boxed_run
 
 
@@ -153,14 +153,13 @@ def _run(
 
     if isinstance(recipe.phase, Want):
         return look(recipe.work, recipe.phase, value, grad, named, numbers, total)[0]
+    size = row[dict(recipe.numbers)["size"]] if recipe.phase.settles else None
     bits = None
     if recipe.rounds:
         salt, frame = noise
         places = coordinates(torch.arange(value.numel(), device=value.device), frame)
         bits = random_bits(places, salt)
-    return take(
-        recipe.work, recipe.phase, value, grad, named, numbers, total, _same, size=numbers.get("size"), bits=bits
-    )
+    return take(recipe.work, recipe.phase, value, grad, named, numbers, total, _same, size=size, bits=bits)
 
 
 def _same(found: torch.Tensor) -> torch.Tensor:
@@ -206,7 +205,7 @@ def obstacle(device: str) -> str:
         return f"there is no compiled path for {device} devices"
     if sys.platform == "win32":
         return "kernels are not compiled on Windows"
-    if device == "cuda" and not torch.utils._triton.has_triton():  # type: ignore[attr-defined]
+    if device == "cuda" and not torch.utils._triton.has_triton():
         return "Triton is not installed, which compiles for GPUs"
     named = os.environ.get("CXX")
     if not any(shutil.which(name) for name in ([named] if named else ["g++", "clang++"])):

@@ -180,9 +180,9 @@ class RuleOptimizer(RuleState):
                 norm = whole.sqrt()
                 for family in families:
                     family.put(dict(rule.from_norm(_to(norm, family), family.group)))
-        if finite is not None:
+        if finite is not None and not (reads_are_free(finite.device) and bool(finite)):
             model_state[SKIPPED].add_(finite.logical_not().to(model_state[SKIPPED].device))
-            if reads_are_free(finite.device) and not bool(finite):
+            if reads_are_free(finite.device):
                 return finite
         if norm_first and (settles or stages):
             totals = _sums(families, Want(False, settles, stages.pop(0) if stages else None), totals)
@@ -243,7 +243,10 @@ class RuleOptimizer(RuleState):
             if wanted.settles:
                 family.put({"size": family.sizes})
             salts = make_salt(family.steps + 1.0, family.indices, _ROUNDING) if family.rounds else None
-            found.append(family.named_sums(family.take(wanted, salts)))
+            sums = family.named_sums(family.take(wanted, salts))
+            if wanted.settles:
+                family.settled = {name: sums.pop(name) for name in rule.reported if name in sums}
+            found.append(sums)
         if wanted.own:
             self._settle(families, remembered, found)
         for family, new in zip(families, remembered, strict=True):
@@ -273,8 +276,9 @@ def _sums(families: Sequence[Family], want: Want, before: list[Tensors]) -> list
         width = max(len(given) for given in names)
         tables = [_to(family.sums[:, :width], families[0]) for family in families]
         members = [member for family in families for member in family.members]
-        whole = sum_over_shards(torch.cat(tables), members).split([len(family.members) for family in families])
-        parts = [_to(table, family) for table, family in zip(whole, families, strict=True)]
+        whole = sum_over_shards(torch.cat(tables), members)
+        pieces = torch.split(whole, [len(family.members) for family in families])
+        parts = [_to(table, family) for table, family in zip(pieces, families, strict=True)]
     else:
         parts = [family.sums for family in families]
     return [

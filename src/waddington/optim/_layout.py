@@ -22,7 +22,7 @@ from waddington.optim._phases import Take, Want, Work
 from waddington.optim._rule import Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
 from waddington.optim._units import Bucket, Member, Single, Unit
-from waddington.optim.moments import Numbers
+from waddington.optim.moments import Number, Numbers
 
 __all__ = ["COMPILE_FROM", "Family", "lay_out"]
 
@@ -81,9 +81,13 @@ class Family:
         self.own_sizes = self.sizes.to(self.dtype)
         self.indices = torch.tensor([member.index for member in members]).to(self.device)
         self.is_sharded = any(is_sharded(member.param) for member in members)
-        self.numbers: Numbers = {}
+        self.numbers: dict[str, Number] = {}
         self.settled: Tensors = {}
-        self.work = self._work()
+        whole = bool(rule.needs_whole)
+        names = (name for name in self.group if name not in ("params", "param_names", "lr", *_NOT_OF_THE_RULE))
+        self._choices = [name for name in names if whole or isinstance(self.group[name], bool | str)]
+        self._chosen: tuple[Any, ...] = ()
+        self._work()
         self.table = torch.zeros(len(members), NUMBERS, dtype=self.dtype, device=self.device)
         self.places: dict[str, int] = {}
         self._columns = self.table.unbind(1)
@@ -100,10 +104,11 @@ class Family:
             member.state[name] = entry
 
     def _work(self) -> Work:
-        group, whole = self.group, bool(self.rule.needs_whole)
-        names = (name for name in group if name not in ("params", "param_names", "lr", *_NOT_OF_THE_RULE))
-        kept = tuple((name, group[name]) for name in names if whole or isinstance(group[name], bool | str))
-        return Work(self.rule, kept, self.dtype)
+        values = tuple(map(self.group.get, self._choices))
+        if values != self._chosen:
+            self._chosen = values
+            self.work = Work(self.rule, tuple(zip(self._choices, values, strict=True)), self.dtype)
+        return self.work
 
     def still_fits(self, group: Settings) -> bool:
         """Tell whether a group is this family's, and its settings ask for the same layout."""
@@ -113,7 +118,7 @@ class Family:
 
     def put(self, numbers: Numbers) -> None:
         """Set numbers of this step; what is a Python number is written only where it is new."""
-        self.numbers = {**self.numbers, **numbers}
+        self.numbers.update(numbers)
         for name, value in numbers.items():
             if not isinstance(value, torch.Tensor) and not self._any_compiled:
                 continue
@@ -131,23 +136,17 @@ class Family:
 
     def advance(self) -> Tensors:
         """Compute what depends on no coordinate for the step to come, and give the new values of remembered numbers."""
-        self.work = self._work()
+        self._work()
         self.numbers = {}
-        steps = (self.steps[0] if self.together else self.steps).to(statistics_dtype(self.device)) + 1.0
-        found = dict(self.rule.coefficients(steps, self.scalars, self.group))
+        exact = statistics_dtype(self.device)
+        steps: Number = float(self.steps[0]) + 1.0 if self.together else self.steps.to(exact) + 1.0
+        found = self.rule.coefficients(steps, self.scalars, self.group)
         if self.rule.rate_factor is not None:
             found["rate_factor"] = self.rule.rate_factor(steps, self.group)
         if self.group["weight_decay"] or self._any_compiled:
             found["weight_decay"] = self.group["weight_decay"]
-        remembered = {name: torch.as_tensor(found[name]) for name in self.scalars if name in found}
-        if self.together:
-            single = {
-                name: value for name, value in found.items() if isinstance(value, torch.Tensor) and not value.dim()
-            }
-            if single:
-                found |= dict(zip(single, torch.stack(list(single.values())).tolist(), strict=True))
         self.put(found)
-        return remembered
+        return {name: found[name] for name in self.scalars if name in found}  # type: ignore[misc]
 
     def remember(self, new: Tensors, taken: torch.Tensor | None) -> None:
         """Write new values of remembered numbers, unless the step is being left out."""
@@ -252,8 +251,8 @@ def _family(rule: Rule, members: list[Member], sizes: dict[str, int]) -> Family:
     reason = _why_eager(rule, group, device, sizes.get(device, 0))
     limit = BUCKET_BELOW[not reason] if group["compile"] is not True and not rule.needs_whole else 0
     names = rule.buffers(group)
-    small = [m for m in members if not is_sharded(m.param) and m.value.numel() < limit]
-    large = [m for m in members if is_sharded(m.param) or m.value.numel() >= limit]
+    small = [m for m in members if not is_sharded(m.param) and 0 < m.value.numel() < limit]
+    large = [m for m in members if is_sharded(m.param) or not 0 < m.value.numel() < limit]
     ordered: list[Member] = []
     units: list[Unit] = []
     for member in large:

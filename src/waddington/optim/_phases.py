@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ class Work:
     settings: tuple[tuple[str, Any], ...]
     dtype: torch.dtype
 
-    @property
+    @cached_property
     def choices(self) -> Settings:
         """The settings as the rule reads them."""
         return dict(self.settings)
@@ -192,7 +193,9 @@ def take(
 
 def _minimized(work: Work, value: torch.Tensor, grad: torch.Tensor, numbers: Numbers) -> torch.Tensor:
     """Give the gradient of what is minimized."""
-    choices, grad = work.choices, grad.to(work.dtype)
+    choices = work.choices
+    if grad.dtype != work.dtype:
+        grad = grad.to(work.dtype)
     if choices["maximize"]:
         grad = -grad
     if "weight_decay" in numbers and not choices["decoupled_weight_decay"]:
@@ -206,7 +209,7 @@ def _prepared(work: Work, grad: torch.Tensor, buffers: Tensors, numbers: Numbers
 
 def _raised(work: Work, buffers: Tensors) -> Tensors:
     """Give buffers in the dtype of the computation, where it is only for memory that they have another."""
-    if work.rule.layouts is not None:
+    if work.rule.layouts is not None or all(buffer.dtype == work.dtype for buffer in buffers.values()):
         return buffers
     return {name: buffer.to(work.dtype) for name, buffer in buffers.items()}
 

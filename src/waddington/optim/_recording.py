@@ -9,14 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from waddington.optim._rule import Tensors
-from waddington.optim._slots import Slot, stack, statistics_dtype, sum_over_shards
+from waddington.optim._slots import HasParam, stack, statistics_dtype, sum_over_shards
 
 __all__ = ["Recorded", "Recording", "common_terms"]
+
+
+class Recordable(HasParam, Protocol):
+    """One parameter of a step."""
+
+    @property
+    def index(self) -> int:
+        """Its place among all parameters."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Its number of coordinates, over all shards."""
+        ...
+
 
 _SUMS = ("update_sq", "grad_sq", "param_sq", "update_grad")
 
@@ -150,7 +165,7 @@ class Recorded:
 
     def _keep(
         self,
-        slots: Sequence[Slot],
+        slots: Sequence[Recordable],
         sums: list[Tensors],
         reported: list[Tensors],
         finite: torch.Tensor | None,

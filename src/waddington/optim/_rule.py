@@ -5,7 +5,8 @@ A rule is stated for one tensor and knows nothing of devices, sizes, shards, gro
 
 ``coefficients(step, scalars, settings)``
     What depends on no coordinate: decays, bias corrections, schedules, factors per tensor. Called with the values of
-    many tensors stacked, shape (tensors,), or with one 0-d step that they share, so it is written elementwise.
+    many tensors stacked, shape (tensors,), so it is written elementwise; where all have taken the same number of steps
+    and the host may know it, `step` is a Python number.
 ``measure(grad, buffers, numbers, choices)``
     First phase: the new buffers, the terms of sums that are to be taken over the whole tensor, and whatever the second
     phase needs and the buffers do not hold. It may be run twice for one step, rather than have its results kept.
@@ -137,7 +138,7 @@ class Rule:
     """
 
     buffers: Callable[[Settings], tuple[str, ...]]
-    coefficients: Callable[[torch.Tensor, Tensors, Settings], Numbers]
+    coefficients: Callable[[Number, Tensors, Settings], dict[str, Number]]
     measure: Callable[[torch.Tensor, Tensors, Numbers, Settings], Measured]
     update: Callable[[torch.Tensor, Measured, Tensors, Numbers, Settings], torch.Tensor]
     settle: Callable[[Tensors, torch.Tensor, Numbers, Settings], Tensors] | None = None
@@ -152,7 +153,7 @@ class Rule:
     needs_norm: Callable[[Settings], bool] = _never
     from_norm: Callable[[torch.Tensor, Settings], Tensors] | None = None
     prepare: Callable[[torch.Tensor, Tensors, Numbers, Settings], torch.Tensor] | None = None
-    rate_factor: Callable[[torch.Tensor, Settings], torch.Tensor] | None = None
+    rate_factor: Callable[[Number, Settings], Number] | None = None
     reported: tuple[str, ...] = ()
     ratios: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 

@@ -23,6 +23,7 @@ from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common, settings_of
 from waddington.optim.masking import aligned, check_mask, mask_terms, strength
 from waddington.optim.moments import (
+    Number,
     Numbers,
     adam_moments,
     adaptive_direction,
@@ -38,7 +39,7 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq")
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
+def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
     found = decays(settings["betas"]) | {"eps": settings["eps"], "alpha_max": settings["alpha_max"]}
     return found | (bias_corrections(step, settings["betas"]) if settings["bias_correction"] else {})
 

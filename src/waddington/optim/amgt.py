@@ -41,7 +41,7 @@ def momentum_factor(variance: torch.Tensor, gamma: Number) -> torch.Tensor:
     return 1.0 / (1.0 + gamma * variance)
 
 
-def threshold_moment(exp_avg: torch.Tensor, threshold: torch.Tensor, mode: str) -> torch.Tensor:
+def threshold_moment(exp_avg: torch.Tensor, threshold: Number, mode: str) -> torch.Tensor:
     """Threshold a first moment.
 
     Parameters
@@ -49,7 +49,7 @@ def threshold_moment(exp_avg: torch.Tensor, threshold: torch.Tensor, mode: str) 
     exp_avg
         Bias-corrected first moment.
     threshold
-        τ_k, 0-d.
+        τ_k, a number or 0-d.
     mode
         ``"hard"``: zero where the magnitude is below τ_k. ``"soft"``: every magnitude smaller by τ_k, not below zero.
         ``"clip"``: every magnitude at most τ_k.
@@ -57,8 +57,13 @@ def threshold_moment(exp_avg: torch.Tensor, threshold: torch.Tensor, mode: str) 
     if mode == "hard":
         return torch.where(exp_avg.abs() < threshold, 0.0, exp_avg)
     if mode == "soft":
-        return exp_avg - exp_avg.clamp(-threshold, threshold)
-    return exp_avg.clamp(-threshold, threshold)
+        return exp_avg - _clipped(exp_avg, threshold)
+    return _clipped(exp_avg, threshold)
+
+
+def _clipped(exp_avg: torch.Tensor, threshold: Number) -> torch.Tensor:
+    bound = torch.as_tensor(threshold, dtype=exp_avg.dtype, device=exp_avg.device)
+    return torch.clamp(exp_avg, -bound, bound)
 
 
 def _buffers(settings: Settings) -> tuple[str, ...]:
@@ -81,7 +86,7 @@ def _scalars_after(step: torch.Tensor, settings: Settings) -> Tensors:
     }
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
+def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
     beta1, beta2 = settings["betas"]
     before, before_sq = scalars["exp_avg_weight"], scalars["exp_avg_sq_weight"]
     weight_sq = beta2 * before_sq + (1.0 - beta2)
@@ -112,9 +117,10 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Se
         spread = _variance(exp_avg * numbers["correction1"], exp_avg_sq * numbers["correction2"])
         return Measured({"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, {"variance": spread})
     tiny = torch.finfo(grad.dtype).tiny
-    before, deficit = numbers["weight_before"], buffers["exp_avg_deficit"]
+    before, before_sq = (torch.as_tensor(numbers[name]) for name in ("weight_before", "sq_before"))
+    deficit = buffers["exp_avg_deficit"]
     mean = buffers["exp_avg"] / (before - deficit).clamp_min(tiny)
-    spread = _variance(mean, buffers["exp_avg_sq"] / torch.clamp(numbers["sq_before"], min=tiny))
+    spread = _variance(mean, buffers["exp_avg_sq"] / before_sq.clamp_min(tiny))
     factor = momentum_factor(spread, numbers["gamma"])
     new = {
         "exp_avg": _weighted(buffers["exp_avg"], grad, factor, numbers),
@@ -155,14 +161,12 @@ def _update(
     )
 
 
-def _rate_factor(step: torch.Tensor, settings: Settings) -> torch.Tensor:
+def _rate_factor(step: Number, settings: Settings) -> Number:
     if settings["schedule"] == "inverse_time":
-        slowed = 1.0 + step * float(settings["decay"])
-    elif settings["schedule"] == "strongly_convex":
-        slowed = step * float(settings["mu"])
-    else:
-        slowed = torch.ones_like(step)
-    return slowed.reciprocal()
+        return 1.0 / (1.0 + step * float(settings["decay"]))
+    if settings["schedule"] == "strongly_convex":
+        return 1.0 / (step * float(settings["mu"]))
+    return 1.0
 
 
 def _observe(

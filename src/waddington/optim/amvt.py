@@ -31,7 +31,7 @@ from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common, settings_of
 from waddington.optim.adaptation import variance_penalty
-from waddington.optim.moments import Numbers, adam_moments, bias_corrections, decays, ema_of_square
+from waddington.optim.moments import Number, Numbers, adam_moments, bias_corrections, decays, ema_of_square
 from waddington.optim.preprocessing import clip_factor, filter_outliers, gradient_variance, normalize
 from waddington.optim.updating import clip_update
 
@@ -75,15 +75,15 @@ def _all_betas(settings: Settings) -> tuple[float, ...]:
     return (*settings["betas"], settings["beta3"])
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
+def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
     betas = _all_betas(settings)
     found = decays(betas) | bias_corrections(step, betas) | {"eps": settings["eps"]}
     if settings["clip_update"] is not None:
         found["clip_update"] = settings["clip_update"]
     if settings["outlier_threshold"] is not None:
-        before = bias_corrections((step - 1.0).clamp_min(1.0), betas)
+        before = bias_corrections(step - 1.0 + (step == 1.0), betas)  # at the first step nothing is filtered
         found |= {f"{name}_before": value for name, value in before.items()}
-        found |= {"outlier_threshold": settings["outlier_threshold"], "has_history": (step > HISTORY).to(step.dtype)}
+        found |= {"outlier_threshold": settings["outlier_threshold"], "has_history": 1.0 * (step > HISTORY)}
     return found
 
 

@@ -36,6 +36,7 @@ from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype
 from waddington.optim._state import check_common, settings_of
 from waddington.optim.moments import (
+    Number,
     Numbers,
     adam_moments,
     adaptive_direction,
@@ -108,15 +109,15 @@ def _layouts(param: torch.Tensor, settings: Settings) -> Layouts:
     return {"exp_avg": (low, dtype), "exp_avg_sq": (low, dtype), "projector": ((min(param.shape), rank), dtype)}
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
+def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
     beta1, beta2 = settings["betas"]
     before = step - 1.0
     return (
         decays(settings["betas"])
         | bias_corrections(step, settings["betas"])
         | {
-            "exp_avg_weight_before": torch.where(before > 0.0, ema_weight(before, beta1), 0.0),
-            "exp_avg_sq_weight_before": torch.where(before > 0.0, ema_weight(before, beta2), 0.0),
+            "exp_avg_weight_before": ema_weight(before, beta1),
+            "exp_avg_sq_weight_before": ema_weight(before, beta2),
         }
     )
 

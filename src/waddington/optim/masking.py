@@ -61,10 +61,10 @@ def aligned(grad: torch.Tensor, exp_avg: torch.Tensor, *, strict: bool) -> torch
     strict
         Leave out the coordinates in which one of them is zero (Algorithm 1), instead of taking them (Eq. 6).
     """
-    # Comparisons and not the product, which underflows to zero; of what is left out, so that NaN is kept, and seen.
+    # Not the product, which underflows to zero; and asked of what is left out, so that NaN is kept, and seen.
     if strict:
         return ~(((grad <= 0) & (exp_avg >= 0)) | ((grad >= 0) & (exp_avg <= 0)))
-    return ~(((grad < 0) & (exp_avg > 0)) | ((grad > 0) & (exp_avg < 0)))
+    return ~(torch.sign(grad) * exp_avg < 0)
 
 
 def mask_terms(update: torch.Tensor, mask: torch.Tensor) -> Tensors:

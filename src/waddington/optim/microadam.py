@@ -32,7 +32,7 @@ from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
 from waddington.optim._slots import real_size
 from waddington.optim._state import check_common, settings_of
-from waddington.optim.moments import Numbers, adaptive_direction, ema_weight
+from waddington.optim.moments import Number, Numbers, adaptive_direction, ema_weight
 
 __all__ = ["MICROADAM_RULE", "MicroAdam", "dequantize_error", "largest_places", "quantize_error"]
 
@@ -146,10 +146,10 @@ def _layouts(param: torch.Tensor, settings: Settings) -> Layouts:
     }
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
+def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
     beta1, beta2 = settings["betas"]
     return {
-        "row": torch.remainder(step - 1.0, float(settings["window"])),
+        "row": (step - 1.0) % float(settings["window"]),
         "exp_avg_scale": (1.0 - beta1) / ema_weight(step, beta1),
         "exp_avg_sq_scale": (1.0 - beta2) / ema_weight(step, beta2),
     }

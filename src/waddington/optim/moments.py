@@ -6,7 +6,8 @@ Every function takes and gives tensors, of any shape, and reads no value on the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import overload
 
 import torch
 
@@ -27,16 +28,16 @@ __all__ = [
 Number = float | torch.Tensor
 """A number, or a 0-d tensor (or one for each coordinate) in the dtype of what it is used with."""
 
-Numbers = dict[str, Number]
+Numbers = Mapping[str, Number]
 """Numbers by name."""
 
 
-def decays(betas: Sequence[float]) -> Numbers:
+def decays(betas: Sequence[float]) -> dict[str, Number]:
     """Give the decays of averages by name: ``beta1``, ``beta2``, ... and ``rest1``, ``rest2``, ..., their complements.
 
     ``1 - beta`` is taken here, in double precision: of a float32 0.999 it would keep four digits of seven.
     """
-    found: Numbers = {}
+    found: dict[str, Number] = {}
     for index, beta in enumerate(betas, start=1):
         found |= {f"beta{index}": beta, f"rest{index}": 1.0 - beta}
     return found
@@ -65,18 +66,30 @@ def ema_of_square(average: torch.Tensor, value: torch.Tensor, beta: Number, rest
     return (average * beta).addcmul_(value, value, value=rest)
 
 
-def ema_weight(step: torch.Tensor, beta: float) -> torch.Tensor:
+@overload
+def ema_weight(step: torch.Tensor, beta: float) -> torch.Tensor: ...
+@overload
+def ema_weight(step: float, beta: float) -> float: ...
+@overload
+def ema_weight(step: Number, beta: float) -> Number: ...
+def ema_weight(step: Number, beta: float) -> Number:
     """Total weight ``1 - beta ** step`` that an average started at zero has given to the values it saw.
 
     Dividing by it is the bias correction of Kingma & Ba (2015). ``expm1`` keeps every digit that float32 has where
     ``1 - beta ** step`` would cancel: at the first step with beta 0.999 that would cost four of the seven.
     """
-    return -torch.expm1(step * (math.log(beta) if beta > 0.0 else -math.inf))
+    rate = math.log(beta) if beta > 0.0 else -math.inf
+    if isinstance(step, torch.Tensor):
+        return -torch.expm1(step * rate)
+    return -math.expm1(step * rate) if step else 0.0
 
 
-def bias_corrections(step: torch.Tensor, betas: Sequence[float]) -> Numbers:
-    """Give what averages are multiplied by to be free of bias, ``correction1``, ``correction2``, ...; see ema_weight."""
-    return {f"correction{index}": ema_weight(step, beta).reciprocal() for index, beta in enumerate(betas, start=1)}
+def bias_corrections(step: Number, betas: Sequence[float]) -> dict[str, Number]:
+    """Give what averages are multiplied by to be free of bias, ``correction1``, ``correction2``, ...
+
+    They are the reciprocals of :func:`ema_weight`.
+    """
+    return {f"correction{index}": 1.0 / ema_weight(step, beta) for index, beta in enumerate(betas, start=1)}
 
 
 def corrections_of(numbers: Numbers) -> tuple[Number, Number]:

@@ -24,6 +24,7 @@ from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common, settings_of
 from waddington.optim.moments import (
+    Number,
     Numbers,
     adam_moments,
     adaptive_direction,
@@ -40,7 +41,7 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if settings["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
 
-def _coefficients(step: torch.Tensor, scalars: Tensors, settings: Settings) -> Numbers:
+def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
     found = decays(settings["betas"]) | {"eps": settings["eps"]}
     if settings["p"] != 0.5:
         found["p"] = settings["p"]

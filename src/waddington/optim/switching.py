@@ -270,7 +270,8 @@ def _mix(large: Number, settings: Settings) -> Number:
     # Both ends are exact: 1 gives lr to the last bit, 0 gives alpha_min * lr / base_lr.
     lr: Number = settings["lr"]
     small = lr * (settings["alpha_min"] / settings["base_lr"])
-    return large * lr + (1.0 - large) * small
+    mixed: Number = large * lr + (1.0 - large) * small
+    return mixed
 
 
 class Switched(UpdateWrapper):

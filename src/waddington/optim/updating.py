@@ -55,6 +55,7 @@ def clip_update(direction: torch.Tensor, bound: Number) -> torch.Tensor:
     ArgumentError
         `bound` outside its range.
     """
-    if not isinstance(bound, torch.Tensor):
-        check_in_range("bound", bound, 0.0, open_low=True)
+    if isinstance(bound, torch.Tensor):
+        return torch.clamp(direction, -bound, bound)
+    check_in_range("bound", bound, 0.0, open_low=True)
     return direction.clamp(-bound, bound)
