@@ -61,8 +61,8 @@ class Recipe:
         Names of the numbers, each with its place in the row that the kernel is given.
     device
         Type of the device.
-    value, grad
-        Dtypes of parameter and gradient.
+    dtype
+        Of parameter and gradient.
     buffers
         Names and dtypes of the buffers.
     rounds
@@ -73,8 +73,7 @@ class Recipe:
     phase: Want | Take
     numbers: tuple[tuple[str, int], ...]
     device: str
-    value: torch.dtype
-    grad: torch.dtype
+    dtype: torch.dtype
     buffers: tuple[tuple[str, torch.dtype], ...]
     rounds: bool
 
@@ -85,7 +84,7 @@ class Recipe:
         parts = [
             *(f"{f.__module__}.{f.__qualname__}" for f in functions if f is not None),
             *sorted({_digest(sys.modules[f.__module__]) for f in functions if f is not None}),
-            repr((self.work.settings, self.work.dtype, self.numbers, self.value, self.grad, self.buffers, self.rounds)),
+            repr((self.work.settings, self.work.dtype, self.numbers, self.dtype, self.buffers, self.rounds)),
             repr((type(self.phase).__name__, [v for v in vars(self.phase).values() if isinstance(v, bool)])),
             repr((_sources(), torch.__version__, self.device, platform.machine())),
             repr((torch.backends.cpu.get_cpu_capability(), torch.get_num_threads() > 1)),
@@ -268,7 +267,7 @@ def _arguments(recipe: Recipe, size: int) -> tuple[Any, ...]:
     row = torch.ones(NUMBERS, dtype=recipe.work.dtype, device=device)
     frame = torch.tensor(Frame(size, size, 0), dtype=torch.int64, device=device)
     noise = [torch.zeros((), dtype=torch.int64, device=device), frame] if recipe.rounds else []
-    return fresh(recipe.value), fresh(recipe.grad), [fresh(dtype) for _, dtype in recipe.buffers], row, noise
+    return fresh(recipe.dtype), fresh(recipe.dtype), [fresh(dtype) for _, dtype in recipe.buffers], row, noise
 
 
 @cache

@@ -10,7 +10,7 @@ from waddington.optim._host import reads_are_free
 from waddington.optim._rule import RateControl, Settings, Stage, Tensors
 from waddington.optim._scalars import DEVICE, HOST
 from waddington.optim._slots import Slot, hand_out, stack, statistics_dtype, sum_over_shards
-from waddington.optim.moments import Numbers
+from waddington.optim.moments import Number, Numbers
 
 __all__ = ["decide", "run_control_on_slots", "sum_terms"]
 
@@ -29,8 +29,8 @@ def decide(
     state: Tensors,
     settings: Settings,
     finite: torch.Tensor | None,
-) -> None:
-    """Have the control decide, and write its new state in place.
+) -> Numbers:
+    """Have the control decide, write its new state in place, and give it.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ def decide(
     device, dtype = entries[0].device, entries[0].dtype
     summary = control.summarize(totals, sizes, settings).to(device=device, dtype=dtype)
     if reads_are_free(device):
+        numbers: dict[str, Number] = dict(zip(names, torch.stack(entries).tolist(), strict=True))
         if finite is None or bool(finite):
-            numbers: Numbers = dict(zip(names, torch.stack(entries).tolist(), strict=True))
-            new = control.decide(summary.item(), numbers, settings, HOST)
-            values = torch.tensor([float(new.get(name, numbers[name])) for name in names], dtype=dtype)
+            numbers |= control.decide(summary.item(), numbers, settings, HOST)
+            values = torch.tensor([float(number) for number in numbers.values()], dtype=dtype)
             torch._foreach_copy_(entries, list(values.unbind()))
-        return
+        return numbers
     found = control.decide(summary, dict(state), settings, DEVICE)
     # Stacked, because there are a dozen of them and each costs a launch.
     targets = [state[name] for name in found]
@@ -62,6 +62,7 @@ def decide(
     if finite is not None:
         stacked = torch.where(finite.to(device), stacked, torch.stack(targets))
     torch._foreach_copy_(targets, list(stacked.unbind()))
+    return dict(state)
 
 
 def run_control_on_slots(

@@ -32,6 +32,7 @@ from waddington.optim._rule import Tensors
 from waddington.optim._slots import HasGroup, gradient_of, sum_over_shards
 from waddington.optim._state import SKIPPED, RuleState
 from waddington.optim._units import Member
+from waddington.optim.moments import Numbers
 
 __all__ = ["RuleOptimizer", "is_phantom", "refuse_nonfinite", "refuse_transforms"]
 
@@ -71,6 +72,7 @@ class RuleOptimizer(RuleState):
     """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
     _families: tuple[Family, ...] = ()
     _order: Sequence[Member] = ()
+    _decided: Numbers = {}  # noqa: RUF012  (never written to)
 
     @_disable_dynamo  # traced, it would be compiled anew whenever gradients are; inside torch.compile it is eager
     @torch.no_grad()
@@ -118,7 +120,7 @@ class RuleOptimizer(RuleState):
         finite = self._finite = self._look(families, remembered, model_state)
         if finite is not None and reads_are_free(finite.device) and not bool(finite):
             return
-        self._set_rates(families, model_state)
+        self._set_rates(families)
         self._take(families, remembered, finite)
 
     # -- layout --
@@ -196,7 +198,7 @@ class RuleOptimizer(RuleState):
             columns = {name: _joined([found[name] for found in totals], families) for name in totals[0]}
             sizes = _joined([family.sizes for family in families], families)
             entries = {name: model_state[name] for name in self._control.initial(self.param_groups[0])}
-            decide(self._control, columns, sizes, entries, self.param_groups[0], finite)
+            self._decided = decide(self._control, columns, sizes, entries, self.param_groups[0], finite)
         return finite
 
     def _judge(
@@ -225,9 +227,9 @@ class RuleOptimizer(RuleState):
             family.put({name: value for name, value in settled.items() if name not in family.scalars})
             family.settled = settled
 
-    def _set_rates(self, families: Sequence[Family], model_state: Tensors) -> None:
+    def _set_rates(self, families: Sequence[Family]) -> None:
         for family in families:
-            rate = family.group["lr"] if self._control is None else self._control.rate(model_state, family.group)
+            rate = family.group["lr"] if self._control is None else self._control.rate(self._decided, family.group)
             if isinstance(rate, torch.Tensor):
                 rate = rate.to(family.device).reshape(())
             factor = family.numbers.get("rate_factor")

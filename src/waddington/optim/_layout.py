@@ -158,18 +158,18 @@ class Family:
 
     def look(self, want: Want) -> tuple[str, ...]:
         """Take sums of every tensor into ``sums``; give their names."""
+        kernel = self._kernel(want, rounds=False)
         names: tuple[str, ...] = ()
         for unit in self.units:
-            kernel = self._kernel(unit, want, None)
-            names = unit.look(want) if kernel is None else unit.run(kernel, None)
+            names = unit.run(kernel, None) if kernel is not None and unit.compiled else unit.look(want)
         return names
 
     def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
         """Write the new values of every tensor; give the names of the sums taken on the way."""
+        kernel = self._kernel(wanted, rounds=salts is not None)
         names: tuple[str, ...] = ()
-        for unit in reversed(self.units):
-            kernel = self._kernel(unit, wanted, salts)
-            names = unit.take(wanted, salts) if kernel is None else unit.run(kernel, salts)
+        for unit in reversed(self.units):  # what was looked at last may still be in a cache
+            names = unit.run(kernel, salts) if kernel is not None and unit.compiled else unit.take(wanted, salts)
         return names
 
     def named_sums(self, names: Sequence[str], table: torch.Tensor | None = None) -> Tensors:
@@ -183,16 +183,16 @@ class Family:
         exact = {name: torch.as_tensor(known[name], dtype=self.sizes.dtype) for name in names if name in known}
         return {name: value.expand(len(self.members)) for name, value in exact.items()}
 
-    def _kernel(self, unit: Unit, phase: Want | Take, salts: torch.Tensor | None) -> Kernel | None:
-        """Give the kernel that does a phase, or None where the unit does it itself."""
-        if not unit.compiled:
+    def _kernel(self, phase: Want | Take, *, rounds: bool) -> Kernel | None:
+        """Give the kernel that does a phase, or None where all units do it themselves."""
+        if not self._any_compiled:
             return None
-        key = (phase, self.work.settings, tuple(self.numbers), unit.grad.dtype, salts is None)
+        key = (phase, self.work.settings, tuple(self.numbers), rounds)
         if key not in self._kernels:
+            unit = next(unit for unit in self.units if unit.compiled)
             numbers = tuple((name, self.places[name]) for name in self.numbers)
             buffers = tuple((name, buffer.dtype) for name, buffer in unit.buffers.items())
-            dtypes = unit.value.dtype, unit.grad.dtype, buffers
-            recipe = Recipe(self.work, phase, numbers, self.device.type, *dtypes, salts is not None)
+            recipe = Recipe(self.work, phase, numbers, self.device.type, unit.value.dtype, buffers, rounds)
             try:
                 self._kernels[key] = kernel_for(recipe)
             except UnsupportedError as error:
@@ -208,6 +208,8 @@ class Family:
         for unit in self.units:
             if unit.compiled:
                 unit.compiled, unit.reason = False, reason
+                unit.fetch()
+        self._any_compiled = False
 
     def sizes_of(self, unit: Unit) -> torch.Tensor:
         """Give the numbers of coordinates of a unit's tensors, 0-d for one alone, in the dtype of the computation."""

@@ -22,7 +22,7 @@ from waddington.optim._recording import Recorded
 from waddington.optim._rule import Layouts, RateControl, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, statistics_dtype
 
-__all__ = ["SKIPPED", "RuleState", "carried_entries", "check_agreement", "check_common", "settings_of"]
+__all__ = ["SKIPPED", "RuleState", "carrier", "check_agreement", "check_common", "settings_of"]
 
 SKIPPED = "skipped_steps"
 
@@ -77,10 +77,8 @@ def check_agreement(names: Iterable[str], settings: Settings, groups: list[dict[
             )
 
 
-def carried_entries(
-    optimizer: torch.optim.Optimizer, names: Iterable[str], candidates: Iterable[torch.Tensor]
-) -> dict[str, Any]:
-    """Find the parameter's state that carries the entries of the whole model.
+def carrier(optimizer: torch.optim.Optimizer, names: Iterable[str], candidates: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Find the parameter whose state carries the entries of the whole model.
 
     Parameters
     ----------
@@ -96,8 +94,8 @@ def carried_entries(
     # Parameters may be regrouped between saving and loading, so the entries are looked for, not assumed.
     for param in params:
         if any(name in optimizer.state.get(param, ()) for name in wanted):
-            return optimizer.state[param]  # type: ignore[no-any-return]
-    return optimizer.state[next(iter(candidates), params[0])]  # type: ignore[no-any-return]
+            return param  # type: ignore[no-any-return]
+    return next(iter(candidates), params[0])
 
 
 class RuleState(Recorded, torch.optim.Optimizer):
@@ -117,6 +115,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
     _control: ClassVar[RateControl | None] = None
     _fixed: ClassVar[dict[str, Any]] = {}
     _of_the_model: ClassVar[tuple[str, ...]] = ()
+    _known_model: tuple[Any, dict[str, Any], Tensors] = (None, {}, {})
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Refuse unknown keywords before anything is built, and say what to do instead of torch's own."""
@@ -188,16 +187,21 @@ class RuleState(Recorded, torch.optim.Optimizer):
 
     def _model_state(self) -> Tensors:
         """Give the 0-d entries that belong to the whole model, made at their first use."""
+        param, found, known = self._known_model
+        if known and self.state.get(param) is found and all(found.get(name) is value for name, value in known.items()):
+            return known
         entries = {SKIPPED: 0.0, **({} if self._control is None else self._control.initial(self.param_groups[0]))}
         # The first trainable parameter is the same before and after a restart, whichever gradients came first, and
         # torch.distributed.checkpoint loads the state of trainable parameters only.
         trainable = (p for group in self.param_groups for p in group["params"] if p.requires_grad)
-        state = carried_entries(self, entries, trainable)
+        param = carrier(self, entries, trainable)
+        state = self.state[param]
         device = self.param_groups[0]["params"][0].device
         for name, value in entries.items():
             if name not in state:
                 state[name] = torch.full((), value, dtype=statistics_dtype(device), device=device)
-        return {name: state[name] for name in entries}
+        self._known_model = param, state, {name: state[name] for name in entries}
+        return self._known_model[2]
 
     def _rate(self, group: Settings) -> float | torch.Tensor:
         """Give a group's rate as of the last step."""

@@ -194,11 +194,15 @@ class Single(Unit):
         self._entries = self._row.unbind()
         self._sums = family.sums[self.rows.start]
         self._places_of_sums = self._sums.unbind()
+        self._kept, self._length = (*self.buffers.values(), self._row), self.value.numel()
 
     def fetch(self) -> None:
         """Look up the gradient of this step."""
         grad = local_real(gradient_of(self.member.param))
-        self.grad = self._flat(grad if grad.dtype == self.value.dtype else grad.to(self.family.dtype))
+        if grad.dtype != self.value.dtype:
+            grad = grad.to(self.value.dtype if self.compiled else self.family.dtype)
+        # A kernel goes by memory, and where that is in order needs no view.
+        self.grad = grad if self.compiled and self._order == () and grad.is_contiguous() else self._flat(grad)
 
     def total(self, term: torch.Tensor) -> torch.Tensor:
         """Sum a term."""
@@ -222,10 +226,9 @@ class Single(Unit):
 
     def run(self, kernel: Kernel, salts: torch.Tensor | None) -> tuple[str, ...]:
         """Have a kernel do a phase; give the names of the sums."""
-        if self.value.numel():
-            sums = self._places_of_sums[: len(kernel.names)]
+        if self._length:
             noise = () if salts is None else (salts[self.rows.start], self._frame)
-            kernel.run([self.value, self.grad, *self.buffers.values(), self._row, *sums, *noise])
+            kernel.run([self.value, self.grad, *self._kept, *self._places_of_sums[: len(kernel.names)], *noise])
         return kernel.names
 
     @cached_property

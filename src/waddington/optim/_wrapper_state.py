@@ -18,7 +18,7 @@ from waddington.optim._loading import load_and_place, place
 from waddington.optim._recording import Recorded
 from waddington.optim._rule import Settings, Tensors
 from waddington.optim._slots import Slot, compute_dtype, local_real, statistics_dtype
-from waddington.optim._state import SKIPPED, carried_entries, check_agreement
+from waddington.optim._state import SKIPPED, carrier, check_agreement
 
 __all__ = ["WrapperState"]
 
@@ -200,7 +200,7 @@ class WrapperState(Recorded, torch.optim.Optimizer):
     def _settle_down(self, slots: Sequence[Slot]) -> None:
         """Move loose entries to where they are saved."""
         if self._loose:
-            state = carried_entries(self, self._entries(), [slot.param for slot in slots])
+            state = self.state[carrier(self, self._entries(), [slot.param for slot in slots])]
             state.update(self._loose)
             self._loose = {}
             # torch.distributed.checkpoint wants state of all parameters or of none.
