@@ -1,42 +1,28 @@
 """The engine: the only ``step()`` that runs rules; its own mathematics is ``θ -= α d`` and no more.
 
-A step goes over the families of tensors that :mod:`waddington.optim._layout` has made of the model:
-
-1. *advance*: what depends on no coordinate, for all tensors of a family at once.
-2. *look*: sums over each tensor: of squared gradients, which tell whether all are finite (see `nonfinite`), and what
-   the rule and the rate control ask for. They stand in one table, which is added up over shards in one collective.
-3. *conclude*: the rule's numbers per tensor, and the rate.
-4. *take*: the rule's direction, decay and step are written in place, with the buffers.
-
-Rules that need sums of sums (the norm of all gradients before anything else, counts of what exceeds a mean) look once
-more, with one collective each time; none does by default. The engine reads no value of a tensor on the host
-(``nonfinite="raise"`` is the documented exception), nor do the rules of the four papers, so a step never waits for a
-GPU.
+It lays the tensors of the model out (:mod:`waddington.optim._layout`), which holds as long as nothing moves, takes a
+:class:`~waddington.optim._stepping.Step` over them, and says how that is done: :meth:`RuleOptimizer.execution`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch._compile import _disable_dynamo
 
-from waddington._errors import DataError, UnsupportedError
-from waddington.optim._control import decide
-from waddington.optim._host import reads_are_free
+from waddington._errors import UnsupportedError
+from waddington.optim._backward import BackwardSteps, why_not_in_backward
+from waddington.optim._execution import Execution, Way, ways_of
 from waddington.optim._layout import Family, lay_out
-from waddington.optim._noise import make_salt
-from waddington.optim._phases import TAKEN, Take, Want
 from waddington.optim._rule import Tensors
-from waddington.optim._slots import HasGroup, gradient_of, sum_over_shards
-from waddington.optim._state import SKIPPED, RuleState
+from waddington.optim._slots import HasGroup, gradient_of, local_real
+from waddington.optim._state import RuleState
+from waddington.optim._stepping import Step
 from waddington.optim._units import Member
-from waddington.optim.moments import Numbers
 
-__all__ = ["RuleOptimizer", "is_phantom", "refuse_nonfinite", "refuse_transforms"]
-
-_ROUNDING = 1  # the stream of random numbers that stochastic rounding draws from
+__all__ = ["RuleOptimizer", "is_phantom", "refuse_transforms"]
 
 
 class RuleOptimizer(RuleState):
@@ -72,7 +58,7 @@ class RuleOptimizer(RuleState):
     """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
     _families: tuple[Family, ...] = ()
     _order: Sequence[Member] = ()
-    _decided: Numbers = {}  # noqa: RUF012  (never written to)
+    _in_backward: BackwardSteps | None = None
 
     @_disable_dynamo  # traced, it would be compiled anew whenever gradients are; inside torch.compile it is eager
     @torch.no_grad()
@@ -102,6 +88,8 @@ class RuleOptimizer(RuleState):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if self._in_backward is not None:
+            self._in_backward.begin_anew()
         without_state = not self.state
         families = self._laid_out()
         if not families:
@@ -113,17 +101,92 @@ class RuleOptimizer(RuleState):
         return loss
 
     def _step(self, families: Sequence[Family], model_state: Tensors) -> None:
-        for family in families:
-            for unit in family.units:
-                unit.fetch()
-        remembered = [family.advance() for family in families]
-        finite = self._finite = self._look(families, remembered, model_state)
-        if finite is not None and reads_are_free(finite.device) and not bool(finite):
+        step = Step(self._rule, self._control, families, self.param_groups[0], model_state, self._recording_on)
+        step.run()
+        self._finite = step.finite
+        if self._recording_on and not step.is_left_out:
+            self._record(step)
+
+    def _record(self, step: Step) -> None:
+        members = [member for family in step.families for member in family.members]
+        sums, reported = step.rows()
+        order = sorted(range(len(members)), key=lambda at: members[at].index)
+        rows = ([members[at] for at in order], [sums[at] for at in order], [reported[at] for at in order])
+        self._keep(*rows, step.finite, self._rule.ratios)
+
+    def step_in_backward(self, on: bool = True) -> None:
+        """Step each parameter inside ``backward()``, as soon as its gradient is there, and free the gradient; or stop.
+
+        The gradients of the model then never exist all at once. ``step()`` is called as always, after ``backward()``:
+        it only allows the next one. Where a gradient scaler is used, gradients are stepped on before it can undo its
+        scale: do not use both. To be called when all groups have been added.
+
+        Raises
+        ------
+        UnsupportedError
+            The optimizer needs all gradients at once: a switched rate, a norm over the model, ``nonfinite`` other than
+            ``"propagate"``, sharded parameters, diagnostics being recorded. Also raised from a second ``backward()``
+            before ``step()``: what has been used cannot be accumulated.
+        """
+        if self._in_backward is not None:
+            self._in_backward.remove()
+            self._in_backward = None
+        if not on:
             return
-        self._set_rates(families)
-        self._take(families, remembered, finite)
+        reason = "diagnostics are being recorded" if self._recording_on else why_not_in_backward(self)
+        if reason:
+            raise UnsupportedError(f"cannot step {type(self).__name__} inside backward: {reason}")
+        holders = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
+        ways = {id(held.param): way for held, way in zip(holders, ways_of(self._rule, holders), strict=True)}
+        known: dict[int, Family] = {}
+
+        @torch.no_grad()
+        def step_one(param: torch.Tensor, group: dict[str, Any], index: int) -> None:
+            gradient_of(param)
+            family = known.get(index)
+            if family is None or not family.still_fits(group) or not family.is_in_place(self.state):
+                group_index = next(at for at, each in enumerate(self.param_groups) if each is group)
+                member = Member(param, group, group_index, index, self._state_of(param, group))
+                (family,) = lay_out(self._rule, [member], [ways[id(param)]])
+                known[index] = family
+            self._step([family], self._model_state())
+
+        self._in_backward = BackwardSteps(self, step_one)
+
+    def record(self, on: bool = True) -> None:
+        """Take the statistics that cost a pass over the tensors from the next step on, or stop.
+
+        Raises
+        ------
+        UnsupportedError
+            Steps are taken inside backward.
+        """
+        if on and self._in_backward is not None:
+            raise UnsupportedError(f"cannot record {type(self).__name__}: steps are taken inside backward, one by one")
+        super().record(on)
 
     # -- layout --
+
+    def execution(self) -> list[Execution]:
+        """Say how tensors are stepped, compiled or eagerly, and why; before the first step, how they will be.
+
+        Returns
+        -------
+        list of Execution
+            One entry for each way and reason, the largest first. It depends on sizes and settings alone, unless
+            compiling has failed, which is then the reason.
+        """
+        units = [unit for family in self._families for unit in family.units]
+        found = [(unit.way, member.value.numel()) for unit in units for member in unit.members]
+        if not found:
+            holders = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
+            ways = ways_of(self._rule, holders)
+            found = [(way, local_real(holder.param).numel()) for way, holder in zip(ways, holders, strict=True)]
+        sizes: dict[Way, list[int]] = {}
+        for way, size in found:
+            sizes.setdefault(way, []).append(size)
+        records = [Execution(*way, len(each), sum(each)) for way, each in sizes.items()]
+        return sorted(records, key=lambda record: -record.coordinates)
 
     def _laid_out(self) -> tuple[Family, ...]:
         """Give the families of the parameters that have gradients."""
@@ -137,7 +200,7 @@ class RuleOptimizer(RuleState):
                 if param.grad is not None:
                     gradient_of(param)  # refuses what cannot be stepped before any state is made
                     members.append(Member(param, group, group_index, index, self._state_of(param, group)))
-        self._families = tuple(lay_out(self._rule, members))
+        self._families = tuple(lay_out(self._rule, members, ways_of(self._rule, members)))
         self._order = sorted((m for family in self._families for m in family.members), key=lambda m: m.index)
         return self._families
 
@@ -161,158 +224,10 @@ class RuleOptimizer(RuleState):
                     return False
         return next(known, None) is None
 
-    # -- the parts of a step --
 
-    def _look(self, families: Sequence[Family], remembered: list[Tensors], model_state: Tensors) -> torch.Tensor | None:
-        """Take all statistics, draw the conclusions, and tell whether the step is to be taken (0-d)."""
-        rule, policy = self._rule, self.param_groups[0]["nonfinite"]
-        stages = [] if self._control is None else list(self._control.stages(self.param_groups[0]))
-        settles = rule.settle is not None and any(family.is_sharded for family in families)
-        norm_first = any(rule.needs_norm(family.group) for family in families)
-        squares = policy != "propagate" or norm_first
-        first = None if norm_first or not stages else stages.pop(0)
-        finite: torch.Tensor | None = None
-        totals: list[Tensors] = [{} for _ in families]
-        if squares or settles or first is not None:
-            totals = _sums(families, Want(squares, settles and not norm_first, first), totals)
-        if squares:
-            whole = _whole([found["grad_sq"] for found in totals], families)
-            finite = self._judge(families, totals, whole, policy)
-            if norm_first and rule.from_norm is not None:
-                norm = whole.sqrt()
-                for family in families:
-                    family.put(dict(rule.from_norm(_to(norm, family), family.group)))
-        if finite is not None and not (reads_are_free(finite.device) and bool(finite)):
-            model_state[SKIPPED].add_(finite.logical_not().to(model_state[SKIPPED].device))
-            if reads_are_free(finite.device):
-                return finite
-        if norm_first and (settles or stages):
-            totals = _sums(families, Want(False, settles, stages.pop(0) if stages else None), totals)
-        if settles:
-            self._settle(families, remembered, totals)
-        for stage in stages:
-            for family, found in zip(families, totals, strict=True):
-                family.put({"size": family.sizes, **found})
-            totals = _sums(families, Want(stage=stage), totals)
-        if self._control is not None:
-            columns = {name: _joined([found[name] for found in totals], families) for name in totals[0]}
-            sizes = _joined([family.sizes for family in families], families)
-            entries = {name: model_state[name] for name in self._control.initial(self.param_groups[0])}
-            self._decided = decide(self._control, columns, sizes, entries, self.param_groups[0], finite)
-        return finite
-
-    def _judge(
-        self, families: Sequence[Family], totals: list[Tensors], whole: torch.Tensor, policy: str
-    ) -> torch.Tensor | None:
-        """Tell whether all gradients are finite, which their squares must be as well."""
-        if policy == "propagate":
-            return None
-        finite = whole.isfinite()
-        if policy == "raise" and not bool(finite):
-            pairs = zip(families, totals, strict=True)
-            bad = [(family.members, found["grad_sq"].isfinite().tolist()) for family, found in pairs]
-            refuse_nonfinite(
-                m.param for members, fine in bad for m, is_fine in zip(members, fine, strict=True) if not is_fine
-            )
-        for family in families:
-            if not reads_are_free(finite.device):
-                family.put({TAKEN: finite.to(device=family.device, dtype=family.dtype)})
-        return finite
-
-    def _settle(self, families: Sequence[Family], remembered: list[Tensors], totals: list[Tensors]) -> None:
-        assert self._rule.settle is not None
-        for family, new, found in zip(families, remembered, totals, strict=True):
-            settled = self._rule.settle(found, family.sizes, family.numbers, family.work.choices)
-            new |= {name: value for name, value in settled.items() if name in family.scalars}
-            family.put({name: value for name, value in settled.items() if name not in family.scalars})
-            family.settled = settled
-
-    def _set_rates(self, families: Sequence[Family]) -> None:
-        for family in families:
-            rate = family.group["lr"] if self._control is None else self._control.rate(self._decided, family.group)
-            if isinstance(rate, torch.Tensor):
-                rate = rate.to(family.device).reshape(())
-            factor = family.numbers.get("rate_factor")
-            family.put({"rate": rate if factor is None else rate * factor})
-
-    def _take(self, families: Sequence[Family], remembered: list[Tensors], finite: torch.Tensor | None) -> None:
-        # Sums over whole tensors are taken here; those of shards were, with all others, before.
-        rule = self._rule
-        own = rule.settle is not None and not any(family.is_sharded for family in families)
-        wanted = Take(own and rule.settles_for_later, own and not rule.settles_for_later, self._recording_on)
-        found: list[Tensors] = []
-        for family in families:
-            if wanted.settles:
-                family.put({"size": family.sizes})
-            salts = make_salt(family.steps + 1.0, family.indices, _ROUNDING) if family.rounds else None
-            sums = family.named_sums(family.take(wanted, salts))
-            if wanted.settles:
-                family.settled = {name: sums.pop(name) for name in rule.reported if name in sums}
-            found.append(sums)
-        if wanted.own:
-            self._settle(families, remembered, found)
-        for family, new in zip(families, remembered, strict=True):
-            family.remember(new, finite)
-            family.steps.add_(1.0 if finite is None else finite.to(family.device))
-        if self._recording_on:
-            self._record(families, found, finite)
-
-    def _record(self, families: Sequence[Family], found: list[Tensors], finite: torch.Tensor | None) -> None:
-        members = [member for family in families for member in family.members]
-        sums = [row for family, columns in zip(families, found, strict=True) for row in _rows(family, columns)]
-        reported = [row for family in families for row in _rows(family, family.shown(self._rule.reported))]
-        order = sorted(range(len(members)), key=lambda at: members[at].index)
-        self._keep(
-            [members[at] for at in order],
-            [sums[at] for at in order],
-            [reported[at] for at in order],
-            finite,
-            self._rule.ratios,
-        )
-
-
-def _sums(families: Sequence[Family], want: Want, before: list[Tensors]) -> list[Tensors]:
-    """Take sums over every tensor, and over all its shards; add them to those of the rounds before."""
-    names = [family.look(want) for family in families]
-    if any(family.is_sharded for family in families):
-        width = max(len(given) for given in names)
-        tables = [_to(family.sums[:, :width], families[0]) for family in families]
-        members = [member for family in families for member in family.members]
-        whole = sum_over_shards(torch.cat(tables), members)
-        pieces = torch.split(whole, [len(family.members) for family in families])
-        parts = [_to(table, family) for table, family in zip(pieces, families, strict=True)]
-    else:
-        parts = [family.sums for family in families]
-    return [
-        {**known, **family.named_sums(given, part)}
-        for known, family, given, part in zip(before, families, names, parts, strict=True)
-    ]
-
-
-def _whole(columns: Sequence[torch.Tensor], families: Sequence[Family]) -> torch.Tensor:
-    """Sum columns of all families, 0-d."""
-    return _joined(columns, families).sum()
-
-
-def _joined(columns: Sequence[torch.Tensor], families: Sequence[Family]) -> torch.Tensor:
-    """Put the columns of all families below one another, on the device of the first."""
-    if len(columns) == 1:
-        return columns[0]
-    return torch.cat([_to(column, families[0]) for column in columns])
-
-
-def _to(tensor: torch.Tensor, family: Family) -> torch.Tensor:
-    """Bring statistics to a family's device."""
-    return tensor.to(device=family.device, dtype=family.sizes.dtype)
-
-
-def _rows(family: Family, columns: Tensors) -> list[Tensors]:
-    """Turn columns, which have one entry per tensor, into one dictionary per tensor."""
-    rows: list[Tensors] = [{} for _ in family.members]
-    for name, column in columns.items():
-        for row, entry in zip(rows, column.unbind(), strict=True):
-            row[name] = entry
-    return rows
+class _Held(NamedTuple):
+    param: torch.Tensor
+    group: dict[str, Any]
 
 
 def refuse_transforms(optimizer: torch.optim.Optimizer) -> None:
@@ -329,21 +244,6 @@ def refuse_transforms(optimizer: torch.optim.Optimizer) -> None:
             " and state in place, and a transform would lose or mix those changes; compute gradients inside, store them"
             " in .grad, and call step() outside"
         )
-
-
-def refuse_nonfinite(params: Iterable[torch.Tensor]) -> NoReturn:
-    """Refuse a step for the gradients of some parameters.
-
-    Raises
-    ------
-    DataError
-        With the parameters' shapes.
-    """
-    shapes = ", ".join(str(tuple(param.shape)) for param in params)
-    raise DataError(
-        f"cannot step: found NaN or infinity in the gradients of parameters of shape {shapes};"
-        " accepted are finite gradients (nonfinite='skip' leaves such steps out)"
-    )
 
 
 def is_phantom(member: HasGroup) -> bool:

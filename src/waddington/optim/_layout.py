@@ -10,13 +10,14 @@ of bytes, are laid end to end and stepped as one.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from waddington._errors import UnsupportedError
-from waddington.optim._compiled import NUMBERS, Kernel, Recipe, kernel_for, obstacle
+from waddington.optim._compiled import NUMBERS, Kernel, Recipe, kernel_for
+from waddington.optim._execution import Way, rounds_stochastically
 from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
 from waddington.optim._rule import Rule, Settings, Tensors
@@ -24,17 +25,11 @@ from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, stati
 from waddington.optim._units import Bucket, Member, Single, Unit
 from waddington.optim.moments import Number, Numbers
 
-__all__ = ["COMPILE_FROM", "Family", "lay_out"]
-
-COMPILE_FROM = 1 << 20
-"""Coordinates on one device from which ``compile="auto"`` compiles."""
-
-BUCKET_BELOW = {True: 1 << 11, False: 1 << 14}
-"""Coordinates below which a tensor is laid out with others: where the large ones are compiled, and where not."""
+__all__ = ["Family", "lay_out"]
 
 _BUCKET = 1 << 18  # coordinates in one bucket, which then stays in the processor's caches
 _SUMS = 24
-_NOT_OF_THE_RULE = ("compile", "nonfinite", "state_dtype")
+_NOT_OF_THE_RULE = ("compile", "nonfinite", "state_dtype")  # settings of the engine
 
 
 class Family:
@@ -113,6 +108,10 @@ class Family:
     def still_fits(self, group: Settings) -> bool:
         """Tell whether a group is this family's, and its settings ask for the same layout."""
         return group is self.group and signature(self.rule, group) == self.signature
+
+    def is_in_place(self, state: Mapping[torch.Tensor, Any]) -> bool:
+        """Tell whether all tensors and their states still lie where they were found."""
+        return all(state.get(member.param) is member.state and member.is_in_place() for member in self.members)
 
     # -- numbers --
 
@@ -207,7 +206,7 @@ class Family:
         warnings.warn(f"{reason}; the step goes on eagerly, and more slowly", RuntimeWarning, stacklevel=2)
         for unit in self.units:
             if unit.compiled:
-                unit.compiled, unit.reason = False, reason
+                unit.compiled, unit.way = False, Way("eager", reason)
                 unit.fetch()
         self._any_compiled = False
 
@@ -218,16 +217,16 @@ class Family:
     @property
     def rounds(self) -> bool:
         """Whether anything is rounded stochastically."""
-        rounding = self.group["stochastic_rounding"] and self.members[0].param.dtype == torch.bfloat16
-        return bool(rounding) or self.group.get("state_dtype") == "bfloat16"
+        return rounds_stochastically(self.members[0].param, self.group)
 
 
 def signature(rule: Rule, group: Settings) -> tuple[Any, ...]:
     """Name what of a group's settings decides how its tensors are laid out."""
-    return rule.buffers(group), rule.scalars(group), *(group.get(name) for name in _NOT_OF_THE_RULE)
+    others = (group.get(name) for name in (*_NOT_OF_THE_RULE, "stochastic_rounding"))
+    return rule.buffers(group), rule.scalars(group), *others
 
 
-def lay_out(rule: Rule, members: Iterable[Member]) -> list[Family]:
+def lay_out(rule: Rule, members: Sequence[Member], ways: Sequence[Way]) -> list[Family]:
     """Lay out the tensors that take part in a step.
 
     Parameters
@@ -236,32 +235,26 @@ def lay_out(rule: Rule, members: Iterable[Member]) -> list[Family]:
         What is to be run.
     members
         The tensors, their states made.
+    ways
+        How each of them is to be stepped (:func:`waddington.optim._execution.ways_of`).
     """
-    members = list(members)
-    sizes: dict[str, int] = {}
-    for member in members:
-        if member.group["compile"] is not False:
-            sizes[member.value.device.type] = sizes.get(member.value.device.type, 0) + member.value.numel()
-    kinds: dict[Any, list[Member]] = {}
-    for member in members:
-        kinds.setdefault((member.group_index, member.value.device, member.param.dtype), []).append(member)
-    return [_family(rule, alike, sizes) for alike in kinds.values()]
+    kinds: dict[Any, list[tuple[Member, Way]]] = {}
+    for member, way in zip(members, ways, strict=True):
+        kinds.setdefault((member.group_index, member.value.device, member.param.dtype), []).append((member, way))
+    return [_family(rule, alike) for alike in kinds.values()]
 
 
-def _family(rule: Rule, members: list[Member], sizes: dict[str, int]) -> Family:
-    group, device = members[0].group, members[0].value.device.type
-    reason = _why_eager(rule, group, device, sizes.get(device, 0))
-    limit = BUCKET_BELOW[not reason] if group["compile"] is not True and not rule.needs_whole else 0
-    names = rule.buffers(group)
-    small = [m for m in members if not is_sharded(m.param) and 0 < m.value.numel() < limit]
-    large = [m for m in members if is_sharded(m.param) or not 0 < m.value.numel() < limit]
+def _family(rule: Rule, members: list[tuple[Member, Way]]) -> Family:
+    names = rule.buffers(members[0][0].group)
     ordered: list[Member] = []
     units: list[Unit] = []
-    for member in large:
-        units.append(Single(slice(len(ordered), len(ordered) + 1), member, names, bool(rule.needs_whole), reason))
-        ordered.append(member)
-    for part in _parts(small):
-        units.append(Bucket(slice(len(ordered), len(ordered) + len(part)), part, names))
+    for member, way in members:
+        if way.how != "together":
+            units.append(Single(slice(len(ordered), len(ordered) + 1), member, names, way, bool(rule.needs_whole)))
+            ordered.append(member)
+    small = [(member, way) for member, way in members if way.how == "together"]
+    for part in _parts([member for member, _ in small]):
+        units.append(Bucket(slice(len(ordered), len(ordered) + len(part)), part, names, small[0][1]))
         ordered += part
     return Family(rule, ordered, units)
 
@@ -275,16 +268,3 @@ def _parts(members: list[Member]) -> Iterator[list[Member]]:
         part.append(member)
     if part:
         yield part
-
-
-def _why_eager(rule: Rule, group: Settings, device: str, size: int) -> str:
-    """Say why large tensors are not compiled; empty where they are."""
-    if group["compile"] is False:
-        return "compile=False"
-    if rule.needs_whole:
-        return f"the rule {rule.needs_whole}"
-    if group["compile"] == "auto" and size < COMPILE_FROM:
-        return f"{size:,} coordinates on the {device}; compiling pays from {COMPILE_FROM:,}"
-    if group["compile"] == "auto":
-        return obstacle(device)
-    return ""

@@ -6,7 +6,7 @@ The rules are written for plain dense real tensors. Here complex tensors become 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,12 +24,14 @@ __all__ = [
     "gradient_of",
     "hand_out",
     "is_sharded",
+    "like_its_parameter",
     "local_real",
     "minimized_gradient",
     "moves_at",
     "real_dtype",
     "real_size",
     "stack",
+    "state_dtype",
     "statistics_dtype",
     "sum_over_shards",
 ]
@@ -108,6 +110,22 @@ def compute_dtype(param: torch.Tensor) -> torch.dtype:
 def real_dtype(dtype: torch.dtype) -> torch.dtype:
     """Give the dtype of real and imaginary part."""
     return {torch.complex64: torch.float32, torch.complex128: torch.float64}.get(dtype, dtype)
+
+
+def state_dtype(param: torch.Tensor, group: Mapping[str, Any]) -> torch.dtype:
+    """Dtype of the real parts of a parameter's buffers under a group's settings."""
+    return torch.bfloat16 if group.get("state_dtype") == "bfloat16" else real_dtype(compute_dtype(param))
+
+
+def like_its_parameter(local: torch.Tensor, param: torch.Tensor) -> torch.Tensor:
+    """Turn the local real part of a buffer into what its parameter is: complex, sharded, or neither."""
+    found = torch.view_as_complex(local) if param.is_complex() else local
+    if not is_sharded(param):
+        return found
+    from torch.distributed.tensor import DTensor
+
+    mesh, placements = param.device_mesh, param.placements  # type: ignore[attr-defined]
+    return DTensor.from_local(found, mesh, placements, run_check=False, shape=param.shape, stride=param.stride())
 
 
 def statistics_dtype(device: torch.device) -> torch.dtype:

@@ -59,6 +59,8 @@ def check_common(group: Settings) -> None:
     check_choice("nonfinite", group["nonfinite"], ("skip", "raise", "propagate"))
     check_choice("stochastic_rounding", group["stochastic_rounding"], (False, True))
     check_choice("compile", group["compile"], ("auto", False, True))
+    if "state_dtype" in group:
+        check_choice("state_dtype", group["state_dtype"], ("float32", "bfloat16"))
 
 
 def check_agreement(names: Iterable[str], settings: Settings, groups: list[dict[str, Any]]) -> None:
@@ -138,9 +140,16 @@ class RuleState(Recorded, torch.optim.Optimizer):
         ------
         ArgumentError
             A setting outside its range, or one that holds for the whole model and differs from the other groups'.
+        UnsupportedError
+            ``compile=True`` and a rule that is not compiled.
         """
         settings = {**self.defaults, **param_group, **self._fixed}
         self._check_group(settings)
+        if settings["compile"] is True and self._rule.needs_whole:
+            raise UnsupportedError(
+                f"cannot use compile=True with {type(self).__name__}: it {self._rule.needs_whole}, and kernels are for"
+                " tensors of any length; accepted are 'auto' and False, which run it eagerly"
+            )
         control = () if self._control is None else self._control.settings
         check_agreement(("nonfinite", *self._of_the_model, *control), settings, self.param_groups)
         # Schedulers and Stable-Baselines3 overwrite lr; a rate stated relative to it needs the value it was stated at.
@@ -169,12 +178,22 @@ class RuleState(Recorded, torch.optim.Optimizer):
                     shape, dtype = layouts[name]
                     state[name] = torch.zeros(shape, dtype=dtype, device=param.device)
                 else:
-                    state[name] = torch.zeros_like(param, dtype=compute_dtype(param), requires_grad=False)
+                    state[name] = torch.zeros_like(param, dtype=self._buffer_dtype(param, group), requires_grad=False)
         missing = [name for name in self._rule.scalars(group) if name not in state]
         if missing:
             first = self._rule.scalars_after(state["step"].to(statistics_dtype(param.device)), group)
             state |= {name: first[name] for name in missing}
         return state
+
+    def _buffer_dtype(self, param: torch.Tensor, group: Settings) -> torch.dtype:
+        if group.get("state_dtype") != "bfloat16":
+            return compute_dtype(param)
+        if param.is_complex():
+            raise UnsupportedError(
+                f"cannot use state_dtype='bfloat16' for a complex parameter of shape {tuple(param.shape)}: there are no"
+                " complex bfloat16 tensors; accepted is state_dtype='float32'"
+            )
+        return torch.bfloat16
 
     def _layouts(self, param: torch.Tensor, group: Settings) -> Layouts:
         if self._rule.needs_whole and is_sharded(param):
@@ -244,7 +263,9 @@ class RuleState(Recorded, torch.optim.Optimizer):
             layouts = self._layouts(param, group)
             if name in layouts:
                 return value.to(device=param.device, dtype=layouts[name][1], copy=True)
-            return place(param, name, value, is_buffer=name in self._rule.buffers(group))
+            if name in self._rule.buffers(group) and isinstance(value, torch.Tensor):
+                return value.to(device=param.device, dtype=self._buffer_dtype(param, group), copy=True)
+            return place(param, name, value, is_buffer=False)
 
         def shape_of(param: torch.Tensor, group: dict[str, Any], name: str) -> tuple[int, ...] | None:
             if name not in self._rule.buffers(group):

@@ -12,11 +12,19 @@ import torch
 from torch._utils import _flatten_dense_tensors
 
 from waddington.optim._compiled import Kernel
+from waddington.optim._execution import Way, memory_order
 from waddington.optim._host import reads_are_free
 from waddington.optim._noise import frame_of, places_of, random_bits
 from waddington.optim._phases import Take, Want, look, take
 from waddington.optim._rule import Measured, Tensors
-from waddington.optim._slots import gradient_of, is_sharded, local_real, real_size
+from waddington.optim._slots import (
+    gradient_of,
+    is_sharded,
+    like_its_parameter,
+    local_real,
+    real_size,
+    state_dtype,
+)
 from waddington.optim.moments import Number
 
 if TYPE_CHECKING:
@@ -75,12 +83,12 @@ class Unit(ABC):
         Theirs in the columns of the family, and how they are picked there: a single tensor's entries are 0-d.
     compiled
         Whether a kernel does it.
-    reason
-        Why not, or what kind of unit it is.
+    way
+        Where it does, or does not, and why.
     """
 
     compiled: bool = False
-    reason: str = ""
+    way: Way
     value: torch.Tensor
     buffers: Tensors
     grad: torch.Tensor
@@ -156,31 +164,17 @@ class Unit(ABC):
 class Single(Unit):
     """One tensor, seen as one dimension wherever its memory allows it."""
 
-    def __init__(self, rows: slice, member: Member, names: Sequence[str], whole: bool, reason: str) -> None:
+    def __init__(self, rows: slice, member: Member, names: Sequence[str], way: Way, whole: bool) -> None:
         super().__init__(rows, [member])
-        self.member, value = member, member.value
-        self.at = rows.start
-        order = None if whole else _order(value)
+        self.member, self.at, self.way = member, rows.start, way
+        self.compiled = way.how == "compiled"
+        order = None if whole else memory_order(member.value)
         self._order, self._is_flat = order or (), order is not None
-        for name in names:
-            self._align(name)
-        self.value = self._flat(value)
+        if not whole:
+            for name in names:
+                _align(member, name)
+        self.value = self._flat(member.value)
         self.buffers = {name: self._flat(local_real(member.state[name])) for name in names}
-        self.compiled = not reason and self._is_flat
-        self.reason = reason or ("" if self._is_flat else "its memory has gaps")
-
-    def _align(self, name: str) -> None:
-        """Lay a buffer out as the parameter is, which a loaded one need not be."""
-        buffer = local_real(self.member.state[name])
-        if self._is_flat and buffer.shape == self.value_shape and buffer.stride() != self.member.value.stride():
-            with torch.no_grad():
-                aligned = torch.empty_like(self.member.value, dtype=buffer.dtype).copy_(buffer)
-            self.member.state[name] = torch.view_as_complex(aligned) if self.member.param.is_complex() else aligned
-
-    @property
-    def value_shape(self) -> torch.Size:
-        """Shape of the local real part."""
-        return self.member.value.shape
 
     def _flat(self, tensor: torch.Tensor) -> torch.Tensor:
         if not self._is_flat:
@@ -238,20 +232,21 @@ class Single(Unit):
         return torch.tensor(frame, dtype=torch.int64).to(self.value.device)
 
 
-def _order(value: torch.Tensor) -> tuple[int, ...] | None:
-    """Give the order of dimensions in which a tensor lies in memory, () if in its own; None if it has gaps."""
-    if value.is_contiguous():
-        return ()
-    order = tuple(sorted(range(value.dim()), key=lambda dim: (value.stride(dim), value.shape[dim]), reverse=True))
-    return order if value.permute(order).is_contiguous() else None
+def _align(member: Member, name: str) -> None:
+    """Lay a buffer out as the parameter is and in its own dtype, which a loaded one need not be."""
+    value, buffer, dtype = member.value, local_real(member.state[name]), state_dtype(member.param, member.group)
+    if buffer.stride() == value.stride() and buffer.dtype == dtype:
+        return
+    aligned = torch.empty_like(value, dtype=dtype).copy_(buffer)
+    member.state[name] = like_its_parameter(aligned, member.param)
 
 
 class Bucket(Unit):
     """Small tensors end to end: their buffers are views of one long buffer, parameters and gradients are copied."""
 
-    def __init__(self, rows: slice, members: Sequence[Member], names: Sequence[str]) -> None:
+    def __init__(self, rows: slice, members: Sequence[Member], names: Sequence[str], way: Way) -> None:
         super().__init__(rows, members)
-        self.reason = "small, stepped as one"
+        self.way = way
         values = [member.value for member in members]
         lengths = [value.numel() for value in values]
         self._alone = len(values) == 1
@@ -263,9 +258,10 @@ class Bucket(Unit):
         self._tensor = tensors.repeat_interleave(torch.tensor(lengths, device=self.value.device))
         self.buffers = {}
         for name in names:
-            self.buffers[name] = torch.cat([local_real(member.state[name]).reshape(-1) for member in members])
+            dtype = state_dtype(members[0].param, members[0].group)
+            self.buffers[name] = torch.cat([local_real(m.state[name]).reshape(-1).to(dtype) for m in members])
             for member, part in zip(members, _shaped(self.buffers[name], values), strict=True):
-                member.state[name] = torch.view_as_complex(part) if member.param.is_complex() else part
+                member.state[name] = like_its_parameter(part, member.param)
 
     def fetch(self) -> None:
         """Copy the gradients, and the parameters, which others may have changed."""

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch._compile import _disable_dynamo
 
-from waddington.optim._engine import RuleOptimizer, is_phantom, refuse_nonfinite, refuse_transforms
+from waddington.optim._engine import RuleOptimizer, is_phantom, refuse_transforms
 from waddington.optim._rule import Settings
 from waddington.optim._slots import Slot, local_real, minimized_gradient, real_size, stack, sum_over_shards
 from waddington.optim._state import SKIPPED
+from waddington.optim._stepping import refuse_nonfinite
 from waddington.optim._wrapper_state import WrapperState
 
 __all__ = ["OptimizerWrapper", "is_decoupled"]

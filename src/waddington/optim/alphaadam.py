@@ -124,7 +124,7 @@ class AlphaAdam(RuleOptimizer):
         Divide both moments by their weight, as Adam does and Algorithm 1 does not.
     decoupled_weight_decay
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam, which the mask then sees.
-    maximize, nonfinite, stochastic_rounding, compile
+    maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
 
     Raises
@@ -153,6 +153,7 @@ class AlphaAdam(RuleOptimizer):
         maximize: bool = False,
         nonfinite: str = "skip",
         stochastic_rounding: bool = False,
+        state_dtype: str = "float32",
         compile: str | bool = "auto",
     ) -> None:
         super().__init__(params, settings_of(locals()))
@@ -175,7 +176,7 @@ class CAdamW(AlphaAdam):
         As for :class:`AlphaAdam`.
     weight_decay
         Decay λ; torch's AdamW has 0.01, too.
-    maximize, nonfinite, stochastic_rounding, compile
+    maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
 
     Raises
@@ -205,6 +206,7 @@ class CAdamW(AlphaAdam):
         maximize: bool = False,
         nonfinite: str = "skip",
         stochastic_rounding: bool = False,
+        state_dtype: str = "float32",
         compile: str | bool = "auto",
     ) -> None:
         super().__init__(params, **settings_of(locals()))

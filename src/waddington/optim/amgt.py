@@ -239,7 +239,7 @@ class AMGT(RuleOptimizer):
         √(v̂ + ε) as Eq. 7, instead of torch's √v̂ + ε.
     decoupled_weight_decay
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
-    maximize, nonfinite, stochastic_rounding, compile
+    maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
 
     Raises
@@ -271,6 +271,7 @@ class AMGT(RuleOptimizer):
         maximize: bool = False,
         nonfinite: str = "skip",
         stochastic_rounding: bool = False,
+        state_dtype: str = "float32",
         compile: str | bool = "auto",
     ) -> None:
         super().__init__(params, settings_of(locals()))

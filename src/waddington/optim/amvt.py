@@ -187,7 +187,7 @@ class AMVT(RuleOptimizer):
         Bound of every coordinate of the direction, in units of the rate; None leaves it.
     momentum_bias_correction
         Step along m̂ instead of m.
-    maximize, nonfinite, stochastic_rounding, compile
+    maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
 
     Raises
@@ -218,6 +218,7 @@ class AMVT(RuleOptimizer):
         maximize: bool = False,
         nonfinite: str = "skip",
         stochastic_rounding: bool = False,
+        state_dtype: str = "float32",
         compile: str | bool = "auto",
     ) -> None:
         super().__init__(params, settings_of(locals()))

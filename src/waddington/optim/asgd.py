@@ -69,7 +69,7 @@ class ASGDAdam(RuleOptimizer):
         Divide both moments by their weight, as Adam does and Algorithm 1 does not.
     decoupled_weight_decay
         True: ``θ -= α_t λ θ`` as AdamW; False: ``g += λ θ`` as Adam, which then also enters the switch's statistic.
-    maximize, nonfinite, stochastic_rounding, compile
+    maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
 
     Raises
@@ -102,6 +102,7 @@ class ASGDAdam(RuleOptimizer):
         maximize: bool = False,
         nonfinite: str = "skip",
         stochastic_rounding: bool = False,
+        state_dtype: str = "float32",
         compile: str | bool = "auto",
     ) -> None:
         super().__init__(params, settings_of(locals()))

@@ -97,7 +97,7 @@ class Padam(RuleOptimizer):
         Divide both moments by their weight, as Adam does and the paper does not. The maximum is taken before.
     decoupled_weight_decay
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
-    maximize, nonfinite, stochastic_rounding, compile
+    maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
 
     Raises
@@ -123,6 +123,7 @@ class Padam(RuleOptimizer):
         maximize: bool = False,
         nonfinite: str = "skip",
         stochastic_rounding: bool = False,
+        state_dtype: str = "float32",
         compile: str | bool = "auto",
     ) -> None:
         super().__init__(params, settings_of(locals()))
@@ -145,7 +146,7 @@ class ASGD2(Padam):
         As for :class:`Padam`; `eps` is δ.
     p
         Power of the second moment, in (1/2, 1].
-    maximize, nonfinite, stochastic_rounding, compile
+    maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
 
     Raises
@@ -170,6 +171,7 @@ class ASGD2(Padam):
         maximize: bool = False,
         nonfinite: str = "skip",
         stochastic_rounding: bool = False,
+        state_dtype: str = "float32",
         compile: str | bool = "auto",
     ) -> None:
         super().__init__(params, **settings_of(locals()))

@@ -1,0 +1,79 @@
+"""Stepping inside ``backward()``: each parameter as soon as its gradient is there, which is then freed.
+
+The gradients of a model then never exist all at once. What needs all of them (a switched rate, a norm over the model,
+the question whether all are finite) cannot be had, and is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from waddington._errors import UnsupportedError
+from waddington.optim._slots import is_sharded
+
+if TYPE_CHECKING:
+    from waddington.optim._engine import RuleOptimizer
+
+__all__ = ["BackwardSteps", "why_not_in_backward"]
+
+
+def why_not_in_backward(optimizer: RuleOptimizer) -> str:
+    """Say what an optimizer needs that a step inside backward does not have; empty where there is nothing."""
+    group = optimizer.param_groups[0]
+    if optimizer._control is not None:
+        return "its rate is chosen from the gradients of the whole model"
+    if optimizer._rule.needs_norm(group):
+        return "it needs the norm of all gradients (clip_grad_norm, normalize_grad)"
+    if group["nonfinite"] != "propagate":
+        return f"nonfinite={group['nonfinite']!r} asks of all gradients whether they are finite; use 'propagate'"
+    if any(is_sharded(param) for each in optimizer.param_groups for param in each["params"]):
+        return "its parameters are sharded (DTensor), whose gradients are there only after backward"
+    return ""
+
+
+class BackwardSteps:
+    """Hooks that step each parameter when its gradient has been accumulated.
+
+    Parameters
+    ----------
+    optimizer
+        Whose parameters.
+    step_one
+        Takes the step of one parameter.
+    """
+
+    def __init__(self, optimizer: RuleOptimizer, step_one: Callable[[torch.Tensor, dict[str, Any], int], None]) -> None:
+        self._stepped: set[int] = set()
+        self._step_one = step_one
+        self._handles = []
+        index = -1
+        for group in optimizer.param_groups:
+            for param in group["params"]:
+                index += 1
+                if param.requires_grad:
+                    self._handles.append(param.register_post_accumulate_grad_hook(self._hook(group, index)))
+
+    def _hook(self, group: dict[str, Any], index: int) -> Callable[[torch.Tensor], None]:
+        def hook(param: torch.Tensor) -> None:
+            if index in self._stepped:
+                raise UnsupportedError(
+                    "cannot step inside a second backward() before optimizer.step(): gradients are used and freed as"
+                    " they come, so none can be accumulated; accepted is one backward() for each step()"
+                )
+            self._stepped.add(index)
+            self._step_one(param, group, index)
+            param.grad = None
+
+        return hook
+
+    def begin_anew(self) -> None:
+        """Allow the next backward."""
+        self._stepped.clear()
+
+    def remove(self) -> None:
+        """Take the hooks away."""
+        for handle in self._handles:
+            handle.remove()

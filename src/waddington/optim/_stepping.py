@@ -1,0 +1,229 @@
+"""One step over the families of a model: statistics, what follows from them, and the writing of new values.
+
+1. *advance*: what depends on no coordinate, for all tensors of a family at once.
+2. *look*: sums over each tensor: of squared gradients, which tell whether all are finite (see `nonfinite`), and what
+   the rule and the rate control ask for. They stand in one table, which is added up over shards in one collective.
+3. *conclude*: the rule's numbers per tensor, and the rate.
+4. *take*: the rule's direction, decay and step are written in place, with the buffers.
+
+Rules that need sums of sums (the norm of all gradients before anything else, counts of what exceeds a mean) look once
+more, with one collective each time; none does by default. Sums that concern one tensor and no shard need no look: they
+are taken with the writing. No value of a tensor is read on the host (``nonfinite="raise"`` is the documented exception)
+but where that costs nothing (:mod:`waddington.optim._host`), so a step never waits for a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import torch
+
+from waddington._errors import DataError
+from waddington.optim._control import decide
+from waddington.optim._host import reads_are_free
+from waddington.optim._layout import Family
+from waddington.optim._noise import make_salt
+from waddington.optim._phases import TAKEN, Take, Want
+from waddington.optim._rule import RateControl, Rule, Settings, Tensors
+from waddington.optim._slots import sum_over_shards
+from waddington.optim._state import SKIPPED
+from waddington.optim.moments import Numbers
+
+__all__ = ["Step", "refuse_nonfinite"]
+
+_ROUNDING = 1  # the stream of random numbers that stochastic rounding draws from
+
+
+@dataclass
+class Step:
+    """One step.
+
+    Attributes
+    ----------
+    rule, control
+        What is run.
+    families
+        Over what.
+    settings
+        Settings of the whole model.
+    model_state
+        The 0-d entries of the whole model.
+    observed
+        Whether sums for diagnostics are taken.
+    finite
+        Afterwards: whether the step was taken, 0-d; None where nobody asked.
+    sums
+        Afterwards: the sums taken while writing, for each family.
+    """
+
+    rule: Rule
+    control: RateControl | None
+    families: Sequence[Family]
+    settings: Settings
+    model_state: Tensors
+    observed: bool
+    finite: torch.Tensor | None = None
+    sums: list[Tensors] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Take the step, unless a gradient is not finite and the policy is to leave it out."""
+        for family in self.families:
+            for unit in family.units:
+                unit.fetch()
+        self._remembered = [family.advance() for family in self.families]
+        self._decided: Numbers = {}
+        self._is_sharded = any(family.is_sharded for family in self.families)
+        self._look()
+        if not self.is_left_out:
+            self._set_rates()
+            self._take()
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether the host knows that the step is left out."""
+        return self.finite is not None and reads_are_free(self.finite.device) and not bool(self.finite)
+
+    def _look(self) -> None:
+        """Take all statistics, and draw the conclusions."""
+        rule, policy = self.rule, self.settings["nonfinite"]
+        stages = [] if self.control is None else list(self.control.stages(self.settings))
+        settles = rule.settle is not None and self._is_sharded
+        norm_first = any(rule.needs_norm(family.group) for family in self.families)
+        squares = policy != "propagate" or norm_first
+        first = None if norm_first or not stages else stages.pop(0)
+        totals: list[Tensors] = [{} for _ in self.families]
+        if squares or settles or first is not None:
+            totals = self._sums(Want(squares, settles and not norm_first, first), totals)
+        if squares:
+            whole = self._joined([found["grad_sq"] for found in totals]).sum()
+            if policy != "propagate":
+                self._judge(totals, whole)
+                if self.is_left_out:
+                    return
+            if norm_first and rule.from_norm is not None:
+                for family in self.families:
+                    family.put(dict(rule.from_norm(_to(whole.sqrt(), family), family.group)))
+        if norm_first and (settles or stages):
+            totals = self._sums(Want(False, settles, stages.pop(0) if stages else None), totals)
+        if settles:
+            self._settle(totals)
+        for stage in stages:
+            for family, found in zip(self.families, totals, strict=True):
+                family.put({"size": family.sizes, **found})
+            totals = self._sums(Want(stage=stage), totals)
+        if self.control is not None:
+            columns = {name: self._joined([found[name] for found in totals]) for name in totals[0]}
+            sizes = self._joined([family.sizes for family in self.families])
+            entries = {name: self.model_state[name] for name in self.control.initial(self.settings)}
+            self._decided = decide(self.control, columns, sizes, entries, self.settings, self.finite)
+
+    def _judge(self, totals: list[Tensors], whole: torch.Tensor) -> None:
+        """Tell whether all gradients are finite, which their squares must be as well."""
+        finite = self.finite = whole.isfinite()
+        if self.settings["nonfinite"] == "raise" and not bool(finite):
+            fine = [found["grad_sq"].isfinite().tolist() for found in totals]
+            each = (zip(family.members, row, strict=True) for family, row in zip(self.families, fine, strict=True))
+            refuse_nonfinite(member.param for pairs in each for member, is_fine in pairs if not is_fine)
+        skipped = self.model_state[SKIPPED]
+        if not reads_are_free(finite.device):
+            skipped.add_(finite.logical_not().to(skipped.device))
+            for family in self.families:
+                family.put({TAKEN: finite.to(device=family.device, dtype=family.dtype)})
+        elif not bool(finite):
+            skipped.add_(1.0)
+
+    def _settle(self, totals: list[Tensors]) -> None:
+        """Draw the conclusions of the rule's own sums."""
+        assert self.rule.settle is not None
+        for family, new, found in zip(self.families, self._remembered, totals, strict=True):
+            settled = self.rule.settle(found, family.sizes, family.numbers, family.work.choices)
+            new |= {name: value for name, value in settled.items() if name in family.scalars}
+            family.put({name: value for name, value in settled.items() if name not in family.scalars})
+            family.settled = settled
+
+    def _set_rates(self) -> None:
+        for family in self.families:
+            rate = family.group["lr"] if self.control is None else self.control.rate(self._decided, family.group)
+            if isinstance(rate, torch.Tensor):
+                rate = rate.to(family.device).reshape(())
+            factor = family.numbers.get("rate_factor")
+            family.put({"rate": rate if factor is None else rate * factor})
+
+    def _take(self) -> None:
+        """Write the new values of everything."""
+        # Sums over whole tensors are taken here; those of shards were, with all others, before.
+        rule, own = self.rule, self.rule.settle is not None and not self._is_sharded
+        wanted = Take(own and rule.settles_for_later, own and not rule.settles_for_later, self.observed)
+        for family in self.families:
+            if wanted.settles:
+                family.put({"size": family.sizes})
+            salts = make_salt(family.steps + 1.0, family.indices, _ROUNDING) if family.rounds else None
+            sums = family.named_sums(family.take(wanted, salts))
+            if wanted.settles:
+                family.settled = {name: sums.pop(name) for name in rule.reported if name in sums}
+            self.sums.append(sums)
+        if wanted.own:
+            self._settle(self.sums)
+        for family, new in zip(self.families, self._remembered, strict=True):
+            taken = None if self.finite is None or reads_are_free(self.finite.device) else self.finite
+            family.remember(new, taken)
+            family.steps.add_(1.0 if taken is None else taken.to(family.device))
+
+    def _sums(self, want: Want, before: list[Tensors]) -> list[Tensors]:
+        """Take sums over every tensor, and over all its shards; add them to those of the rounds before."""
+        families = self.families
+        names = [family.look(want) for family in families]
+        parts = [family.sums for family in families]
+        if self._is_sharded:
+            width = max(len(given) for given in names)
+            tables = [_to(part[:, :width], families[0]) for part in parts]
+            whole = sum_over_shards(torch.cat(tables), [member for family in families for member in family.members])
+            pieces = torch.split(whole, [len(family.members) for family in families])
+            parts = [_to(table, family) for table, family in zip(pieces, families, strict=True)]
+        return [
+            {**known, **family.named_sums(given, part)}
+            for known, family, given, part in zip(before, families, names, parts, strict=True)
+        ]
+
+    def _joined(self, columns: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Put the columns of all families below one another, on the device of the first."""
+        if len(columns) == 1:
+            return columns[0]
+        return torch.cat([_to(column, self.families[0]) for column in columns])
+
+    def rows(self) -> tuple[list[Tensors], list[Tensors]]:
+        """Give, for each tensor, the sums taken while writing, and the numbers that diagnostics report."""
+        sums = [row for family, found in zip(self.families, self.sums, strict=True) for row in _rows(family, found)]
+        reported = [row for family in self.families for row in _rows(family, family.shown(self.rule.reported))]
+        return sums, reported
+
+
+def _to(tensor: torch.Tensor, family: Family) -> torch.Tensor:
+    """Bring statistics to a family's device."""
+    return tensor.to(device=family.device, dtype=family.sizes.dtype)
+
+
+def _rows(family: Family, columns: Tensors) -> list[Tensors]:
+    """Turn columns, which have one entry per tensor, into one dictionary per tensor."""
+    rows: list[Tensors] = [{} for _ in family.members]
+    for name, column in columns.items():
+        for row, entry in zip(rows, column.unbind(), strict=True):
+            row[name] = entry
+    return rows
+
+
+def refuse_nonfinite(params: Iterable[torch.Tensor]) -> NoReturn:
+    """Refuse a step for the gradients of some parameters.
+
+    Raises
+    ------
+    DataError
+        With the parameters' shapes.
+    """
+    shapes = ", ".join(str(tuple(param.shape)) for param in params)
+    raise DataError(
+        f"cannot step: found NaN or infinity in the gradients of parameters of shape {shapes};"
+        " accepted are finite gradients (nonfinite='skip' leaves such steps out)"
+    )
