@@ -7,7 +7,7 @@ the question whether all are finite) cannot be had, and is refused.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -42,21 +42,21 @@ class BackwardSteps:
     optimizer
         Whose parameters.
     step_one
-        Takes the step of one parameter.
+        Takes the step of one parameter, by its group's place and its own.
     """
 
-    def __init__(self, optimizer: RuleOptimizer, step_one: Callable[[torch.Tensor, dict[str, Any], int], None]) -> None:
+    def __init__(self, optimizer: RuleOptimizer, step_one: Callable[[torch.Tensor, int, int], None]) -> None:
         self._stepped: set[int] = set()
         self._step_one = step_one
         self._handles = []
         index = -1
-        for group in optimizer.param_groups:
+        for group_index, group in enumerate(optimizer.param_groups):
             for param in group["params"]:
                 index += 1
                 if param.requires_grad:
-                    self._handles.append(param.register_post_accumulate_grad_hook(self._hook(group, index)))
+                    self._handles.append(param.register_post_accumulate_grad_hook(self._hook(group_index, index)))
 
-    def _hook(self, group: dict[str, Any], index: int) -> Callable[[torch.Tensor], None]:
+    def _hook(self, group_index: int, index: int) -> Callable[[torch.Tensor], None]:
         def hook(param: torch.Tensor) -> None:
             if index in self._stepped:
                 raise UnsupportedError(
@@ -64,7 +64,7 @@ class BackwardSteps:
                     " they come, so none can be accumulated; accepted is one backward() for each step()"
                 )
             self._stepped.add(index)
-            self._step_one(param, group, index)
+            self._step_one(param, group_index, index)
             param.grad = None
 
         return hook

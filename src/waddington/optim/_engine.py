@@ -35,7 +35,7 @@ class RuleOptimizer(RuleState):
     defaults
         Settings of a group that does not say otherwise. Besides the rule's own these are ``lr`` (a number or a 0-d
         tensor), ``weight_decay``, ``decoupled_weight_decay`` (True: ``θ -= rate λ θ``; False: ``g += λ θ``),
-        ``maximize``, ``nonfinite``, ``stochastic_rounding`` and ``compile``.
+        ``maximize``, ``nonfinite``, ``stochastic_rounding``, ``state_dtype`` and ``compile``.
 
         ``nonfinite`` says what a NaN or infinite gradient anywhere in the model does. ``"skip"``: the step is not
         taken: parameters, moments, step count and switch stay, on every rank, and ``diagnostics()["skipped_steps"]``
@@ -46,11 +46,18 @@ class RuleOptimizer(RuleState):
         is exact: without it updates below half a unit in the last place, 0.2 % of the parameter, are lost. The random
         numbers depend on coordinate and step alone: replicas agree, shards too, and a resumed run repeats them.
 
-        ``compile`` is ``"auto"`` or False; both run eagerly in this version.
+        ``state_dtype`` is ``"float32"``, or ``"bfloat16"``: buffers then take half the memory, and are rounded
+        stochastically, without which a second moment, that changes by a thousandth a step, would stand still.
+
+        ``compile`` says whether steps are taken by compiled kernels. ``"auto"``: where that pays, which is decided by
+        sizes alone: from a million coordinates on one type of device, and there for tensors of at least 2,048; smaller
+        ones are laid end to end and stepped as one. True: for every tensor, or an error. False: never. The first step
+        compiles, which takes seconds, once for a machine: kernels are kept on disk, serve tensors of every size, and
+        outlast every change of rate, decay or group. :meth:`execution` says what is done and why.
 
     Notes
     -----
-    State is kept in float32 under parameters of lower precision. A step with rate 0 and all gradients 0 on an optimizer
+    State is in float32 under parameters of lower precision, unless `state_dtype` says otherwise. A step with rate 0 and all gradients 0 on an optimizer
     without state is not counted: it is how ``torch.distributed.checkpoint`` asks for the state before loading.
     """
 
@@ -133,25 +140,28 @@ class RuleOptimizer(RuleState):
             self._in_backward = None
         if not on:
             return
-        reason = "diagnostics are being recorded" if self._recording_on else why_not_in_backward(self)
-        if reason:
-            raise UnsupportedError(f"cannot step {type(self).__name__} inside backward: {reason}")
+        self._refuse_in_backward()
         holders = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
         ways = {id(held.param): way for held, way in zip(holders, ways_of(self._rule, holders), strict=True)}
         known: dict[int, Family] = {}
 
         @torch.no_grad()
-        def step_one(param: torch.Tensor, group: dict[str, Any], index: int) -> None:
+        def step_one(param: torch.Tensor, group_index: int, index: int) -> None:
             gradient_of(param)
-            family = known.get(index)
+            family, group = known.get(index), self.param_groups[group_index]
             if family is None or not family.still_fits(group) or not family.is_in_place(self.state):
-                group_index = next(at for at, each in enumerate(self.param_groups) if each is group)
+                self._refuse_in_backward()  # a loaded state may have brought other settings
                 member = Member(param, group, group_index, index, self._state_of(param, group))
                 (family,) = lay_out(self._rule, [member], [ways[id(param)]])
                 known[index] = family
             self._step([family], self._model_state())
 
         self._in_backward = BackwardSteps(self, step_one)
+
+    def _refuse_in_backward(self) -> None:
+        reason = "diagnostics are being recorded" if self._recording_on else why_not_in_backward(self)
+        if reason:
+            raise UnsupportedError(f"cannot step {type(self).__name__} inside backward: {reason}")
 
     def record(self, on: bool = True) -> None:
         """Take the statistics that cost a pass over the tensors from the next step on, or stop.

@@ -226,7 +226,7 @@ def _stepped(work: Work, old: torch.Tensor, direction: torch.Tensor, numbers: Nu
 
 def _less(old: torch.Tensor, direction: torch.Tensor, rate: Number) -> torch.Tensor:
     if isinstance(rate, torch.Tensor):
-        return torch.addcmul(old, direction, rate, value=-1.0)
+        return old - direction * rate
     return torch.sub(old, direction, alpha=rate)
 
 

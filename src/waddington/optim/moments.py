@@ -55,7 +55,10 @@ def ema(average: torch.Tensor, value: torch.Tensor, beta: Number, rest: Number |
     rest
         ``1 - beta``, where it is known to more digits than `beta` tells; see :func:`decays`.
     """
-    return torch.lerp(average, value, 1.0 - beta if rest is None else rest)
+    rest = 1.0 - beta if rest is None else rest
+    if isinstance(rest, torch.Tensor):  # lerp has two cases to choose from, and a kernel would compute both
+        return average * beta + value * rest
+    return torch.lerp(average, value, rest)
 
 
 def ema_of_square(average: torch.Tensor, value: torch.Tensor, beta: Number, rest: Number | None = None) -> torch.Tensor:
