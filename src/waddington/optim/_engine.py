@@ -6,6 +6,7 @@ It lays the tensors of the model out (:mod:`waddington.optim._layout`), which ho
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -57,14 +58,16 @@ class RuleOptimizer(RuleState):
 
     Notes
     -----
-    State is in float32 under parameters of lower precision, unless `state_dtype` says otherwise. A step with rate 0 and all gradients 0 on an optimizer
-    without state is not counted: it is how ``torch.distributed.checkpoint`` asks for the state before loading.
+    State is in float32 under parameters of lower precision, unless `state_dtype` says otherwise. A step with rate 0 and
+    all gradients 0 on an optimizer without state is not counted: it is how ``torch.distributed.checkpoint`` asks for
+    the state before loading.
     """
 
     _finite: torch.Tensor | None = None
     """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
     _families: tuple[Family, ...] = ()
     _order: Sequence[Member] = ()
+    _states: Sequence[dict[str, Any]] = ()
     _in_backward: BackwardSteps | None = None
 
     @_disable_dynamo  # traced, it would be compiled anew whenever gradients are; inside torch.compile it is eager
@@ -211,6 +214,7 @@ class RuleOptimizer(RuleState):
                     gradient_of(param)  # refuses what cannot be stepped before any state is made
                     members.append(Member(param, group, group_index, index, self._state_of(param, group)))
         self._families = tuple(lay_out(self._rule, members, ways_of(self._rule, members)))
+        self._states = list(self.state.values())
         self._order = sorted((m for family in self._families for m in family.members), key=lambda m: m.index)
         return self._families
 
@@ -222,15 +226,16 @@ class RuleOptimizer(RuleState):
             for family in self._families
         ):
             return False
-        known, state = iter(self._order), self.state
+        # Identities of the states, in their order: asking the state for each parameter costs a hash of each.
+        if len(self.state) != len(self._states) or not all(map(operator.is_, self.state.values(), self._states)):
+            return False
+        known = iter(self._order)
         for group in groups:
             for param in group["params"]:
                 if param.grad is None:
                     continue
                 member = next(known, None)
-                if member is None or member.param is not param or member.group is not group:
-                    return False
-                if state.get(param) is not member.state or not member.is_in_place():
+                if member is None or member.param is not param or not member.is_in_place():
                     return False
         return next(known, None) is None
 

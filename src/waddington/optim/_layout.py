@@ -51,6 +51,8 @@ class Family:
         Whether sums have to be added over shards.
     numbers
         What the rule computes with at this step, by name: Python numbers, or tensors, 0-d or of shape (tensors,).
+    is_one_bucket, direct
+        Whether all tensors are stepped as one, and the sums last taken then, which need no table.
     settled
         What the rule concluded from its sums at this step.
     together
@@ -89,6 +91,8 @@ class Family:
         self._filled: dict[str, float] = {}
         self.sums = torch.zeros(len(members), _SUMS, dtype=self.dtype, device=self.device)
         self._kernels: dict[Any, Kernel] = {}
+        self.is_one_bucket = len(self.units) == 1 and isinstance(self.units[0], Bucket)
+        self.direct: Tensors = {}
         for unit in self.units:
             unit.join(self)
         for member in members:
@@ -173,6 +177,8 @@ class Family:
 
     def named_sums(self, names: Sequence[str], table: torch.Tensor | None = None) -> Tensors:
         """Give the sums last taken, or those of a table of the same form, by name, each of shape (tensors,)."""
+        if self.is_one_bucket:
+            return {name: self.direct[name].to(self.sizes.dtype) for name in names}
         found = (self.sums if table is None else table)[:, : len(names)].to(self.sizes.dtype, copy=True)
         return dict(zip(names, found.unbind(1), strict=True))
 

@@ -14,6 +14,7 @@ but where that costs nothing (:mod:`waddington.optim._host`), so a step never wa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -54,6 +55,8 @@ class Step:
         Whether sums for diagnostics are taken.
     finite
         Afterwards: whether the step was taken, 0-d; None where nobody asked.
+    is_left_out
+        Afterwards: whether the host knows that it was not.
     sums
         Afterwards: the sums taken while writing, for each family.
     """
@@ -65,6 +68,7 @@ class Step:
     model_state: Tensors
     observed: bool
     finite: torch.Tensor | None = None
+    is_left_out: bool = False
     sums: list[Tensors] = field(default_factory=list)
 
     def run(self) -> None:
@@ -79,11 +83,6 @@ class Step:
         if not self.is_left_out:
             self._set_rates()
             self._take()
-
-    @property
-    def is_left_out(self) -> bool:
-        """Whether the host knows that the step is left out."""
-        return self.finite is not None and reads_are_free(self.finite.device) and not bool(self.finite)
 
     def _look(self) -> None:
         """Take all statistics, and draw the conclusions."""
@@ -121,18 +120,21 @@ class Step:
 
     def _judge(self, totals: list[Tensors], whole: torch.Tensor) -> None:
         """Tell whether all gradients are finite, which their squares must be as well."""
-        finite = self.finite = whole.isfinite()
-        if self.settings["nonfinite"] == "raise" and not bool(finite):
+        raises, skipped = self.settings["nonfinite"] == "raise", self.model_state[SKIPPED]
+        free = reads_are_free(whole.device)
+        is_finite = math.isfinite(whole.item()) if free or raises else None
+        self.finite = whole.isfinite() if is_finite is None else torch.tensor(is_finite, device=whole.device)
+        if raises and not is_finite:
             fine = [found["grad_sq"].isfinite().tolist() for found in totals]
             each = (zip(family.members, row, strict=True) for family, row in zip(self.families, fine, strict=True))
             refuse_nonfinite(member.param for pairs in each for member, is_fine in pairs if not is_fine)
-        skipped = self.model_state[SKIPPED]
-        if not reads_are_free(finite.device):
-            skipped.add_(finite.logical_not().to(skipped.device))
+        if is_finite is None:
+            skipped.add_(self.finite.logical_not().to(skipped.device))
             for family in self.families:
-                family.put({TAKEN: finite.to(device=family.device, dtype=family.dtype)})
-        elif not bool(finite):
+                family.put({TAKEN: self.finite.to(device=family.device, dtype=family.dtype)})
+        elif not is_finite:
             skipped.add_(1.0)
+            self.is_left_out = True
 
     def _settle(self, totals: list[Tensors]) -> None:
         """Draw the conclusions of the rule's own sums."""
@@ -167,7 +169,7 @@ class Step:
         if wanted.own:
             self._settle(self.sums)
         for family, new in zip(self.families, self._remembered, strict=True):
-            taken = None if self.finite is None or reads_are_free(self.finite.device) else self.finite
+            taken = self.finite if TAKEN in family.numbers else None
             family.remember(new, taken)
             family.steps.add_(1.0 if taken is None else taken.to(family.device))
 

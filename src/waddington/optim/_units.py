@@ -48,7 +48,19 @@ class Member:
         Number of real coordinates of the whole parameter, over all its shards.
     """
 
-    __slots__ = ("_at", "_entries", "_sharded", "group", "group_index", "index", "param", "size", "state", "value")
+    __slots__ = (
+        "_at",
+        "_entries",
+        "_plain",
+        "_sharded",
+        "group",
+        "group_index",
+        "index",
+        "param",
+        "size",
+        "state",
+        "value",
+    )
 
     def __init__(
         self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int, state: dict[str, Any]
@@ -56,7 +68,15 @@ class Member:
         self.param, self.group, self.group_index, self.index, self.state = param, group, group_index, index, state
         self.value, self.size = local_real(param.detach()), real_size(param)
         self._at, self._sharded = self.value.data_ptr(), is_sharded(param)
+        self._plain = not self._sharded and not param.is_complex()
         self._entries: list[tuple[str, int]] = []
+
+    def gradient(self) -> torch.Tensor:
+        """Give the local real gradient."""
+        grad = self.param.grad
+        if self._plain and grad is not None and grad.layout is torch.strided:
+            return grad
+        return local_real(gradient_of(self.param))
 
     def settle_down(self, names: Sequence[str]) -> None:
         """Note where the entries of the state lie, once they have been laid out."""
@@ -155,9 +175,10 @@ class Unit(ABC):
         return self._note(sums)
 
     def _note(self, sums: Tensors) -> tuple[str, ...]:
-        if sums:
-            found = torch.stack(list(sums.values()), dim=-1)
-            self._sums[..., : len(sums)].copy_(found)
+        if self.family.is_one_bucket:
+            self.family.direct = sums
+        elif sums:
+            self._sums[..., : len(sums)].copy_(torch.stack(list(sums.values()), dim=-1))
         return tuple(sums)
 
 
@@ -192,7 +213,7 @@ class Single(Unit):
 
     def fetch(self) -> None:
         """Look up the gradient of this step."""
-        grad = local_real(gradient_of(self.member.param))
+        grad = self.member.gradient()
         if grad.dtype != self.value.dtype:
             grad = grad.to(self.value.dtype if self.compiled else self.family.dtype)
         # A kernel goes by memory, and where that is in order needs no view.
@@ -265,9 +286,8 @@ class Bucket(Unit):
 
     def fetch(self) -> None:
         """Copy the gradients, and the parameters, which others may have changed."""
-        self.grad = _flatten_dense_tensors(  # type: ignore[no-untyped-call]
-            [local_real(gradient_of(member.param)) for member in self.members]
-        )
+        gradients = [member.gradient() for member in self.members]
+        self.grad = _flatten_dense_tensors(gradients)  # type: ignore[no-untyped-call]
         if self._flats is None:
             torch._foreach_copy_(self._parts, self._values)
         else:

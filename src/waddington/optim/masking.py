@@ -94,13 +94,9 @@ def strength(totals: Tensors, size: torch.Tensor, settings: Settings) -> Tensors
     ratio = totals["update_square"] / totals["kept_square"]
     alpha = torch.clamp(ratio.sqrt() if settings["alpha_form"] == "root" else ratio, max=settings["alpha_max"])
     alpha = torch.where(totals["kept_square"] > 0.0, alpha, 1.0)
-    count = size / (totals["kept"] + 1.0)
-    multiplier = {
-        "full": alpha * count,
-        "norm": alpha,
-        "count": count,
-        "none": torch.ones_like(alpha),
-    }[settings["compensation"]]
+    multiplier = alpha if settings["compensation"] in ("full", "norm") else torch.ones_like(alpha)
+    if settings["compensation"] in ("full", "count"):
+        multiplier = multiplier * (size / (totals["kept"] + 1.0))
     return {"keep_rate": totals["kept"] / size.clamp_min(1.0), "alpha": alpha, "rate_multiplier": multiplier}
 
 
