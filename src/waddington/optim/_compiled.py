@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import logging
 import os
 import platform
 import shutil
@@ -38,6 +39,8 @@ from waddington.optim._rule import Tensors
 from waddington.optim.moments import Numbers
 
 __all__ = ["NUMBERS", "Kernel", "Recipe", "cache_folder", "kernel_for", "kernels_made", "obstacle"]
+
+_log = logging.getLogger(__name__)
 
 NUMBERS = 48
 """Length of the row of numbers that a kernel is given; what it does not use it does not read."""
@@ -172,20 +175,31 @@ def kernel_for(recipe: Recipe) -> Kernel:
     Raises
     ------
     UnsupportedError
-        It cannot be compiled here; says why.
+        It cannot be compiled or kept here; says why.
     """
     reason = obstacle(recipe.device)
     if reason:
         raise UnsupportedError(f"cannot compile the step: {reason}; accepted is compile=False")
-    found = _dry_run(recipe)
+    names = _dry_run(recipe)
     path = cache_folder() / f"{recipe.key()}.pt2"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        try:
+            return Kernel(path, names, recipe.device)
+        except RuntimeError:  # not a kernel, or not a whole one
+            _log.warning("%s cannot be loaded and is compiled anew", path)
+            path.unlink(missing_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Processes of one training ask at the same moment; one of them compiles.
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
                 _compile(recipe, path)
-    return Kernel(path, found, recipe.device)
+    except OSError as error:
+        raise UnsupportedError(
+            f"cannot compile the step: {path.parent} cannot be written to ({error.strerror}); accepted are another"
+            " folder, named by the environment variable WADDINGTON_CACHE, and compile=False"
+        ) from error
+    return Kernel(path, names, recipe.device)
 
 
 def cache_folder() -> Path:
@@ -214,6 +228,7 @@ def obstacle(device: str) -> str:
 
 def _compile(recipe: Recipe, path: Path) -> None:
     kernels_made.append(path.stem)
+    _log.info("compiling a step's kernel, once for this machine: some seconds (kept in %s)", path)
     length = torch.export.Dim("length", min=2)
     value, grad, buffers, row, noise = _arguments(recipe, _EXAMPLE)
     sums = [row.new_zeros(()) for _ in _dry_run(recipe)]
