@@ -1,4 +1,4 @@
-"""How the engine sees a parameter during one step, and the one place where shards are added up.
+"""Parameters as plain real tensors, how components see one during a step, and the one place where shards are added up.
 
 The rules are written for plain dense real tensors. Here complex tensors become pairs of reals, sharded ones
 (``DTensor``) their local part, and half precision is raised to float32 for as long as a rule works on it.
@@ -13,12 +13,11 @@ from typing import Any, Protocol
 import torch
 
 from waddington._errors import UnsupportedError
-from waddington.optim._rule import Measured, Tensors
+from waddington.optim._rule import Tensors
 
 __all__ = [
     "HasGroup",
     "HasParam",
-    "Kind",
     "Slot",
     "compute_dtype",
     "gradient_of",
@@ -35,8 +34,6 @@ __all__ = [
     "statistics_dtype",
     "sum_over_shards",
 ]
-
-Kind = tuple[int, torch.device, torch.dtype]
 
 
 class HasParam(Protocol):
@@ -59,7 +56,7 @@ class HasGroup(HasParam, Protocol):
 
 @dataclass(slots=True)
 class Slot:
-    """One parameter that takes part in this step.
+    """One parameter that takes part in the step of a component.
 
     Attributes
     ----------
@@ -67,37 +64,27 @@ class Slot:
         The parameter as the user holds it.
     group, group_index
         Its parameter group.
-    step
-        Its 0-d step count.
     buffers, value
-        Local real parts of its buffers and of itself, sharing their memory.
+        Local real parts of what a component reads of its buffers, and of itself, sharing their memory.
     grad
         Local real gradient in the dtype of the computation, its sign turned where the group maximizes.
     size
         Number of real coordinates of the whole parameter, over all its shards.
     index
         Its place among all parameters of the optimizer.
-    coefficients, measured, totals
-        What the phases of the step leave for the next.
+    totals
+        Sums over the whole parameter that one round of statistics leaves for the next.
     """
 
     param: torch.Tensor
     group: dict[str, Any]
     group_index: int
     index: int
-    step: torch.Tensor
     buffers: Tensors
     value: torch.Tensor
     grad: torch.Tensor
     size: int
-    coefficients: Tensors = field(default_factory=dict)
-    measured: Measured = field(default_factory=lambda: Measured({}))
     totals: Tensors = field(default_factory=dict)
-
-    @property
-    def kind(self) -> Kind:
-        """What slots must share to be worked on with the same 0-d tensors."""
-        return (self.group_index, self.value.device, self.grad.dtype)
 
 
 def compute_dtype(param: torch.Tensor) -> torch.dtype:

@@ -133,7 +133,6 @@ class OptimizerWrapper(WrapperState):
 
     def _slots(self) -> Iterator[Slot]:
         place = -1
-        nothing = torch.zeros(())
         for group_index, group in enumerate(self.param_groups):
             for param in group["params"]:
                 place += 1
@@ -142,7 +141,7 @@ class OptimizerWrapper(WrapperState):
                 value = local_real(param)
                 coupled = 0.0 if is_decoupled(self.innermost, group) else group.get("weight_decay", 0.0)
                 grad = minimized_gradient(param, value, maximize=bool(group.get("maximize")), coupled_decay=coupled)
-                yield Slot(param, group, group_index, place, nothing, {}, value, grad, real_size(param))
+                yield Slot(param, group, group_index, place, {}, value, grad, real_size(param))
 
     def _decay_rate(self, param: torch.Tensor, group: Settings) -> float | torch.Tensor:
         """Give what decay that the wrapped optimizer applies to a parameter itself is multiplied by."""
