@@ -38,7 +38,7 @@ from waddington.optim._phases import Take, Want, Work, look, take
 from waddington.optim._rule import Tensors
 from waddington.optim.moments import Numbers
 
-__all__ = ["NUMBERS", "Kernel", "Recipe", "cache_folder", "kernel_for", "kernels_made", "obstacle"]
+__all__ = ["NUMBERS", "Kernel", "Recipe", "cache_folder", "failures", "kernel_for", "kernels_made", "obstacle"]
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +50,10 @@ _TEST = 2  # coordinates of the dry run that finds the names of the sums
 
 kernels_made: list[str] = []
 """Names of the kernels that this process had to compile, for tests and benchmarks."""
+
+
+failures: dict[str, str] = {}
+"""Why compiling has failed in this process, by type of device; ``compile="auto"`` then asks no more."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Recipe:
     def key(self) -> str:
         """Give the name under which the kernel is kept."""
         rule, stage = self.work.rule, getattr(self.phase, "stage", None)
-        functions = [rule.measure, rule.update, rule.prepare, rule.observe, stage and stage.terms]
+        functions = [rule.measure, rule.settle, rule.update, rule.prepare, rule.observe, stage and stage.terms]
         parts = [
             *(f"{f.__module__}.{f.__qualname__}" for f in functions if f is not None),
             *sorted({_digest(sys.modules[f.__module__]) for f in functions if f is not None}),
@@ -260,9 +264,10 @@ def _compile(recipe: Recipe, path: Path) -> None:
         os.replace(temporary, path)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UnsupportedError(
+        failures[recipe.device] = (
             f"cannot compile the step: torch's compiler failed ({reason}); accepted is compile=False"
-        ) from error
+        )
+        raise UnsupportedError(failures[recipe.device]) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from waddington.optim._compiled import obstacle
+from waddington.optim._compiled import failures, obstacle
 from waddington.optim._noise import frame_of
 from waddington.optim._rule import Rule, Settings
 from waddington.optim._slots import HasGroup, is_sharded, local_real
@@ -94,7 +94,7 @@ def _why_eager(rule: Rule, group: Settings, device: str, size: int) -> str:
         return "compile=False"
     if group["compile"] == "auto" and size < COMPILE_FROM:
         return f"fewer than {COMPILE_FROM:,} coordinates on the {device}, so compiling would not pay"
-    return obstacle(device) if group["compile"] == "auto" else ""
+    return obstacle(device) or failures.get(device, "") if group["compile"] == "auto" else ""
 
 
 def _why_not_this(param: torch.Tensor, local: torch.Tensor, group: Settings) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from waddington._errors import UnsupportedError
-from waddington.optim._compiled import NUMBERS, Kernel, Recipe, kernel_for
+from waddington.optim._compiled import NUMBERS, Kernel, Recipe, failures, kernel_for
 from waddington.optim._execution import Way, rounds_stochastically
 from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
@@ -73,7 +73,7 @@ class Family:
             self.scalars[name] = torch.stack([member.state[name].to(exact) for member in members])
             self._spread(name, self.scalars[name])
         self.sizes = torch.tensor([float(member.size) for member in members], dtype=exact).to(self.device)
-        self.together = reads_are_free(self.device) and bool((self.steps == self.steps[0]).all())
+        self.together = False
         self._any_compiled = any(unit.compiled for unit in self.units)
         self.own_sizes = self.sizes.to(self.dtype)
         self.indices = torch.tensor([member.index for member in members]).to(self.device)
@@ -95,6 +95,9 @@ class Family:
         self.direct: Tensors = {}
         for unit in self.units:
             unit.join(self)
+        self._written = [
+            tensor for unit in self.units if unit.compiled for tensor in (unit.value, *unit.buffers.values())
+        ]
         for member in members:
             member.settle_down((*rule.buffers(self.group), "step", *self.scalars))
 
@@ -142,6 +145,8 @@ class Family:
         self._work()
         self.numbers = {}
         exact = statistics_dtype(self.device)
+        # Asked at every step, for a step count may have been written to.
+        self.together = reads_are_free(self.device) and bool((self.steps.numpy() == self.steps[0].item()).all())
         steps: Number = float(self.steps[0]) + 1.0 if self.together else self.steps.to(exact) + 1.0
         found = self.rule.coefficients(steps, self.scalars, self.group)
         if self.rule.rate_factor is not None:
@@ -173,6 +178,8 @@ class Family:
         names: tuple[str, ...] = ()
         for unit in reversed(self.units):  # what was looked at last may still be in a cache
             names = unit.run(kernel, salts) if kernel is not None and unit.compiled else unit.take(wanted, salts)
+        if kernel is not None:  # autograd cannot see that a kernel writes
+            torch.autograd.graph.increment_version(self._written)
         return names
 
     def named_sums(self, names: Sequence[str], table: torch.Tensor | None = None) -> Tensors:
@@ -197,19 +204,22 @@ class Family:
             unit = next(unit for unit in self.units if unit.compiled)
             numbers = tuple((name, self.places[name]) for name in self.numbers)
             buffers = tuple((name, buffer.dtype) for name, buffer in unit.buffers.items())
+            if self.group["compile"] is not True and self.device.type in failures:
+                self._give_up(failures[self.device.type])
+                return None
             recipe = Recipe(self.work, phase, numbers, self.device.type, unit.value.dtype, buffers, rounds)
             try:
                 self._kernels[key] = kernel_for(recipe)
             except UnsupportedError as error:
                 if self.group["compile"] is True:
                     raise
+                warnings.warn(f"{error}; the step goes on eagerly, and more slowly", RuntimeWarning, stacklevel=2)
                 self._give_up(str(error))
                 return None
         return self._kernels[key]
 
     def _give_up(self, reason: str) -> None:
         """Go on without compiling; either way of doing a phase can follow either of the other."""
-        warnings.warn(f"{reason}; the step goes on eagerly, and more slowly", RuntimeWarning, stacklevel=2)
         for unit in self.units:
             if unit.compiled:
                 unit.compiled, unit.way = False, Way("eager", reason)

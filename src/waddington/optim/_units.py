@@ -53,6 +53,7 @@ class Member:
         "_entries",
         "_plain",
         "_sharded",
+        "_strides",
         "group",
         "group_index",
         "index",
@@ -67,7 +68,7 @@ class Member:
     ) -> None:
         self.param, self.group, self.group_index, self.index, self.state = param, group, group_index, index, state
         self.value, self.size = local_real(param.detach()), real_size(param)
-        self._at, self._sharded = self.value.data_ptr(), is_sharded(param)
+        self._at, self._strides, self._sharded = self.value.data_ptr(), param.stride(), is_sharded(param)
         self._plain = not self._sharded and not param.is_complex()
         self._entries: list[tuple[str, int]] = []
 
@@ -85,7 +86,8 @@ class Member:
     def is_in_place(self) -> bool:
         """Tell whether parameter and state still lie where they were found."""
         state, sharded = self.state, self._sharded
-        if (local_real(self.param) if sharded else self.param).data_ptr() != self._at:
+        param = self.param
+        if (local_real(param) if sharded else param).data_ptr() != self._at or param.stride() != self._strides:
             return False
         for name, address in self._entries:
             entry = state.get(name)
