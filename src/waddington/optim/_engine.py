@@ -213,6 +213,10 @@ class RuleOptimizer(RuleState):
                 if param.grad is not None:
                     gradient_of(param)  # refuses what cannot be stepped before any state is made
                     members.append(Member(param, group, group_index, index, self._state_of(param, group)))
+        staying = {id(member.param) for member in members}
+        for member in self._order:
+            if id(member.param) not in staying and self.state.get(member.param) is member.state:
+                member.leave()
         self._families = tuple(lay_out(self._rule, members, ways_of(self._rule, members)))
         self._states = list(self.state.values())
         self._order = sorted((m for family in self._families for m in family.members), key=lambda m: m.index)

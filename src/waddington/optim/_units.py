@@ -83,6 +83,13 @@ class Member:
         """Note where the entries of the state lie, once they have been laid out."""
         self._entries = [(name, local_real(self.state[name]).data_ptr()) for name in names]
 
+    def leave(self) -> None:
+        """Take entries that are part of something longer out of it, which would otherwise be kept for their sake."""
+        for name, _ in self._entries:
+            entry = self.state.get(name)
+            if not self._sharded and entry is not None and entry.untyped_storage().nbytes() > entry.nbytes:
+                self.state[name] = entry.clone()
+
     def is_in_place(self) -> bool:
         """Tell whether parameter and state still lie where they were found."""
         state, sharded = self.state, self._sharded

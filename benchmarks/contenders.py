@@ -1,0 +1,286 @@
+"""The optimizers and the models whose speed is measured. Does nothing by itself."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from measuring import say
+from waddington import optim
+
+__all__ = [
+    "ADAM",
+    "FUSED",
+    "OURS",
+    "SHAPES",
+    "Contender",
+    "Run",
+    "compile_ahead",
+    "coordinates",
+    "heavyball",
+    "others",
+    "ours",
+    "takes_state_dtype",
+    "torchs",
+]
+
+Shapes = list[tuple[int, ...]]
+Params = list[torch.nn.Parameter]
+
+FUSED, ADAM = "AdamW, fused", "Adam, default"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One optimizer with its settings.
+
+    Attributes
+    ----------
+    label, library
+        Names.
+    build
+        Makes it for parameters.
+    passes
+        What a step reads and writes, pass after pass: g gradient, p parameter; m, v, s, x first and second moment,
+        variance, maximum. ``"gmvp>mvp"`` reads the first four and writes the last three. Empty: nobody counted.
+    nearest
+        Label of what comes nearest to it in pytorch_optimizer.
+    state
+        Dtype of its state; None: that of the parameters.
+    slow
+        So much slower than the rest that it takes part in every fourth round only.
+    settings
+        What :func:`ours` was called with.
+    """
+
+    label: str
+    library: str
+    build: Callable[[Params], torch.optim.Optimizer]
+    passes: tuple[str, ...] = ()
+    nearest: str = ""
+    state: torch.dtype | None = None
+    slow: bool = False
+    settings: tuple[str, dict[str, Any]] | None = None
+
+    def bytes_per_parameter(self, dtype: torch.dtype) -> int | None:
+        """Give the least that a step moves between memory and processor, if every pass goes to memory."""
+        if not self.passes:
+            return None
+        letters = "".join(self.passes).replace(">", "")
+        state = self.state or dtype
+        return sum((dtype if letter in "gp" else state).itemsize for letter in letters)
+
+
+@dataclass(frozen=True)
+class _Ours:
+    cls: str
+    settings: dict[str, Any]
+    before: tuple[str, ...]
+    last: str
+    nearest: str
+
+
+# What comes nearest: PAdam is ASGDAdam's rule without the switch. AdaBound keeps rates between two bounds, and with
+# ams_bound it keeps the maximum that ASGDAMSGrad keeps. AdaBelief tracks the variance of the gradient around its mean,
+# as AMVT does, and AMGT's momentum goes by that variance. LaProp is Adam that divides first, and cautious=True
+# gives it the mask of CAdamW, the synchronous form of AlphaAdam's.
+OURS = {
+    "ASGDAdam": _Ours("ASGDAdam", {}, ("g",), "gmvp>mvp", "PAdam"),
+    "ASGDAMSGrad": _Ours("ASGDAMSGrad", {}, ("g",), "gmvxp>mvxp", "AdaBound, ams_bound"),
+    "AMGT": _Ours("AMGT", {}, (), "gmvp>mvp", "AdaBelief"),
+    "AMVT": _Ours("AMVT", {}, (), "gmvsp>mvsp", "AdaBelief"),
+    "AMVT, moments": _Ours("AMVT", {"variance": "moments"}, (), "gmvp>mvp", "AdaBelief"),
+    "AlphaAdam": _Ours("AlphaAdam", {}, ("gmv",), "gmvp>mvp", "LaProp, cautious"),
+}
+
+
+def ours(name: str, suffix: str = "", **settings: Any) -> Contender:
+    """Give one of this package's optimizers, at its defaults but for some settings."""
+    entry = OURS[name]
+    before = entry.before
+    if settings.get("nonfinite", "skip") != "propagate" and before != ("g",):
+        before = ("g", *before)  # whether all gradients are finite; the switch's pass sees it as well
+    state = torch.bfloat16 if settings.get("state_dtype") == "bfloat16" else torch.float32
+    return Contender(
+        name + suffix,
+        "waddington",
+        lambda params: getattr(optim, entry.cls)(params, **entry.settings, **settings),
+        (*before, entry.last),
+        entry.nearest,
+        state,
+        settings=(name, settings),
+    )
+
+
+def compile_ahead(entries: Iterable[Contender], dtype: torch.dtype = torch.float32, *, jobs: int = 2) -> None:
+    """Have the kernels of ours made, in two processes at once: the only part of this that takes minutes."""
+    wanted: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for entry in entries:
+        if entry.settings is not None and entry.settings[1].get("compile", True) is not False:
+            name, settings = entry.settings
+            wanted.setdefault(f"{name}, state {entry.state}", []).append((name, settings))  # they share kernels
+    start = time.perf_counter()
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        tasks = {pool.submit(_compile, each, dtype, torch.get_num_threads()): label for label, each in wanted.items()}
+        for task in as_completed(tasks):
+            task.result()
+            say(f"{tasks[task]}, {dtype}: kernels ready after {time.perf_counter() - start:.0f} s")
+
+
+def _compile(each: list[tuple[str, dict[str, Any]]], dtype: torch.dtype, threads: int) -> None:
+    torch.set_num_threads(threads)
+    for name, settings in each:
+        Run(ours(name, **{**settings, "compile": True}), [(4,)], dtype).step()
+
+
+def takes_state_dtype() -> bool:
+    """Tell whether this version of the package can keep its state in bfloat16."""
+    return "state_dtype" in inspect.signature(optim.AMGT).parameters
+
+
+def torchs() -> list[Contender]:
+    """Give AdamW in torch's three ways of running it, and Adam as most people call it."""
+    adam, adamw = torch.optim.Adam, torch.optim.AdamW
+    return [
+        Contender(FUSED, "torch", lambda params: adamw(params, fused=True), ("gmvp>mvp",)),
+        Contender("AdamW, foreach", "torch", lambda params: adamw(params, foreach=True)),
+        Contender("AdamW, single", "torch", lambda params: adamw(params, foreach=False)),
+        Contender(ADAM, "torch", adam),
+    ]
+
+
+class _Held(torch.nn.Module):
+    """A model of given parameters, for a library that wants one."""
+
+    def __init__(self, params: Params) -> None:
+        super().__init__()
+        self.params = torch.nn.ParameterList(params)
+
+
+def others(*, compiled: bool = False) -> list[Contender]:
+    """Give what pytorch_optimizer has that comes nearest to ours.
+
+    Raises
+    ------
+    ImportError
+        It is not installed.
+    """
+    module = importlib.import_module("pytorch_optimizer")
+
+    def plain(label: str, name: str, **settings: Any) -> Contender:
+        cls = module.load_optimizer(name)
+        return Contender(label, "pytorch_optimizer", lambda params: cls(params, **settings), slow=True)
+
+    def build_compiled(params: Params) -> torch.optim.Optimizer:
+        return module.create_optimizer(_Held(params), "adabelief", lr=1e-3, compile=True)
+
+    found = [
+        plain("PAdam", "padam"),
+        plain("AdaBound, ams_bound", "adabound", ams_bound=True),
+        plain("AdaBelief", "adabelief"),
+        plain("LaProp, cautious", "laprop", cautious=True),
+    ]
+    return [*found, Contender("AdaBelief, compiled", "pytorch_optimizer", build_compiled)] if compiled else found
+
+
+def heavyball() -> list[Contender]:
+    """Give HeavyBall's AdamW.
+
+    Raises
+    ------
+    ImportError
+        It is not installed.
+    """
+    cls = importlib.import_module("heavyball").AdamW
+    return [Contender("HeavyBall AdamW", "heavyball", cls, slow=True)]
+
+
+class Run:
+    """An optimizer on parameters of its own.
+
+    Parameters
+    ----------
+    contender, shapes, dtype, device
+        What runs on what.
+    grads
+        Gradients that others step with too, to save memory; None makes its own, so that none finds them in a cache
+        because another has just read them.
+    """
+
+    def __init__(
+        self,
+        contender: Contender,
+        shapes: Shapes,
+        dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
+        grads: Sequence[torch.Tensor] | None = None,
+    ) -> None:
+        self.params = [torch.nn.Parameter(torch.full(shape, 0.1, dtype=dtype, device=device)) for shape in shapes]
+        self.grads = [torch.randn_like(param) for param in self.params] if grads is None else grads
+        self.prepare()
+        self.optimizer = contender.build(self.params)
+
+    def prepare(self) -> None:
+        """Give the gradients, which some optimizers drop."""
+        for param, grad in zip(self.params, self.grads, strict=True):
+            param.grad = grad
+
+    def step(self) -> None:
+        """Take a step."""
+        self.optimizer.step()
+
+
+def coordinates(shapes: Shapes) -> int:
+    """Count the coordinates of a model."""
+    return sum(torch.Size(shape).numel() for shape in shapes)
+
+
+def _eight_million() -> Shapes:
+    return [(512, 512)] * 30
+
+
+def _ppo() -> Shapes:
+    """Stable-Baselines3's MlpPolicy for 17 observations and 6 continuous actions: actor, critic, log of the scatter."""
+    net = [(64, 17), (64,), (64, 64), (64,)]
+    return [(6,), *net, *net, (6, 64), (6,), (1, 64), (1,)]
+
+
+def _resnet50() -> Shapes:
+    def conv(inside: int, outside: int, width: int) -> Shapes:
+        return [(outside, inside, width, width), (outside,), (outside,)]  # and the norm's weight and bias
+
+    shapes, inside = conv(3, 64, 7), 64
+    for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        for block in range(blocks):
+            shapes += conv(inside, width, 1) + conv(width, width, 3) + conv(width, 4 * width, 1)
+            shapes += conv(inside, 4 * width, 1) if block == 0 else []
+            inside = 4 * width
+    return [*shapes, (1000, inside), (1000,)]
+
+
+def _gpt2() -> Shapes:
+    norm, width = [(768,), (768,)], 768
+    block = [*norm, (width, 3 * width), (3 * width,), (width, width), (width,)]
+    block += [*norm, (width, 4 * width), (4 * width,), (4 * width, width), (width,)]
+    return [(50257, width), (1024, width), *(block * 12), *norm]
+
+
+def _two_thousand() -> Shapes:
+    return [(32, 32), (32,)] * 1000
+
+
+SHAPES: dict[str, Callable[[], Shapes]] = {
+    "eight-million": _eight_million,
+    "ppo": _ppo,
+    "resnet-50": _resnet50,
+    "gpt2-124m": _gpt2,
+    "two-thousand": _two_thousand,
+}

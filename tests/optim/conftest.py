@@ -1,0 +1,21 @@
+"""Kernels of the tests: kept in a folder of the run, so that each is compiled once, whichever test or process asks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Point WADDINGTON_CACHE to a folder that all processes of this run share, unless it is set already."""
+    given = os.environ.get("WADDINGTON_CACHE")
+    if given:  # whoever runs the tests over and over spares the compiling
+        return Path(given)
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has its own folder in the run's
+        base = base.parent
+    os.environ["WADDINGTON_CACHE"] = str(base / "kernels")
+    return base / "kernels"

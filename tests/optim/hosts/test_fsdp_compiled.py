@@ -1,0 +1,175 @@
+"""Kernels under FSDP2: they go over shards, unequal and empty ones too, and train as one process does eagerly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+from torch.distributed.tensor.debug import CommDebugMode
+
+from optim.hosts.hosted import net
+from optim.hosts.processes import WORLD, on_two_ranks
+from optim.parity import COMPILED, assert_same_course, gradients_for
+from optim.table import OWN
+from optim.training import values
+from waddington.optim import AMGT, AMVT, AlphaAdam, ASGDAdam, _compiled
+
+pytestmark = pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")
+
+STEPS = 6
+BROKEN_AT = 3
+LAYOUTS = [Shard(0), Shard(0), Shard(1), Replicate(), Shard(1), Shard(0)]
+KINDS = {row.name: row for row in OWN if row in COMPILED}
+# Those that need other kernels for shards than for whole tensors are, but for two, left to `make test-slow`.
+MORE_TO_COMPILE = ["AMGT-coordinate", "CAdamW"]
+KINDS_NOW = [name for name in KINDS if name not in MORE_TO_COMPILE]
+DEFAULTS = {cls.__name__: cls for cls in (ASGDAdam, AlphaAdam, AMGT, AMVT)}
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """Give settings under which shards are stepped by the kernels of whole tensors, as far as that goes."""
+    looks = name.startswith(("ASGDAdam", "ASGDAMSGrad", "AlphaAdam", "AMVT-preprocessed"))
+    return {"weight_decay": 0.1, "nonfinite": "skip" if looks else "propagate"}
+
+
+def _gradients(params: list[torch.Tensor], name: str) -> list[list[torch.Tensor]]:
+    gradients = gradients_for(params, STEPS)
+    if settings_of(name)["nonfinite"] == "skip":
+        gradients[BROKEN_AT][0][0, 0] = torch.inf  # in the first row, which is the first rank's
+    return gradients
+
+
+def _shards(mixed: bool, dtype: torch.dtype) -> list[torch.Tensor]:
+    mesh = init_device_mesh("cpu", (WORLD,))
+    model = net(dtype=dtype)
+    if not mixed:
+        return list(fully_shard(model, mesh=mesh).parameters())
+    return [
+        torch.nn.Parameter(distribute_tensor(param.detach(), mesh, [layout]))
+        for param, layout in zip(model.parameters(), LAYOUTS, strict=True)
+    ]
+
+
+def _steps(optimizer: Any, params: list[Any], gradients: Iterable[list[torch.Tensor]]) -> list[list[torch.Tensor]]:
+    course = [[param.full_tensor().detach().clone() for param in params]]
+    for grads in gradients:
+        for param, grad in zip(params, grads, strict=True):
+            param.grad = distribute_tensor(grad, param.device_mesh, param.placements, src_data_rank=None)
+        optimizer.step()
+        course.append([param.full_tensor().detach().clone() for param in params])
+    return course
+
+
+def _train(name: str, mixed: bool) -> dict[str, Any]:
+    params = _shards(mixed, torch.float32)
+    optimizer = KINDS[name].build(params, compile=True, **settings_of(name))
+    whole = list(net(dtype=torch.float32).parameters())
+    return {
+        "course": _steps(optimizer, params, _gradients(whole, name)),
+        "figures": optimizer.diagnostics(),
+        "ways": sorted({record.how for record in optimizer.execution()}),
+    }
+
+
+def _count_collectives(name: str, compile: bool) -> int:
+    params = _shards(False, torch.float32)
+    optimizer = DEFAULTS[name](params, compile=compile)
+    gradients = gradients_for(list(net(dtype=torch.float32).parameters()), 2)
+    _steps(optimizer, params, gradients)
+    with CommDebugMode() as communication:
+        optimizer.step()
+    return communication.get_total_counts()
+
+
+def _round(compile: bool, mixed: bool) -> list[list[torch.Tensor]]:
+    params = _shards(mixed, torch.bfloat16)
+    gradients = gradients_for(list(net(dtype=torch.bfloat16).parameters()), STEPS)
+    return _steps(_rounding(params, compile), params, gradients)
+
+
+def _rounding(params: list[torch.Tensor], compile: bool) -> Any:
+    settings = {"weight_decay": 0.1, "nonfinite": "propagate", "stochastic_rounding": True}
+    return AMVT(params, lr=1e-3, compile=compile, **settings)
+
+
+def _all(rank: int, names: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: [_train(name, mixed) for mixed in (False, True)] for name in names}
+    if names == KINDS_NOW:
+        found["collectives"] = {name: _count_collectives(name, False) for name in DEFAULTS}
+        found["collectives"]["ASGDAdam by kernels"] = _count_collectives("ASGDAdam", True)
+        found["rounded"] = [_round(compile, mixed) for compile in (True, False) for mixed in (False, True)]
+    found["kernels"] = list(_compiled.kernels_made)
+    return found
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> list[Any]:
+    return on_two_ranks(_all, tmp_path_factory.mktemp("fsdp_compiled"), KINDS_NOW)
+
+
+@pytest.fixture(scope="module")
+def other_ranks(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> list[Any]:
+    return on_two_ranks(_all, tmp_path_factory.mktemp("fsdp_compiled_more"), MORE_TO_COMPILE)
+
+
+def check_against_one_process(name: str, ranks: list[Any]) -> None:
+    params = list(net(dtype=torch.float32).parameters())
+    optimizer = KINDS[name].build(params, compile=False, **settings_of(name))
+    course = [values(params)]
+    for grads in _gradients(params, name):
+        for param, grad in zip(params, grads, strict=True):
+            param.grad = grad
+        optimizer.step()
+        course.append(values(params))
+    for found in (found for rank in ranks for found in rank[name]):
+        assert_same_course(found["course"], course)
+        assert found["figures"] == pytest.approx(optimizer.diagnostics(), rel=1e-5, abs=1e-5)
+        assert found["ways"] == ["compiled"]
+    assert optimizer.diagnostics()["skipped_steps"] == (settings_of(name)["nonfinite"] == "skip")
+
+
+@pytest.mark.parametrize("name", KINDS_NOW)
+def test_kernels_over_shards_train_as_one_process_eagerly(name, ranks):
+    check_against_one_process(name, ranks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MORE_TO_COMPILE)
+def test_the_other_kernels_over_shards_train_as_one_process_eagerly(name, other_ranks):
+    check_against_one_process(name, other_ranks)
+
+
+@pytest.mark.parametrize("name", KINDS_NOW)
+def test_the_ranks_are_in_the_same_place(name, ranks):
+    for one, other in zip(*(rank[name] for rank in ranks), strict=True):
+        assert one["figures"] == other["figures"]
+        for left, right in zip(one["course"], other["course"], strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def test_a_kernel_is_made_by_one_rank_and_used_by_both(ranks):
+    one, other = (set(rank["kernels"]) for rank in ranks)
+    assert one.isdisjoint(other)
+
+
+def test_a_step_takes_at_most_one_collective(ranks):
+    """All statistics of all tensors travel at once."""
+    for rank in ranks:
+        assert rank["collectives"] == dict.fromkeys([*DEFAULTS, "ASGDAdam by kernels"], 1)
+
+
+def test_shards_are_rounded_as_the_whole(ranks):
+    params = list(net(dtype=torch.bfloat16).parameters())
+    optimizer = _rounding(params, compile=False)
+    for grads in gradients_for(params, STEPS):
+        for param, grad in zip(params, grads, strict=True):
+            param.grad = grad
+        optimizer.step()
+    for course in (course for rank in ranks for course in rank["rounded"]):
+        assert all(torch.equal(a, b) for a, b in zip(course[-1], params, strict=True))

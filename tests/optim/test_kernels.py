@@ -1,0 +1,435 @@
+"""When kernels are made, where they are kept, when they are used, and what happens where they cannot be."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+
+import pytest
+import torch
+
+from optim.parity import assert_same_course, gradients_for, steps_of
+from optim.training import assert_same, values
+from waddington._errors import UnsupportedError
+from waddington.optim import AMGT, AlphaAdam, _compiled, _layout
+from waddington.optim._execution import COMPILE_FROM
+from waddington.optim.alphaadam import ALPHAADAM_RULE
+
+# One kernel serves this whole file, and it is one of those of test_compiled.py.
+SETTINGS = {"threshold": 0.5, "gamma": 0.1, "correction": 0.05, "nonfinite": "propagate"}
+
+
+def make(params, compile=True, **kwargs):
+    return AMGT(params, **{"lr": 1e-2, "weight_decay": 0.1, **SETTINGS, **kwargs}, compile=compile)
+
+
+def some_params(*shapes):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(shape, generator=generator).requires_grad_() for shape in shapes or [(5, 3), (7,), ()]]
+
+
+def ways(optimizer):
+    """Give the numbers of coordinates that are stepped in each way."""
+    found = {}
+    for record in optimizer.execution():
+        found[record.how] = found.get(record.how, 0) + record.coordinates
+    return found
+
+
+@pytest.fixture
+def fresh_process():
+    """Forget what this process knows of kernels and compilers, now and afterwards."""
+    for known in (_compiled.kernel_for, _compiled.obstacle):
+        known.cache_clear()
+    _compiled.failures.clear()
+    yield
+    for known in (_compiled.kernel_for, _compiled.obstacle):
+        known.cache_clear()
+    _compiled.failures.clear()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Give an empty folder for kernels."""
+    monkeypatch.setenv("WADDINGTON_CACHE", str(tmp_path / "kernels"))
+    return tmp_path / "kernels"
+
+
+# -- nothing is compiled anew --
+
+
+def another_rate(optimizer, params):
+    optimizer.param_groups[0]["lr"] = 3e-3
+
+
+def a_rate_that_is_a_tensor(optimizer, params):
+    optimizer.param_groups[0]["lr"] = torch.tensor(3e-3)
+
+
+def other_betas(optimizer, params):
+    optimizer.param_groups[0]["betas"] = (0.7, 0.97)
+
+
+def another_eps(optimizer, params):
+    optimizer.param_groups[0]["eps"] = 1e-3
+
+
+def no_decay(optimizer, params):
+    optimizer.param_groups[0]["weight_decay"] = 0.0
+
+
+def more_decay(optimizer, params):
+    optimizer.param_groups[0]["weight_decay"] = 0.7
+
+
+def another_gamma(optimizer, params):
+    optimizer.param_groups[0]["gamma"] = 3.0
+
+
+def other_thresholds(optimizer, params):
+    optimizer.param_groups[0].update(threshold=0.1, correction=-0.2)
+
+
+def a_new_group(optimizer, params):
+    generator = torch.Generator().manual_seed(5)
+    late = torch.randn(11, 3, generator=generator).requires_grad_()
+    params.append(late)
+    optimizer.add_param_group({"params": [late], "lr": 1e-3, "weight_decay": 0.0})
+
+
+def a_frozen_parameter(optimizer, params):
+    params[0].requires_grad_(False)
+    params[0].grad = None
+    del params[0]
+
+
+def a_parameter_elsewhere(optimizer, params):
+    params[1].data = params[1].data.clone()
+
+
+CHANGES = [
+    another_rate,
+    a_rate_that_is_a_tensor,
+    other_betas,
+    another_eps,
+    no_decay,
+    more_decay,
+    another_gamma,
+    other_thresholds,
+    a_new_group,
+    a_frozen_parameter,
+    a_parameter_elsewhere,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_no_change_of_numbers_or_tensors_compiles_anew(change, folder, request):
+    params, twins = some_params(), some_params()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WADDINGTON_CACHE", str(request.getfixturevalue("kernels")))
+        optimizer, eager = make(params), make(twins, compile=False)
+        start, twin_start = (steps_of(o, p, gradients_for(p, 3)) for o, p in ((optimizer, params), (eager, twins)))
+    made = list(_compiled.kernels_made)
+    change(optimizer, params)
+    change(eager, twins)
+    ours, theirs = (steps_of(o, p, gradients_for(p, 3, seed=2)) for o, p in ((optimizer, params), (eager, twins)))
+    assert _compiled.kernels_made == made
+    assert not folder.exists()
+    assert set(ways(optimizer)) == {"compiled"}
+    assert_same_course(start, twin_start)
+    assert_same_course(ours, theirs, ulps=8.0)  # what they begin with differs already
+
+
+def loaded(optimizer, params):
+    stream = io.BytesIO()
+    torch.save(optimizer.state_dict(), stream)
+    stream.seek(0)
+    others = [param.detach().clone().requires_grad_() for param in params]
+    fresh = make(others)
+    fresh.load_state_dict(torch.load(stream, weights_only=True))
+    return fresh, others
+
+
+def copied(optimizer, params):
+    return copy.deepcopy((optimizer, params))
+
+
+def pickled(optimizer, params):
+    return pickle.loads(pickle.dumps((optimizer, params)))
+
+
+@pytest.mark.parametrize("duplicate", [loaded, copied, pickled])
+def test_a_duplicate_goes_on_bit_for_bit_with_the_same_kernels(duplicate, folder, request):
+    params = some_params()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WADDINGTON_CACHE", str(request.getfixturevalue("kernels")))
+        optimizer = make(params)
+        steps_of(optimizer, params, gradients_for(params, 3))
+    made = list(_compiled.kernels_made)
+    other, others = duplicate(optimizer, params)
+    gradients = gradients_for(params, 3, seed=2)
+    for left, right in zip(steps_of(optimizer, params, gradients), steps_of(other, others, gradients), strict=True):
+        assert_same(left, right)
+    assert _compiled.kernels_made == made
+    assert not folder.exists()
+
+
+def test_a_scheduler_and_tensors_of_other_shapes_use_the_same_kernels(folder, request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WADDINGTON_CACHE", str(request.getfixturevalue("kernels")))
+        params = some_params()
+        steps_of(make(params), params, gradients_for(params, 1))
+    made = list(_compiled.kernels_made)
+    for shapes in ([(1,)], [(0, 3), (2, 2)], [(1023,), (1025,)], [(300, 41)]):
+        params, twins = some_params(*shapes), some_params(*shapes)
+        courses = []
+        for optimizer, tensors in ((make(params), params), (make(twins, compile=False), twins)):
+            scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0 / (1.0 + step))
+            course = []
+            for grads in gradients_for(tensors, 4):
+                course += steps_of(optimizer, tensors, [grads])[-1:]
+                scheduler.step()
+            courses.append([values(some_params(*shapes)), *course])
+        assert_same_course(*courses)
+    assert _compiled.kernels_made == made
+    assert not folder.exists()
+
+
+def test_a_training_may_change_between_kernels_and_operations():
+    """Each way of stepping a tensor lays its state out in its own manner, and takes it over from the others."""
+    params, twins = some_params(), some_params()
+    optimizer, eager = make(params), make(twins, False)
+    ours, theirs = [values(params)], [values(twins)]
+    for seed, (compile, expected) in enumerate([(True, "compiled"), ("auto", "together"), (True, "compiled")], 2):
+        optimizer.param_groups[0]["compile"] = compile
+        ours += steps_of(optimizer, params, gradients_for(params, 2, seed))[1:]
+        theirs += steps_of(eager, twins, gradients_for(twins, 2, seed))[1:]
+        assert set(ways(optimizer)) == {expected}
+    assert_same_course(ours, theirs)
+
+
+@pytest.mark.parametrize("compile", [True, False, "auto"])
+def test_autograd_learns_that_a_step_has_changed_what_it_saved(compile):
+    """As with torch's optimizers: going back through a graph of before the step would give wrong gradients."""
+    (weight,) = params = some_params((5, 5))
+    optimizer = make(params, compile)
+    loss = (torch.ones(3, 5) @ weight).tanh() @ weight
+    loss.sum().backward(retain_graph=True)
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.sum().backward()
+
+
+# -- kernels on disk --
+
+PROCESS = """
+import json, sys
+import torch
+torch.set_num_threads(1)
+from waddington.optim import AMGT, _compiled
+param = torch.linspace(-1.0, 1.0, 37).requires_grad_()
+optimizer = AMGT([param], lr=1e-2, weight_decay=0.1, compile=True, **json.loads(sys.argv[1]))
+for step in range(3):
+    param.grad = torch.linspace(1.0 - step, 1.0, 37)
+    optimizer.step()
+compilers = [name for name in sys.modules if name.startswith(("torch._inductor.codegen", "torch._inductor.compile"))]
+print(json.dumps([_compiled.kernels_made, compilers, param.tolist()]))
+"""
+
+
+def test_another_process_finds_the_kernels_and_needs_no_compiler():
+    param = torch.linspace(-1.0, 1.0, 37).requires_grad_()
+    optimizer = make([param])
+    for step in range(3):
+        param.grad = torch.linspace(1.0 - step, 1.0, 37)
+        optimizer.step()
+    command = [sys.executable, "-c", PROCESS, json.dumps(SETTINGS)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ})
+    made, compilers, result = json.loads(found.stdout.splitlines()[-1])
+    assert made == []
+    assert compilers == []
+    assert result == param.tolist()
+
+
+def copy_kernels(source, target):
+    """Copy the finished kernels of a folder; another process may be writing there."""
+    target.mkdir(parents=True)
+    for path in source.glob("?" * 32 + ".pt2"):
+        shutil.copy(path, target)
+
+
+@pytest.mark.usefixtures("fresh_process")
+@pytest.mark.parametrize(("compile", "kept"), [(True, 1000), ("auto", 0)], ids=["truncated", "empty"])
+def test_a_damaged_kernel_is_made_anew(compile, kept, kernels, folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WADDINGTON_CACHE", str(kernels))
+        step_large(True)
+    copy_kernels(kernels, folder)
+    for path in folder.glob("*.pt2"):
+        with path.open("r+b") as file:
+            file.truncate(kept)
+    _compiled.kernel_for.cache_clear()
+    made = len(_compiled.kernels_made)
+    param, optimizer = step_large(compile)
+    twin, _ = step_large(False)
+    assert len(_compiled.kernels_made) == made + 1
+    assert set(ways(optimizer)) == {"compiled"}
+    torch.testing.assert_close(param, twin, rtol=1e-6, atol=1e-6)
+    _compiled.kernel_for.cache_clear()
+    step_large(compile)
+    assert len(_compiled.kernels_made) == made + 1  # the one that was made is whole
+
+
+def step_large(compile, **kwargs):
+    """Take a step of a model that is just large enough to be compiled."""
+    (param,) = some_params((COMPILE_FROM,))
+    optimizer = make([param], compile, **kwargs)
+    param.grad = torch.linspace(-1.0, 1.0, COMPILE_FROM)
+    optimizer.step()
+    return param, optimizer
+
+
+def check_that_it_goes_on_eagerly(reason):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        param, optimizer = step_large("auto")
+    twin, _ = step_large(False)
+    assert torch.equal(param, twin)
+    assert set(ways(optimizer)) == {"eager"}
+    assert reason in optimizer.execution()[0].reason
+    return [str(entry.message) for entry in caught]
+
+
+@pytest.mark.usefixtures("fresh_process")
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("WADDINGTON_CACHE", str(tmp_path / "file" / "kernels"))
+    with pytest.raises(UnsupportedError, match=r"WADDINGTON_CACHE|file/kernels"):
+        step_large(True)
+    (message,) = check_that_it_goes_on_eagerly("file/kernels")
+    assert "eagerly" in message
+
+
+@pytest.mark.usefixtures("fresh_process", "folder")
+def test_a_failing_compiler_is_asked_once_and_warned_of_once(monkeypatch):
+    asked = []
+
+    def fail(*args, **kwargs):
+        asked.append(args)
+        raise RuntimeError("out of registers\nand a long trace")
+
+    monkeypatch.setattr("torch._inductor.aoti_compile_and_package", fail)
+    with pytest.raises(UnsupportedError, match=r"compiler failed \(out of registers\); accepted is compile=False"):
+        step_large(True)
+    _compiled.failures.clear()
+    params, twins = (some_params((COMPILE_FROM,), (5000,)) for _ in range(2))
+    optimizer, eager = ([{"params": tensors[:1]}, {"params": tensors[1:]}] for tensors in (params, twins))
+    optimizer, eager = make(optimizer, "auto"), make(eager, False)
+    asked.clear()
+    gradients = gradients_for(params, 3)
+    gradients[1][1] = None  # which lays the tensors out anew, twice
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ours = steps_of(optimizer, params, gradients)
+    theirs = steps_of(eager, twins, gradients)
+    assert all(torch.equal(a, b) for a, b in zip(ours[-1], theirs[-1], strict=True))
+    assert set(ways(optimizer)) == {"eager", "together"}
+    assert "out of registers" in optimizer.execution()[0].reason
+    assert ["eagerly" in str(entry.message) for entry in caught] == [True]
+    assert len(asked) <= 1  # a compiler that fails may take a minute to do so
+
+
+@pytest.mark.usefixtures("fresh_process", "folder")
+def test_where_there_is_no_compiler_auto_is_eager_and_true_says_why(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UnsupportedError, match=r"no C\+\+ compiler was found \(looked for no-such-compiler\)"):
+        step_large(True)
+    assert check_that_it_goes_on_eagerly("no C++ compiler was found") == []
+
+
+# -- which kernel is whose --
+
+
+def recipes_of(cls, monkeypatch, **kwargs):
+    """Give the recipes that one step of an optimizer asks for, without making a kernel."""
+    found = []
+
+    def note(recipe):
+        found.append(recipe)
+        raise UnsupportedError("none is made")
+
+    monkeypatch.setattr(_layout, "kernel_for", note)
+    (param,) = some_params((COMPILE_FROM,))
+    optimizer = cls([param], **{"nonfinite": "propagate", **kwargs})
+    param.grad = torch.ones(COMPILE_FROM)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        optimizer.step()
+    (recipe,) = found
+    return recipe
+
+
+OTHER_CHOICES = [
+    {"maximize": True},
+    {"decoupled_weight_decay": False},
+    {"bias_correction": False},
+    {"mask": "synchronous"},
+    {"stochastic_rounding": True},
+    {"state_dtype": "bfloat16"},
+]
+
+
+@pytest.mark.parametrize("kwargs", OTHER_CHOICES, ids=lambda kwargs: next(iter(kwargs)))
+def test_settings_that_are_no_numbers_have_kernels_of_their_own(kwargs, monkeypatch):
+    assert recipes_of(AlphaAdam, monkeypatch).key() != recipes_of(AlphaAdam, monkeypatch, **kwargs).key()
+
+
+def test_numbers_are_no_part_of_a_kernel(monkeypatch):
+    numbers = {"lr": 3.0, "betas": (0.5, 0.6), "eps": 1.0, "weight_decay": 0.3, "alpha_max": 7.0}
+    assert recipes_of(AlphaAdam, monkeypatch) == recipes_of(AlphaAdam, monkeypatch, **numbers)
+
+
+def test_rules_that_conclude_differently_have_kernels_of_their_own(monkeypatch):
+    """What follows from a rule's sums is computed inside the kernel, too."""
+
+    def settle(totals, size, numbers, choices):
+        return {"keep_rate": totals["kept"] / size, "alpha": size * 0.0 + 1.0, "rate_multiplier": size * 0.0 + 2.0}
+
+    class Doubled(AlphaAdam):
+        _rule = replace(ALPHAADAM_RULE, settle=settle)
+
+    one, other = (recipes_of(cls, monkeypatch) for cls in (AlphaAdam, Doubled))
+    assert one.phase.settles
+    assert one.key() != other.key()
+
+
+# -- what "auto" chooses --
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (COMPILE_FROM - 1, {"eager": COMPILE_FROM - 5101 + 20_000, "together": 5100}),
+        (COMPILE_FROM, {"compiled": COMPILE_FROM - 100, "together": 100, "eager": 20_000}),
+    ],
+    ids=["smaller", "large"],
+)
+def test_size_alone_decides_what_is_compiled(size, expected):
+    """Neither gradients nor tensors that are not to be compiled have a say."""
+    shapes = [(size - 5100,), (5000,), (10, 10), (0, 3), (20_000,)]
+    params, twins = some_params(*shapes), some_params(*shapes)
+    optimizer = make([{"params": params[:-1]}, {"params": params[-1:], "compile": False}], "auto")
+    eager = make(twins, False)
+    assert ways(optimizer) == expected
+    zeros, ones = ([torch.full_like(param, value) for param in params] for value in (0.0, 1.0))
+    gradients = [zeros, *gradients_for(params, 2), ones]
+    assert_same_course(steps_of(optimizer, params, gradients), steps_of(eager, twins, gradients))
+    assert ways(optimizer) == expected
