@@ -1,7 +1,8 @@
 # make run    sets up and runs the main job on the embedded simulator
 # make test   sets up and runs the tests
 # make check  everything CI checks: format, lint, types, tests, docs
-# make bench  what the docs measure, by hand: minutes
+# make bench  speed and memory, by hand: under ten minutes on two cores; benchmarks/speed_page.py puts them into docs/speed.md
+# make bench-trainings  what optimizers come to in training, by hand: a quarter of an hour
 # make conformance  every optimizer of five libraries against the contract; writes docs/conformance.md
 # make pictures     the pictures of docs/optimizers
 PYTHON ?= python3
@@ -11,7 +12,7 @@ JOBS ?= 2
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test test-slow check format format-check lint types docs bench conformance pictures clean
+.PHONY: run test test-slow check format format-check lint types docs bench bench-trainings conformance pictures clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "waddington needs Python 3.11 or newer; found %d.%d. Try: make PYTHON=python3.11" % v[:2])'
@@ -58,8 +59,10 @@ types: $(VENV)/.dev
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
-bench: $(VENV)/.dev
-	@for script in env_throughput encoder switch_direction tuned_rates; do \
+bench: SCRIPTS = env_throughput encoder step_time memory compile_cost scaling
+bench-trainings: SCRIPTS = switch_direction tuned_rates
+bench bench-trainings: $(VENV)/.dev
+	@for script in $(SCRIPTS); do \
 	  echo "== benchmarks/$$script.py"; $(VENV)/bin/python benchmarks/$$script.py || exit 1; done
 
 conformance: $(VENV)/.dev
