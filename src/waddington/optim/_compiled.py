@@ -218,12 +218,12 @@ def cache_folder() -> Path:
 @cache
 def obstacle(device: str) -> str:
     """Say what stands in the way of compiling for a type of device; empty where nothing does."""
-    if device not in ("cpu", "cuda"):
+    if device == "cuda":
+        return "kernels have not been run on a GPU yet"
+    if device != "cpu":
         return f"there is no compiled path for {device} devices"
     if sys.platform == "win32":
         return "kernels are not compiled on Windows"
-    if device == "cuda" and not torch.utils._triton.has_triton():
-        return "Triton is not installed, which compiles for GPUs"
     named = os.environ.get("CXX")
     if not any(shutil.which(name) for name in ([named] if named else ["g++", "clang++"])):
         return f"no C++ compiler was found (looked for {named or 'g++ and clang++'})"
