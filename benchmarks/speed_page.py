@@ -45,7 +45,7 @@ def source(records: Records, name: str) -> list[str]:
         f" {machine['system']};"
         f" {libraries}."
     ]
-    if machine["gpu"] is None:
+    if machine["gpu"] is None and name == "step_time":
         lines.append("No GPU was at hand: the same script measures it where there is one, and has not been run so.")
     return lines
 
@@ -63,11 +63,16 @@ def ratio(result: dict[str, Any], label: str, to: str = FUSED) -> tuple[float, f
 
 
 def milliseconds(entry: dict[str, Any]) -> str:
-    return f"{1e3 * quartiles([value for value in entry['seconds'] if value is not None])[1]:.3g}"
+    return figures(1e3 * quartiles([value for value in entry["seconds"] if value is not None])[1])
 
 
-def spread(figures: tuple[float, float, float]) -> str:
-    low, middle, high = figures
+def figures(value: float) -> str:
+    """Give three figures, the last ones too if they are zeros."""
+    return f"{value:#.3g}".rstrip(".")
+
+
+def spread(ratios: tuple[float, float, float]) -> str:
+    low, middle, high = ratios
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
@@ -79,18 +84,18 @@ def step_time(records: Records, shape: str, dtype: str) -> list[str]:
     entries = result["contenders"]
     rows = []
     for label, entry in entries.items():
-        figures = ratio(result, label)
+        ratios = ratio(result, label)
         floor = entry["bytes"] / entries[FUSED]["bytes"] if entry["bytes"] else None
         nearest = entry["nearest"] if entry["nearest"] in entries else ""
         rows.append(
             [
-                label if entry["library"] != "pytorch_optimizer" else f"{label} (pytorch_optimizer)",
+                f"{label} (pytorch_optimizer)" if entry["library"] == "pytorch_optimizer" else label,
                 " · ".join(passes.replace(">", "→") for passes in entry["passes"]),
                 str(entry["bytes"] or ""),
                 milliseconds(entry),
-                spread(figures),
+                spread(ratios),
                 f"{floor:.2f}" if floor else "",
-                f"{figures[1] / floor:.2f}" if floor else "",
+                f"{ratios[1] / floor:.2f}" if floor else "",
                 f"{ratio(result, nearest, label)[1]:.1f} × ({nearest})" if nearest else "",
             ]
         )
@@ -121,6 +126,17 @@ def aims(records: Records) -> list[str]:
     return table(heads, rows)
 
 
+def small_aim(records: Records) -> list[str]:
+    """Say which of ours cost no more than torch's default Adam on a small model."""
+    result = find(records, "ppo", "float32")
+    verdicts: dict[str, list[str]] = {"Met by": [], "Missed by": []}
+    for name in AIMS:
+        for label in (name, name + PROPAGATE):
+            middle = ratio(result, label, ADAM)[1]
+            verdicts["Met by" if middle <= 1.0 else "Missed by"].append(f"{label} ({middle:.2f})")
+    return [f"{verdict} {'; '.join(labels)}." for verdict, labels in verdicts.items() if labels]
+
+
 def models(records: Records) -> list[str]:
     """Give the ratios of some optimizers on every model but the first."""
     results = [r for r in records["step_time"]["results"] if r["device"] == "cpu" and r["dtype"] == "float32"]
@@ -149,6 +165,8 @@ def models(records: Records) -> list[str]:
         rows.append([label, *cells])
     heads = [f"{r['shapes']}: {r['tensors']:,} tensors, {r['coordinates']:,}, {r['threads']} thr." for r in results]
     lines = table(["to fused AdamW / to Adam", *heads], rows)
+    for r in results:
+        lines += [line for name, reason in r["missing"].items() for line in ("", f"{r['shapes']}: {name} {reason}.")]
     skipped = [r for r in records["step_time"]["results"] if "skipped" in r]
     return lines + [
         line for r in skipped for line in ("", f"Not measured: {r['shapes']}, {r['dtype']}, {r['skipped']}.")
@@ -159,8 +177,8 @@ def memory(records: Records) -> list[str]:
     record = records["memory"]
     rows = []
     for label, found in record["results"].items():
-        figures = [f"{found[name]:.2f}" for name in ("state", "held", "extra")]
-        rows.append([label, *figures, f"{found['extra_bytes'] / 2**20:.1f}"])
+        cells = [f"{found[name]:.2f}" for name in ("state", "held", "extra")]
+        rows.append([label, *cells, f"{found['extra_bytes'] / 2**20:.1f}"])
     heads = ["optimizer", "state", "held", "extra of a step", "extra, MiB"]
     missing = [line for name, reason in record["missing"].items() for line in ("", f"{name}: {reason}.")]
     return [
@@ -175,7 +193,7 @@ def first_steps(records: Records) -> list[str]:
     rows = []
     for row in records["compile_cost"]["first_steps"]:
         empty, filled = row["empty"], row["filled"]
-        after = sum(count - empty["kernels"] for count in [max(empty["after"].values())])
+        after = max(empty["after"].values()) - empty["kernels"]
         rows.append(
             [
                 row["optimizer"],
@@ -199,7 +217,7 @@ def paid(records: Records) -> list[str]:
     for row in record["savings"]:
         steps = [speed_pictures.steps_until_paid(record["costs"][which], row) for which in ("empty", "filled")]
         cells = [f"{count:,.0f}" if count is not None else "never" for count in steps]
-        rows.append([f"{row['coordinates']:,}", f"{1e3 * row['eager']:.3g}", f"{1e3 * row['compiled']:.3g}", *cells])
+        rows.append([f"{row['coordinates']:,}", figures(1e3 * row["eager"]), figures(1e3 * row["compiled"]), *cells])
     heads = ["parameters", "eager, ms", "compiled, ms", "steps to pay, empty cache", "filled cache"]
     text = f'{record["savings_of"]}. `compile="auto"` compiles from {record["compile_from"]:,} parameters on.'
     return [text, "", *table(heads, rows)]
@@ -224,6 +242,7 @@ BLOCKS: dict[str, Callable[..., list[str]]] = {
     "source": source,
     "step-time": step_time,
     "aims": aims,
+    "small-aim": small_aim,
     "models": models,
     "memory": memory,
     "first-steps": first_steps,

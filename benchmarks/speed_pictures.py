@@ -154,7 +154,8 @@ def compile_cost(record: dict[str, Any]) -> Figure:
         " auto compiles", (record["compile_from"], 0.97), xycoords=("data", "axes fraction"), fontsize=7, color=MUTED
     )
     right.set(xscale="log", yscale="log")
-    _title(right, "b", f"Steps until compiling has paid ({record['savings_of']})", "parameters")
+    right.set_ylabel(f"steps, {record['savings_of']}")
+    _title(right, "b", "Until compiling has paid", "parameters")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 

@@ -60,7 +60,7 @@ def contenders(shape: str, dtype: str, *, everything: bool) -> tuple[list[Conten
         found = torchs() + [entry for name in OURS for entry in (ours(name), _unchecked(name))]
     missing: dict[str, str] = {}
     try:
-        found += others(compiled=everything)
+        found += others(compiled=everything or (shape, dtype) == PLAN[0])
     except ImportError:
         missing["pytorch_optimizer"] = "not installed"
     if shape in WITH_HEAVYBALL or everything:
