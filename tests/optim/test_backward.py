@@ -85,8 +85,8 @@ def test_accumulation_is_refused_at_the_second_backward():
     ("cls", "kwargs", "reason"),
     [
         (ASGDAdam, {"nonfinite": "propagate"}, "rate is chosen"),
-        (AMVT, {}, "nonfinite='skip'"),
-        (AMVT, {"nonfinite": "raise"}, "use 'propagate'"),
+        (AMVT, {"nonfinite": "skip"}, "nonfinite='skip'"),
+        (AMVT, {"nonfinite": "raise"}, "use 'mask' or 'propagate'"),
         (AMVT, {"nonfinite": "propagate", "clip_grad_norm": 1.0}, "norm of all gradients"),
     ],
 )

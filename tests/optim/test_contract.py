@@ -253,7 +253,7 @@ def test_parameters_without_gradient_stay(row: Row):
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e200])
 def test_a_non_finite_gradient_skips_the_step_everywhere(row: Row, bad):
     params, plain, gradients = make_params(), make_params(), make_gradients(20)
-    optimizer, other = row.build(params), row.build(plain)
+    optimizer, other = row.build(params, nonfinite="skip"), row.build(plain, nonfinite="skip")
     for t, grads in enumerate(gradients):
         if t in (0, 9):
             broken = [np.copy(g) for g in grads]
@@ -298,7 +298,9 @@ def test_two_groups_are_one_model(row: Row):
         run(one, whole, [grads])
         run(two, split, [grads])
         assert one.diagnostics() == two.diagnostics()
-    assert_same(whole, split)
+    for a, b in zip(whole, split, strict=True):
+        # Not bit for bit: a power is rounded otherwise at the end of a vector than within it, and tensors lie together.
+        torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-13)
 
 
 @each_kind
@@ -370,7 +372,7 @@ def test_hooks_run(row: Row):
         ({"betas": (1.0, 0.9, 0.9)}, r"cannot use betas\[0\]=1.0: betas\[0\] must be a number in \[0, 1\)"),
         ({"betas": (0.9,)}, r"betas must be two (or three )?numbers"),
         ({"weight_decay": -1.0}, r"cannot use weight_decay=-1.0"),
-        ({"nonfinite": "hope"}, r"'skip', 'raise', 'propagate'"),
+        ({"nonfinite": "hope"}, r"'mask', 'skip', 'raise', 'propagate'"),
         ({"compile": "yes"}, r"cannot use compile='yes'"),
     ],
 )

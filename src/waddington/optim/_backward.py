@@ -27,8 +27,10 @@ def why_not_in_backward(optimizer: RuleOptimizer) -> str:
         return "its rate is chosen from the gradients of the whole model"
     if optimizer._rule.needs_norm(group):
         return "it needs the norm of all gradients (clip_grad_norm, normalize_grad)"
-    if group["nonfinite"] != "propagate":
-        return f"nonfinite={group['nonfinite']!r} asks of all gradients whether they are finite; use 'propagate'"
+    if group["nonfinite"] not in ("mask", "propagate"):
+        return (
+            f"nonfinite={group['nonfinite']!r} asks of all gradients whether they are finite; use 'mask' or 'propagate'"
+        )
     if any(is_sharded(param) for each in optimizer.param_groups for param in each["params"]):
         return "its parameters are sharded (DTensor), whose gradients are there only after backward"
     return ""

@@ -245,8 +245,8 @@ def _compile(recipe: Recipe, path: Path) -> None:
         "noise": [None for _ in noise],
     }
     options: dict[str, Any] = {"cpp.dynamic_threads": True}
-    if isinstance(recipe.phase, Take) and recipe.phase.own:
-        options["realize_reads_threshold"] = 0  # sums of what is written are then taken while it is written
+    if isinstance(recipe.phase, Take) and recipe.phase.sums and not recipe.phase.settles:
+        options["realize_reads_threshold"] = 1  # sums of what is written are then taken while it is written
     else:
         options |= {
             "realize_reads_threshold": 1000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -12,7 +13,7 @@ from waddington.optim._scalars import DEVICE, HOST
 from waddington.optim._slots import Slot, hand_out, stack, statistics_dtype, sum_over_shards
 from waddington.optim.moments import Number, Numbers
 
-__all__ = ["decide", "run_control_on_slots", "sum_terms"]
+__all__ = ["decide", "read", "run_control_on_slots", "sum_terms"]
 
 
 def sum_terms(slots: Sequence[Slot], terms_of: Callable[[Slot], Tensors]) -> Tensors:
@@ -29,6 +30,7 @@ def decide(
     state: Tensors,
     settings: Settings,
     finite: torch.Tensor | None,
+    row: torch.Tensor | None = None,
 ) -> Numbers:
     """Have the control decide, write its new state in place, and give it.
 
@@ -43,26 +45,39 @@ def decide(
     settings
         Settings of the whole model.
     finite
-        False (0-d) leaves the state as it is.
+        False (0-d) leaves the state as it is; so do statistics that are not finite.
+    row
+        The entries in one piece, of which those in `state` are views, if they are.
     """
     names, entries = list(state), list(state.values())
     device, dtype = entries[0].device, entries[0].dtype
     summary = control.summarize(totals, sizes, settings).to(device=device, dtype=dtype)
     if reads_are_free(device):
-        numbers: dict[str, Number] = dict(zip(names, torch.stack(entries).tolist(), strict=True))
-        if finite is None or bool(finite):
-            numbers |= control.decide(summary.item(), numbers, settings, HOST)
-            values = torch.tensor([float(number) for number in numbers.values()], dtype=dtype)
-            torch._foreach_copy_(entries, list(values.unbind()))
+        numbers: dict[str, Number] = dict(read(state, row))
+        number = summary.item()
+        if math.isfinite(number) and (finite is None or bool(finite)):
+            numbers |= control.decide(number, numbers, settings, HOST)
+            _write(entries, torch.tensor([float(numbers[name]) for name in names], dtype=dtype), row)
         return numbers
     found = control.decide(summary, dict(state), settings, DEVICE)
     # Stacked, because there are a dozen of them and each costs a launch.
-    targets = [state[name] for name in found]
-    stacked = torch.stack([torch.as_tensor(value).to(device=device, dtype=dtype) for value in found.values()])
-    if finite is not None:
-        stacked = torch.where(finite.to(device), stacked, torch.stack(targets))
-    torch._foreach_copy_(targets, list(stacked.unbind()))
+    values = [torch.as_tensor(found.get(name, state[name])).to(device=device, dtype=dtype) for name in names]
+    goes = summary.isfinite() if finite is None else finite.to(device) & summary.isfinite()
+    _write(entries, torch.where(goes, torch.stack(values), torch.stack(entries) if row is None else row), row)
     return dict(state)
+
+
+def read(state: Tensors, row: torch.Tensor | None = None) -> dict[str, float]:
+    """Read a control's entries on the host."""
+    values = torch.stack(list(state.values())) if row is None else row
+    return dict(zip(state, values.tolist(), strict=True))
+
+
+def _write(entries: Sequence[torch.Tensor], values: torch.Tensor, row: torch.Tensor | None) -> None:
+    if row is None:
+        torch._foreach_copy_(list(entries), list(values.unbind()))
+    else:
+        row.copy_(values)
 
 
 def run_control_on_slots(

@@ -111,7 +111,8 @@ class RuleOptimizer(RuleState):
         return loss
 
     def _step(self, families: Sequence[Family], model_state: Tensors) -> None:
-        step = Step(self._rule, self._control, families, self.param_groups[0], model_state, self._recording_on)
+        settings, row = self.param_groups[0], self._model_row
+        step = Step(self._rule, self._control, families, settings, model_state, row, self._recording_on)
         step.run()
         self._finite = step.finite
         if self._recording_on and not step.is_left_out:

@@ -18,12 +18,16 @@ import torch
 from waddington.optim._noise import round_stochastically, slice_of
 from waddington.optim._recording import common_terms
 from waddington.optim._rule import Measured, Rule, Settings, Stage, Tensors
+from waddington.optim._slots import mask_nonfinite
 from waddington.optim.moments import Number, Numbers
 
-__all__ = ["TAKEN", "Spread", "Take", "Total", "Want", "Work", "look", "take"]
+__all__ = ["DROPPED", "TAKEN", "Spread", "Take", "Total", "Want", "Work", "look", "take"]
 
 TAKEN = "taken"
 """The number that says whether the step is taken, 1 or 0; where it is missing all steps are."""
+
+DROPPED = "dropped"
+"""The sum that counts coordinates without a finite gradient, under ``nonfinite="mask"``."""
 
 Total = Callable[[torch.Tensor], torch.Tensor]
 """Sums one term for each coordinate over the tensor, or over each of several tensors that lie in one."""
@@ -58,11 +62,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Want:
-    """Which sums a look is to take: squares of the gradient, the rule's own, those of a rate control's stage."""
+    """Which sums a look is to take: squares of the gradient, the rule's own, those of a rate control's stage.
+
+    With `masks`, coordinates whose gradient is not finite are taken for zero, and counted.
+    """
 
     squares: bool = False
     own: bool = False
     stage: Stage | None = None
+    masks: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,11 +86,22 @@ class Take:
         then is read from memory once and from cache the second time.
     observed
         Sums for diagnostics are taken.
+    stage
+        Sums of a rate control's stage are taken, which reads the gradient alone.
+    masks
+        Coordinates whose gradient is not finite stay as they are, and are counted.
     """
 
     own: bool = False
     settles: bool = False
     observed: bool = False
+    stage: Stage | None = None
+    masks: bool = False
+
+    @property
+    def sums(self) -> bool:
+        """Whether anything is summed while it is written."""
+        return self.own or self.observed or self.masks or self.stage is not None
 
 
 def look(
@@ -109,8 +128,12 @@ def look(
         What the rule's first phase gave, if it was run.
     """
     choices = work.choices
+    terms: Tensors = {}
+    if want.masks:
+        grad, keep = _masked(work, grad)
+        terms[DROPPED] = keep.logical_not()
     grad = _minimized(work, value, grad, numbers)
-    terms = {"grad_sq": grad.square()} if want.squares else {}
+    terms |= {"grad_sq": grad.square()} if want.squares else {}
     reads = want.stage is not None and bool(want.stage.reads)
     measured = None
     if want.own or want.stage is not None:
@@ -162,33 +185,48 @@ def take(
         The sums, and what was settled if diagnostics want to know.
     """
     choices = work.choices
-    before = _raised(work, buffers)
+    before, keep = _raised(work, buffers), None
+    if wanted.masks:
+        grad, keep = _masked(work, grad)
     grad = _prepared(work, _minimized(work, value, grad, numbers), before, numbers)
     if measured is None:
         measured = work.rule.measure(grad, before, numbers, choices)
     after = before | measured.buffers
+    terms: Tensors = {} if keep is None else {DROPPED: keep.logical_not()}
+    sums: Tensors = {}
     settled: Tensors = {}
     if wanted.settles:
         assert work.rule.settle is not None
         assert size is not None
-        own = {name: total(term) for name, term in measured.terms.items()}
+        own = {name: total(term) for name, term in (terms | measured.terms).items()}
+        sums = {name: own.pop(name) for name in terms}
+        terms = {}
         settled = work.rule.settle(own, size, numbers, choices)
         numbers = ChainMap({name: spread(value) for name, value in settled.items()}, numbers)  # type: ignore[arg-type]
     direction = work.rule.update(grad, measured, after, numbers, choices)
     old = value.to(work.dtype)
     new = _stepped(work, old, direction, numbers)
-    terms = dict(measured.terms) if wanted.own else {}
+    terms |= measured.terms if wanted.own else {}
     if wanted.observed:
         if work.rule.observe is not None:
             terms |= work.rule.observe(direction, measured, after, numbers, choices)
-        terms |= common_terms(old - new, grad, old)
-    sums = {name: total(term) for name, term in terms.items()} | (settled if wanted.observed else {})
-    taken = numbers[TAKEN] > 0.5 if TAKEN in numbers else None
+        terms |= common_terms(old - (new if keep is None else torch.where(keep, new, old)), grad, old)
+    if wanted.stage is not None:
+        terms |= wanted.stage.terms(grad, {}, {})
+    if torch.compiler.is_exporting() and not wanted.settles:
+        # Changes nothing but the order: what depends on new values is summed in the loop that writes them.
+        terms = {name: torch.where(new == new, term, term) for name, term in terms.items()}
+    sums |= {name: total(term) for name, term in terms.items()} | (settled if wanted.observed else {})
+    taken: torch.Tensor | bool | None = numbers[TAKEN] > 0.5 if TAKEN in numbers else keep
     for place, name in enumerate(measured.buffers, start=1):
         _write(buffers[name], measured.buffers[name], taken, None if bits is None else slice_of(bits, place))
     rounds = choices["stochastic_rounding"] and bits is not None
     _write(value, new, taken, slice_of(bits, 0) if rounds else None)  # type: ignore[arg-type]
     return sums
+
+
+def _masked(work: Work, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return mask_nonfinite(grad if grad.dtype == work.dtype else grad.to(work.dtype))
 
 
 def _minimized(work: Work, value: torch.Tensor, grad: torch.Tensor, numbers: Numbers) -> torch.Tensor:

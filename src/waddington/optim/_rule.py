@@ -177,6 +177,13 @@ class RateControl(Protocol):
         """Give the rounds of statistics; each is summed over shards before the next."""
         ...
 
+    def waits(self, state: Mapping[str, float], settings: Settings) -> bool:
+        """Tell whether the coming step's rate is settled already, so that statistics may be taken while writing.
+
+        Only ever asked where the host may read the state; the stage then reads no buffers.
+        """
+        ...
+
     def summarize(self, totals: Tensors, sizes: torch.Tensor, settings: Settings) -> torch.Tensor:
         """Make one number of the model's statistics, 0-d; `totals` and `sizes` have one entry per tensor."""
         ...

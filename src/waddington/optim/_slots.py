@@ -6,6 +6,7 @@ The rules are written for plain dense real tensors. Here complex tensors become 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -23,8 +24,10 @@ __all__ = [
     "gradient_of",
     "hand_out",
     "is_sharded",
+    "largest_gradient",
     "like_its_parameter",
     "local_real",
+    "mask_nonfinite",
     "minimized_gradient",
     "moves_at",
     "real_dtype",
@@ -153,8 +156,19 @@ def gradient_of(param: torch.Tensor) -> torch.Tensor:
     return grad
 
 
+def largest_gradient(dtype: torch.dtype) -> float:
+    """Give the power of two below the root of the largest number: gradients up to it have finite squares."""
+    return 2.0 ** (math.frexp(torch.finfo(dtype).max)[1] // 2 - 1)
+
+
+def mask_nonfinite(grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give a gradient with zeros where it or its square is not finite, and the mask of where they are."""
+    keep = grad.abs() <= largest_gradient(grad.dtype)  # what is no number is not
+    return torch.where(keep, grad, 0.0), keep
+
+
 def minimized_gradient(
-    param: torch.Tensor, value: torch.Tensor, *, maximize: bool, coupled_decay: float
+    param: torch.Tensor, value: torch.Tensor, *, maximize: bool, coupled_decay: float, masks: bool = False
 ) -> torch.Tensor:
     """Give the local real gradient of what is minimized, in the dtype of the computation.
 
@@ -166,6 +180,8 @@ def minimized_gradient(
         Turn the sign.
     coupled_decay
         λ of ``g += λ θ``, after that.
+    masks
+        Take what is not finite for zero, before that.
 
     Raises
     ------
@@ -173,6 +189,8 @@ def minimized_gradient(
         See :func:`gradient_of`.
     """
     grad = local_real(gradient_of(param).to(compute_dtype(param)))
+    if masks:
+        grad, _ = mask_nonfinite(grad)
     if maximize:
         grad = -grad
     return grad.add(value, alpha=coupled_decay) if coupled_decay else grad

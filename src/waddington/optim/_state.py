@@ -22,9 +22,10 @@ from waddington.optim._recording import Recorded
 from waddington.optim._rule import Layouts, RateControl, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, statistics_dtype
 
-__all__ = ["SKIPPED", "RuleState", "carrier", "check_agreement", "check_common", "settings_of"]
+__all__ = ["MASKED", "SKIPPED", "RuleState", "carrier", "check_agreement", "check_common", "settings_of"]
 
 SKIPPED = "skipped_steps"
+MASKED = "masked_coordinates"
 
 _NOT_HERE = {
     "foreach": "how tensors are gone through is decided in one place for all; leave it out",
@@ -56,7 +57,7 @@ def check_common(group: Settings) -> None:
         raise ArgumentError(f"cannot use betas={group['betas']!r}: betas must be two numbers in [0, 1)")
     for index, beta in enumerate(group["betas"]):
         check_in_range(f"betas[{index}]", beta, 0.0, 1.0, open_high=True)
-    check_choice("nonfinite", group["nonfinite"], ("skip", "raise", "propagate"))
+    check_choice("nonfinite", group["nonfinite"], ("mask", "skip", "raise", "propagate"))
     check_choice("stochastic_rounding", group["stochastic_rounding"], (False, True))
     check_choice("compile", group["compile"], ("auto", False, True))
     if "state_dtype" in group:
@@ -118,6 +119,8 @@ class RuleState(Recorded, torch.optim.Optimizer):
     _fixed: ClassVar[dict[str, Any]] = {}
     _of_the_model: ClassVar[tuple[str, ...]] = ()
     _known_model: tuple[Any, dict[str, Any], Tensors] = (None, {}, {})
+    _model_row: torch.Tensor
+    """The 0-d entries of the whole model in one piece, so that they are read and written at once."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Refuse unknown keywords before anything is built, and say what to do instead of torch's own."""
@@ -145,6 +148,11 @@ class RuleState(Recorded, torch.optim.Optimizer):
         """
         settings = {**self.defaults, **param_group, **self._fixed}
         self._check_group(settings)
+        if settings["nonfinite"] == "mask" and self._rule.needs_whole:
+            raise UnsupportedError(
+                f"cannot use nonfinite='mask' with {type(self).__name__}: it {self._rule.needs_whole}, so a coordinate"
+                " cannot be left out; accepted are 'skip', 'raise' and 'propagate'"
+            )
         if settings["compile"] is True and self._rule.needs_whole:
             raise UnsupportedError(
                 f"cannot use compile=True with {type(self).__name__}: it {self._rule.needs_whole}, and kernels are for"
@@ -209,18 +217,24 @@ class RuleState(Recorded, torch.optim.Optimizer):
         param, found, known = self._known_model
         if known and self.state.get(param) is found and all(found.get(name) is value for name, value in known.items()):
             return known
-        entries = {SKIPPED: 0.0, **({} if self._control is None else self._control.initial(self.param_groups[0]))}
+        entries = {SKIPPED: 0.0} | ({} if self._rule.needs_whole else {MASKED: 0.0})
+        if self._control is not None:
+            entries |= self._control.initial(self.param_groups[0])
         # The first trainable parameter is the same before and after a restart, whichever gradients came first, and
         # torch.distributed.checkpoint loads the state of trainable parameters only.
         trainable = (p for group in self.param_groups for p in group["params"] if p.requires_grad)
         param = carrier(self, entries, trainable)
         state = self.state[param]
         device = self.param_groups[0]["params"][0].device
-        for name, value in entries.items():
-            if name not in state:
-                state[name] = torch.full((), value, dtype=statistics_dtype(device), device=device)
-        self._known_model = param, state, {name: state[name] for name in entries}
-        return self._known_model[2]
+        dtype = statistics_dtype(device)
+        values = [
+            torch.as_tensor(state.get(name, value), dtype=dtype, device=device) for name, value in entries.items()
+        ]
+        self._model_row = torch.stack(values)
+        found = dict(zip(entries, self._model_row.unbind(), strict=True))
+        state.update(found)
+        self._known_model = param, state, found
+        return found
 
     def _rate(self, group: Settings) -> float | torch.Tensor:
         """Give a group's rate as of the last step."""
@@ -239,10 +253,10 @@ class RuleState(Recorded, torch.optim.Optimizer):
     def _figures(self) -> dict[str, float]:
         entries = self._model_state()
         values = dict(zip(entries, torch.stack(list(entries.values())).tolist(), strict=True))
-        skipped = values.pop(SKIPPED)
+        counts = {name: values.pop(name) for name in (SKIPPED, MASKED) if name in values}
         if self._control is None:
-            return {"base_rate": float(self.param_groups[0]["lr"]), SKIPPED: skipped}
-        return {**self._control.describe(values), SKIPPED: skipped}
+            return {"base_rate": float(self.param_groups[0]["lr"]), **counts}
+        return {**self._control.describe(values), **counts}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Load a state, also one of torch's Adam or AdamW; settings that it lacks keep their present value.

@@ -22,14 +22,14 @@ from typing import NoReturn
 import torch
 
 from waddington._errors import DataError
-from waddington.optim._control import decide
+from waddington.optim._control import decide, read
 from waddington.optim._host import reads_are_free
 from waddington.optim._layout import Family
 from waddington.optim._noise import make_salt
-from waddington.optim._phases import TAKEN, Take, Want
-from waddington.optim._rule import RateControl, Rule, Settings, Tensors
+from waddington.optim._phases import DROPPED, TAKEN, Take, Want
+from waddington.optim._rule import RateControl, Rule, Settings, Stage, Tensors
 from waddington.optim._slots import sum_over_shards
-from waddington.optim._state import SKIPPED
+from waddington.optim._state import MASKED, SKIPPED
 from waddington.optim.moments import Numbers
 
 __all__ = ["Step", "refuse_nonfinite"]
@@ -49,12 +49,12 @@ class Step:
         Over what.
     settings
         Settings of the whole model.
-    model_state
-        The 0-d entries of the whole model.
+    model_state, model_row
+        The 0-d entries of the whole model, and the row that they are views of, those of the rate control last.
     observed
         Whether sums for diagnostics are taken.
     finite
-        Afterwards: whether the step was taken, 0-d; None where nobody asked.
+        Afterwards: whether the step was taken, 0-d; None where nobody asked, or all is known to be finite.
     is_left_out
         Afterwards: whether the host knows that it was not.
     sums
@@ -66,6 +66,7 @@ class Step:
     families: Sequence[Family]
     settings: Settings
     model_state: Tensors
+    model_row: torch.Tensor
     observed: bool
     finite: torch.Tensor | None = None
     is_left_out: bool = False
@@ -77,27 +78,54 @@ class Step:
             for unit in family.units:
                 unit.fetch()
         self._remembered = [family.advance() for family in self.families]
-        self._decided: Numbers = {}
         self._is_sharded = any(family.is_sharded for family in self.families)
+        self._masks = self.settings["nonfinite"] == "mask"
+        self._taken: list[torch.Tensor | None] = []
+        self._decided: Numbers = {}
+        self._stage: Stage | None = None
+        self._is_late = self._may_wait()
         self._look()
         if not self.is_left_out:
             self._set_rates()
             self._take()
 
+    def _may_wait(self) -> bool:
+        """Tell whether the rate control takes its statistics while this step is written: all gradients are read once.
+
+        Whether it does at all hangs on the settings; then the sums are taken at every step, so that one kernel will do.
+        """
+        if self.control is None or self._is_sharded or self.settings["nonfinite"] in ("skip", "raise"):
+            return False
+        first, *others = self.control.stages(self.settings)
+        free = all(reads_are_free(family.device) for family in self.families)
+        if others or first.reads or not free or not reads_are_free(self.model_row.device):
+            return False
+        self._stage = first
+        state = read(*self._of_control())
+        self._decided = dict(state)
+        return self.control.waits(state, self.settings)
+
+    def _of_control(self) -> tuple[Tensors, torch.Tensor]:
+        """Give the rate control's state, and the row that it is."""
+        assert self.control is not None
+        names = self.control.initial(self.settings)
+        return {name: self.model_state[name] for name in names}, self.model_row[-len(names) :]
+
     def _look(self) -> None:
-        """Take all statistics, and draw the conclusions."""
+        """Take the statistics that have to be known before anything is written, and draw the conclusions."""
         rule, policy = self.rule, self.settings["nonfinite"]
-        stages = [] if self.control is None else list(self.control.stages(self.settings))
+        stages = [] if self.control is None or self._is_late else list(self.control.stages(self.settings))
         settles = rule.settle is not None and self._is_sharded
         norm_first = any(rule.needs_norm(family.group) for family in self.families)
-        squares = policy != "propagate" or norm_first
+        checks = policy in ("skip", "raise")
+        squares = checks or norm_first
         first = None if norm_first or not stages else stages.pop(0)
         totals: list[Tensors] = [{} for _ in self.families]
         if squares or settles or first is not None:
-            totals = self._sums(Want(squares, settles and not norm_first, first), totals)
+            totals = self._sums(Want(squares, settles and not norm_first, first, self._masks), totals)
         if squares:
             whole = self._joined([found["grad_sq"] for found in totals]).sum()
-            if policy != "propagate":
+            if checks:
                 self._judge(totals, whole)
                 if self.is_left_out:
                     return
@@ -105,18 +133,40 @@ class Step:
                 for family in self.families:
                     family.put(dict(rule.from_norm(_to(whole.sqrt(), family), family.group)))
         if norm_first and (settles or stages):
-            totals = self._sums(Want(False, settles, stages.pop(0) if stages else None), totals)
+            totals = self._sums(Want(False, settles, stages.pop(0) if stages else None, self._masks), totals)
         if settles:
             self._settle(totals)
         for stage in stages:
             for family, found in zip(self.families, totals, strict=True):
                 family.put({"size": family.sizes, **found})
-            totals = self._sums(Want(stage=stage), totals)
-        if self.control is not None:
-            columns = {name: self._joined([found[name] for found in totals]) for name in totals[0]}
-            sizes = self._joined([family.sizes for family in self.families])
-            entries = {name: self.model_state[name] for name in self.control.initial(self.settings)}
-            self._decided = decide(self.control, columns, sizes, entries, self.settings, self.finite)
+            totals = self._sums(Want(stage=stage, masks=self._masks), totals)
+        if self.control is not None and not self._is_late:
+            self._decide(totals)
+
+    def _decide(self, totals: list[Tensors]) -> None:
+        """Have the rate control draw its conclusions."""
+        assert self.control is not None
+        columns = {name: self._joined([found[name] for found in totals]) for name in totals[0]}
+        sizes = self._joined([family.sizes for family in self.families])
+        entries, row = self._of_control()
+        self._decided = decide(self.control, columns, sizes, entries, self.settings, self.finite, row)
+
+    def _count(self, dropped: Sequence[torch.Tensor]) -> None:
+        """Tell which tensors have no finite gradient: they take no step, and the model none if no tensor does."""
+        if self._taken:
+            return
+        skipped, masked = self.model_state[SKIPPED], self.model_state[MASKED]
+        some = self._joined(dropped).sum()
+        if reads_are_free(some.device) and not some.item():
+            self._taken = [None for _ in self.families]
+            return
+        # Counts of more than 2**24 are rounded in float32.
+        goes = [part <= family.sizes * (1.0 - 1e-5) for part, family in zip(dropped, self.families, strict=True)]
+        filled = self._joined([go & (family.sizes > 0) for go, family in zip(goes, self.families, strict=True)])
+        self.finite = filled.any() | (some == 0)
+        self._taken = [go & self.finite.to(go.device) for go in goes]
+        skipped.add_(self.finite.logical_not().to(skipped.device))
+        masked.add_(some.to(masked.device))
 
     def _judge(self, totals: list[Tensors], whole: torch.Tensor) -> None:
         """Tell whether all gradients are finite, which their squares must be as well."""
@@ -157,7 +207,8 @@ class Step:
         """Write the new values of everything."""
         # Sums over whole tensors are taken here; those of shards were, with all others, before.
         rule, own = self.rule, self.rule.settle is not None and not self._is_sharded
-        wanted = Take(own and rule.settles_for_later, own and not rule.settles_for_later, self.observed)
+        later = rule.settles_for_later
+        wanted = Take(own and later, own and not later, self.observed, self._stage, self._masks)
         for family in self.families:
             if wanted.settles:
                 family.put({"size": family.sizes})
@@ -166,10 +217,17 @@ class Step:
             if wanted.settles:
                 family.settled = {name: sums.pop(name) for name in rule.reported if name in sums}
             self.sums.append(sums)
+        if self._masks:
+            dropped = [found.pop(DROPPED) for found in self.sums]
+            if self._is_sharded and not self._taken:
+                dropped = [table[:, 0] for table in self._over_shards([column[:, None] for column in dropped])]
+            self._count(dropped)
+        if self._is_late:
+            self._decide(self.sums)
         if wanted.own:
             self._settle(self.sums)
-        for family, new in zip(self.families, self._remembered, strict=True):
-            taken = self.finite if TAKEN in family.numbers else None
+        for at, (family, new) in enumerate(zip(self.families, self._remembered, strict=True)):
+            taken = self._taken[at] if self._taken else self.finite if TAKEN in family.numbers else None
             family.remember(new, taken)
             family.steps.add_(1.0 if taken is None else taken.to(family.device))
 
@@ -180,14 +238,18 @@ class Step:
         parts = [family.sums for family in families]
         if self._is_sharded:
             width = max(len(given) for given in names)
-            tables = [_to(part[:, :width], families[0]) for part in parts]
-            whole = sum_over_shards(torch.cat(tables), [member for family in families for member in family.members])
-            pieces = torch.split(whole, [len(family.members) for family in families])
-            parts = [_to(table, family) for table, family in zip(pieces, families, strict=True)]
-        return [
-            {**known, **family.named_sums(given, part)}
-            for known, family, given, part in zip(before, families, names, parts, strict=True)
-        ]
+            parts = self._over_shards([part[:, :width] for part in parts])
+        found = [family.named_sums(given, part) for family, given, part in zip(families, names, parts, strict=True)]
+        if self._masks:
+            self._count([sums.pop(DROPPED) for sums in found])
+        return [{**known, **new} for known, new in zip(before, found, strict=True)]
+
+    def _over_shards(self, tables: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Add the families' tables of sums, of one width, over the shards of their tensors, in one collective."""
+        first, members = self.families[0], [member for family in self.families for member in family.members]
+        whole = sum_over_shards(torch.cat([_to(table, first) for table in tables]), members)
+        pieces = torch.split(whole, [len(family.members) for family in self.families])
+        return [_to(piece, family) for piece, family in zip(pieces, self.families, strict=True)]
 
     def _joined(self, columns: Sequence[torch.Tensor]) -> torch.Tensor:
         """Put the columns of all families below one another, on the device of the first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,12 @@ from waddington.optim._compiled import Kernel
 from waddington.optim._execution import Way, memory_order
 from waddington.optim._host import reads_are_free
 from waddington.optim._noise import frame_of, places_of, random_bits
-from waddington.optim._phases import Take, Want, look, take
+from waddington.optim._phases import DROPPED, Take, Want, look, take
 from waddington.optim._rule import Measured, Tensors
 from waddington.optim._slots import (
     gradient_of,
     is_sharded,
+    largest_gradient,
     like_its_parameter,
     local_real,
     real_size,
@@ -122,6 +124,7 @@ class Unit(ABC):
     buffers: Tensors
     grad: torch.Tensor
     measured: Measured | None = None
+    _judged: tuple[torch.Tensor | None, bool] = (None, False)
 
     def __init__(self, rows: slice, members: Sequence[Member]) -> None:
         self.rows, self.members = rows, list(members)
@@ -158,18 +161,20 @@ class Unit(ABC):
 
     def look(self, want: Want) -> tuple[str, ...]:
         """Take sums, and change nothing."""
-        sums, measured = look(self.family.work, want, self.value, self.grad, self.buffers, self.numbers(), self.total)
+        plain = replace(want, masks=False) if want.masks and self._is_finite() else want
+        sums, measured = look(self.family.work, plain, self.value, self.grad, self.buffers, self.numbers(), self.total)
         self._keep(measured)
-        return self._note(sums)
+        return self._note(sums if plain is want else self._none_dropped() | sums)
 
     def _keep(self, measured: Measured | None) -> None:  # noqa: B027  (what most units do)
         """Keep what the first phase gave, where that costs no memory to speak of."""
 
     def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
         """Write new values."""
+        plain = replace(wanted, masks=False) if wanted.masks and self._is_finite() else wanted
         sums = take(
             self.family.work,
-            wanted,
+            plain,
             self.value,
             self.grad,
             self.buffers,
@@ -181,7 +186,18 @@ class Unit(ABC):
             bits=None if salts is None else self.bits(salts),
         )
         self.measured = None
-        return self._note(sums)
+        return self._note(sums if plain is wanted else self._none_dropped() | sums)
+
+    def _is_finite(self) -> bool:
+        """Tell whether all gradients are known to be finite, so that there is nothing to mask."""
+        if self._judged[0] is not self.grad:
+            largest = largest_gradient(self.family.dtype)
+            free = reads_are_free(self.grad.device)
+            self._judged = self.grad, free and torch.linalg.vector_norm(self.grad).item() < largest / 2  # as rounded
+        return self._judged[1]
+
+    def _none_dropped(self) -> Tensors:
+        return {DROPPED: torch.zeros_like(self.family.sizes_of(self))}
 
     def _note(self, sums: Tensors) -> tuple[str, ...]:
         if self.family.is_one_bucket:

@@ -12,7 +12,7 @@ import torch
 from waddington._errors import UnsupportedError
 from waddington.optim._recording import common_terms
 from waddington.optim._rule import Tensors
-from waddington.optim._slots import Slot
+from waddington.optim._slots import Slot, compute_dtype, gradient_of, local_real, mask_nonfinite
 from waddington.optim._wrapper import OptimizerWrapper, is_decoupled
 
 __all__ = ["Observed", "Pending", "UpdateWrapper"]
@@ -121,6 +121,9 @@ class UpdateWrapper(OptimizerWrapper, ABC):
                 if self._finite is not None:
                     # The wrapped optimizer has left the step out, and so must this.
                     lost = torch.where(self._finite.to(lost.device), lost, 0.0)
+                if slot.group.get("nonfinite") == "mask":
+                    _, keep = mask_nonfinite(local_real(gradient_of(slot.param).to(compute_dtype(slot.param))))
+                    lost = torch.where(keep, lost, 0.0)
                 slot.value.copy_(slot.value - lost)
         if self._recording_on:
             own = observed.sums or [{} for _ in slots]

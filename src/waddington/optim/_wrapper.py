@@ -140,7 +140,10 @@ class OptimizerWrapper(WrapperState):
                     continue
                 value = local_real(param)
                 coupled = 0.0 if is_decoupled(self.innermost, group) else group.get("weight_decay", 0.0)
-                grad = minimized_gradient(param, value, maximize=bool(group.get("maximize")), coupled_decay=coupled)
+                masks = group.get("nonfinite") == "mask"
+                grad = minimized_gradient(
+                    param, value, maximize=bool(group.get("maximize")), coupled_decay=coupled, masks=masks
+                )
                 yield Slot(param, group, group_index, place, {}, value, grad, real_size(param))
 
     def _decay_rate(self, param: torch.Tensor, group: Settings) -> float | torch.Tensor:

@@ -269,7 +269,7 @@ class AMGT(RuleOptimizer):
         eps_inside_root: bool = False,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
-        nonfinite: str = "skip",
+        nonfinite: str = "mask",
         stochastic_rounding: bool = False,
         state_dtype: str = "float32",
         compile: str | bool = "auto",

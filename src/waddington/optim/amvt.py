@@ -216,7 +216,7 @@ class AMVT(RuleOptimizer):
         clip_update: float | None = None,
         momentum_bias_correction: bool = True,
         maximize: bool = False,
-        nonfinite: str = "skip",
+        nonfinite: str = "mask",
         stochastic_rounding: bool = False,
         state_dtype: str = "float32",
         compile: str | bool = "auto",

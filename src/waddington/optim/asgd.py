@@ -100,7 +100,7 @@ class ASGDAdam(RuleOptimizer):
         bias_correction: bool = True,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
-        nonfinite: str = "skip",
+        nonfinite: str = "mask",
         stochastic_rounding: bool = False,
         state_dtype: str = "float32",
         compile: str | bool = "auto",

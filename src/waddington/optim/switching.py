@@ -205,6 +205,11 @@ class BaseRateSwitch:
         """Give the statistics of one tensor that the rule asks for."""
         return _STAGES[settings["switch"]]
 
+    def waits(self, state: Mapping[str, float], settings: Settings) -> bool:
+        """Tell whether the coming step is between two looks, where only the curvature is followed."""
+        followed = settings["switch"] in ("relative", "linear")
+        return followed and state["switch_steps"] % settings["switch_interval"] != 0.0
+
     def summarize(self, totals: Tensors, sizes: torch.Tensor, settings: Settings) -> torch.Tensor:
         """Give the mean squared gradient, or the vote of the paper's rules."""
         if settings["switch"] in ("relative", "linear"):

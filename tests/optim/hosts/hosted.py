@@ -36,8 +36,8 @@ class Hosted:
     def lr(self) -> float:
         return float(self.row.kwargs["lr"])
 
-    def build(self, params: Any) -> Any:
-        return self.row.build(params)
+    def build(self, params: Any, **overrides: Any) -> Any:
+        return self.row.build(params, **overrides)
 
 
 HOSTED = [Hosted(row) for row in BRIEF]

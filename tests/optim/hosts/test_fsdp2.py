@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,30 +90,46 @@ def _gradients(step: int) -> list[torch.Tensor]:
     return [param.grad for param in model.parameters()]
 
 
+Spoil = Callable[[list[torch.Tensor], int], None]
 LAYOUTS = [Shard(0), Shard(0), Shard(1), Replicate(), Shard(1), Shard(0)]
 
 
-def _mix_layouts(rank: int, hosted: Hosted) -> dict[str, Any]:
-    """Step with parameters sharded along different dimensions, and one step broken on one rank alone."""
+def _mix_layouts(rank: int, hosted: Hosted, spoil: Spoil, **settings: Any) -> dict[str, Any]:
+    """Step with parameters sharded along different dimensions, and with gradients that are not finite at step 4."""
     mesh = init_device_mesh("cpu", (WORLD,))
     params = [
         torch.nn.Parameter(distribute_tensor(param.detach(), mesh, [layout]))
         for param, layout in zip(net().parameters(), LAYOUTS, strict=True)
     ]
-    optimizer = hosted.build(params)
+    optimizer = hosted.build(params, **settings)
     figures = []
     for step in range(STEPS):
-        for param, grad, layout in zip(params, _gradients(step), LAYOUTS, strict=True):
-            if step == 4 and rank == 1:
-                grad = torch.full_like(grad, torch.nan)
+        grads = _gradients(step)
+        if step == 4:
+            spoil(grads, rank)
+        for param, grad, layout in zip(params, grads, LAYOUTS, strict=True):
             param.grad = distribute_tensor(grad, mesh, [layout], src_data_rank=None)
         optimizer.step()
         figures.append(optimizer.diagnostics())
     return {"weights": [param.full_tensor().detach() for param in params], "figures": figures}
 
 
+def _spoil_on_one_rank(grads: list[torch.Tensor], rank: int) -> None:
+    for grad in grads if rank == 1 else ():
+        grad.fill_(torch.nan)
+
+
+def _spoil_some(grads: list[torch.Tensor], rank: int = 0) -> None:
+    """Break two coordinates of a tensor whose shards both have one, and all of another, of which one rank has none."""
+    grads[0][0, 0], grads[0][-1, -1] = torch.nan, torch.inf
+    grads[5].fill_(torch.nan)
+
+
 def _train_both_ways(rank: int, hosted: Hosted, folder: str) -> dict[str, Any]:
-    return {**_train(rank, hosted, folder), "mixed": _mix_layouts(rank, hosted)}
+    found = {**_train(rank, hosted, folder), "mixed": _mix_layouts(rank, hosted, _spoil_on_one_rank, nonfinite="skip")}
+    if hosted.row.ours:
+        found["masked"] = _mix_layouts(rank, hosted, _spoil_some)
+    return found
 
 
 def _train_all(rank: int, folder: str) -> dict[str, dict[str, Any]]:
@@ -184,7 +201,7 @@ def test_a_checkpoint_of_two_ranks_resumes_on_one(hosted: Hosted, ranks, folder)
 @each_sharded
 def test_layouts_may_differ_between_parameters(hosted: Hosted, ranks):
     params = list(net().parameters())
-    optimizer = hosted.build(params)
+    optimizer = hosted.build(params, nonfinite="skip")
     found = of(hosted, ranks)[0]["mixed"]
     for step in range(STEPS):
         if step == 4:  # one rank's gradients were not finite: both left the step out
@@ -195,5 +212,23 @@ def test_layouts_may_differ_between_parameters(hosted: Hosted, ranks):
         optimizer.step()
         expected = {**optimizer.diagnostics(), "skipped_steps": float(step > 4)}
         assert_same_figures(found["figures"][step], expected, rtol=1e-9)
+    for a, b in zip(found["weights"], params, strict=True):
+        torch.testing.assert_close(a, b.detach(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("hosted", [h for h in SHARDED if h.row.ours], ids=lambda hosted: hosted.name)
+def test_broken_coordinates_are_masked_as_in_one_process(hosted: Hosted, ranks):
+    params = list(net().parameters())
+    optimizer = hosted.build(params)
+    found = of(hosted, ranks)[0]["masked"]
+    for step in range(STEPS):
+        grads = _gradients(step)
+        if step == 4:
+            _spoil_some(grads)
+        for param, grad in zip(params, grads, strict=True):
+            param.grad = grad
+        optimizer.step()
+        assert_same_figures(found["figures"][step], optimizer.diagnostics(), rtol=1e-9)
+    assert optimizer.diagnostics()["masked_coordinates"] == 3
     for a, b in zip(found["weights"], params, strict=True):
         torch.testing.assert_close(a, b.detach(), rtol=1e-9, atol=1e-12)
