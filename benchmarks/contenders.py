@@ -70,13 +70,15 @@ class Contender:
     slow: bool = False
     settings: tuple[str, dict[str, Any]] | None = None
 
-    def bytes_per_parameter(self, dtype: torch.dtype) -> int | None:
+    def bytes_per_parameter(self, dtype: torch.dtype) -> float | None:
         """Give the least that a step moves between memory and processor, if every pass goes to memory."""
         if not self.passes:
             return None
-        letters = "".join(self.passes).replace(">", "")
-        state = self.state or dtype
-        return sum((dtype if letter in "gp" else state).itemsize for letter in letters)
+        state, total = self.state or dtype, 0.0
+        for entry in self.passes:
+            letters, _, every = entry.replace(">", "").partition("/")
+            total += sum((dtype if letter in "gp" else state).itemsize for letter in letters) / int(every or 1)
+        return total
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ class _Ours:
 # as AMVT does, and AMGT's momentum goes by that variance. LaProp is Adam that divides first, and cautious=True
 # gives it the mask of CAdamW, the synchronous form of AlphaAdam's.
 OURS = {
-    "ASGDAdam": _Ours("ASGDAdam", {}, ("g",), "gmvp>mvp", "PAdam"),
-    "ASGDAMSGrad": _Ours("ASGDAMSGrad", {}, ("g",), "gmvxp>mvxp", "AdaBound, ams_bound"),
+    "ASGDAdam": _Ours("ASGDAdam", {}, ("g/10",), "gmvp>mvp", "PAdam"),
+    "ASGDAMSGrad": _Ours("ASGDAMSGrad", {}, ("g/10",), "gmvxp>mvxp", "AdaBound, ams_bound"),
     "AMGT": _Ours("AMGT", {}, (), "gmvp>mvp", "AdaBelief"),
     "AMVT": _Ours("AMVT", {}, (), "gmvsp>mvsp", "AdaBelief"),
     "AMVT, moments": _Ours("AMVT", {"variance": "moments"}, (), "gmvp>mvp", "AdaBelief"),
@@ -105,15 +107,12 @@ OURS = {
 def ours(name: str, suffix: str = "", **settings: Any) -> Contender:
     """Give one of this package's optimizers, at its defaults but for some settings."""
     entry = OURS[name]
-    before = entry.before
-    if settings.get("nonfinite", "skip") != "propagate" and before != ("g",):
-        before = ("g", *before)  # whether all gradients are finite; the switch's pass sees it as well
     state = torch.bfloat16 if settings.get("state_dtype") == "bfloat16" else torch.float32
     return Contender(
         name + suffix,
         "waddington",
         lambda params: getattr(optim, entry.cls)(params, **entry.settings, **settings),
-        (*before, entry.last),
+        (*entry.before, entry.last),
         entry.nearest,
         state,
         settings=(name, settings),

@@ -47,8 +47,7 @@ def contenders() -> tuple[list[Contender], dict[str, str]]:
     for name in OURS:
         found += [ours(name, ", eager", compile=False), ours(name, ", compiled", compile=True)]
         if takes_state_dtype():
-            settings = {"compile": True, "nonfinite": "propagate", "state_dtype": "bfloat16"}  # one kernel, not two
-            found.append(ours(name, ", bfloat16 state", **settings))
+            found.append(ours(name, ", bfloat16 state", compile=True, state_dtype="bfloat16"))
     if not takes_state_dtype():
         missing["bfloat16 state"] = "this version has no state_dtype"
     found += torchs()

@@ -91,7 +91,7 @@ def step_time(records: Records, shape: str, dtype: str) -> list[str]:
             [
                 f"{label} (pytorch_optimizer)" if entry["library"] == "pytorch_optimizer" else label,
                 " · ".join(passes.replace(">", "→") for passes in entry["passes"]),
-                str(entry["bytes"] or ""),
+                f"{entry['bytes']:g}" if entry["bytes"] else "",
                 milliseconds(entry),
                 spread(ratios),
                 f"{floor:.2f}" if floor else "",

@@ -51,7 +51,7 @@ def step_time(record: dict[str, Any]) -> Figure | None:
     _contenders(left, main)
     _title(left, "a", f"{main['shapes']}, {main['dtype']}", "times fused AdamW's step")
     colors = colors_for(OURS_SHOWN)
-    marks = {f"{name}, propagate": ("o", colors[name]) for name in OURS_SHOWN} | {ADAM: ("D", INK)}
+    marks = {name: ("o", colors[name]) for name in OURS_SHOWN} | {ADAM: ("D", INK)}
     for place, result in enumerate(results):
         for offset, (label, (marker, color)) in enumerate(marks.items()):
             entry = result["contenders"].get(label)

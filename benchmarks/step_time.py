@@ -50,12 +50,12 @@ PATIENCE = 3e-3  # seconds that one entry should at least have taken
 def contenders(shape: str, dtype: str, *, everything: bool) -> tuple[list[Contender], dict[str, str]]:
     """Give those that are to be compared, and the reasons why others are not."""
     if shape == "gpt2-124m":
-        found = [torchs()[0], *(_unchecked(name) for name in PAPERS)]
+        found = [torchs()[0], *(ours(name) for name in PAPERS)]
         return found, {"all others": "left out on this model, for memory"}
     if dtype == "bfloat16":
-        found = torchs() + [_unchecked(name) for name in PAPERS]
+        found = torchs() + [ours(name) for name in PAPERS]
         if takes_state_dtype():
-            found += [_unchecked(name, ", bfloat16 state", state_dtype="bfloat16") for name in PAPERS]
+            found += [ours(name, ", bfloat16 state", state_dtype="bfloat16") for name in PAPERS]
     else:
         found = torchs() + [entry for name in OURS for entry in (ours(name), _unchecked(name))]
     missing: dict[str, str] = {}
@@ -73,8 +73,8 @@ def contenders(shape: str, dtype: str, *, everything: bool) -> tuple[list[Conten
     return found, missing
 
 
-def _unchecked(name: str, suffix: str = "", **settings: Any) -> Contender:
-    return ours(name, f"{suffix}, propagate", nonfinite="propagate", **settings)
+def _unchecked(name: str) -> Contender:
+    return ours(name, ", propagate", nonfinite="propagate")
 
 
 def needed_bytes(entries: list[Contender], count: int, dtype: torch.dtype, *, shared: bool) -> int:

@@ -38,10 +38,14 @@ class RuleOptimizer(RuleState):
         tensor), ``weight_decay``, ``decoupled_weight_decay`` (True: ``θ -= rate λ θ``; False: ``g += λ θ``),
         ``maximize``, ``nonfinite``, ``stochastic_rounding``, ``state_dtype`` and ``compile``.
 
-        ``nonfinite`` says what a NaN or infinite gradient anywhere in the model does. ``"skip"``: the step is not
-        taken: parameters, moments, step count and switch stay, on every rank, and ``diagnostics()["skipped_steps"]``
-        counts it. ``"raise"``: DataError before anything has changed; costs one wait for the device per step.
-        ``"propagate"``: no check, as torch; saves one pass over the gradients.
+        ``nonfinite`` says what a NaN or infinite gradient does, or one whose square is. ``"mask"``: the coordinate
+        stays as it is, moments included, and counts as gradient 0 in all sums; the others step, and
+        ``diagnostics()["masked_coordinates"]`` counts it. A tensor without any finite gradient takes no step, and if
+        none has one, the step counts as skipped. ``"skip"``: one anywhere in the model, and the step is not taken:
+        parameters, moments, step count and switch stay, on every rank, and ``diagnostics()["skipped_steps"]`` counts
+        it; costs one pass over the gradients. ``"raise"``: DataError before anything has changed; costs one wait for
+        the device per step besides. ``"propagate"``: no check, as torch. Those that need whole tensors (MicroAdam,
+        LDAdam) have no ``"mask"``.
 
         ``stochastic_rounding`` rounds new values of bfloat16 parameters up or down at random so that their expectation
         is exact: without it updates below half a unit in the last place, 0.2 % of the parameter, are lost. The random
@@ -135,8 +139,8 @@ class RuleOptimizer(RuleState):
         Raises
         ------
         UnsupportedError
-            The optimizer needs all gradients at once: a switched rate, a norm over the model, ``nonfinite`` other than
-            ``"propagate"``, sharded parameters, diagnostics being recorded. Also raised from a second ``backward()``
+            The optimizer needs all gradients at once: a switched rate, a norm over the model, ``nonfinite="skip"`` or
+            ``"raise"``, sharded parameters, diagnostics being recorded. Also raised from a second ``backward()``
             before ``step()``: what has been used cannot be accumulated.
         """
         if self._in_backward is not None:

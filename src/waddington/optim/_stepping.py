@@ -1,15 +1,16 @@
 """One step over the families of a model: statistics, what follows from them, and the writing of new values.
 
 1. *advance*: what depends on no coordinate, for all tensors of a family at once.
-2. *look*: sums over each tensor: of squared gradients, which tell whether all are finite (see `nonfinite`), and what
-   the rule and the rate control ask for. They stand in one table, which is added up over shards in one collective.
+2. *look*: sums over each tensor that have to be known before anything is written: those of the rate control at steps
+   where it decides, squares of gradients where one that is not finite leaves out the step (see `nonfinite`), the rule's
+   where tensors are sharded. They stand in one table, which is added up over shards in one collective.
 3. *conclude*: the rule's numbers per tensor, and the rate.
-4. *take*: the rule's direction, decay and step are written in place, with the buffers.
+4. *take*: the rule's direction, decay and step are written in place, with the buffers, and all other sums are taken.
 
-Rules that need sums of sums (the norm of all gradients before anything else, counts of what exceeds a mean) look once
-more, with one collective each time; none does by default. Sums that concern one tensor and no shard need no look: they
-are taken with the writing. No value of a tensor is read on the host (``nonfinite="raise"`` is the documented exception)
-but where that costs nothing (:mod:`waddington.optim._host`), so a step never waits for a GPU.
+Most steps need no look and read everything once. Rules that need sums of sums (the norm of all gradients before
+anything else, counts of what exceeds a mean) look once more, with one collective each time; none does by default. No
+value of a tensor is read on the host (``nonfinite="raise"`` is the documented exception) but where that costs nothing
+(:mod:`waddington.optim._host`), so a step never waits for a GPU.
 """
 
 from __future__ import annotations
