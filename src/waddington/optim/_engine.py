@@ -71,6 +71,7 @@ class RuleOptimizer(RuleState):
     """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
     _families: tuple[Family, ...] = ()
     _order: Sequence[Member] = ()
+    _with_gradients: Sequence[torch.Tensor] = ()
     _states: Sequence[dict[str, Any]] = ()
     _in_backward: BackwardSteps | None = None
 
@@ -219,12 +220,14 @@ class RuleOptimizer(RuleState):
                     gradient_of(param)  # refuses what cannot be stepped before any state is made
                     members.append(Member(param, group, group_index, index, self._state_of(param, group)))
         staying = {id(member.param) for member in members}
-        for member in self._order:
-            if id(member.param) not in staying and self.state.get(member.param) is member.state:
-                member.leave()
+        for family in self._families:
+            for member in family.members:
+                if id(member.param) not in staying and self.state.get(member.param) is member.state:
+                    member.leave(family.entries)
         self._families = tuple(lay_out(self._rule, members, ways_of(self._rule, members)))
         self._states = list(self.state.values())
         self._order = sorted((m for family in self._families for m in family.members), key=lambda m: m.index)
+        self._with_gradients = [member.param for member in self._order]
         return self._families
 
     def _is_laid_out(self) -> bool:
@@ -238,15 +241,10 @@ class RuleOptimizer(RuleState):
         # Identities of the states, in their order: asking the state for each parameter costs a hash of each.
         if len(self.state) != len(self._states) or not all(map(operator.is_, self.state.values(), self._states)):
             return False
-        known = iter(self._order)
-        for group in groups:
-            for param in group["params"]:
-                if param.grad is None:
-                    continue
-                member = next(known, None)
-                if member is None or member.param is not param or not member.is_in_place():
-                    return False
-        return next(known, None) is None
+        found = [param for group in groups for param in group["params"] if param.grad is not None]
+        if len(found) != len(self._order) or not all(map(operator.is_, found, self._with_gradients)):
+            return False
+        return all(family.is_in_place(self.state) for family in self._families)
 
 
 class _Held(NamedTuple):

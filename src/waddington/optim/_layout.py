@@ -22,6 +22,7 @@ from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
 from waddington.optim._rule import Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
+from waddington.optim._standing import Standing
 from waddington.optim._units import Bucket, Member, Single, Unit
 from waddington.optim.moments import Number, Numbers
 
@@ -53,6 +54,8 @@ class Family:
         What the rule computes with at this step, by name: Python numbers, or tensors, 0-d or of shape (tensors,).
     is_one_bucket, direct
         Whether all tensors are stepped as one, and the sums last taken then, which need no table.
+    entries
+        Names of the entries of the states that belong to the layout.
     settled
         What the rule concluded from its sums at this step.
     together
@@ -98,8 +101,8 @@ class Family:
         self._written = [
             tensor for unit in self.units if unit.compiled for tensor in (unit.value, *unit.buffers.values())
         ]
-        for member in members:
-            member.settle_down((*rule.buffers(self.group), "step", *self.scalars))
+        self.entries = (*rule.buffers(self.group), "step", *self.scalars)
+        self._standing = Standing([m.param for m in members], [m.state for m in members], self.entries)
 
     def _spread(self, name: str, column: torch.Tensor) -> None:
         for member, entry in zip(self.members, column.unbind(), strict=True):
@@ -118,7 +121,11 @@ class Family:
 
     def is_in_place(self, state: Mapping[torch.Tensor, Any]) -> bool:
         """Tell whether all tensors and their states still lie where they were found."""
-        return all(state.get(member.param) is member.state and member.is_in_place() for member in self.members)
+        return self._standing.holds(state)
+
+    def is_finite(self) -> bool:
+        """Tell whether all gradients are known to be finite, where one look tells."""
+        return self.is_one_bucket and self.units[0].is_finite()
 
     # -- numbers --
 
@@ -146,8 +153,9 @@ class Family:
         self.numbers = {}
         exact = statistics_dtype(self.device)
         # Asked at every step, for a step count may have been written to.
-        self.together = reads_are_free(self.device) and bool((self.steps.numpy() == self.steps[0].item()).all())
-        steps: Number = float(self.steps[0]) + 1.0 if self.together else self.steps.to(exact) + 1.0
+        counts = self.steps.numpy() if reads_are_free(self.device) else None
+        self.together = counts is not None and bool((counts == counts[0]).all())
+        steps: Number = counts[0].item() + 1.0 if self.together else self.steps.to(exact) + 1.0  # type: ignore[index]
         found = self.rule.coefficients(steps, self.scalars, self.group)
         if self.rule.rate_factor is not None:
             found["rate_factor"] = self.rule.rate_factor(steps, self.group)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NoReturn
 
 import torch
@@ -80,7 +81,8 @@ class Step:
                 unit.fetch()
         self._remembered = [family.advance() for family in self.families]
         self._is_sharded = any(family.is_sharded for family in self.families)
-        self._masks = self.settings["nonfinite"] == "mask"
+        known = not self._is_sharded and all(family.is_finite() for family in self.families)
+        self._masks = self.settings["nonfinite"] == "mask" and not known
         self._taken: list[torch.Tensor | None] = []
         self._decided: Numbers = {}
         self._stage: Stage | None = None
@@ -102,12 +104,13 @@ class Step:
         if others or first.reads or not free or not reads_are_free(self.model_row.device):
             return False
         self._stage = first
-        state = read(*self._of_control())
+        state = read(*self._of_control)
         self._decided = dict(state)
         return self.control.waits(state, self.settings)
 
+    @cached_property
     def _of_control(self) -> tuple[Tensors, torch.Tensor]:
-        """Give the rate control's state, and the row that it is."""
+        """The rate control's state, and the row that it is."""
         assert self.control is not None
         names = self.control.initial(self.settings)
         return {name: self.model_state[name] for name in names}, self.model_row[-len(names) :]
@@ -149,7 +152,7 @@ class Step:
         assert self.control is not None
         columns = {name: self._joined([found[name] for found in totals]) for name in totals[0]}
         sizes = self._joined([family.sizes for family in self.families])
-        entries, row = self._of_control()
+        entries, row = self._of_control
         self._decided = decide(self.control, columns, sizes, entries, self.settings, self.finite, row)
 
     def _count(self, dropped: Sequence[torch.Tensor]) -> None:

@@ -59,7 +59,8 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Se
         return Measured(new)
     momentum = buffers["exp_avg"] if choices["mask"] == "asynchronous" else new["exp_avg"]
     mask = aligned(grad, momentum, strict=choices["strict_mask"])
-    return Measured(new, mask_terms(_full_update(new, numbers, choices), mask), {"mask": mask})
+    update = _full_update(new, numbers, choices)
+    return Measured(new, mask_terms(update, mask), {"kept": update * mask})
 
 
 def _settle(totals: Tensors, size: torch.Tensor, numbers: Numbers, choices: Settings) -> Tensors:
@@ -71,10 +72,9 @@ def _settle(totals: Tensors, size: torch.Tensor, numbers: Numbers, choices: Sett
 def _update(
     grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
 ) -> torch.Tensor:
-    update = _full_update(buffers, numbers, choices)
     if choices["mask"] == "none":
-        return update
-    return torch.where(measured.carry["mask"], update * numbers["rate_multiplier"], 0.0)
+        return _full_update(buffers, numbers, choices)
+    return measured.carry["kept"] * numbers["rate_multiplier"]
 
 
 ALPHAADAM_RULE = Rule(

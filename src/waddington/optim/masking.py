@@ -52,7 +52,7 @@ def check_mask(settings: Settings) -> None:
 
 
 def aligned(grad: torch.Tensor, exp_avg: torch.Tensor, *, strict: bool) -> torch.Tensor:
-    """Mask of the coordinates in which gradient and momentum agree.
+    """Mask of the coordinates in which gradient and momentum agree: 1, and elsewhere 0, in their dtype.
 
     Parameters
     ----------
@@ -61,16 +61,20 @@ def aligned(grad: torch.Tensor, exp_avg: torch.Tensor, *, strict: bool) -> torch
     strict
         Leave out the coordinates in which one of them is zero (Algorithm 1), instead of taking them (Eq. 6).
     """
-    # Not the product, which underflows to zero; and asked of what is left out, so that NaN is kept, and seen.
-    if strict:
-        return ~(((grad <= 0) & (exp_avg >= 0)) | ((grad >= 0) & (exp_avg <= 0)))
-    return ~(torch.sign(grad) * exp_avg < 0)
+    agreement = torch.sign(grad) * exp_avg  # the product of both underflows to zero
+    compare = torch.gt if strict else torch.ge
+    if torch.compiler.is_exporting():
+        return compare(agreement, 0.0).to(agreement.dtype)
+    return compare(agreement, 0.0, out=torch.empty_like(agreement))  # operations on booleans take several times as long
 
 
 def mask_terms(update: torch.Tensor, mask: torch.Tensor) -> Tensors:
-    """Give the terms, coordinate by coordinate, of the sums that :func:`strength` needs: ‖u‖², ‖φ⊙u‖², ‖φ‖₀."""
+    """Give the terms, coordinate by coordinate, of the sums that :func:`strength` needs: ‖u‖², ‖φ⊙u‖², ‖φ‖₀.
+
+    NaN of a masked coordinate stays, so that it is seen.
+    """
     squares = update.square()
-    return {"update_square": squares, "kept_square": torch.where(mask, squares, 0.0), "kept": mask}
+    return {"update_square": squares, "kept_square": squares * mask, "kept": mask}
 
 
 def strength(totals: Tensors, size: torch.Tensor, settings: Settings) -> Tensors:
@@ -180,13 +184,13 @@ class Masked(UpdateWrapper):
             if slot.group["mask"] == "none":
                 says["rate_multiplier"] = torch.ones_like(says["rate_multiplier"])
             factor = says["rate_multiplier"].to(device=slot.value.device, dtype=slot.value.dtype)
-            change.write(torch.where(mask, change.scaled(factor), change.old))
+            change.write(torch.where(mask > 0.0, change.scaled(factor), change.old))
             reported.append(says)
         return Observed(reported=reported)
 
     def _mask_of(self, slot: Slot, taken: torch.Tensor | None) -> torch.Tensor:
         if slot.group["mask"] == "none":
-            return torch.ones_like(slot.grad, dtype=torch.bool)
+            return torch.ones_like(slot.grad)
         exp_avg = self._first_moment(slot)
         if exp_avg is None:
             raise UnsupportedError(
