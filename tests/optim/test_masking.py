@@ -27,8 +27,8 @@ SETTINGS = {"compensation": "norm", "alpha_form": "root", "alpha_max": math.inf}
 def test_only_aligned_coordinates_are_kept(pair):
     grad, momentum = pair
     signs = grad.sign() * momentum.sign()
-    assert torch.equal(aligned(grad, momentum, strict=True), signs > 0)
-    assert torch.equal(aligned(grad, momentum, strict=False), signs >= 0)
+    assert torch.equal(aligned(grad, momentum, strict=True), (signs > 0).double())
+    assert torch.equal(aligned(grad, momentum, strict=False), (signs >= 0).double())
 
 
 def strength_of(update, mask, **changes):
@@ -41,8 +41,8 @@ def strength_of(update, mask, **changes):
 @given(st.lists(st.tuples(st.just(0.0) | st.floats(1e-3, 1e3), st.booleans()), min_size=1, max_size=30))
 def test_compensation_restores_what_it_says(rows):
     update = torch.tensor([value for value, _ in rows], dtype=torch.float64)
-    mask = torch.tensor([kept for _, kept in rows])
-    kept = torch.where(mask, update, 0.0)
+    mask = torch.tensor([float(kept) for _, kept in rows], dtype=torch.float64)
+    kept = update * mask
     if kept.square().sum() == 0.0:
         assert strength_of(update, mask)["rate_multiplier"] == 1.0
         return
@@ -179,7 +179,7 @@ def test_around_others_it_keeps_aligned_coordinates_of_their_own_updates(name):
             grad = param.grad
             if name == "Nesterov":
                 grad = grad + 0.1 * (param.detach() + kept)
-            agrees = aligned(grad, momentum, strict=False)
+            agrees = aligned(grad, momentum, strict=False) > 0
             # Decay of the parameters themselves, which ASGDAdam has here, is not masked.
             rate = masked.diagnostics()["base_rate"] if name == "ASGDAdam" else 0.0
             decay = rate * 0.1 * (param.detach() + kept)

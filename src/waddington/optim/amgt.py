@@ -114,20 +114,22 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Se
     exp_avg_sq = ema_of_square(buffers["exp_avg_sq"], grad, numbers["beta2"], numbers["rest2"])
     if choices["variance"] == "tensor":
         exp_avg = _weighted(buffers["exp_avg"], grad, numbers["momentum_factor"], numbers)
-        spread = _variance(exp_avg * numbers["correction1"], exp_avg_sq * numbers["correction2"])
-        return Measured({"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}, {"variance": spread})
+        mean, square = exp_avg * numbers["correction1"], exp_avg_sq * numbers["correction2"]
+        new = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
+        return Measured(new, {"variance": _variance(mean, square)}, {"mean": mean, "square": square})
     tiny = torch.finfo(grad.dtype).tiny
     before, before_sq = (torch.as_tensor(numbers[name]) for name in ("weight_before", "sq_before"))
     deficit = buffers["exp_avg_deficit"]
-    mean = buffers["exp_avg"] / (before - deficit).clamp_min(tiny)
-    spread = _variance(mean, buffers["exp_avg_sq"] / before_sq.clamp_min(tiny))
+    old_mean = buffers["exp_avg"] / (before - deficit).clamp_min(tiny)
+    spread = _variance(old_mean, buffers["exp_avg_sq"] / before_sq.clamp_min(tiny))
     factor = momentum_factor(spread, numbers["gamma"])
     new = {
         "exp_avg": _weighted(buffers["exp_avg"], grad, factor, numbers),
         "exp_avg_sq": exp_avg_sq,
         "exp_avg_deficit": numbers["beta1"] * torch.lerp(before, deficit, factor),
     }
-    return Measured(new, carry={"momentum_factor": factor})
+    mean = new["exp_avg"] / (numbers["exp_avg_weight"] - new["exp_avg_deficit"])
+    return Measured(new, carry={"mean": mean, "square": exp_avg_sq * numbers["correction2"], "momentum_factor": factor})
 
 
 def _weighted(exp_avg: torch.Tensor, grad: torch.Tensor, factor: Number, numbers: Numbers) -> torch.Tensor:
@@ -139,23 +141,17 @@ def _settle(totals: Tensors, size: torch.Tensor, numbers: Numbers, choices: Sett
     return {} if choices["variance"] == "coordinate" else {"grad_variance": totals["variance"] / size.clamp_min(1.0)}
 
 
-def _corrected(buffers: Tensors, numbers: Numbers, choices: Settings) -> torch.Tensor:
-    if choices["variance"] == "tensor":
-        return buffers["exp_avg"] * numbers["correction1"]
-    return buffers["exp_avg"] / (numbers["exp_avg_weight"] - buffers["exp_avg_deficit"])
-
-
 def _update(
     grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
 ) -> torch.Tensor:
-    exp_avg = _corrected(buffers, numbers, choices)
+    exp_avg = measured.carry["mean"]
     if "threshold" in numbers:
         exp_avg = threshold_moment(exp_avg, numbers["threshold"], choices["threshold_mode"])
     if "added" in numbers:
         exp_avg = exp_avg + numbers["added"]
     return adaptive_direction(
         exp_avg,
-        buffers["exp_avg_sq"] * numbers["correction2"],
+        measured.carry["square"],
         eps=numbers["eps"],
         eps_inside=choices["eps_inside_root"],
     )
@@ -172,14 +168,15 @@ def _rate_factor(step: Number, settings: Settings) -> Number:
 def _observe(
     direction: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
 ) -> Tensors:
-    magnitude = _corrected(buffers, numbers, choices).abs()
+    magnitude = measured.carry["mean"].abs()
     if "threshold" not in numbers:
         hit = torch.zeros_like(magnitude)
     elif choices["threshold_mode"] == "clip":
         hit = magnitude > numbers["threshold"]
     else:
         hit = magnitude < numbers["threshold"]
-    return {"threshold_hit_rate": hit} | measured.carry
+    factor = measured.carry.get("momentum_factor")
+    return {"threshold_hit_rate": hit} | ({} if factor is None else {"momentum_factor": factor})
 
 
 AMGT_RULE = Rule(
