@@ -1,0 +1,65 @@
+"""Where parameters and their states lie in memory, and whether they still do when the next step comes.
+
+A layout is used as long as it holds. Between steps a user may move a model, load a state, replace an entry, write to
+``.data``: all of it changes an address or which object an entry is, so these are what is compared, for all tensors at
+once.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+
+from waddington.optim._slots import is_sharded, local_real
+
+__all__ = ["Standing"]
+
+
+class Standing:
+    """How tensors and the entries of their states were found.
+
+    Parameters
+    ----------
+    params, states
+        Parameters, and the state of each.
+    names
+        The entries of the states that belong to the layout, two or more.
+    """
+
+    def __init__(self, params: Sequence[torch.Tensor], states: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+        self._params, self._states = list(params), list(states)
+        self._pick = operator.itemgetter(*names)
+        self._entries = list(chain.from_iterable(map(self._pick, states)))
+        self._is_sharded = any(map(is_sharded, params))
+        self._addresses, self._strides = self._addresses_now(), self._strides_now()
+
+    def _addresses_now(self) -> list[int]:
+        tensors = [*self._params, *self._entries]
+        return list(map(torch.Tensor.data_ptr, map(local_real, tensors) if self._is_sharded else tensors))
+
+    def _strides_now(self) -> list[tuple[int, ...]]:
+        return list(map(torch.Tensor.stride, self._params))
+
+    def holds(self, state: Mapping[torch.Tensor, Any]) -> bool:
+        """Tell whether parameters and entries are still those, and where they were.
+
+        Parameters
+        ----------
+        state
+            The optimizer's.
+        """
+        try:
+            entries = chain.from_iterable(map(self._pick, self._states))
+            unchanged = all(map(operator.is_, entries, self._entries))
+        except KeyError:
+            return False
+        return (
+            unchanged
+            and all(map(operator.is_, map(state.get, self._params), self._states))
+            and self._addresses_now() == self._addresses
+            and self._strides_now() == self._strides
+        )
