@@ -12,6 +12,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -350,7 +351,9 @@ def test_a_failing_compiler_is_asked_once_and_warned_of_once(monkeypatch):
 @pytest.mark.usefixtures("fresh_process", "folder")
 def test_where_there_is_no_compiler_auto_is_eager_and_true_says_why(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(UnsupportedError, match=r"no C\+\+ compiler was found \(looked for no-such-compiler\)"):
+    with pytest.raises(
+        UnsupportedError, match=r"no C\+\+ compiler was found \(looked for no-such-compiler; CXX may name another\)"
+    ):
         step_large(True)
     assert check_that_it_goes_on_eagerly("no C++ compiler was found") == []
 
@@ -409,6 +412,61 @@ def test_rules_that_conclude_differently_have_kernels_of_their_own(monkeypatch):
     one, other = (recipes_of(cls, monkeypatch) for cls in (AlphaAdam, Doubled))
     assert one.phase.settles
     assert one.key() != other.key()
+
+
+def test_rules_made_by_one_function_have_kernels_of_their_own(monkeypatch):
+    def times(factor, by=1.0):
+        def settle(totals, size, numbers, choices, by=by):
+            return {"keep_rate": size, "alpha": size, "rate_multiplier": size * 0.0 + factor * by}
+
+        return settle
+
+    def of(settle):
+        class Other(AlphaAdam):
+            _rule = replace(ALPHAADAM_RULE, settle=settle)
+
+        return recipes_of(Other, monkeypatch).key()
+
+    assert of(times(2.0)) == of(times(2.0))
+    assert len({of(times(2.0)), of(times(3.0)), of(times(2.0, by=2.0)), of(partial(times(2.0), by=3.0))}) == 4
+    assert of(times(torch.ones(()))) != of(times(torch.ones(())))  # which cannot be told apart from outside
+
+
+def test_processors_with_other_instructions_have_kernels_of_their_own(monkeypatch):
+    recipe = recipes_of(AlphaAdam, monkeypatch)
+    known = recipe.key()
+    monkeypatch.setattr(_compiled, "processor", lambda: "another")
+    assert recipe.key() != known
+
+
+@pytest.mark.usefixtures("fresh_process", "folder")
+def test_finished_kernels_need_no_compiler(monkeypatch):
+    (param,) = some_params((300,))
+    optimizer = AlphaAdam([param], compile=True)
+    param.grad = torch.ones(300)
+    optimizer.step()
+    _compiled.kernel_for.cache_clear()
+    _compiled.obstacle.cache_clear()
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setattr(_compiled, "_compile", lambda *_: pytest.fail("compiled anew"))
+    (twin,) = some_params((300,))
+    other = AlphaAdam([twin], compile=True)
+    twin.grad = torch.ones(300)
+    other.step()
+    assert torch.equal(param, twin)
+    assert ways(other) == {"compiled": 300}
+
+
+def test_figures_of_empty_tensors_are_those_of_eager_steps():
+    found = []
+    for compile in (True, False):
+        params = some_params((0, 4), (5, 3))
+        optimizer = AlphaAdam(params, compile=compile)
+        optimizer.record()
+        steps_of(optimizer, params, gradients_for(params, 3))
+        found.append(optimizer.tensor_diagnostics())
+    assert found[0]["0.0"] == found[1]["0.0"]
+    assert found[0]["0.0"]["alpha"] == 1.0
 
 
 # -- what "auto" chooses --

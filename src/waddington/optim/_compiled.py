@@ -14,10 +14,8 @@ does no harm.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import logging
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -26,13 +24,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from filelock import FileLock
 
 from waddington._errors import UnsupportedError
+from waddington.optim._identity import identity, processor, sources
 from waddington.optim._noise import Frame, coordinates, random_bits
 from waddington.optim._phases import Take, Want, Work, look, take
 from waddington.optim._rule import Tensors
@@ -89,12 +87,11 @@ class Recipe:
         rule, stage = self.work.rule, getattr(self.phase, "stage", None)
         functions = [rule.measure, rule.settle, rule.update, rule.prepare, rule.observe, stage and stage.terms]
         parts = [
-            *(f"{f.__module__}.{f.__qualname__}" for f in functions if f is not None),
-            *sorted({_digest(sys.modules[f.__module__]) for f in functions if f is not None}),
+            *(identity(function) for function in functions if function is not None),
             repr((self.work.settings, self.work.dtype, self.numbers, self.dtype, self.buffers, self.rounds)),
             repr((type(self.phase).__name__, [v for v in vars(self.phase).values() if isinstance(v, bool)])),
-            repr((_sources(), torch.__version__, self.device, platform.machine())),
-            repr((torch.backends.cpu.get_cpu_capability(), torch.get_num_threads() > 1)),
+            repr((sources(), torch.__version__, self.device)),
+            repr((processor(), torch.get_num_threads() > 1)),
         ]
         if self.device == "cuda":
             parts.append(repr(torch.cuda.get_device_capability()))
@@ -224,9 +221,9 @@ def obstacle(device: str) -> str:
         return f"there is no compiled path for {device} devices"
     if sys.platform == "win32":
         return "kernels are not compiled on Windows"
-    named = os.environ.get("CXX")
-    if not any(shutil.which(name) for name in ([named] if named else ["g++", "clang++"])):
-        return f"no C++ compiler was found (looked for {named or 'g++ and clang++'})"
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")  # as torch's own choice
+    if shutil.which(compiler) is None and not any(cache_folder().glob("*.pt2")):
+        return f"no C++ compiler was found (looked for {compiler}; CXX may name another)"
     return ""
 
 
@@ -288,21 +285,3 @@ def _arguments(recipe: Recipe, size: int) -> tuple[Any, ...]:
     frame = torch.tensor(Frame(size, size, 0), dtype=torch.int64, device=device)
     noise = [torch.zeros((), dtype=torch.int64, device=device), frame] if recipe.rounds else []
     return fresh(recipe.dtype), fresh(recipe.dtype), [fresh(dtype) for _, dtype in recipe.buffers], row, noise
-
-
-@cache
-def _sources() -> str:
-    """Hash the sources of this package's optimizers."""
-    found = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        found.update(path.read_bytes())
-    return found.hexdigest()
-
-
-@cache
-def _digest(module: ModuleType) -> str:
-    """Hash the source of a rule's module, which need not be of this package."""
-    try:
-        return hashlib.sha256(inspect.getsource(module).encode()).hexdigest()
-    except (OSError, TypeError):
-        return module.__name__

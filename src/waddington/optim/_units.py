@@ -193,7 +193,7 @@ class Single(Unit):
     def __init__(self, rows: slice, member: Member, names: Sequence[str], way: Way, whole: bool) -> None:
         super().__init__(rows, [member])
         self.member, self.at, self.way = member, rows.start, way
-        self.compiled = way.how == "compiled"
+        self.compiled = way.how == "compiled" and member.value.numel() > 0  # of nothing there is nothing to compile
         order = None if whole else memory_order(member.value)
         self._order, self._is_flat = order or (), order is not None
         if not whole:
@@ -214,7 +214,7 @@ class Single(Unit):
         self._entries = self._row.unbind()
         self._sums = family.sums[self.rows.start]
         self._places_of_sums = self._sums.unbind()
-        self._kept, self._length = (*self.buffers.values(), self._row), self.value.numel()
+        self._kept = (*self.buffers.values(), self._row)
 
     def fetch(self) -> None:
         """Look up the gradient of this step."""
@@ -246,9 +246,8 @@ class Single(Unit):
 
     def run(self, kernel: Kernel, salts: torch.Tensor | None) -> tuple[str, ...]:
         """Have a kernel do a phase; give the names of the sums."""
-        if self._length:
-            noise = () if salts is None else (salts[self.rows.start], self._frame)
-            kernel.run([self.value, self.grad, *self._kept, *self._places_of_sums[: len(kernel.names)], *noise])
+        noise = () if salts is None else (salts[self.rows.start], self._frame)
+        kernel.run([self.value, self.grad, *self._kept, *self._places_of_sums[: len(kernel.names)], *noise])
         return kernel.names
 
     @cached_property
