@@ -25,7 +25,7 @@ from waddington.optim._execution import COMPILE_FROM
 from waddington.optim.alphaadam import ALPHAADAM_RULE
 
 # One kernel serves this whole file, and it is one of those of test_compiled.py.
-SETTINGS = {"threshold": 0.5, "gamma": 0.1, "correction": 0.05, "nonfinite": "propagate"}
+SETTINGS = {"threshold": 0.5, "gamma": 0.1, "correction": 0.05}
 
 
 def make(params, compile=True, **kwargs):
@@ -371,7 +371,7 @@ def recipes_of(cls, monkeypatch, **kwargs):
 
     monkeypatch.setattr(_layout, "kernel_for", note)
     (param,) = some_params((COMPILE_FROM,))
-    optimizer = cls([param], **{"nonfinite": "propagate", **kwargs})
+    optimizer = cls([param], **kwargs)
     param.grad = torch.ones(COMPILE_FROM)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
