@@ -237,7 +237,7 @@ def _minimized(work: Work, value: torch.Tensor, grad: torch.Tensor, numbers: Num
     if choices["maximize"]:
         grad = -grad
     if "weight_decay" in numbers and not choices["decoupled_weight_decay"]:
-        grad = grad + value.to(work.dtype) * numbers["weight_decay"]
+        grad = _plus(grad, value.to(work.dtype), numbers["weight_decay"])
     return grad
 
 
@@ -255,17 +255,17 @@ def _raised(work: Work, buffers: Tensors) -> Tensors:
 def _stepped(work: Work, old: torch.Tensor, direction: torch.Tensor, numbers: Numbers) -> torch.Tensor:
     choices, rate = work.choices, numbers["rate"]
     if "weight_decay" in numbers and choices["decoupled_weight_decay"]:
-        decay = old * numbers["weight_decay"]
+        decay = numbers["weight_decay"]
         if choices.get("decoupled") == "literal":
-            return _less(old, direction, rate) - decay
-        direction = direction + decay
-    return _less(old, direction, rate)
+            return _plus(_plus(old, direction, -rate), old, -decay)
+        direction = _plus(direction, old, decay)
+    return _plus(old, direction, -rate)
 
 
-def _less(old: torch.Tensor, direction: torch.Tensor, rate: Number) -> torch.Tensor:
-    if isinstance(rate, torch.Tensor):
-        return old - direction * rate
-    return torch.sub(old, direction, alpha=rate)
+def _plus(to: torch.Tensor, what: torch.Tensor, factor: Number) -> torch.Tensor:
+    if isinstance(factor, torch.Tensor):
+        return to + what * factor
+    return torch.add(to, what, alpha=factor)
 
 
 def _write(
