@@ -237,7 +237,8 @@ def _minimized(work: Work, value: torch.Tensor, grad: torch.Tensor, numbers: Num
     if choices["maximize"]:
         grad = -grad
     if "weight_decay" in numbers and not choices["decoupled_weight_decay"]:
-        grad = _plus(grad, value.to(work.dtype), numbers["weight_decay"])
+        # Not in one operation, which rounds once: where the two cancel, the first step is their sign.
+        grad = grad + value.to(work.dtype) * numbers["weight_decay"]
     return grad
 
 
