@@ -31,6 +31,17 @@ def test_only_aligned_coordinates_are_kept(pair):
     assert torch.equal(aligned(grad, momentum, strict=False), (signs >= 0).double())
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_gradient_that_is_no_number_is_kept_and_seen(strict):
+    grad = torch.tensor([torch.nan, torch.nan, torch.nan])
+    assert aligned(grad, torch.tensor([1.0, 0.0, -1.0]), strict=strict).tolist() == [1.0, 1.0, 1.0]
+    param = torch.ones(2, requires_grad=True)
+    optimizer = Masked(torch.optim.AdamW([param]), strict_mask=strict, nonfinite="propagate")
+    param.grad = torch.tensor([1.0, torch.nan])
+    optimizer.step()
+    assert param[1].isnan()
+
+
 def strength_of(update, mask, **changes):
     totals = {name: term.sum(dtype=update.dtype) for name, term in mask_terms(update, mask).items()}
     found = strength(totals, torch.tensor(float(update.numel()), dtype=update.dtype), {**SETTINGS, **changes})

@@ -58,21 +58,22 @@ def decide(
         if math.isfinite(number) and (finite is None or bool(finite)):
             numbers |= control.decide(number, numbers, settings, HOST)
             written = [float(numbers[name]) for name in names]
-            if row is None:
-                torch._foreach_copy_(entries, list(torch.tensor(written, dtype=dtype).unbind()))
-            else:
-                row.numpy()[:] = written
+            _write(entries, torch.tensor(written, dtype=dtype), row)
         return numbers
     found = control.decide(summary, dict(state), settings, DEVICE)
     # Stacked, because there are a dozen of them and each costs a launch.
     values = [torch.as_tensor(found.get(name, state[name])).to(device=device, dtype=dtype) for name in names]
     goes = summary.isfinite() if finite is None else finite.to(device) & summary.isfinite()
     new = torch.where(goes, torch.stack(values), torch.stack(entries) if row is None else row)
-    if row is None:
-        torch._foreach_copy_(entries, list(new.unbind()))
-    else:
-        row.copy_(new)
+    _write(entries, new, row)
     return dict(state)
+
+
+def _write(entries: Sequence[torch.Tensor], values: torch.Tensor, row: torch.Tensor | None) -> None:
+    if row is None:
+        torch._foreach_copy_(list(entries), list(values.unbind()))
+    else:
+        row.copy_(values)
 
 
 def read(state: Tensors, row: torch.Tensor | None = None) -> dict[str, float]:

@@ -71,7 +71,6 @@ class RuleOptimizer(RuleState):
     """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
     _families: tuple[Family, ...] = ()
     _order: Sequence[Member] = ()
-    _with_gradients: Sequence[torch.Tensor] = ()
     _states: Sequence[dict[str, Any]] = ()
     _in_backward: BackwardSteps | None = None
 
@@ -227,7 +226,6 @@ class RuleOptimizer(RuleState):
         self._families = tuple(lay_out(self._rule, members, ways_of(self._rule, members)))
         self._states = list(self.state.values())
         self._order = sorted((m for family in self._families for m in family.members), key=lambda m: m.index)
-        self._with_gradients = [member.param for member in self._order]
         return self._families
 
     def _is_laid_out(self) -> bool:
@@ -242,7 +240,9 @@ class RuleOptimizer(RuleState):
         if len(self.state) != len(self._states) or not all(map(operator.is_, self.state.values(), self._states)):
             return False
         found = [param for group in groups for param in group["params"] if param.grad is not None]
-        if len(found) != len(self._order) or not all(map(operator.is_, found, self._with_gradients)):
+        if len(found) != len(self._order):
+            return False
+        if not all(param is member.param for param, member in zip(found, self._order, strict=True)):
             return False
         return all(family.is_in_place(self.state) for family in self._families)
 

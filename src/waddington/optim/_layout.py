@@ -177,7 +177,10 @@ class Family:
         kernel = self._kernel(want, rounds=False)
         names: tuple[str, ...] = ()
         for unit in self.units:
-            names = unit.run(kernel, None) if kernel is not None and unit.compiled else unit.look(want)
+            if kernel is not None and isinstance(unit, Single) and unit.compiled:
+                names = unit.run(kernel, None)
+            else:
+                names = unit.look(want)
         return names
 
     def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
@@ -185,7 +188,10 @@ class Family:
         kernel = self._kernel(wanted, rounds=salts is not None)
         names: tuple[str, ...] = ()
         for unit in reversed(self.units):  # what was looked at last may still be in a cache
-            names = unit.run(kernel, salts) if kernel is not None and unit.compiled else unit.take(wanted, salts)
+            if kernel is not None and isinstance(unit, Single) and unit.compiled:
+                names = unit.run(kernel, salts)
+            else:
+                names = unit.take(wanted, salts)
         if kernel is not None:  # autograd cannot see that a kernel writes
             torch.autograd.graph.increment_version(self._written)
         return names

@@ -135,10 +135,10 @@ class Recorded:
         dict
             ``base_rate`` (of the first group: its ``lr``, or under a switch what was chosen at the last step),
             ``skipped_steps`` (left out for non-finite gradients), ``masked_coordinates`` (left out one by one, over all
-            steps) and, under a base-rate switch, ``statistic``,
-            ``large_rate_fraction`` and ``mean_rate`` (over all steps taken). After :meth:`record` also, of the last
-            step and over the whole model: ``update_ratio`` (‖update‖/‖parameters‖), ``update_cosine`` (of update and
-            gradient; 1 is steepest descent) and the optimizer's own, as means over its tensors or coordinates.
+            steps) and, under a base-rate switch, ``statistic``, ``large_rate_fraction`` and ``mean_rate`` (over all
+            steps taken). After :meth:`record` also, of the last step and over the whole model: ``update_ratio``
+            (‖update‖/‖parameters‖), ``update_cosine`` (of update and gradient; 1 is steepest descent) and the
+            optimizer's own, as means over its tensors or coordinates.
         """
         figures = self._figures()
         if self._last is None:

@@ -115,10 +115,6 @@ class Unit(ABC):
         self.family = family
         self._sums = family.sums[self.rows]
 
-    def run(self, kernel: Kernel, salts: torch.Tensor | None) -> tuple[str, ...]:
-        """Have a kernel do a phase; give the names of the sums. Only ever asked of units that are compiled."""
-        raise NotImplementedError
-
     @abstractmethod
     def fetch(self) -> None:
         """Look up the gradients of this step."""
@@ -311,7 +307,7 @@ class Bucket(Unit):
         if self._alone:
             return found
         if reads_are_free(found.device):
-            return torch.from_numpy(np.repeat(found.numpy(), self._lengths))  # twice as fast
+            return torch.from_numpy(np.repeat(found.numpy(), self._lengths))  # faster
         return found.index_select(0, self._tensor)
 
     def numbers(self) -> Mapping[str, Number]:

@@ -61,11 +61,12 @@ def aligned(grad: torch.Tensor, exp_avg: torch.Tensor, *, strict: bool) -> torch
     strict
         Leave out the coordinates in which one of them is zero (Algorithm 1), instead of taking them (Eq. 6).
     """
-    agreement = torch.sign(grad) * exp_avg  # the product of both underflows to zero
-    compare = torch.gt if strict else torch.ge
+    # Not the product, which underflows to zero; and asked of what is left out, so that NaN is kept, and seen.
+    agreement = grad * torch.sign(exp_avg)
+    compare = torch.le if strict else torch.lt
     if torch.compiler.is_exporting():
-        return compare(agreement, 0.0).to(agreement.dtype)
-    return compare(agreement, 0.0, out=torch.empty_like(agreement))  # operations on booleans take several times as long
+        return 1.0 - compare(agreement, 0.0).to(agreement.dtype)
+    return 1.0 - compare(agreement, 0.0, out=torch.empty_like(agreement))  # operations on booleans are slow
 
 
 def mask_terms(update: torch.Tensor, mask: torch.Tensor) -> Tensors:
