@@ -44,7 +44,7 @@ class Contender:
 
     Attributes
     ----------
-    label, library
+    label, package
         Names.
     build
         Makes it for parameters.
@@ -62,7 +62,7 @@ class Contender:
     """
 
     label: str
-    library: str
+    package: str
     build: Callable[[Params], torch.optim.Optimizer]
     passes: tuple[str, ...] = ()
     nearest: str = ""

@@ -95,7 +95,7 @@ def measure(entry: Contender, shape: str, device: str) -> dict[str, Any]:
     state = sum(tensors.values())
     count = coordinates(shapes)
     return {
-        "library": entry.library,
+        "package": entry.package,
         "device": device,
         "state": state / count,
         "held": held / count,

@@ -89,7 +89,7 @@ def step_time(records: Records, shape: str, dtype: str) -> list[str]:
         nearest = entry["nearest"] if entry["nearest"] in entries else ""
         rows.append(
             [
-                f"{label} (pytorch_optimizer)" if entry["library"] == "pytorch_optimizer" else label,
+                f"{label} (pytorch_optimizer)" if entry["package"] == "pytorch_optimizer" else label,
                 " · ".join(passes.replace(">", "→") for passes in entry["passes"]),
                 f"{entry['bytes']:g}" if entry["bytes"] else "",
                 milliseconds(entry),
@@ -147,7 +147,7 @@ def models(records: Records) -> list[str]:
     labels += [
         label
         for label in found
-        if any(r["contenders"].get(label, {}).get("library") in ("pytorch_optimizer", "heavyball") for r in results)
+        if any(r["contenders"].get(label, {}).get("package") in ("pytorch_optimizer", "heavyball") for r in results)
     ]
     rows = []
     for label in labels:

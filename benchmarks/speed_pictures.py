@@ -74,7 +74,7 @@ def _contenders(axes: Axes, result: dict[str, Any]) -> None:
     fused = result["contenders"][FUSED]
     for place, entry in enumerate(result["contenders"].values()):
         low, middle, high = _to_fused(result, entry)
-        color = LIBRARIES[entry["library"]]
+        color = LIBRARIES[entry["package"]]
         axes.plot([low, high], [place, place], color=color, linewidth=1.4, alpha=0.6)
         axes.plot([middle], [place], "o", color=color, markersize=4.5)
         if entry["bytes"]:
@@ -85,7 +85,7 @@ def _contenders(axes: Axes, result: dict[str, Any]) -> None:
 
 
 def _legend(result: dict[str, Any]) -> list[Line2D]:
-    present = dict.fromkeys(entry["library"] for entry in result["contenders"].values())
+    present = dict.fromkeys(entry["package"] for entry in result["contenders"].values())
     handles = [
         Line2D([], [], marker="o", color=LIBRARIES[name], linewidth=1.4, markersize=4.5, label=name) for name in present
     ]
@@ -111,14 +111,14 @@ def memory(record: dict[str, Any]) -> Figure:
     axes = figure.subplots()
     places = range(len(results))
     state = [entry["state"] for entry in results.values()]
-    colors = [LIBRARIES[entry["library"]] for entry in results.values()]
+    colors = [LIBRARIES[entry["package"]] for entry in results.values()]
     axes.barh(places, state, color=colors, height=0.66)
     axes.barh(places, [entry["extra"] for entry in results.values()], left=state, color=LIGHT, height=0.66)
     axes.set_yticks(places, list(results))
     axes.set_ylim(len(results) - 0.4, -0.6)
     clean(axes, grid="x")
     axes.set(title=f"State and most extra memory of a step ({record['shape']})", xlabel="bytes per float32 parameter")
-    names = dict.fromkeys(entry["library"] for entry in results.values())
+    names = dict.fromkeys(entry["package"] for entry in results.values())
     handles = [Patch(color=LIBRARIES[name], label=f"state, {name}") for name in names]
     figure.legend(handles=[*handles, Patch(color=LIGHT, label="extra")], loc="outside lower center", ncols=3)
     return figure

@@ -118,7 +118,7 @@ def measure(shape: str, dtype_name: str, device: str, options: argparse.Namespac
     for entry in entries:
         told = getattr(runs[entry.label].optimizer, "execution", None)
         record["contenders"][entry.label] = {
-            "library": entry.library,
+            "package": entry.package,
             "passes": entry.passes,
             "bytes": entry.bytes_per_parameter(dtype),
             "nearest": entry.nearest,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 
@@ -75,3 +77,17 @@ def test_complex_parameters_count_as_pairs():
     param = torch.zeros(5, dtype=torch.complex64, requires_grad=True)
     (record,) = AMVT([param]).execution()
     assert record.coordinates == real_size(param) == 10
+
+
+@pytest.mark.parametrize("compile", [False, "auto"])
+def test_gradients_set_to_none_are_freed(compile):
+    """Nothing holds them between steps, which would cost their memory during the next backward pass."""
+    params = [torch.ones(shape, requires_grad=True) for shape in ((3,), (5,), (200, 100))]
+    optimizer = AMVT(params, compile=compile)
+    for _ in range(2):
+        for param in params:
+            param.grad = torch.ones_like(param)
+        alive = [weakref.ref(param.grad) for param in params]
+        optimizer.step()
+        optimizer.zero_grad()
+        assert [found() for found in alive] == [None, None, None]

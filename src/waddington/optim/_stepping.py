@@ -76,9 +76,16 @@ class Step:
 
     def run(self) -> None:
         """Take the step, unless a gradient is not finite and the policy is to leave it out."""
-        for family in self.families:
-            for unit in family.units:
+        units = [unit for family in self.families for unit in family.units]
+        try:
+            for unit in units:
                 unit.fetch()
+            self._run()
+        finally:
+            for unit in units:
+                unit.release()
+
+    def _run(self) -> None:
         self._remembered = [family.advance() for family in self.families]
         self._is_sharded = any(family.is_sharded for family in self.families)
         known = not self._is_sharded and all(family.is_finite() for family in self.families)

@@ -104,7 +104,7 @@ class Unit(ABC):
     buffers: Tensors
     grad: torch.Tensor
     measured: Measured | None = None
-    _judged: tuple[torch.Tensor | None, bool] = (None, False)
+    _known_finite: bool | None = None
 
     def __init__(self, rows: slice, members: Sequence[Member]) -> None:
         self.rows, self.members = rows, list(members)
@@ -118,6 +118,11 @@ class Unit(ABC):
     @abstractmethod
     def fetch(self) -> None:
         """Look up the gradients of this step."""
+
+    def release(self) -> None:
+        """Hold nothing of this step any more: gradients that a user sets to None are to be freed."""
+        self.__dict__.pop("grad", None)
+        self.measured = self._known_finite = None
 
     @abstractmethod
     def total(self, term: torch.Tensor) -> torch.Tensor:
@@ -166,11 +171,11 @@ class Unit(ABC):
 
     def is_finite(self) -> bool:
         """Tell whether all gradients are known to be finite, so that there is nothing to mask."""
-        if self._judged[0] is not self.grad:
+        if self._known_finite is None:
             largest = largest_gradient(self.family.dtype)
             free = reads_are_free(self.grad.device)
-            self._judged = self.grad, free and torch.linalg.vector_norm(self.grad).item() < largest / 2  # as rounded
-        return self._judged[1]
+            self._known_finite = free and torch.linalg.vector_norm(self.grad).item() < largest / 2  # as rounded
+        return self._known_finite
 
     def _none_dropped(self) -> Tensors:
         return {DROPPED: torch.zeros_like(self.family.sizes_of(self))}
