@@ -88,8 +88,7 @@ class Step:
     def _run(self) -> None:
         self._remembered = [family.advance() for family in self.families]
         self._is_sharded = any(family.is_sharded for family in self.families)
-        known = not self._is_sharded and all(family.is_finite() for family in self.families)
-        self._masks = self.settings["nonfinite"] == "mask" and not known
+        self._masks = self.settings["nonfinite"] == "mask" and not self._is_finite()
         self._taken: list[torch.Tensor | None] = []
         self._decided: Numbers = {}
         self._stage: Stage | None = None
@@ -98,6 +97,10 @@ class Step:
         if not self.is_left_out:
             self._set_rates()
             self._take()
+
+    def _is_finite(self) -> bool:
+        """Tell whether all gradients are known to be finite, so that there is nothing to mask."""
+        return not self._is_sharded and all(family.is_finite() for family in self.families)
 
     def _may_wait(self) -> bool:
         """Tell whether the rate control takes its statistics while this step is written: all gradients are read once.
