@@ -42,7 +42,7 @@ def both_ways(row: Row, dtype, ulps=4.0, **kwargs):
         gradients[step][7][0, 0, 1] = value
     assert_same_course(steps_of(compiled, left, gradients), steps_of(eager, right, gradients), ulps)
     assert compiled.diagnostics()["masked_coordinates"] == 3 * (5 + 65 + 1)
-    assert_same_state(compiled, eager, rtol=64 * torch.finfo(compiled.state[left[3]]["exp_avg"].dtype).eps)
+    assert_same_state(compiled, eager, rtol=256 * torch.finfo(compiled.state[left[3]]["exp_avg"].dtype).eps)
     assert compiled.diagnostics() == pytest.approx(eager.diagnostics(), rel=1e-5, abs=1e-5)
     assert {record.how for record in eager.execution()} == {"eager", "together"}
     records = compiled.execution()
@@ -178,7 +178,7 @@ def test_random_roundings_are_the_same_by_kernel_together_and_alone(make, monkey
         settings = {"stochastic_rounding": True, "compile": compile}
         optimizer = make(params, lr=1e-3, weight_decay=0.1, **settings)
         if alone:
-            monkeypatch.setattr("waddington.optim._execution.BUCKET_BELOW", {True: 0, False: 0})
+            monkeypatch.setattr("waddington.optim._execution._BUCKET_BELOW", 0)
         ways.append(steps_of(optimizer, params, gradients_for(params, STEPS)))
         monkeypatch.undo()
     by_kernel, together, alone = ways

@@ -13,13 +13,30 @@ from waddington.optim._noise import frame_of
 from waddington.optim._rule import Rule, Settings
 from waddington.optim._slots import HasGroup, is_sharded, local_real
 
-__all__ = ["BUCKET_BELOW", "COMPILE_FROM", "Execution", "Way", "memory_order", "rounds_stochastically", "ways_of"]
+__all__ = ["COMPILE_FROM", "Execution", "Way", "bucket_below", "memory_order", "rounds_stochastically", "ways_of"]
 
-COMPILE_FROM = 1 << 20
+COMPILE_FROM = 1 << 12
 """Coordinates on one type of device from which ``compile="auto"`` compiles."""
 
-BUCKET_BELOW = {True: 1 << 11, False: 1 << 14}
-"""Coordinates below which a tensor is laid out with others: where the large ones are compiled, and where not."""
+_BUCKET_BELOW = 1 << 14
+_BUCKET_BELOW_ON_GPU = 1 << 11  # where the large ones are compiled
+_ADDRESSED = 1 << 31
+
+
+def bucket_below(device: str, *, compiled: bool) -> int:
+    """Give the number of coordinates below which a tensor is laid out with others.
+
+    Parameters
+    ----------
+    device
+        Type of the device.
+    compiled
+        Whether its other tensors are stepped by kernels. A processor's go through all of them in one call; a GPU's are
+        called for one after the other.
+    """
+    if not compiled:
+        return _BUCKET_BELOW
+    return 0 if device == "cpu" else _BUCKET_BELOW_ON_GPU
 
 
 class Way(NamedTuple):
@@ -77,9 +94,9 @@ def _way(rule: Rule, param: torch.Tensor, group: Settings, sizes: dict[str, int]
     local = local_real(param)
     device, wish = local.device.type, group["compile"]
     reason = _why_eager(rule, group, device, sizes.get(device, 0))
-    limit = BUCKET_BELOW[not reason]
+    limit = bucket_below(device, compiled=not reason)
     if wish is not True and not rule.needs_whole and not is_sharded(param) and 0 < local.numel() < limit:
-        return Way("together", f"fewer than {limit:,} coordinates")
+        return Way("together", " and ".join(filter(None, [f"fewer than {limit:,} coordinates", reason])))
     reason = reason or _why_not_this(param, local, group)
     if reason:
         return Way("eager", reason)
@@ -93,7 +110,7 @@ def _why_eager(rule: Rule, group: Settings, device: str, size: int) -> str:
     if group["compile"] is False:
         return "compile=False"
     if group["compile"] == "auto" and size < COMPILE_FROM:
-        return f"fewer than {COMPILE_FROM:,} coordinates on the {device}, so compiling would not pay"
+        return f"the model has fewer than {COMPILE_FROM:,} on the {device}, so compiling would not pay"
     return obstacle(device) or failures.get(device, "") if group["compile"] == "auto" else ""
 
 
@@ -102,6 +119,8 @@ def _why_not_this(param: torch.Tensor, local: torch.Tensor, group: Settings) -> 
     order = memory_order(local)
     if order is None:
         return "its memory has gaps"
+    if local.device.type != "cpu" and local.numel() >= _ADDRESSED:
+        return f"it has {_ADDRESSED:,} coordinates or more, which a GPU's kernels do not number"
     if not rounds_stochastically(param, group):
         return ""
     if order:

@@ -21,7 +21,7 @@ __all__ = ["identity", "processor", "sources"]
 def sources() -> str:
     """Hash the sources of this package's optimizers."""
     found = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.glob("*.[cp]*")):
         found.update(path.read_bytes())
     return found.hexdigest()
 

@@ -16,20 +16,21 @@ from typing import Any
 import torch
 
 from waddington._errors import UnsupportedError
-from waddington.optim._compiled import NUMBERS, Kernel, Recipe, failures, kernel_for
+from waddington.optim._batch import Batch
+from waddington.optim._compiled import Kernel, failures, kernel_for
 from waddington.optim._execution import Way, rounds_stochastically
 from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
+from waddington.optim._recipe import NUMBERS, SUMS, Recipe
 from waddington.optim._rule import Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
 from waddington.optim._standing import Standing
-from waddington.optim._units import Bucket, Member, Single, Unit
+from waddington.optim._units import Bucket, Member, Single, Unit, can_be_compiled
 from waddington.optim.moments import Number, Numbers
 
 __all__ = ["Family", "lay_out"]
 
 _BUCKET = 1 << 18  # coordinates in one bucket, which then stays in the processor's caches
-_SUMS = 24
 _NOT_OF_THE_RULE = ("compile", "nonfinite", "state_dtype")  # settings of the engine
 
 
@@ -77,7 +78,7 @@ class Family:
             self._spread(name, self.scalars[name])
         self.sizes = torch.tensor([float(member.size) for member in members], dtype=exact).to(self.device)
         self.together = False
-        self._any_compiled = any(unit.compiled for unit in self.units)
+        compiled = [unit for unit in self.units if isinstance(unit, Single) and unit.compiled]
         self.own_sizes = self.sizes.to(self.dtype)
         self.indices = torch.tensor([member.index for member in members]).to(self.device)
         self.is_sharded = any(is_sharded(member.param) for member in members)
@@ -92,15 +93,14 @@ class Family:
         self.places: dict[str, int] = {}
         self._columns = self.table.unbind(1)
         self._filled: dict[str, float] = {}
-        self.sums = torch.zeros(len(members), _SUMS, dtype=self.dtype, device=self.device)
+        self.sums = torch.zeros(len(members), SUMS, dtype=self.dtype, device=self.device)
         self._kernels: dict[Any, Kernel] = {}
         self.is_one_bucket = len(self.units) == 1 and isinstance(self.units[0], Bucket)
         self.direct: Tensors = {}
         for unit in self.units:
             unit.join(self)
-        self._written = [
-            tensor for unit in self.units if unit.compiled for tensor in (unit.value, *unit.buffers.values())
-        ]
+        self._batch = Batch(self, compiled) if compiled else None
+        self._eager = [unit for unit in self.units if unit not in compiled]
         self.entries = (*rule.buffers(self.group), "step", *self.scalars)
         self._standing = Standing([m.param for m in members], [m.state for m in members], self.entries)
 
@@ -133,7 +133,7 @@ class Family:
         """Set numbers of this step; what is a Python number is written only where it is new."""
         self.numbers.update(numbers)
         for name, value in numbers.items():
-            if not isinstance(value, torch.Tensor) and not self._any_compiled:
+            if not isinstance(value, torch.Tensor) and self._batch is None:
                 continue
             place = self.places.setdefault(name, len(self.places))
             if isinstance(value, torch.Tensor):
@@ -159,7 +159,7 @@ class Family:
         found = self.rule.coefficients(steps, self.scalars, self.group)
         if self.rule.rate_factor is not None:
             found["rate_factor"] = self.rule.rate_factor(steps, self.group)
-        if self.group["weight_decay"] or self._any_compiled:
+        if self.group["weight_decay"] or self._batch is not None:
             found["weight_decay"] = self.group["weight_decay"]
         self.put(found)
         return {name: found[name] for name in self.scalars if name in found}  # type: ignore[misc]
@@ -172,28 +172,34 @@ class Family:
 
     # -- phases --
 
+    def fetch(self) -> None:
+        """Look up the gradients of this step."""
+        for unit in self.units:
+            unit.fetch()
+        if self._batch is not None:
+            self._batch.fetch()
+
     def look(self, want: Want) -> tuple[str, ...]:
         """Take sums of every tensor into ``sums``; give their names."""
-        kernel = self._kernel(want, rounds=False)
         names: tuple[str, ...] = ()
-        for unit in self.units:
-            if kernel is not None and isinstance(unit, Single) and unit.compiled:
-                names = unit.run(kernel, None)
-            else:
-                names = unit.look(want)
+        kernel = self._kernel(want, rounds=False)
+        if self._batch is not None and kernel is not None:
+            kernel.run(self._batch, None)
+            names = kernel.names
+        for unit in self._eager:
+            names = unit.look(want)
         return names
 
     def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
         """Write the new values of every tensor; give the names of the sums taken on the way."""
-        kernel = self._kernel(wanted, rounds=salts is not None)
         names: tuple[str, ...] = ()
-        for unit in reversed(self.units):  # what was looked at last may still be in a cache
-            if kernel is not None and isinstance(unit, Single) and unit.compiled:
-                names = unit.run(kernel, salts)
-            else:
-                names = unit.take(wanted, salts)
-        if kernel is not None:  # autograd cannot see that a kernel writes
-            torch.autograd.graph.increment_version(self._written)
+        kernel = self._kernel(wanted, rounds=salts is not None)
+        for unit in reversed(self._eager):  # what was looked at last may still be in a cache
+            names = unit.take(wanted, salts)
+        if self._batch is not None and kernel is not None:
+            kernel.run(self._batch, salts)
+            names = kernel.names
+            torch.autograd.graph.increment_version(self._batch.written)  # autograd cannot see that a kernel writes
         return names
 
     def named_sums(self, names: Sequence[str], table: torch.Tensor | None = None) -> Tensors:
@@ -211,16 +217,15 @@ class Family:
 
     def _kernel(self, phase: Want | Take, *, rounds: bool) -> Kernel | None:
         """Give the kernel that does a phase, or None where all units do it themselves."""
-        if not self._any_compiled:
+        if self._batch is None:
             return None
         key = (phase, self.work.settings, tuple(self.numbers), rounds)
         if key not in self._kernels:
-            unit = next(unit for unit in self.units if unit.compiled)
+            unit = self._batch.units[0]
             numbers = tuple((name, self.places[name]) for name in self.numbers)
             buffers = tuple((name, buffer.dtype) for name, buffer in unit.buffers.items())
             if self.group["compile"] is not True and self.device.type in failures:
-                self._give_up(failures[self.device.type])
-                return None
+                return self._give_up(self._batch, failures[self.device.type])
             recipe = Recipe(self.work, phase, numbers, self.device.type, unit.value.dtype, buffers, rounds)
             try:
                 self._kernels[key] = kernel_for(recipe)
@@ -228,17 +233,15 @@ class Family:
                 if self.group["compile"] is True:
                     raise
                 warnings.warn(f"{error}; the step goes on eagerly, and more slowly", RuntimeWarning, stacklevel=2)
-                self._give_up(str(error))
-                return None
+                return self._give_up(self._batch, str(error))
         return self._kernels[key]
 
-    def _give_up(self, reason: str) -> None:
+    def _give_up(self, batch: Batch, reason: str) -> None:
         """Go on without compiling; either way of doing a phase can follow either of the other."""
-        for unit in self.units:
-            if unit.compiled:
-                unit.compiled, unit.way = False, Way("eager", reason)
-                unit.fetch()
-        self._any_compiled = False
+        for unit in batch.units:
+            unit.compiled, unit.way = False, Way("eager", reason)
+            unit.fetch()
+        self._batch, self._eager = None, self.units
 
     def sizes_of(self, unit: Unit) -> torch.Tensor:
         """Give the numbers of coordinates of a unit's tensors, 0-d for one alone, in the dtype of the computation."""
@@ -278,7 +281,7 @@ def _family(rule: Rule, members: list[tuple[Member, Way]]) -> Family:
     names = rule.buffers(members[0][0].group)
     ordered: list[Member] = []
     units: list[Unit] = []
-    for member, way in members:
+    for member, way in sorted(members, key=lambda pair: not can_be_compiled(*pair)):  # a kernel's stand together
         if way.how != "together":
             units.append(Single(slice(len(ordered), len(ordered) + 1), member, names, way, bool(rule.needs_whole)))
             ordered.append(member)

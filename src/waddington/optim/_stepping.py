@@ -78,8 +78,8 @@ class Step:
         """Take the step, unless a gradient is not finite and the policy is to leave it out."""
         units = [unit for family in self.families for unit in family.units]
         try:
-            for unit in units:
-                unit.fetch()
+            for family in self.families:
+                family.fetch()
             self._run()
         finally:
             for unit in units:

@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch._utils import _flatten_dense_tensors
 
-from waddington.optim._compiled import Kernel
 from waddington.optim._execution import Way, memory_order
 from waddington.optim._host import reads_are_free
-from waddington.optim._noise import frame_of, places_of, random_bits
+from waddington.optim._noise import places_of, random_bits
 from waddington.optim._phases import DROPPED, Take, Want, look, take
 from waddington.optim._rule import Measured, Tensors
 from waddington.optim._slots import (
@@ -32,7 +31,7 @@ from waddington.optim.moments import Number
 if TYPE_CHECKING:
     from waddington.optim._layout import Family
 
-__all__ = ["Bucket", "Member", "Single", "Unit"]
+__all__ = ["Bucket", "Member", "Single", "Unit", "can_be_compiled"]
 
 
 class Member:
@@ -194,7 +193,7 @@ class Single(Unit):
     def __init__(self, rows: slice, member: Member, names: Sequence[str], way: Way, whole: bool) -> None:
         super().__init__(rows, [member])
         self.member, self.at, self.way = member, rows.start, way
-        self.compiled = way.how == "compiled" and member.value.numel() > 0  # of nothing there is nothing to compile
+        self.compiled = can_be_compiled(member, way)
         order = None if whole else memory_order(member.value)
         self._order, self._is_flat = order or (), order is not None
         if not whole:
@@ -211,11 +210,8 @@ class Single(Unit):
     def join(self, family: Family) -> None:
         """Take the place in a family."""
         super().join(family)
-        self._row = family.table[self.rows.start]
-        self._entries = self._row.unbind()
+        self._entries = family.table[self.rows.start].unbind()
         self._sums = family.sums[self.rows.start]
-        self._places_of_sums = self._sums.unbind()
-        self._kept = (*self.buffers.values(), self._row)
 
     def fetch(self) -> None:
         """Look up the gradient of this step."""
@@ -245,17 +241,10 @@ class Single(Unit):
         """Draw 64 random bits for each coordinate."""
         return random_bits(self._flat(places_of(self.member.param)), salts[self.rows.start])
 
-    def run(self, kernel: Kernel, salts: torch.Tensor | None) -> tuple[str, ...]:
-        """Have a kernel do a phase; give the names of the sums."""
-        noise = () if salts is None else (salts[self.rows.start], self._frame)
-        kernel.run([self.value, self.grad, *self._kept, *self._places_of_sums[: len(kernel.names)], *noise])
-        return kernel.names
 
-    @cached_property
-    def _frame(self) -> torch.Tensor:
-        frame = frame_of(self.member.param)
-        assert frame is not None
-        return torch.tensor(frame, dtype=torch.int64).to(self.value.device)
+def can_be_compiled(member: Member, way: Way) -> bool:
+    """Tell whether a kernel is to step a tensor: it may be empty, for which none is made."""
+    return way.how == "compiled" and member.value.numel() > 0
 
 
 def _align(member: Member, name: str) -> None:

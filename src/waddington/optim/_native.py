@@ -1,0 +1,145 @@
+"""Kernels for CPUs: a phase written as C (:mod:`._source`), compiled by the system's compiler, called once a step."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from waddington._errors import UnsupportedError
+from waddington.optim._recipe import NUMBERS, Recipe, names_of, perform
+from waddington.optim._rule import Tensors
+from waddington.optim._source import c_source
+from waddington.optim._trace import LENGTH, trace
+
+if TYPE_CHECKING:
+    from waddington.optim._batch import Batch
+
+__all__ = ["SUFFIX", "NativeKernel", "load", "make", "obstacle", "source"]
+
+SUFFIX = ".so"
+_FLAGS = [
+    "-std=gnu11", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC",
+    "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv",  # none of which changes a result
+]  # fmt: skip
+_DIGEST = hashlib.sha256().digest_size  # bytes that follow a kernel, which its loader does not read
+_FRAME = ("local", "whole", "start")
+
+
+class NativeKernel:
+    """A compiled phase, for all tensors of a family.
+
+    Attributes
+    ----------
+    names
+        Names of the sums, in the order in which it writes them.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe) -> None:
+        self.names = names_of(recipe)
+        whole = path.read_bytes()
+        if hashlib.sha256(whole[:-_DIGEST]).digest() != whole[-_DIGEST:]:  # loading a part of one would end the process
+            raise RuntimeError(f"{path} is no kernel, or not a whole one")
+        try:
+            self._step = ctypes.CDLL(str(path)).waddington_step
+        except OSError as error:
+            raise RuntimeError(str(error)) from error
+        size, address = ctypes.c_int64, ctypes.c_void_p
+        self._step.argtypes = [size, address, address, address, size, address, address, size, ctypes.c_int]
+        self._step.restype = ctypes.c_int
+
+    def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
+        """Do the phase; sums go to the family's table.
+
+        Raises
+        ------
+        MemoryError
+            There is none for the sums of chunks.
+        """
+        if self._step(*batch.arguments(salts), torch.get_num_threads()):
+            raise MemoryError("cannot step: no memory for the sums of chunks, a few bytes for each 4,096 coordinates")
+
+
+def load(path: Path, recipe: Recipe) -> NativeKernel:
+    """Load what was compiled.
+
+    Raises
+    ------
+    RuntimeError
+        The file is none of :func:`make`, or may not be run from where it lies.
+    """
+    return NativeKernel(path, recipe)
+
+
+def obstacle() -> str:
+    """Say what stands in the way of compiling; empty where nothing does."""
+    if sys.platform == "win32":
+        return "kernels are not compiled on Windows"
+    if _compiler() is None:
+        return f"no C compiler was found (looked for {os.environ.get('CC') or 'cc, gcc and clang'}; CC may name another)"
+    return ""
+
+
+def _compiler() -> list[str] | None:
+    """Give the command that compiles C, None where there is none."""
+    wanted = [shlex.split(os.environ["CC"])] if os.environ.get("CC") else [["cc"], ["gcc"], ["clang"]]
+    return next((command for command in wanted if shutil.which(command[0])), None)
+
+
+def source(recipe: Recipe) -> str:
+    """Write a phase as C.
+
+    Raises
+    ------
+    UnsupportedError
+        The rule uses what is not known here.
+    """
+    value = torch.zeros(LENGTH, dtype=recipe.dtype)
+    vectors = {"value": value, "grad": torch.zeros_like(value)}
+    vectors |= {name: torch.zeros(LENGTH, dtype=dtype) for name, dtype in recipe.buffers}
+    numbers = {f"number_{place}": torch.ones((), dtype=recipe.work.dtype) for place in range(NUMBERS)}
+    noise = {name: torch.tensor(LENGTH) for name in ("salt", *_FRAME)} if recipe.rounds else {}
+
+    def phase(**given: torch.Tensor) -> Tensors:
+        row = [given[name] for name in numbers]
+        buffers = [given[name] for name, _ in recipe.buffers]
+        return perform(recipe, given["value"], given["grad"], buffers, row, [given[name] for name in noise])
+
+    program = trace(phase, {**vectors, **numbers, **noise})
+    places: Mapping[str, int] = {name: place for place, name in enumerate(numbers)}
+    return c_source(program, list(vectors), places, {name: f"noise[{at}]" for at, name in enumerate(noise)})
+
+
+def make(recipe: Recipe, path: Path) -> None:
+    """Compile a phase into a file.
+
+    Raises
+    ------
+    UnsupportedError
+        The rule uses what is not known here.
+    RuntimeError
+        The compiler failed; says how.
+    """
+    text, compiler = source(recipe), _compiler()
+    if compiler is None:
+        raise UnsupportedError(obstacle())
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        file, made = Path(folder) / "step.c", Path(folder) / path.name
+        file.write_text(text, encoding="utf-8")
+        command = [*compiler, *_FLAGS, str(file), "-o", str(made), "-lm"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            lines = done.stderr.splitlines() or ["no reason given"]
+            raise RuntimeError(f"the compiler failed ({next((line for line in lines if 'error' in line), lines[0])})")
+        made.write_bytes(made.read_bytes() + hashlib.sha256(made.read_bytes()).digest())
+        os.replace(made, path)

@@ -1,0 +1,123 @@
+"""What a kernel is: a phase of a step, for tensors of some dtypes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from waddington.optim._identity import identity, processor, sources
+from waddington.optim._noise import Frame, coordinates, random_bits
+from waddington.optim._phases import Take, Want, Work, look, take
+from waddington.optim._rule import Tensors
+from waddington.optim.moments import Numbers
+
+__all__ = ["NUMBERS", "SUMS", "Recipe", "names_of", "perform"]
+
+NUMBERS = 48
+"""Length of the row of numbers that a kernel is given; what it does not use it does not read."""
+
+SUMS = 24
+"""Length of the row that a kernel writes its sums to; a whole number of 16 bytes, which GPUs want."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a kernel is.
+
+    Attributes
+    ----------
+    work, phase
+        What is done.
+    numbers
+        Names of the numbers, each with its place in the row that the kernel is given.
+    device
+        Type of the device.
+    dtype
+        Of parameter and gradient.
+    buffers
+        Names and dtypes of the buffers.
+    rounds
+        Whether anything is rounded stochastically.
+    """
+
+    work: Work
+    phase: Want | Take
+    numbers: tuple[tuple[str, int], ...]
+    device: str
+    dtype: torch.dtype
+    buffers: tuple[tuple[str, torch.dtype], ...]
+    rounds: bool
+
+    def key(self) -> str:
+        """Give the name under which the kernel is kept."""
+        rule, stage = self.work.rule, getattr(self.phase, "stage", None)
+        functions = [rule.measure, rule.settle, rule.update, rule.prepare, rule.observe, stage and stage.terms]
+        parts = [
+            *(identity(function) for function in functions if function is not None),
+            repr((self.work.settings, self.work.dtype, self.numbers, self.dtype, self.buffers, self.rounds)),
+            repr((type(self.phase).__name__, [v for v in vars(self.phase).values() if isinstance(v, bool)])),
+            repr((sources(), torch.__version__, self.device)),
+            processor(),
+        ]
+        if self.device == "cuda":
+            parts.append(repr(torch.cuda.get_device_capability()))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def perform(
+    recipe: Recipe,
+    value: torch.Tensor,
+    grad: torch.Tensor,
+    buffers: Sequence[torch.Tensor],
+    row: Sequence[torch.Tensor] | torch.Tensor,
+    noise: Sequence[torch.Tensor],
+) -> Tensors:
+    """Do what a kernel of a recipe does, by torch's operations.
+
+    Parameters
+    ----------
+    recipe
+        What is done.
+    value, grad, buffers
+        One tensor, in one dimension, its gradient, and the buffers in the recipe's order.
+    row
+        The numbers, 0-d each.
+    noise
+        Where something is rounded stochastically: salt, and the three numbers of the frame, 0-d, int64.
+
+    Returns
+    -------
+    dict
+        The sums by name, 0-d.
+    """
+    named = {name: buffer for (name, _), buffer in zip(recipe.buffers, buffers, strict=True)}
+    numbers: Numbers = {name: row[place] for name, place in recipe.numbers}
+
+    def total(term: torch.Tensor) -> torch.Tensor:
+        return term.to(recipe.work.dtype).sum()
+
+    if isinstance(recipe.phase, Want):
+        return look(recipe.work, recipe.phase, value, grad, named, numbers, total)[0]
+    size = row[dict(recipe.numbers)["size"]] if recipe.phase.settles else None
+    bits = None
+    if recipe.rounds:
+        salt, *frame = noise
+        places = coordinates(torch.arange(value.numel(), device=value.device), Frame(*frame))  # type: ignore[arg-type]
+        bits = random_bits(places, salt)
+    return take(recipe.work, recipe.phase, value, grad, named, numbers, total, _same, size=size, bits=bits)
+
+
+def _same(found: torch.Tensor) -> torch.Tensor:
+    return found
+
+
+def names_of(recipe: Recipe) -> tuple[str, ...]:
+    """Give the names of the sums that a kernel takes, in their order."""
+    size, one = 2, torch.ones((), dtype=recipe.work.dtype)
+    noise = [torch.tensor(number) for number in (0, size, size, 0)] if recipe.rounds else []
+    buffers = [torch.zeros(size, dtype=dtype) for _, dtype in recipe.buffers]
+    value = torch.zeros(size, dtype=recipe.dtype)
+    return tuple(perform(recipe, value, torch.zeros_like(value), buffers, [one] * NUMBERS, noise))

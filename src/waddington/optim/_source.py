@@ -1,0 +1,298 @@
+"""C for what a phase of a step does: loops over chunks of coordinates, sums and the numbers between them.
+
+A :class:`~waddington.optim._trace.Program` is cut at its sums. What needs none of them is one loop; what follows from
+sums over the whole tensor is a second one, and so on; values that several loops need are computed in each, for that
+costs less than keeping them. All that is written is written in the last loop. A loop goes through a chunk of
+coordinates, which the C compiler vectorizes, and sums over it; sums of chunks are added up in double precision and in
+one order, so that they do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import torch
+
+from waddington._errors import UnsupportedError
+from waddington.optim._trace import Node, Program
+
+__all__ = ["c_source"]
+
+_TYPES = {
+    torch.float32: "float",
+    torch.float64: "double",
+    torch.bfloat16: "float",  # what has been rounded to it
+    torch.float16: "float",
+    torch.int64: "int64_t",
+    torch.int32: "int32_t",
+    torch.bool: "int32_t",  # as wide as a float, so that masks need no conversion
+}
+_STORED = _TYPES | {torch.bfloat16: "uint16_t", torch.float16: "_Float16", torch.bool: "uint8_t"}
+_LOADED = {torch.bfloat16: "from_bfloat16({})"}
+_KEPT = {torch.bfloat16: "to_bfloat16({})"}
+_ROUNDED = {torch.bfloat16: "from_bfloat16(to_bfloat16({}))", torch.float16: "(float)(_Float16)({})"}
+
+_INFIX = {
+    "mul": "*", "div": "/", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "bitwise_and": "&",
+    "bitwise_or": "|", "bitwise_xor": "^", "__rshift__": ">>", "__lshift__": "<<", "logical_and": "&&",
+    "logical_or": "||",
+}  # fmt: skip
+_PREFIX = {"neg": "-", "logical_not": "!"}
+_CALLS = {  # by name in C, to which f is appended for float
+    "abs": "fabs", "sqrt": "sqrt", "pow": "pow", "exp": "exp", "log": "log", "expm1": "expm1", "log1p": "log1p",
+    "tanh": "tanh", "floor": "floor", "ceil": "ceil", "round": "nearbyint",
+}  # fmt: skip
+_PLAIN = {  # arguments in the dtype that they have in common
+    "reciprocal": "(1 / ({0}))",
+    "rsqrt": "(1 / sqrt({0}))",
+    "sign": "((0 < ({0})) - (({0}) < 0))",
+    "maximum": "MAXIMUM({0}, {1})",
+    "minimum": "MINIMUM({0}, {1})",
+    "clamp_min": "MAXIMUM({0}, {1})",
+    "clamp_max": "MINIMUM({0}, {1})",
+    "isnan": "(({0}) != ({0}))",
+}
+
+
+def c_source(program: Program, inputs: Sequence[str], numbers: Mapping[str, int], extra: Mapping[str, str]) -> str:
+    """Write a program as C.
+
+    Parameters
+    ----------
+    program
+        What is to be done for one tensor.
+    inputs
+        Names of those inputs that have an entry for each coordinate, in the order of their addresses.
+    numbers
+        Places in a tensor's row of numbers, by name of the input.
+    extra
+        C for the inputs that are neither.
+
+    Returns
+    -------
+    str
+        A file without dependencies, with one function, ``waddington_step`` (see ``_step.c``).
+
+    Raises
+    ------
+    UnsupportedError
+        It uses an operation that is not known here.
+    """
+    return _Writer(program, inputs, numbers, extra).source()
+
+
+class _Writer:
+    def __init__(
+        self, program: Program, inputs: Sequence[str], numbers: Mapping[str, int], extra: Mapping[str, str]
+    ) -> None:
+        self.program, self.vectors, self.numbers, self.extra = program, inputs, numbers, extra
+        self.sums = [node for node in _below([*program.results.values(), *program.stores.values()]) if node.op == "sum"]
+        self._loop_of: dict[Node, int] = {}
+        self.loops = 1 + max(
+            [*(self.loop_of(node.nodes[0]) for node in self.sums), *map(self.loop_of, program.stores.values())],
+            default=0,
+        )
+        self._names: dict[Node, str] = {}
+        work = {program.inputs[name].dtype for name in numbers}
+        self.work = _TYPES[work.pop() if work else torch.float32]
+
+    def loop_of(self, node: Node) -> int:
+        """Give the first loop in which a value can be known."""
+        if node not in self._loop_of:
+            before = max((self.loop_of(arg) for arg in node.nodes), default=0)
+            self._loop_of[node] = before + (node.op == "sum")
+        return self._loop_of[node]
+
+    def name(self, node: Node) -> str:
+        return self._names.setdefault(node, f"t{len(self._names)}")
+
+    # -- parts of the file --
+
+    def source(self) -> str:
+        """Write the file."""
+        parts = {
+            "HEAD": f"typedef {self.work} work_t;\n"
+            f"enum {{ LOOPS = {self.loops}, WIDTH = {len(self.vectors)}, SUMS = {max(len(self.sums), 1)} }};",
+            "LOOPS": "\n\n".join(self.loop(number) for number in range(self.loops)),
+            "NAMES": ", ".join(f"loop_{number}" for number in range(self.loops)),
+            "LOOP_OF_SUM": ", ".join(str(self.loop_of(node.nodes[0])) for node in self.sums) or "-1",
+            "FINISH": self.finish(),
+        }
+        text = _template()
+        for mark, part in parts.items():
+            text = text.replace(f"/*{mark}*/", part)
+        return text
+
+    def loop(self, number: int) -> str:
+        """Write one loop."""
+        totals = [node for node in self.sums if self.loop_of(node.nodes[0]) == number]
+        stores = self.program.stores if number == self.loops - 1 else {}
+        needed = _below([*(node.nodes[0] for node in totals), *stores.values()], within=True)
+        pointers = [
+            f"  {'' if name in stores else 'const '}{_STORED[self.program.inputs[name].dtype]} *restrict {name}"
+            f" = at[{place}];"
+            for place, name in enumerate(self.vectors)
+            if self.program.inputs[name] in needed or name in stores
+        ]
+        before = [self.statement(node) for node in needed if not node.is_vector]
+        inside = [self.statement(node) for node in needed if node.is_vector]
+        inside += [f"s{self.sums.index(node)} += {self.cast(node.nodes[0], node.dtype)};" for node in totals]
+        for name, node in stores.items():
+            dtype = self.program.inputs[name].dtype
+            inside.append(f"{name}[i] = {_KEPT.get(dtype, '{}').format(self.cast(node, dtype))};")
+        accumulators = [f"s{self.sums.index(node)}" for node in totals]
+        declared = [f"  {_TYPES[node.dtype]} s{self.sums.index(node)} = 0;" for node in totals]
+        reduction = f" reduction(+:{', '.join(accumulators)})" if accumulators else ""
+        return "\n".join(
+            [
+                f"static void loop_{number}({_SIGNATURE}, int64_t begin, int64_t end, double *restrict partial) {{",
+                *pointers,
+                *(f"  {line}" for line in before),
+                *declared,
+                f"  #pragma omp simd{reduction}",
+                "  for (int64_t i = begin; i < end; ++i) {",
+                *(f"    {line}" for line in inside),
+                "  }",
+                *(f"  partial[{name[1:]}] = (double){name};" for name in accumulators),
+                "}",
+            ]
+        )
+
+    def finish(self) -> str:
+        """Write what becomes of the sums in the end."""
+        results = list(self.program.results.values())
+        lines = [self.statement(node) for node in _below(results, within=True) if not node.is_vector]
+        return "\n  ".join([*lines, *(f"out[{k}] = (work_t){self.name(node)};" for k, node in enumerate(results))])
+
+    # -- values --
+
+    def statement(self, node: Node) -> str:
+        return f"const {_TYPES[node.dtype]} {self.name(node)} = {self.expression(node)};"
+
+    def expression(self, node: Node) -> str:
+        if node.op == "input":
+            return self.read(node)
+        if node.op == "sum":
+            return f"({_TYPES[node.dtype]})sums[{self.sums.index(node)}]"
+        if node.op in ("_to_copy", "to", "copy"):
+            return self.cast(node.args[-1] if node.op == "copy" else node.args[0], node.dtype)
+        text = self.computed(node)
+        return _ROUNDED.get(node.dtype, "{}").format(text) if node.dtype in _ROUNDED else text
+
+    def read(self, node: Node) -> str:
+        name = node.args[0]
+        if name in self.numbers:
+            return f"row[{self.numbers[name]}]"
+        if name in self.extra:
+            return self.extra[name]
+        return _LOADED.get(node.dtype, "{}").format(f"{name}[i]")
+
+    def computed(self, node: Node) -> str:
+        op, args, common = node.op, node.args, node.common if node.dtype == torch.bool else node.dtype
+        if op in ("add", "sub", "rsub"):
+            first, second = (args[1], args[0]) if op == "rsub" else args[:2]
+            alpha = node.kwargs.get("alpha", 1)
+            other = self.value(second, common)
+            if alpha != 1:
+                other = f"{_literal(alpha, common)} * {other}"
+            return f"{self.value(first, common)} {'+' if op == 'add' else '-'} {other}"
+        if op == "pow" and args[1] in (2, 0.5):
+            base = self.value(args[0], common)
+            return f"{base} * {base}" if args[1] == 2 else f"{_function('sqrt', common)}({base})"
+        if op == "div" and node.kwargs.get("rounding_mode") == "floor" and not common.is_floating_point:
+            return f"floor_division({self.value(args[0], common)}, {self.value(args[1], common)})"
+        if node.kwargs.get("rounding_mode"):
+            raise UnsupportedError(f"a rule that divides with rounding_mode={node.kwargs['rounding_mode']!r}")
+        if op == "where":
+            return f"{self.value(args[0])} ? {self.value(args[1], common)} : {self.value(args[2], common)}"
+        if op == "lerp":
+            a, b, weight = (self.value(arg, common) for arg in args)
+            return f"{weight} < 0.5 ? {a} + {weight} * ({b} - {a}) : {b} - ({b} - {a}) * (1 - {weight})"
+        if op in ("addcmul", "addcdiv"):
+            a, b, c = (self.value(arg, common) for arg in args)
+            factor = _literal(node.kwargs.get("value", 1), common)
+            return f"{a} + {factor} * {b} {'*' if op == 'addcmul' else '/'} {c}"
+        if op == "clamp":
+            return self.clamped(node, common)
+        if op == "view" and isinstance(args[1], torch.dtype):
+            return f"bits_{_TYPES[args[0].dtype]}_{_TYPES[node.dtype]}({self.value(args[0])})"
+        if op == "arange":
+            return "i"
+        made = {"zeros_like": 0, "ones_like": 1, "new_zeros": 0, "new_ones": 1, "scalar_tensor": args[0]}
+        made |= {"full_like": args[-1], "full": args[-1], "zeros": 0, "ones": 1}
+        if op in made:
+            return _literal(made[op], node.dtype)
+        values = [self.value(arg, common) for arg in args]
+        if op in _INFIX and len(values) == 2:
+            return f"{values[0]} {_INFIX[op]} {values[1]}"
+        if op in _PREFIX:
+            return f"{_PREFIX[op]}{values[0]}"
+        if op in _CALLS and common.is_floating_point:
+            return f"{_function(_CALLS[op], common)}({', '.join(values)})"
+        if op in _PLAIN:
+            return _PLAIN[op].format(*values)
+        raise UnsupportedError(f"a rule that uses torch's {op}")
+
+    def clamped(self, node: Node, common: torch.dtype) -> str:
+        low, high = (*node.args[1:], *node.kwargs.values(), None, None)[:2]
+        text = self.value(node.args[0], common)
+        if low is not None:
+            text = f"MAXIMUM({text}, {self.value(low, common)})"
+        return text if high is None else f"MINIMUM({text}, {self.value(high, common)})"
+
+    def value(self, arg: Any, dtype: torch.dtype | None = None) -> str:
+        """Write an argument in a dtype."""
+        if isinstance(arg, Node):
+            return self.name(arg) if dtype is None else self.cast(arg, dtype)
+        if isinstance(arg, bool | int | float) and dtype is not None:
+            return _literal(arg, dtype)
+        raise UnsupportedError(f"a rule that calls one of torch's operations with {arg!r}")
+
+    def cast(self, node: Node, dtype: torch.dtype) -> str:
+        if node.dtype == dtype:
+            return self.name(node)
+        if dtype == torch.bool:
+            return f"({self.name(node)} != 0)"
+        return _ROUNDED.get(dtype, f"({_TYPES[dtype]}){{}}").format(self.name(node))
+
+
+_SIGNATURE = "void *const *at, const work_t *row, const int64_t *noise, const double *sums"
+
+
+def _below(roots: Iterable[Node], *, within: bool = False) -> list[Node]:
+    """Give all values that some are computed from, and these, in the order of computation.
+
+    With `within`, sums are taken as known.
+    """
+    found: dict[Node, None] = {}
+    stack = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            found.setdefault(node)
+        elif node not in found:
+            stack.append((node, True))
+            if not (within and node.op == "sum"):
+                stack += [(arg, False) for arg in reversed(node.nodes)]
+    return list(found)
+
+
+def _function(name: str, dtype: torch.dtype) -> str:
+    return name if dtype == torch.float64 else f"{name}f"
+
+
+def _literal(value: float, dtype: torch.dtype) -> str:
+    if not dtype.is_floating_point:
+        return f"({_TYPES[dtype]})UINT64_C({int(value) & (1 << 64) - 1:#x})"
+    if not math.isfinite(value):
+        return "NAN" if math.isnan(value) else "(-INFINITY)" if value < 0 else "INFINITY"
+    return f"({float(value).hex()}{'' if dtype == torch.float64 else 'f'})"
+
+
+@cache
+def _template() -> str:
+    return files("waddington.optim").joinpath("_step.c").read_text(encoding="utf-8")

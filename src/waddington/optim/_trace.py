@@ -1,0 +1,142 @@
+"""What a function of tensors does, written down as a list of operations on coordinates, sums and single numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from waddington._errors import UnsupportedError
+
+__all__ = ["LENGTH", "Node", "Program", "trace"]
+
+LENGTH = 7
+"""Coordinates of the tensors that a function is traced with; what is traced holds for every length."""
+
+_SAME = {"alias", "detach", "expand", "view", "reshape", "_unsafe_view", "lift_fresh", "clone", "contiguous"}
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A value.
+
+    Attributes
+    ----------
+    op
+        ``"input"``, or the name of one of torch's operations, without what tells its overloads apart.
+    args, kwargs
+        Nodes, Python numbers, and what else the operation was called with; of an input its name.
+    dtype
+        Of the value.
+    common
+        Dtype that the operation's arguments are brought to.
+    is_vector
+        Whether there is one for each coordinate.
+    """
+
+    op: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    dtype: torch.dtype
+    common: torch.dtype
+    is_vector: bool
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The values that it is computed from."""
+        return [arg for arg in (*self.args, *self.kwargs.values()) if isinstance(arg, Node)]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a function does.
+
+    Attributes
+    ----------
+    inputs
+        What it was given, by name.
+    stores
+        Inputs that it writes to, by name, and the values that they have in the end.
+    results
+        What it returned, by name, single numbers.
+    """
+
+    inputs: Mapping[str, Node]
+    stores: Mapping[str, Node]
+    results: Mapping[str, Node]
+
+
+def trace(function: Callable[..., Mapping[str, torch.Tensor]], inputs: Mapping[str, torch.Tensor]) -> Program:
+    """Write down what a function does.
+
+    Parameters
+    ----------
+    function
+        Called with the inputs by name; may write to them, and returns 0-d tensors by name.
+    inputs
+        By name, each 0-d or of shape (LENGTH,).
+
+    Raises
+    ------
+    UnsupportedError
+        It uses a tensor that it was not given, or tensors of other shapes.
+    """
+    recorder = _Recorder(inputs)
+    with torch.no_grad(), recorder:
+        found = function(**inputs)
+    results = {name: recorder.node(value) for name, value in found.items()}
+    return Program(recorder.inputs, recorder.stores, results)
+
+
+class _Recorder(TorchDispatchMode):
+    def __init__(self, inputs: Mapping[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.inputs = {
+            name: Node("input", (name,), {}, value.dtype, value.dtype, value.dim() > 0)
+            for name, value in inputs.items()
+        }
+        self.stores: dict[str, Node] = {}
+        self._names = {id(value): name for name, value in inputs.items()}
+        self._known = {id(value): self.inputs[name] for name, value in inputs.items()}
+        self._alive: list[Any] = [*inputs.values()]  # so that no other tensor gets one's identity
+
+    def node(self, tensor: torch.Tensor) -> Node:
+        """Give the value that a tensor has by now."""
+        if id(tensor) not in self._known:
+            raise UnsupportedError("a rule that uses a tensor which it was not given")
+        return self._known[id(tensor)]
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        op = func._schema.name.removeprefix("aten::")
+        out = kwargs.pop("out", None)
+        target = out if out is not None else args[0] if op.endswith("_") and not op.endswith("__") else None
+        nodes = tuple(self.node(arg) if isinstance(arg, torch.Tensor) else arg for arg in args)
+        named = {k: self.node(arg) if isinstance(arg, torch.Tensor) else arg for k, arg in kwargs.items()}
+        common = _common(op, args)
+        found = func(*args, **kwargs) if out is None else func(*args, **kwargs, out=out)
+        self._alive.append(found)
+        if not isinstance(found, torch.Tensor):
+            raise UnsupportedError(f"a rule that uses torch's {op}")
+        if found.dim() and found.shape != (LENGTH,):
+            raise UnsupportedError(f"a rule that makes tensors of another shape (torch's {op})")
+        base = op.removesuffix("_") if target is not None else op
+        node = Node(base, nodes, named, found.dtype, common or found.dtype, found.dim() > 0)
+        if base in _SAME and node.nodes and node.nodes[0].dtype == found.dtype:
+            node = node.nodes[0]
+        self._known[id(found)] = node
+        if target is not None and id(target) in self._names:
+            self.stores[self._names[id(target)]] = node
+        return found
+
+
+def _common(op: str, args: Sequence[Any]) -> torch.dtype | None:
+    """Give the dtype in which two values are compared, whose result has another."""
+    if op.rstrip("_") in ("eq", "ne", "lt", "le", "gt", "ge"):
+        return torch.result_type(args[0], args[1])
+    return args[0].dtype if args and isinstance(args[0], torch.Tensor) else None
