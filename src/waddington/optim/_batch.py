@@ -27,10 +27,21 @@ class Batch:
         Theirs, of which they are the first.
     units
         The tensors.
+
+    Attributes
+    ----------
+    units, grads
+        The tensors, and their gradients during a step.
+    written
+        What a kernel may write to.
     """
 
     def __init__(self, family: Family, units: Sequence[Single]) -> None:
         self.family, self.units = family, list(units)
+        self.grads: list[torch.Tensor] = []
+        self._params = [unit.member.param for unit in self.units]
+        self._is_plain = all(unit.is_plain for unit in self.units)
+        self._dtype = self.units[0].value.dtype
         buffers = [[unit.value, *unit.buffers.values()] for unit in self.units]
         self.written = [tensor for tensors in buffers for tensor in tensors]
         self._lengths = np.array([unit.value.numel() for unit in self.units], dtype=np.int64)
@@ -45,7 +56,27 @@ class Batch:
 
     def fetch(self) -> None:
         """Look up the gradients of this step."""
-        self._addresses[:, 1] = [unit.grad.data_ptr() for unit in self.units]
+        self.grads = [param.grad for param in self._params if param.grad is not None]
+        if not self._are_as_read():
+            for unit in self.units:
+                unit.fetch()
+            self.grads = [unit.grad for unit in self.units]
+        self._addresses[:, 1] = list(map(torch.Tensor.data_ptr, self.grads))
+
+    def _are_as_read(self) -> bool:
+        """Tell whether all gradients lie in memory as a kernel reads them."""
+        return (
+            self._is_plain
+            and {(grad.dtype, grad.layout) for grad in self.grads} == {(self._dtype, torch.strided)}
+            and all(map(torch.Tensor.is_contiguous, self.grads))
+            and not any(map(torch.Tensor.is_neg, self.grads))
+        )
+
+    def release(self) -> None:
+        """Hold nothing of this step any more."""
+        self.grads = []
+        for unit in self.units:
+            unit.release()
 
     def arguments(self, salts: torch.Tensor | None) -> tuple[int, ...]:
         """Give what a kernel is called with."""

@@ -31,6 +31,7 @@ def decide(
     settings: Settings,
     finite: torch.Tensor | None,
     row: torch.Tensor | None = None,
+    known: Numbers | None = None,
 ) -> Numbers:
     """Have the control decide, write its new state in place, and give it.
 
@@ -48,12 +49,14 @@ def decide(
         False (0-d) leaves the state as it is; so do statistics that are not finite.
     row
         The entries in one piece, of which those in `state` are views, if they are.
+    known
+        Their values, if they have been read at this step.
     """
     names, entries = list(state), list(state.values())
     device, dtype = entries[0].device, entries[0].dtype
     summary = control.summarize(totals, sizes, settings).to(device=device, dtype=dtype)
     if reads_are_free(device):
-        numbers: dict[str, Number] = dict(read(state, row))
+        numbers: dict[str, Number] = dict(known or read(state, row))
         number = summary.item()
         if math.isfinite(number) and (finite is None or bool(finite)):
             numbers |= control.decide(number, numbers, settings, HOST)

@@ -244,7 +244,7 @@ class RuleOptimizer(RuleState):
             return False
         if not all(param is member.param for param, member in zip(found, self._order, strict=True)):
             return False
-        return all(family.is_in_place(self.state) for family in self._families)
+        return all(family.is_in_place() for family in self._families)
 
 
 class _Held(NamedTuple):

@@ -111,6 +111,8 @@ def _why_eager(rule: Rule, group: Settings, device: str, size: int) -> str:
         return "compile=False"
     if group["compile"] == "auto" and size < COMPILE_FROM:
         return f"the model has fewer than {COMPILE_FROM:,} on the {device}, so compiling would not pay"
+    if group["compile"] == "auto" and device == "cuda":
+        return "kernels have not been run on a GPU yet; compile=True asks for them"
     return obstacle(device) or failures.get(device, "") if group["compile"] == "auto" else ""
 
 

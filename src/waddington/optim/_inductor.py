@@ -7,15 +7,18 @@ other: calls that a GPU queues. For a CPU it does the same, more slowly than :mo
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from waddington.optim._phases import Take
-from waddington.optim._recipe import NUMBERS, SUMS, Recipe, names_of, perform
+from waddington.optim._recipe import SUMS, Recipe, examples, names_of, perform
+from waddington.optim._slots import statistics_dtype
 
 if TYPE_CHECKING:
     from waddington.optim._batch import Batch
@@ -37,28 +40,28 @@ class InductorKernel:
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.names = names_of(recipe)
-        self._path, self._device = str(path), recipe.device
+        self._path, self._on_gpu = str(path), recipe.device == "cuda"
         self._loaders: dict[int, Any] = {}
-        self._loader(-1 if recipe.device == "cpu" else torch.cuda.current_device())
+        self.on(torch.empty(0, device=recipe.device).device)
 
-    def _loader(self, index: int) -> Any:
-        """Give the kernel on one of several devices."""
+    def on(self, device: torch.device) -> Callable[[list[torch.Tensor]], Any]:
+        """Give the kernel on one of several devices, to be called with the list of what :class:`_Phase` takes."""
+        index = device.index if self._on_gpu else -1
         if index not in self._loaders:
             # torch.export's own loader imports the whole compiler, two seconds, to do no more than this. A GPU's graphs
             # cannot be captured from several threads.
             load = torch._C._aoti.AOTIModelPackageLoader
-            self._loaders[index] = load(self._path, "model", self._device == "cuda", 1, index)
-        return self._loaders[index]
+            self._loaders[index] = load(self._path, "model", self._on_gpu, 1, index)
+        found: Callable[[list[torch.Tensor]], Any] = self._loaders[index].boxed_run
+        return found
 
     def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
         """Do the phase; sums go to the family's table."""
         family = batch.family
-        loader = self._loader(-1 if family.device.index is None else family.device.index)
-        for place, unit in enumerate(batch.units):
+        call = self.on(family.device)
+        for place, (unit, grad) in enumerate(zip(batch.units, batch.grads, strict=True)):
             noise = () if salts is None else (salts[place], batch.frames[place])
-            loader.boxed_run(
-                [unit.value, unit.grad, *unit.buffers.values(), family.table[place], family.sums[place], *noise]
-            )
+            call([unit.value, grad, *unit.buffers.values(), family.table[place], family.sums[place], *noise])
 
 
 class _Phase(torch.nn.Module):
@@ -81,7 +84,7 @@ class _Phase(torch.nn.Module):
         found = list(perform(self.recipe, value, grad, buffers, row, numbers).values())
         if found:
             # Into one aligned row: a GPU's kernels would write to places within it and lose what they wrote.
-            sums.copy_(torch.cat([torch.stack(found), sums[len(found) :]]))
+            sums.copy_(torch.cat([torch.stack(found).to(sums.dtype), sums[len(found) :]]))
         return ()
 
 
@@ -91,14 +94,41 @@ def load(path: Path, recipe: Recipe) -> InductorKernel:
     Raises
     ------
     RuntimeError
-        The file is none of :func:`make`.
+        The file is none of :func:`make`, or the kernel does not do here what it should.
     """
-    return InductorKernel(path, recipe)
+    kernel = InductorKernel(path, recipe)
+    _try_out(kernel, recipe)
+    return kernel
+
+
+def _try_out(kernel: InductorKernel, recipe: Recipe) -> None:
+    """Hold a kernel against the operations that it was made of, on this device, before anything depends on it."""
+    arguments = _arguments(recipe)
+    value, grad, buffers, row, sums, noise = arguments
+    row.copy_(torch.linspace(0.25, 0.75, len(row)))
+    for scale, tensor in enumerate((value, grad, *buffers), start=1):
+        tensor.copy_(torch.linspace(-1.0, scale, len(tensor)).roll(97 * scale).square())
+    copies = [tensor.clone() for tensor in (value, grad, *buffers)]
+    kernel.on(value.device)([value, grad, *buffers, row, sums, *noise])
+    numbers = [noise[0], *noise[1].unbind()] if noise else []
+    found = perform(recipe, copies[0], copies[1], copies[2:], row, numbers)
+    pairs = [*zip(copies, (value, grad, *buffers), strict=True), *zip(found.values(), sums, strict=False)]
+    for expected, got in pairs:
+        # One unit of a half precision, or of the sums' own.
+        tolerance = max(1e-4, torch.finfo(expected.dtype).eps)
+        if not torch.allclose(got.double(), expected.double(), rtol=tolerance, atol=tolerance, equal_nan=True):
+            raise RuntimeError(
+                f"a kernel made by torch's compiler gives other results here than eager steps ({kernel.names})"
+            )
 
 
 def obstacle() -> str:
     """Say what stands in the way of compiling; empty where nothing does."""
-    return "kernels have not been run on a GPU yet"
+    return (
+        ""
+        if shutil.which(os.environ.get("CXX") or "g++")
+        else "no C++ compiler was found, which torch's compiler needs"
+    )
 
 
 def make(recipe: Recipe, path: Path) -> None:
@@ -111,7 +141,7 @@ def make(recipe: Recipe, path: Path) -> None:
     """
     length = torch.export.Dim("length", min=2)
     arguments = _arguments(recipe)
-    value, grad, buffers, row, sums, noise = arguments
+    _, _, buffers, _, _, noise = arguments
     shapes = {
         "value": {0: length},
         "grad": {0: length},
@@ -141,14 +171,7 @@ def make(recipe: Recipe, path: Path) -> None:
 
 
 def _arguments(recipe: Recipe) -> tuple[Any, ...]:
-    """Give tensors of the kinds that a kernel is called with."""
-    device = torch.device(recipe.device)
-
-    def fresh(dtype: torch.dtype) -> torch.Tensor:
-        return torch.zeros(_EXAMPLE, dtype=dtype, device=device)
-
-    row = torch.ones(NUMBERS, dtype=recipe.work.dtype, device=device)
-    frame = torch.tensor((_EXAMPLE, _EXAMPLE, 0), device=device)
-    noise = [torch.zeros((), dtype=torch.int64, device=device), frame] if recipe.rounds else []
-    buffers = [fresh(dtype) for _, dtype in recipe.buffers]
-    return fresh(recipe.dtype), fresh(recipe.dtype), buffers, row, row.new_zeros(SUMS), noise
+    """Give what :class:`_Phase` is called with."""
+    value, grad, buffers, row, noise = examples(recipe, _EXAMPLE, recipe.device)
+    sums = row.new_zeros(SUMS, dtype=statistics_dtype(row.device))
+    return value, grad, buffers, row, sums, [noise[0], torch.stack(noise[1:])] if noise else []

@@ -78,6 +78,8 @@ class Family:
             self._spread(name, self.scalars[name])
         self.sizes = torch.tensor([float(member.size) for member in members], dtype=exact).to(self.device)
         self.together = False
+        on_host = reads_are_free(self.device)
+        self._counts = self.steps.numpy() if on_host else None
         compiled = [unit for unit in self.units if isinstance(unit, Single) and unit.compiled]
         self.own_sizes = self.sizes.to(self.dtype)
         self.indices = torch.tensor([member.index for member in members]).to(self.device)
@@ -92,8 +94,10 @@ class Family:
         self.table = torch.zeros(len(members), NUMBERS, dtype=self.dtype, device=self.device)
         self.places: dict[str, int] = {}
         self._columns = self.table.unbind(1)
+        self._table_on_host = self.table.numpy() if on_host else None
         self._filled: dict[str, float] = {}
-        self.sums = torch.zeros(len(members), SUMS, dtype=self.dtype, device=self.device)
+        self.sums = torch.zeros(len(members), SUMS, dtype=exact, device=self.device)
+        self._columns_of_sums = self.sums.unbind(1)
         self._kernels: dict[Any, Kernel] = {}
         self.is_one_bucket = len(self.units) == 1 and isinstance(self.units[0], Bucket)
         self.direct: Tensors = {}
@@ -119,8 +123,8 @@ class Family:
         """Tell whether a group is this family's, and its settings ask for the same layout."""
         return group is self.group and signature(self.rule, group) == self.signature
 
-    def is_in_place(self, state: Mapping[torch.Tensor, Any]) -> bool:
-        """Tell whether all tensors and their states still lie where they were found."""
+    def is_in_place(self, state: Mapping[torch.Tensor, Any] | None = None) -> bool:
+        """Tell whether all tensors lie where they were found, and so do their states, which `state` still holds."""
         return self._standing.holds(state)
 
     def is_finite(self) -> bool:
@@ -140,7 +144,10 @@ class Family:
                 self._columns[place].copy_(value)
                 self._filled.pop(name, None)
             elif self._filled.get(name) != value:
-                self._columns[place].fill_(value)
+                if self._table_on_host is None:
+                    self._columns[place].fill_(value)
+                else:
+                    self._table_on_host[:, place] = value  # in a third of the time
                 self._filled[name] = value
 
     def column(self, name: str) -> torch.Tensor:
@@ -153,7 +160,7 @@ class Family:
         self.numbers = {}
         exact = statistics_dtype(self.device)
         # Asked at every step, for a step count may have been written to.
-        counts = self.steps.numpy() if reads_are_free(self.device) else None
+        counts = self._counts
         self.together = counts is not None and bool((counts == counts[0]).all())
         steps: Number = counts[0].item() + 1.0 if self.together else self.steps.to(exact) + 1.0  # type: ignore[index]
         found = self.rule.coefficients(steps, self.scalars, self.group)
@@ -174,10 +181,17 @@ class Family:
 
     def fetch(self) -> None:
         """Look up the gradients of this step."""
-        for unit in self.units:
-            unit.fetch()
         if self._batch is not None:
             self._batch.fetch()
+        for unit in self._eager:
+            unit.fetch()
+
+    def release(self) -> None:
+        """Hold nothing of this step any more: gradients that a user sets to None are to be freed."""
+        if self._batch is not None:
+            self._batch.release()
+        for unit in self._eager:
+            unit.release()
 
     def look(self, want: Want) -> tuple[str, ...]:
         """Take sums of every tensor into ``sums``; give their names."""
@@ -202,11 +216,16 @@ class Family:
             torch.autograd.graph.increment_version(self._batch.written)  # autograd cannot see that a kernel writes
         return names
 
-    def named_sums(self, names: Sequence[str], table: torch.Tensor | None = None) -> Tensors:
-        """Give the sums last taken, or those of a table of the same form, by name, each of shape (tensors,)."""
+    def named_sums(self, names: Sequence[str], table: torch.Tensor | None = None, *, copy: bool = True) -> Tensors:
+        """Give the sums last taken, or those of a table of the same form, by name, each of shape (tensors,).
+
+        Without `copy` they hold until the next are taken.
+        """
         if self.is_one_bucket:
             return {name: self.direct[name].to(self.sizes.dtype) for name in names}
-        found = (self.sums if table is None else table)[:, : len(names)].to(self.sizes.dtype, copy=True)
+        if table is None and not copy:
+            return dict(zip(names, self._columns_of_sums, strict=False))
+        found = (self.sums if table is None else table)[:, : len(names)].clone()
         return dict(zip(names, found.unbind(1), strict=True))
 
     def shown(self, names: Sequence[str]) -> Tensors:
@@ -225,7 +244,8 @@ class Family:
             numbers = tuple((name, self.places[name]) for name in self.numbers)
             buffers = tuple((name, buffer.dtype) for name, buffer in unit.buffers.items())
             if self.group["compile"] is not True and self.device.type in failures:
-                return self._give_up(self._batch, failures[self.device.type])
+                self._give_up(self._batch, failures[self.device.type])
+                return None
             recipe = Recipe(self.work, phase, numbers, self.device.type, unit.value.dtype, buffers, rounds)
             try:
                 self._kernels[key] = kernel_for(recipe)
@@ -233,7 +253,8 @@ class Family:
                 if self.group["compile"] is True:
                     raise
                 warnings.warn(f"{error}; the step goes on eagerly, and more slowly", RuntimeWarning, stacklevel=2)
-                return self._give_up(self._batch, str(error))
+                self._give_up(self._batch, str(error))
+                return None
         return self._kernels[key]
 
     def _give_up(self, batch: Batch, reason: str) -> None:

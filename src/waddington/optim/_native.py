@@ -10,14 +10,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from waddington._errors import UnsupportedError
-from waddington.optim._recipe import NUMBERS, Recipe, names_of, perform
+from waddington.optim._recipe import Recipe, examples, names_of, perform
 from waddington.optim._rule import Tensors
 from waddington.optim._source import c_source
 from waddington.optim._trace import LENGTH, trace
@@ -33,7 +32,6 @@ _FLAGS = [
     "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv",  # none of which changes a result
 ]  # fmt: skip
 _DIGEST = hashlib.sha256().digest_size  # bytes that follow a kernel, which its loader does not read
-_FRAME = ("local", "whole", "start")
 
 
 class NativeKernel:
@@ -86,7 +84,9 @@ def obstacle() -> str:
     if sys.platform == "win32":
         return "kernels are not compiled on Windows"
     if _compiler() is None:
-        return f"no C compiler was found (looked for {os.environ.get('CC') or 'cc, gcc and clang'}; CC may name another)"
+        return (
+            f"no C compiler was found (looked for {os.environ.get('CC') or 'cc, gcc and clang'}; CC may name another)"
+        )
     return ""
 
 
@@ -104,20 +104,20 @@ def source(recipe: Recipe) -> str:
     UnsupportedError
         The rule uses what is not known here.
     """
-    value = torch.zeros(LENGTH, dtype=recipe.dtype)
-    vectors = {"value": value, "grad": torch.zeros_like(value)}
-    vectors |= {name: torch.zeros(LENGTH, dtype=dtype) for name, dtype in recipe.buffers}
-    numbers = {f"number_{place}": torch.ones((), dtype=recipe.work.dtype) for place in range(NUMBERS)}
-    noise = {name: torch.tensor(LENGTH) for name in ("salt", *_FRAME)} if recipe.rounds else {}
+    value, grad, buffers, row, noise = examples(recipe, LENGTH)
+    vectors = {"value": value, "grad": grad}
+    vectors |= {name: buffer for (name, _), buffer in zip(recipe.buffers, buffers, strict=True)}
+    numbers = {f"number_{place}": number for place, number in enumerate(row.unbind())}
+    drawn = dict(zip(("salt", "local", "whole", "start"), noise, strict=False))
 
     def phase(**given: torch.Tensor) -> Tensors:
-        row = [given[name] for name in numbers]
-        buffers = [given[name] for name, _ in recipe.buffers]
-        return perform(recipe, given["value"], given["grad"], buffers, row, [given[name] for name in noise])
+        held = [given[name] for name, _ in recipe.buffers]
+        row, noise = ([given[name] for name in names] for names in (numbers, drawn))
+        return perform(recipe, given["value"], given["grad"], held, row, noise)
 
-    program = trace(phase, {**vectors, **numbers, **noise})
-    places: Mapping[str, int] = {name: place for place, name in enumerate(numbers)}
-    return c_source(program, list(vectors), places, {name: f"noise[{at}]" for at, name in enumerate(noise)})
+    program = trace(phase, {**vectors, **numbers, **drawn})
+    places = {name: place for place, name in enumerate(numbers)}
+    return c_source(program, list(vectors), places, {name: f"noise[{at}]" for at, name in enumerate(drawn)})
 
 
 def make(recipe: Recipe, path: Path) -> None:

@@ -14,7 +14,7 @@ from waddington.optim._phases import Take, Want, Work, look, take
 from waddington.optim._rule import Tensors
 from waddington.optim.moments import Numbers
 
-__all__ = ["NUMBERS", "SUMS", "Recipe", "names_of", "perform"]
+__all__ = ["NUMBERS", "SUMS", "Recipe", "examples", "names_of", "perform"]
 
 NUMBERS = 48
 """Length of the row of numbers that a kernel is given; what it does not use it does not read."""
@@ -116,8 +116,17 @@ def _same(found: torch.Tensor) -> torch.Tensor:
 
 def names_of(recipe: Recipe) -> tuple[str, ...]:
     """Give the names of the sums that a kernel takes, in their order."""
-    size, one = 2, torch.ones((), dtype=recipe.work.dtype)
-    noise = [torch.tensor(number) for number in (0, size, size, 0)] if recipe.rounds else []
-    buffers = [torch.zeros(size, dtype=dtype) for _, dtype in recipe.buffers]
-    value = torch.zeros(size, dtype=recipe.dtype)
-    return tuple(perform(recipe, value, torch.zeros_like(value), buffers, [one] * NUMBERS, noise))
+    return tuple(perform(recipe, *examples(recipe, 2)))
+
+
+def examples(
+    recipe: Recipe, length: int, device: str = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor, list[torch.Tensor]]:
+    """Give something to :func:`perform` a recipe on: zeros, and a row of ones."""
+
+    def fresh(dtype: torch.dtype) -> torch.Tensor:
+        return torch.zeros(length, dtype=dtype, device=device)
+
+    row = torch.ones(NUMBERS, dtype=recipe.work.dtype, device=device)
+    noise = [torch.tensor(number, device=device) for number in (0, length, length, 0)] if recipe.rounds else []
+    return fresh(recipe.dtype), fresh(recipe.dtype), [fresh(dtype) for _, dtype in recipe.buffers], row, noise

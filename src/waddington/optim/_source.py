@@ -166,7 +166,7 @@ class _Writer:
         """Write what becomes of the sums in the end."""
         results = list(self.program.results.values())
         lines = [self.statement(node) for node in _below(results, within=True) if not node.is_vector]
-        return "\n  ".join([*lines, *(f"out[{k}] = (work_t){self.name(node)};" for k, node in enumerate(results))])
+        return "\n  ".join([*lines, *(f"out[{k}] = (double){self.name(node)};" for k, node in enumerate(results))])
 
     # -- values --
 

@@ -44,13 +44,13 @@ class Standing:
     def _strides_now(self) -> list[tuple[int, ...]]:
         return list(map(torch.Tensor.stride, self._params))
 
-    def holds(self, state: Mapping[torch.Tensor, Any]) -> bool:
+    def holds(self, state: Mapping[torch.Tensor, Any] | None = None) -> bool:
         """Tell whether parameters and entries are still those, and where they were.
 
         Parameters
         ----------
         state
-            The optimizer's.
+            The optimizer's; None where it is known to hold the same states.
         """
         try:
             entries = chain.from_iterable(map(self._pick, self._states))
@@ -59,7 +59,7 @@ class Standing:
             return False
         return (
             unchanged
-            and all(map(operator.is_, map(state.get, self._params), self._states))
+            and (state is None or all(map(operator.is_, map(state.get, self._params), self._states)))
             and self._addresses_now() == self._addresses
             and self._strides_now() == self._strides
         )

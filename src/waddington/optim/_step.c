@@ -32,7 +32,7 @@ typedef void loop_t(void *const *, const work_t *, const int64_t *, const double
 static loop_t *const loops[LOOPS] = {/*NAMES*/};
 static const int loop_of_sum[] = {/*LOOP_OF_SUM*/};
 
-static void finish(const work_t *row, const double *sums, work_t *out) {
+static void finish(const work_t *row, const double *sums, double *out) {
   /*FINISH*/
 }
 
@@ -101,7 +101,7 @@ static void share(const job_t *job, int64_t id, int64_t threads) {
 }
 
 int waddington_step(int64_t tensors, const int64_t *lengths, void *const *at, const work_t *rows, int64_t row_length,
-                    const int64_t *noise, work_t *out, int64_t out_length, int threads) {
+                    const int64_t *noise, double *out, int64_t out_length, int threads) {
   job_t job = {tensors, 0, lengths, at, rows, row_length, noise, NULL};
   int64_t coordinates = 0;
   for (int64_t t = 0; t < tensors; ++t) {

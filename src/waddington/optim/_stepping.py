@@ -76,14 +76,13 @@ class Step:
 
     def run(self) -> None:
         """Take the step, unless a gradient is not finite and the policy is to leave it out."""
-        units = [unit for family in self.families for unit in family.units]
         try:
             for family in self.families:
                 family.fetch()
             self._run()
         finally:
-            for unit in units:
-                unit.release()
+            for family in self.families:
+                family.release()
 
     def _run(self) -> None:
         self._remembered = [family.advance() for family in self.families]
@@ -163,7 +162,8 @@ class Step:
         columns = {name: self._joined([found[name] for found in totals]) for name in totals[0]}
         sizes = self._joined([family.sizes for family in self.families])
         entries, row = self._of_control
-        self._decided = decide(self.control, columns, sizes, entries, self.settings, self.finite, row)
+        known = self._decided if self._is_late else None
+        self._decided = decide(self.control, columns, sizes, entries, self.settings, self.finite, row, known)
 
     def _count(self, dropped: Sequence[torch.Tensor]) -> None:
         """Tell which tensors have no finite gradient: they take no step, and the model none if no tensor does."""
@@ -227,7 +227,7 @@ class Step:
             if wanted.settles:
                 family.put({"size": family.sizes})
             salts = make_salt(family.steps + 1.0, family.indices, _ROUNDING) if family.rounds else None
-            sums = family.named_sums(family.take(wanted, salts))
+            sums = family.named_sums(family.take(wanted, salts), copy=self.observed)
             if wanted.settles:
                 family.settled = {name: sums.pop(name) for name in rule.reported if name in sums}
             self.sums.append(sums)

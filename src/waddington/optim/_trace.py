@@ -91,9 +91,9 @@ def trace(function: Callable[..., Mapping[str, torch.Tensor]], inputs: Mapping[s
     return Program(recorder.inputs, recorder.stores, results)
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, inputs: Mapping[str, torch.Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.inputs = {
             name: Node("input", (name,), {}, value.dtype, value.dtype, value.dim() > 0)
             for name, value in inputs.items()

@@ -47,14 +47,16 @@ class Member:
         Its local real part.
     size
         Number of real coordinates of the whole parameter, over all its shards.
+    is_plain
+        Whether the parameter is neither complex nor a shard.
     """
 
     __slots__ = (
-        "_plain",
         "_sharded",
         "group",
         "group_index",
         "index",
+        "is_plain",
         "param",
         "size",
         "state",
@@ -67,12 +69,12 @@ class Member:
         self.param, self.group, self.group_index, self.index, self.state = param, group, group_index, index, state
         self.value, self.size = local_real(param.detach()), real_size(param)
         self._sharded = is_sharded(param)
-        self._plain = not self._sharded and not param.is_complex()
+        self.is_plain = not self._sharded and not param.is_complex()
 
     def gradient(self) -> torch.Tensor:
         """Give the local real gradient."""
         grad = self.param.grad
-        if self._plain and grad is not None and grad.layout is torch.strided:
+        if self.is_plain and grad is not None and grad.layout is torch.strided:
             return grad
         return local_real(gradient_of(self.param))
 
@@ -199,6 +201,7 @@ class Single(Unit):
         if not whole:
             for name in names:
                 _align(member, name)
+        self.is_plain = member.is_plain and order == ()
         self.value = self._flat(member.value)
         self.buffers = {name: self._flat(local_real(member.state[name])) for name in names}
 
@@ -218,6 +221,8 @@ class Single(Unit):
         grad = self.member.gradient()
         if grad.dtype != self.value.dtype:
             grad = grad.to(self.value.dtype if self.compiled else self.family.dtype)
+        if self.compiled:
+            grad = grad.resolve_neg()
         # A kernel goes by memory, and where that is in order needs no view.
         self.grad = grad if self.compiled and self._order == () and grad.is_contiguous() else self._flat(grad)
 
