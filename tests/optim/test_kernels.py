@@ -358,6 +358,32 @@ def test_where_there_is_no_compiler_auto_is_eager_and_true_says_why(monkeypatch)
     assert check_that_it_goes_on_eagerly("no C compiler was found") == []
 
 
+@pytest.mark.usefixtures("fresh_process", "folder")
+def test_a_rule_that_cannot_be_compiled_is_stepped_eagerly_and_others_are_compiled():
+    def settle(totals, size, numbers, choices):
+        return {name: torch.erf(size) for name in ("keep_rate", "alpha", "rate_multiplier")}
+
+    class Odd(AlphaAdam):
+        _rule = replace(ALPHAADAM_RULE, settle=settle)
+
+    def step(cls, compile):
+        (param,) = some_params((COMPILE_FROM,))
+        optimizer = cls([param], compile=compile)
+        param.grad = torch.linspace(-1.0, 1.0, COMPILE_FROM)
+        optimizer.step()
+        return param, optimizer
+
+    with pytest.raises(
+        UnsupportedError, match="the rule uses torch's erf, which is not compiled; accepted is compile=F"
+    ):
+        step(Odd, True)
+    with pytest.warns(RuntimeWarning, match="erf.*goes on eagerly"):
+        param, optimizer = step(Odd, "auto")
+    assert torch.equal(param, step(Odd, False)[0])
+    assert "erf" in optimizer.execution()[0].reason
+    assert set(ways(step(AlphaAdam, "auto")[1])) == {"compiled"}
+
+
 # -- which kernel is whose --
 
 

@@ -120,6 +120,8 @@ def _make(backend: Backend, recipe: Recipe, path: Path) -> None:
         backend.make(recipe, path)
     except OSError:
         raise
+    except UnsupportedError as error:  # of this rule, not of this machine
+        raise UnsupportedError(f"cannot compile the step: {error}; accepted is compile=False") from error
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         failures[recipe.device] = f"cannot compile the step: {reason}; accepted is compile=False"

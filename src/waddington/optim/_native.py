@@ -11,11 +11,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from waddington._errors import UnsupportedError
 from waddington.optim._recipe import Recipe, examples, names_of, perform
 from waddington.optim._rule import Tensors
 from waddington.optim._source import c_source
@@ -24,7 +23,7 @@ from waddington.optim._trace import LENGTH, trace
 if TYPE_CHECKING:
     from waddington.optim._batch import Batch
 
-__all__ = ["SUFFIX", "NativeKernel", "load", "make", "obstacle", "source"]
+__all__ = ["SUFFIX", "NativeKernel", "build", "load", "make", "obstacle", "open_kernel", "source"]
 
 SUFFIX = ".so"
 _FLAGS = [
@@ -45,16 +44,7 @@ class NativeKernel:
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.names = names_of(recipe)
-        whole = path.read_bytes()
-        if hashlib.sha256(whole[:-_DIGEST]).digest() != whole[-_DIGEST:]:  # loading a part of one would end the process
-            raise RuntimeError(f"{path} is no kernel, or not a whole one")
-        try:
-            self._step = ctypes.CDLL(str(path)).waddington_step
-        except OSError as error:
-            raise RuntimeError(str(error)) from error
-        size, address = ctypes.c_int64, ctypes.c_void_p
-        self._step.argtypes = [size, address, address, address, size, address, address, size, ctypes.c_int]
-        self._step.restype = ctypes.c_int
+        self._step = open_kernel(path)
 
     def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
         """Do the phase; sums go to the family's table.
@@ -130,9 +120,20 @@ def make(recipe: Recipe, path: Path) -> None:
     RuntimeError
         The compiler failed; says how.
     """
-    text, compiler = source(recipe), _compiler()
+    build(source(recipe), path)
+
+
+def build(text: str, path: Path) -> None:
+    """Compile C into a file, whole or not at all.
+
+    Raises
+    ------
+    RuntimeError
+        The compiler failed, or there is none; says how.
+    """
+    compiler = _compiler()
     if compiler is None:
-        raise UnsupportedError(obstacle())
+        raise RuntimeError(obstacle())
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         file, made = Path(folder) / "step.c", Path(folder) / path.name
         file.write_text(text, encoding="utf-8")
@@ -143,3 +144,24 @@ def make(recipe: Recipe, path: Path) -> None:
             raise RuntimeError(f"the compiler failed ({next((line for line in lines if 'error' in line), lines[0])})")
         made.write_bytes(made.read_bytes() + hashlib.sha256(made.read_bytes()).digest())
         os.replace(made, path)
+
+
+def open_kernel(path: Path) -> Any:
+    """Open a file of :func:`build`; give its function ``waddington_step`` (``_step.c``).
+
+    Raises
+    ------
+    RuntimeError
+        It is none, or may not be run from where it lies.
+    """
+    whole = path.read_bytes()
+    if hashlib.sha256(whole[:-_DIGEST]).digest() != whole[-_DIGEST:]:  # opening a part of one would end the process
+        raise RuntimeError(f"{path} is no kernel, or not a whole one")
+    try:
+        step = ctypes.CDLL(str(path)).waddington_step
+    except OSError as error:
+        raise RuntimeError(str(error)) from error
+    size, address = ctypes.c_int64, ctypes.c_void_p
+    step.argtypes = [size, address, address, address, size, address, address, size, ctypes.c_int]
+    step.restype = ctypes.c_int
+    return step

@@ -10,6 +10,7 @@ one order, so that they do not depend on the number of threads.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -48,7 +49,6 @@ _CALLS = {  # by name in C, to which f is appended for float
 }  # fmt: skip
 _PLAIN = {  # arguments in the dtype that they have in common
     "reciprocal": "(1 / ({0}))",
-    "rsqrt": "(1 / sqrt({0}))",
     "sign": "((0 < ({0})) - (({0}) < 0))",
     "maximum": "MAXIMUM({0}, {1})",
     "minimum": "MINIMUM({0}, {1})",
@@ -90,6 +90,7 @@ class _Writer:
         self, program: Program, inputs: Sequence[str], numbers: Mapping[str, int], extra: Mapping[str, str]
     ) -> None:
         self.program, self.vectors, self.numbers, self.extra = program, inputs, numbers, extra
+        self.pointers = {name: f"p{place}_{re.sub(r'[^a-zA-Z0-9]', '_', name)}" for place, name in enumerate(inputs)}
         self.sums = [node for node in _below([*program.results.values(), *program.stores.values()]) if node.op == "sum"]
         self._loop_of: dict[Node, int] = {}
         self.loops = 1 + max(
@@ -132,9 +133,9 @@ class _Writer:
         totals = [node for node in self.sums if self.loop_of(node.nodes[0]) == number]
         stores = self.program.stores if number == self.loops - 1 else {}
         needed = _below([*(node.nodes[0] for node in totals), *stores.values()], within=True)
-        pointers = [
-            f"  {'' if name in stores else 'const '}{_STORED[self.program.inputs[name].dtype]} *restrict {name}"
-            f" = at[{place}];"
+        declarations = [
+            f"  {'' if name in stores else 'const '}{_STORED[self.program.inputs[name].dtype]} *restrict"
+            f" {self.pointers[name]} = at[{place}];"
             for place, name in enumerate(self.vectors)
             if self.program.inputs[name] in needed or name in stores
         ]
@@ -143,14 +144,14 @@ class _Writer:
         inside += [f"s{self.sums.index(node)} += {self.cast(node.nodes[0], node.dtype)};" for node in totals]
         for name, node in stores.items():
             dtype = self.program.inputs[name].dtype
-            inside.append(f"{name}[i] = {_KEPT.get(dtype, '{}').format(self.cast(node, dtype))};")
+            inside.append(f"{self.pointers[name]}[i] = {_KEPT.get(dtype, '{}').format(self.cast(node, dtype))};")
         accumulators = [f"s{self.sums.index(node)}" for node in totals]
         declared = [f"  {_TYPES[node.dtype]} s{self.sums.index(node)} = 0;" for node in totals]
         reduction = f" reduction(+:{', '.join(accumulators)})" if accumulators else ""
         return "\n".join(
             [
                 f"static void loop_{number}({_SIGNATURE}, int64_t begin, int64_t end, double *restrict partial) {{",
-                *pointers,
+                *declarations,
                 *(f"  {line}" for line in before),
                 *declared,
                 f"  #pragma omp simd{reduction}",
@@ -189,7 +190,7 @@ class _Writer:
             return f"row[{self.numbers[name]}]"
         if name in self.extra:
             return self.extra[name]
-        return _LOADED.get(node.dtype, "{}").format(f"{name}[i]")
+        return _LOADED.get(node.dtype, "{}").format(f"{self.pointers[name]}[i]")
 
     def computed(self, node: Node) -> str:
         op, args, common = node.op, node.args, node.common if node.dtype == torch.bool else node.dtype
@@ -206,7 +207,9 @@ class _Writer:
         if op == "div" and node.kwargs.get("rounding_mode") == "floor" and not common.is_floating_point:
             return f"floor_division({self.value(args[0], common)}, {self.value(args[1], common)})"
         if node.kwargs.get("rounding_mode"):
-            raise UnsupportedError(f"a rule that divides with rounding_mode={node.kwargs['rounding_mode']!r}")
+            raise UnsupportedError(
+                f"the rule divides with rounding_mode={node.kwargs['rounding_mode']!r}, which is not compiled"
+            )
         if op == "where":
             return f"{self.value(args[0])} ? {self.value(args[1], common)} : {self.value(args[2], common)}"
         if op == "lerp":
@@ -233,9 +236,11 @@ class _Writer:
             return f"{_PREFIX[op]}{values[0]}"
         if op in _CALLS and common.is_floating_point:
             return f"{_function(_CALLS[op], common)}({', '.join(values)})"
+        if op == "rsqrt":
+            return f"1 / {_function('sqrt', common)}({values[0]})"
         if op in _PLAIN:
             return _PLAIN[op].format(*values)
-        raise UnsupportedError(f"a rule that uses torch's {op}")
+        raise UnsupportedError(f"the rule uses torch's {op}, which is not compiled")
 
     def clamped(self, node: Node, common: torch.dtype) -> str:
         low, high = (*node.args[1:], *node.kwargs.values(), None, None)[:2]
@@ -250,7 +255,7 @@ class _Writer:
             return self.name(arg) if dtype is None else self.cast(arg, dtype)
         if isinstance(arg, bool | int | float) and dtype is not None:
             return _literal(arg, dtype)
-        raise UnsupportedError(f"a rule that calls one of torch's operations with {arg!r}")
+        raise UnsupportedError(f"the rule calls one of torch's operations with {arg!r}, which is not compiled")
 
     def cast(self, node: Node, dtype: torch.dtype) -> str:
         if node.dtype == dtype:

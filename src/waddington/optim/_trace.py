@@ -106,7 +106,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def node(self, tensor: torch.Tensor) -> Node:
         """Give the value that a tensor has by now."""
         if id(tensor) not in self._known:
-            raise UnsupportedError("a rule that uses a tensor which it was not given")
+            raise UnsupportedError("the rule uses a tensor that it was not given")
         return self._known[id(tensor)]
 
     def __torch_dispatch__(
@@ -122,9 +122,11 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         found = func(*args, **kwargs) if out is None else func(*args, **kwargs, out=out)
         self._alive.append(found)
         if not isinstance(found, torch.Tensor):
-            raise UnsupportedError(f"a rule that uses torch's {op}")
+            raise UnsupportedError(f"the rule uses torch's {op}, which is not compiled")
         if found.dim() and found.shape != (LENGTH,):
-            raise UnsupportedError(f"a rule that makes tensors of another shape (torch's {op})")
+            raise UnsupportedError(
+                f"the rule makes a tensor of shape {tuple(found.shape)} by torch's {op}, which is not the parameter's"
+            )
         base = op.removesuffix("_") if target is not None else op
         node = Node(base, nodes, named, found.dtype, common or found.dtype, found.dim() > 0)
         if base in _SAME and node.nodes and node.nodes[0].dtype == found.dtype:
