@@ -85,6 +85,11 @@ class Batch:
             self._noise[:, 0] = salts[: len(self.units)].numpy()
         return (*self._before, *self._between, *self._after)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether coordinates that are neighbours here need not be so in the whole tensor."""
+        return bool((self.frames[:, 0] < torch.as_tensor(self._lengths, device=self.family.device)).any())
+
     @cached_property
     def frames(self) -> torch.Tensor:
         """Where each tensor's local part lies in it, int64 of shape (tensors, 3)."""

@@ -246,7 +246,8 @@ class Family:
             if self.group["compile"] is not True and self.device.type in failures:
                 self._give_up(self._batch, failures[self.device.type])
                 return None
-            recipe = Recipe(self.work, phase, numbers, self.device.type, unit.value.dtype, buffers, rounds)
+            cut = rounds and self._batch.is_cut
+            recipe = Recipe(self.work, phase, numbers, self.device.type, unit.value.dtype, buffers, rounds, cut)
             try:
                 self._kernels[key] = kernel_for(recipe)
             except UnsupportedError as error:

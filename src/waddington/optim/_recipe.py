@@ -41,6 +41,9 @@ class Recipe:
         Names and dtypes of the buffers.
     rounds
         Whether anything is rounded stochastically.
+    cut
+        Whether tensors may be shards that are cut along another dimension than the first, so that their coordinates are
+        not neighbours in the whole tensor.
     """
 
     work: Work
@@ -50,6 +53,7 @@ class Recipe:
     dtype: torch.dtype
     buffers: tuple[tuple[str, torch.dtype], ...]
     rounds: bool
+    cut: bool = False
 
     def key(self) -> str:
         """Give the name under which the kernel is kept."""
@@ -57,7 +61,7 @@ class Recipe:
         functions = [rule.measure, rule.settle, rule.update, rule.prepare, rule.observe, stage and stage.terms]
         parts = [
             *(identity(function) for function in functions if function is not None),
-            repr((self.work.settings, self.work.dtype, self.numbers, self.dtype, self.buffers, self.rounds)),
+            repr((self.work.settings, self.work.dtype, self.numbers, self.dtype, self.buffers, self.rounds, self.cut)),
             repr((type(self.phase).__name__, [v for v in vars(self.phase).values() if isinstance(v, bool)])),
             repr((sources(), torch.__version__, self.device)),
             processor(),
@@ -105,7 +109,9 @@ def perform(
     bits = None
     if recipe.rounds:
         salt, *frame = noise
-        places = coordinates(torch.arange(value.numel(), device=value.device), Frame(*frame))  # type: ignore[arg-type]
+        index = torch.arange(value.numel(), device=value.device)
+        # Divisions cost more than all the rest, and are needed for shards alone.
+        places = coordinates(index, Frame(*frame)) if recipe.cut else index + frame[2]  # type: ignore[arg-type]
         bits = random_bits(places, salt)
     return take(recipe.work, recipe.phase, value, grad, named, numbers, total, _same, size=size, bits=bits)
 
