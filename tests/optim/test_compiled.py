@@ -51,34 +51,21 @@ def both_ways(row: Row, dtype, ulps=4.0, **kwargs):
     assert records[-1].tensors == 1
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_equals_eager_to_rounding(name):
-    both_ways(KINDS[name], torch.float32)
-
-
-@pytest.mark.parametrize(("name", "dtype"), [("AlphaAdam-default", torch.float64), ("AMVT-default", torch.bfloat16)])
-def test_equals_eager_in_other_precisions(name, dtype):
-    both_ways(KINDS[name], dtype)
-
-
 def test_equals_eager_where_coupled_decay_is_maximized():
     both_ways(KINDS["AMGT-hard"], torch.float32, maximize=True, decoupled_weight_decay=False)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", KINDS)
 def test_equals_eager_in_every_precision(name, dtype):
     both_ways(KINDS[name], dtype)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("row", COMPILED, ids=lambda row: row.name)
-def test_every_variant_equals_eager(row: Row):
+def test_equals_eager_to_rounding(row: Row):
     both_ways(row, torch.float32)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_what_is_recorded_of_a_step_is_the_same(name):
     found = []

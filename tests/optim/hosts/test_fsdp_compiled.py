@@ -26,9 +26,6 @@ STEPS = 6
 BROKEN_AT = 3
 LAYOUTS = [Shard(0), Shard(0), Shard(1), Replicate(), Shard(1), Shard(0)]
 KINDS = {row.name: row for row in OWN if row in COMPILED}
-# Kernels for shards are others than those for whole tensors; most are left to `make test-slow`.
-KINDS_NOW = ["ASGDAdam-relative", "AMGT-hard", "AlphaAdam-default", "AMVT-default"]
-MORE_TO_COMPILE = [name for name in KINDS if name not in KINDS_NOW]
 DEFAULTS = {cls.__name__: cls for cls in (ASGDAdam, AlphaAdam, AMGT, AMVT)}
 
 
@@ -95,25 +92,20 @@ def _rounding(params: list[torch.Tensor], compile: bool) -> Any:
 
 def _all(rank: int, names: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {name: [_train(name, mixed) for mixed in (False, True)] for name in names}
-    if names == KINDS_NOW:
-        found["collectives"] = {name: _count_collectives(name, False) for name in DEFAULTS}
-        found["collectives"]["ASGDAdam by kernels"] = _count_collectives("ASGDAdam", True)
-        found["rounded"] = [_round(compile, mixed) for compile in (True, False) for mixed in (False, True)]
+    found["collectives"] = {name: _count_collectives(name, False) for name in DEFAULTS}
+    found["collectives"]["ASGDAdam by kernels"] = _count_collectives("ASGDAdam", True)
+    found["rounded"] = [_round(compile, mixed) for compile in (True, False) for mixed in (False, True)]
     found["kernels"] = list(_compiled.kernels_made)
     return found
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> list[Any]:
-    return on_two_ranks(_all, tmp_path_factory.mktemp("fsdp_compiled"), KINDS_NOW)
+    return on_two_ranks(_all, tmp_path_factory.mktemp("fsdp_compiled"), list(KINDS))
 
 
-@pytest.fixture(scope="module")
-def other_ranks(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> list[Any]:
-    return on_two_ranks(_all, tmp_path_factory.mktemp("fsdp_compiled_more"), MORE_TO_COMPILE)
-
-
-def check_against_one_process(name: str, ranks: list[Any]) -> None:
+@pytest.mark.parametrize("name", KINDS)
+def test_kernels_over_shards_train_as_one_process_eagerly(name, ranks):
     params = list(net(dtype=torch.float32).parameters())
     optimizer = KINDS[name].build(params, compile=False, **SETTINGS)
     course = [values(params)]
@@ -129,18 +121,7 @@ def check_against_one_process(name: str, ranks: list[Any]) -> None:
     assert optimizer.diagnostics()["masked_coordinates"] == 1
 
 
-@pytest.mark.parametrize("name", KINDS_NOW)
-def test_kernels_over_shards_train_as_one_process_eagerly(name, ranks):
-    check_against_one_process(name, ranks)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", MORE_TO_COMPILE)
-def test_the_other_kernels_over_shards_train_as_one_process_eagerly(name, other_ranks):
-    check_against_one_process(name, other_ranks)
-
-
-@pytest.mark.parametrize("name", KINDS_NOW)
+@pytest.mark.parametrize("name", KINDS)
 def test_the_ranks_are_in_the_same_place(name, ranks):
     for one, other in zip(*(rank[name] for rank in ranks), strict=True):
         assert one["figures"] == other["figures"]
