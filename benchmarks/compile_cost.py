@@ -23,13 +23,13 @@ from typing import Any
 import torch
 
 import speed_pictures
-from contenders import OURS, Run, compile_ahead, coordinates, ours
+from contenders import OURS, Run, coordinates, ours
 from measuring import interleaved, options_of, quartiles, say, write
 from waddington.optim import _compiled
 from waddington.optim._execution import COMPILE_FROM
 
 CASES = [("ASGDAdam", 1), ("ASGDAdam", 30), ("ASGDAdam", 300), ("AlphaAdam", 30)]
-SIZES = [1 << power for power in (14, 16, 18, 20, 22, 24)]
+SIZES = [1 << power for power in (8, 10, 12, 14, 16, 18, 20, 22)]
 TENSORS = 16
 CHANGES: dict[str, dict[str, Any]] = {
     "lr": {"lr": 3e-4},
@@ -86,13 +86,12 @@ def first_steps(cases: list[tuple[str, int]], threads: int) -> list[dict[str, An
 
 def savings(name: str, sizes: list[int], rounds: int) -> list[dict[str, Any]]:
     """Time eager and compiled steps of models of some sizes."""
-    compile_ahead([ours(name)], jobs=1)
     found = []
     for size in sizes:
         shapes = [(size // TENSORS,)] * TENSORS
         runs = {str(wish): Run(ours(name, compile=wish), shapes) for wish in (False, True)}
         interleaved(runs, rounds=2)
-        inner = 20 if size < COMPILE_FROM else 3
+        inner = 20 if size < 1 << 18 else 3
         seconds = interleaved(runs, rounds=rounds, inner=inner)
         eager, compiled = (quartiles(each)[1] for each in seconds.values())  # type: ignore[arg-type]
         say(f"{size:,} parameters: eagerly {1e3 * eager:.3f} ms, compiled {1e3 * compiled:.3f} ms")

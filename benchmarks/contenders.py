@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import multiprocessing
-import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from measuring import say
 from waddington import optim
 
 __all__ = [
@@ -23,12 +18,10 @@ __all__ = [
     "SHAPES",
     "Contender",
     "Run",
-    "compile_ahead",
     "coordinates",
     "heavyball",
     "others",
     "ours",
-    "takes_state_dtype",
     "torchs",
 ]
 
@@ -117,32 +110,6 @@ def ours(name: str, suffix: str = "", **settings: Any) -> Contender:
         state,
         settings=(name, settings),
     )
-
-
-def compile_ahead(entries: Iterable[Contender], dtype: torch.dtype = torch.float32, *, jobs: int = 2) -> None:
-    """Have the kernels of ours made, in two processes at once: the only part of this that takes minutes."""
-    wanted: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    for entry in entries:
-        if entry.settings is not None and entry.settings[1].get("compile", True) is not False:
-            name, settings = entry.settings
-            wanted.setdefault(f"{name}, state {entry.state}", []).append((name, settings))  # they share kernels
-    start = time.perf_counter()
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        tasks = {pool.submit(_compile, each, dtype, torch.get_num_threads()): label for label, each in wanted.items()}
-        for task in as_completed(tasks):
-            task.result()
-            say(f"{tasks[task]}, {dtype}: kernels ready after {time.perf_counter() - start:.0f} s")
-
-
-def _compile(each: list[tuple[str, dict[str, Any]]], dtype: torch.dtype, threads: int) -> None:
-    torch.set_num_threads(threads)
-    for name, settings in each:
-        Run(ours(name, **{**settings, "compile": True}), [(4,)], dtype).step()
-
-
-def takes_state_dtype() -> bool:
-    """Tell whether this version of the package can keep its state in bfloat16."""
-    return "state_dtype" in inspect.signature(optim.AMGT).parameters
 
 
 def torchs() -> list[Contender]:

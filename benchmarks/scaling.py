@@ -1,7 +1,7 @@
 """How does the time per parameter change with the size of the model, in one process and in two?
 
-Run by hand: ``python benchmarks/scaling.py [--largest 1e9] [--processes 1 2]``. Half a minute on two cores up to 3e7
-parameters, and a minute for kernels the first time. A size is left out where memory does not suffice; one that memory
+Run by hand: ``python benchmarks/scaling.py [--largest 1e9] [--processes 1 2]``. A minute on two cores up to 3e7
+parameters. A size is left out where memory does not suffice; one that memory
 holds for one optimizer only is run one optimizer after the other, and in one process. In two processes the parameters
 are sharded by FSDP2 (``fully_shard``, over gloo), each process has half of the threads, and a step's collectives are
 counted. Both processes start each step together, and the slower one counts.
@@ -27,7 +27,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor.debug import CommDebugMode
 
 import speed_pictures
-from contenders import FUSED, Contender, Run, compile_ahead, ours, torchs
+from contenders import FUSED, Contender, Run, ours, torchs
 from measuring import available_bytes, interleaved, options_of, quartiles, say, write
 
 SIZES = [10**5, 3 * 10**5, 10**6, 3 * 10**6, 10**7, 3 * 10**7, 10**8, 3 * 10**8, 10**9]
@@ -199,7 +199,6 @@ def main() -> None:
     for size in left_out:
         say(f"{size:,} parameters left out: {available_bytes() / 2**30:.0f} GiB are free, and that needs more")
     sizes = [size for size in sizes if size not in left_out]
-    compile_ahead(contenders())
     results = one_process(sizes, options) if 1 in options.processes else []
     if WORLD in options.processes:
         results += two_processes([size for size in sizes if not _tight(size)], options)

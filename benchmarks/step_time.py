@@ -1,11 +1,11 @@
 """How long does a step take, beside torch's fused AdamW and beside what moving its bytes would take?
 
-Run by hand: ``python benchmarks/step_time.py [--shapes eight-million ...] [--dtype float32] [--repeats 41]``. One to
-four minutes on two cores, of which up to three are spent compiling the first time. Ours at their defaults and with
-``nonfinite="propagate"``, which like torch does not check gradients; torch's AdamW fused, foreach and tensor by tensor;
-what comes nearest in pytorch_optimizer; HeavyBall's AdamW where it is installed. All that is compared runs in one
-process, each on parameters, gradients and state of its own, in rounds, in another order each round; a ratio is taken
-within a round. Backward passes are not part of it: gradients are given. Where there is a GPU, it is measured as well.
+Run by hand: ``python benchmarks/step_time.py [--shapes eight-million ...] [--dtype float32] [--repeats 41]``. Three to
+four minutes on two cores. Ours at their defaults and with ``nonfinite="propagate"``, which like torch does not check
+gradients; torch's AdamW fused, foreach and tensor by tensor; what comes nearest in pytorch_optimizer; HeavyBall's AdamW
+where it is installed. All that is compared runs in one process, each on parameters, gradients and state of its own, in
+rounds, in another order each round; a ratio is taken within a round. Backward passes are not part of it: gradients are
+given. Where there is a GPU, it is measured as well.
 """
 
 from __future__ import annotations
@@ -27,17 +27,15 @@ from contenders import (
     SHAPES,
     Contender,
     Run,
-    compile_ahead,
     coordinates,
     heavyball,
     others,
     ours,
-    takes_state_dtype,
     torchs,
 )
 from measuring import available_bytes, interleaved, options_of, paired, quartiles, say, write
 
-ROUNDS = {"eight-million": 41, "ppo": 61, "resnet-50": 13, "gpt2-124m": 7, "two-thousand": 21}
+ROUNDS = {"eight-million": 41, "ppo": 61, "resnet-50": 13, "gpt2-124m": 7, "two-thousand": 15}
 PLAN = [(shape, "float32") for shape in SHAPES] + [("eight-million", "bfloat16")]
 PAPERS = ("ASGDAdam", "AMGT", "AMVT", "AlphaAdam")  # one optimizer of each, where there is no room for all
 WITH_HEAVYBALL = ("eight-million", "ppo")
@@ -54,8 +52,7 @@ def contenders(shape: str, dtype: str, *, everything: bool) -> tuple[list[Conten
         return found, {"all others": "left out on this model, for memory"}
     if dtype == "bfloat16":
         found = torchs() + [ours(name) for name in PAPERS]
-        if takes_state_dtype():
-            found += [ours(name, ", bfloat16 state", state_dtype="bfloat16") for name in PAPERS]
+        found += [ours(name, ", bfloat16 state", state_dtype="bfloat16") for name in PAPERS]
     else:
         found = torchs() + [entry for name in OURS for entry in (ours(name), _unchecked(name))]
     missing: dict[str, str] = {}
@@ -100,8 +97,6 @@ def measure(shape: str, dtype_name: str, device: str, options: argparse.Namespac
         record["skipped"] = f"needs {needed / 2**30:.0f} GiB, and {available_bytes() / 2**30:.0f} are free"
         say(f"{shape}, {dtype_name}: {record['skipped']}")
         return record
-    if device == "cpu" and count > 1 << 21:  # the smaller ones here are not compiled
-        compile_ahead(entries, dtype)
     grads = [torch.randn(s, dtype=dtype, device=device) for s in shapes] if count > LARGE else None
     runs = {}
     for entry in entries:

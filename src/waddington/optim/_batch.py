@@ -50,9 +50,11 @@ class Batch:
         )
         self._noise = np.zeros((len(self.units), 4), dtype=np.int64)
         table, sums = family.table, family.sums
-        self._before = (len(self.units), self._lengths.ctypes.data, self._addresses.ctypes.data)
-        self._between = (table.data_ptr(), table.stride(0), self._noise.ctypes.data)
-        self._after = (sums.data_ptr(), sums.stride(0))
+        self._arguments = (
+            *(len(self.units), self._lengths.ctypes.data, self._addresses.ctypes.data),
+            *(table.data_ptr(), table.stride(0), self._noise.ctypes.data),
+            *(sums.data_ptr(), sums.stride(0)),
+        )
 
     def fetch(self) -> None:
         """Look up the gradients of this step."""
@@ -79,11 +81,11 @@ class Batch:
             unit.release()
 
     def arguments(self, salts: torch.Tensor | None) -> tuple[int, ...]:
-        """Give what a kernel is called with."""
+        """Give what ``waddington_step`` (``_step.c``) is called with, but for the number of threads."""
         if salts is not None:
             self._noise[:, 1:] = self.frames.numpy()
             self._noise[:, 0] = salts[: len(self.units)].numpy()
-        return (*self._before, *self._between, *self._after)
+        return self._arguments
 
     @property
     def is_cut(self) -> bool:

@@ -54,11 +54,11 @@ class RuleOptimizer(RuleState):
         ``state_dtype`` is ``"float32"``, or ``"bfloat16"``: buffers then take half the memory, and are rounded
         stochastically, without which a second moment, that changes by a thousandth a step, would stand still.
 
-        ``compile`` says whether steps are taken by compiled kernels. ``"auto"``: where that pays, which is decided by
-        sizes alone: from a million coordinates on one type of device, and there for tensors of at least 2,048; smaller
-        ones are laid end to end and stepped as one. True: for every tensor, or an error. False: never. The first step
-        compiles, which takes seconds, once for a machine: kernels are kept on disk, serve tensors of every size, and
-        outlast every change of rate, decay or group. :meth:`execution` says what is done and why.
+        ``compile`` says whether steps are taken by compiled kernels. ``"auto"``: on a processor where there is a C
+        compiler, from 4,096 coordinates on, a number of sizes alone; elsewhere small tensors are laid end to end and
+        stepped as one. True: for every tensor, or an error. False: never. The first step compiles, once for a machine:
+        kernels are kept on disk, serve tensors of every number and size, and outlast every change of rate, decay or
+        group. :meth:`execution` says what is done and why.
 
     Notes
     -----
