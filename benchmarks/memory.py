@@ -1,8 +1,8 @@
 """What does an optimizer hold, and what does a step need on top of that for a moment?
 
 Run by hand: ``python benchmarks/memory.py [--shape ppo]``. A minute and a half on two cores. Every allocation of torch
-is counted, through torch's profiler. What is not is what our kernels ask the system for: 8 bytes for each of their sums,
-of which there are eight at most, and 4,096 coordinates. *State* is what ``optimizer.state`` has. *Held* is all that
+is counted, through torch's profiler. What is not is what our kernels ask the system for: 8 bytes for 4,096 coordinates
+and each of their sums, of which there are eight at most. *State* is what ``optimizer.state`` has. *Held* is all that
 remains after building it and two steps: the state and whatever else. *Extra* is how much more is allocated at the worst
 moment of a later step. All are bytes per parameter; parameters and gradients are not counted. Where there is a GPU,
 torch's own counters are read instead.
