@@ -37,7 +37,7 @@ def compiled_by_torch(monkeypatch):
     ],
 )
 def test_equals_eager_to_rounding(make, settings, dtype):
-    left, right = unlike_params(dtype), unlike_params(dtype)
+    left, right = ([p for p in unlike_params(dtype) if not p.is_complex()] for _ in range(2))
     compiled, eager = (make(p, weight_decay=0.1, compile=c, **settings) for p, c in ((left, True), (right, False)))
     gradients = gradients_for(left, 6)
     gradients[1][6][::2, 3] = torch.nan
