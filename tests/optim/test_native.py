@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from waddington._errors import UnsupportedError
 from waddington.optim import _native
-from waddington.optim._noise import random_bits, round_stochastically, slice_of
+from waddington.optim._noise import random_words, round_stochastically, slice_of
 from waddington.optim._source import c_source
 from waddington.optim._trace import LENGTH, trace
 
@@ -180,8 +180,8 @@ def test_stochastic_rounding_is_bit_for_bit_that_of_torch(build):
     salt = 0x123456789ABCDEF
 
     def rounded(x):
-        bits = random_bits(torch.arange(x.numel()), torch.full((), salt, dtype=torch.int64))
-        return [round_stochastically(x, slice_of(bits, place)) for place in range(3)]
+        words = random_words(torch.arange(x.numel()), torch.full((), salt, dtype=torch.int64))
+        return [round_stochastically(x, slice_of(words, place)) for place in range(3)]
 
     def function(x, a, b, c, n0, n1, n2, n3):
         for target, value in zip((a, b, c), rounded(x), strict=True):

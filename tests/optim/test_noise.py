@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waddington.optim import AMVT, AlphaAdam
-from waddington.optim._noise import make_salt, random_bits, round_stochastically, slice_of, uniform
+from waddington.optim._noise import make_salt, random_words, round_stochastically, slice_of, uniform
 
 STEP = torch.tensor(7.0)
 
@@ -45,6 +45,38 @@ def test_a_coordinate_draws_by_its_place_in_the_whole():
     assert torch.equal(pairs.flatten(), whole.flatten())
 
 
+def slices(places, step=STEP, index=3):
+    words = random_words(places, make_salt(step, index, 1))
+    return torch.stack([slice_of(words, number) for number in range(4)])
+
+
+@pytest.mark.parametrize("start", [0, (1 << 32) - 1000, 5 << 32], ids=["first", "across 2^32", "beyond"])
+def test_slices_are_uniform_and_independent_of_each_other_and_of_their_neighbours(start):
+    found = slices(torch.arange(start, start + 200_000))
+    for slice in found:
+        counts = torch.bincount(slice >> 8, minlength=256).double()
+        expected = len(slice) / 256
+        assert 170.0 < ((counts - expected) ** 2 / expected).sum() < 350.0  # 255 degrees of freedom
+        low = torch.bincount(slice & 0xFF, minlength=256).double()
+        assert 170.0 < ((low - expected) ** 2 / expected).sum() < 350.0
+    rows = [*found, *found.roll(1, 1), *found.roll(64, 1)]
+    correlation = torch.corrcoef(torch.stack(rows).double()).fill_diagonal_(0.0)
+    assert correlation.abs().max() < 0.015
+
+
+def test_slices_of_other_steps_tensors_and_places_beyond_are_independent():
+    places = torch.arange(100_000)
+    draws = [
+        *slices(places),
+        *slices(places, step=STEP + 1),
+        *slices(places, index=4),
+        *slices(places + (1 << 32)),
+        *slices(places + (2 << 32)),
+    ]
+    correlation = torch.corrcoef(torch.stack(draws).double()).fill_diagonal_(0.0)
+    assert correlation.abs().max() < 0.02
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.floats(-(2.0**100), 2.0**100, width=32), st.integers(0, 65535))
 def test_rounding_gives_a_neighbour(value, bits):
@@ -66,9 +98,9 @@ def test_what_bfloat16_holds_is_left_alone():
 
 def test_the_expectation_of_the_rounded_is_the_value():
     values = torch.tensor([1.001, -0.3333, 1e-20, 12345.678]).repeat_interleave(50_000)
-    bits = random_bits(torch.arange(len(values)), make_salt(STEP, 0, 1))
+    words = random_words(torch.arange(len(values)), make_salt(STEP, 0, 1))
     for number in range(4):
-        rounded = round_stochastically(values, slice_of(bits, number))
+        rounded = round_stochastically(values, slice_of(words, number))
         mean = rounded.double().view(4, -1).mean(1)
         torch.testing.assert_close(mean, values.double().view(4, -1)[:, 0], rtol=5e-5, atol=0.0)
 

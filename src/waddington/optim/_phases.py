@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from waddington.optim._noise import round_stochastically, slice_of
+from waddington.optim._noise import Words, round_stochastically, slice_of
 from waddington.optim._recording import common_terms
 from waddington.optim._rule import Measured, Rule, Settings, Stage, Tensors
 from waddington.optim._slots import mask_nonfinite
@@ -160,7 +160,7 @@ def take(
     *,
     size: torch.Tensor | None = None,
     measured: Measured | None = None,
-    bits: torch.Tensor | None = None,
+    words: Words | None = None,
 ) -> Tensors:
     """Write the new values of a tensor and of its buffers, unless the step is being left out.
 
@@ -176,7 +176,7 @@ def take(
         Number of coordinates of the tensor, or of each of several; needed where something is settled.
     measured
         What the first phase gave, if it was kept.
-    bits
+    words
         64 random bits for each coordinate, where values are rounded stochastically.
 
     Returns
@@ -219,9 +219,9 @@ def take(
     sums |= {name: total(term) for name, term in terms.items()} | (settled if wanted.observed else {})
     taken: torch.Tensor | bool | None = numbers[TAKEN] > 0.5 if TAKEN in numbers else keep
     for place, name in enumerate(measured.buffers, start=1):
-        _write(buffers[name], measured.buffers[name], taken, None if bits is None else slice_of(bits, place))
-    rounds = choices["stochastic_rounding"] and bits is not None
-    _write(value, new, taken, slice_of(bits, 0) if rounds else None)  # type: ignore[arg-type]
+        _write(buffers[name], measured.buffers[name], taken, None if words is None else slice_of(words, place))
+    rounds = choices["stochastic_rounding"] and words is not None
+    _write(value, new, taken, slice_of(words, 0) if rounds else None)  # type: ignore[arg-type]
     return sums
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from waddington.optim._identity import identity, processor, sources
-from waddington.optim._noise import Frame, coordinates, random_bits
+from waddington.optim._noise import Frame, coordinates, random_words
 from waddington.optim._phases import Take, Want, Work, look, take
 from waddington.optim._rule import Tensors
 from waddington.optim.moments import Numbers
@@ -106,14 +106,14 @@ def perform(
     if isinstance(recipe.phase, Want):
         return look(recipe.work, recipe.phase, value, grad, named, numbers, total)[0]
     size = row[dict(recipe.numbers)["size"]] if recipe.phase.settles else None
-    bits = None
+    words = None
     if recipe.rounds:
         salt, *frame = noise
         index = torch.arange(value.numel(), device=value.device)
         # Divisions cost more than all the rest, and are needed for shards alone.
         places = coordinates(index, Frame(*frame)) if recipe.cut else index + frame[2]  # type: ignore[arg-type]
-        bits = random_bits(places, salt)
-    return take(recipe.work, recipe.phase, value, grad, named, numbers, total, _same, size=size, bits=bits)
+        words = random_words(places, salt)
+    return take(recipe.work, recipe.phase, value, grad, named, numbers, total, _same, size=size, words=words)
 
 
 def _same(found: torch.Tensor) -> torch.Tensor:

@@ -37,25 +37,54 @@ _LOADED = {torch.bfloat16: "from_bfloat16({})"}
 _KEPT = {torch.bfloat16: "to_bfloat16({})"}
 _ROUNDED = {torch.bfloat16: "from_bfloat16(to_bfloat16({}))", torch.float16: "(float)(_Float16)({})"}
 
-_INFIX = {
-    "mul": "*", "div": "/", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "bitwise_and": "&",
-    "bitwise_or": "|", "bitwise_xor": "^", "__rshift__": ">>", "__lshift__": "<<", "logical_and": "&&",
-    "logical_or": "||",
-}  # fmt: skip
-_PREFIX = {"neg": "-", "logical_not": "!"}
-_CALLS = {  # by name in C, to which f is appended for float
-    "abs": "fabs", "sqrt": "sqrt", "pow": "pow", "exp": "exp", "log": "log", "expm1": "expm1", "log1p": "log1p",
-    "tanh": "tanh", "floor": "floor", "ceil": "ceil", "round": "nearbyint",
-}  # fmt: skip
-_PLAIN = {  # arguments in the dtype that they have in common
-    "reciprocal": "(1 / ({0}))",
-    "sign": "((0 < ({0})) - (({0}) < 0))",
+_FORMS = {  # {f} is f for float and empty for double, {factor} a Python number that scales an argument
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "rsub": "{1} - {0}",
+    "mul": "{0} * {1}",
+    "div": "{0} / {1}",
+    "neg": "-{0}",
+    "abs": "fabs{f}({0})",
+    "sign": "(0 < {0}) - ({0} < 0)",
+    "reciprocal": "1 / {0}",
+    "sqrt": "sqrt{f}({0})",
+    "rsqrt": "1 / sqrt{f}({0})",
+    "pow": "pow{f}({0}, {1})",
+    "exp": "exp{f}({0})",
+    "expm1": "expm1{f}({0})",
+    "log": "log{f}({0})",
+    "log1p": "log1p{f}({0})",
+    "tanh": "tanh{f}({0})",
+    "floor": "floor{f}({0})",
+    "ceil": "ceil{f}({0})",
+    "round": "nearbyint{f}({0})",
     "maximum": "MAXIMUM({0}, {1})",
     "minimum": "MINIMUM({0}, {1})",
     "clamp_min": "MAXIMUM({0}, {1})",
     "clamp_max": "MINIMUM({0}, {1})",
-    "isnan": "(({0}) != ({0}))",
+    "lerp": "{2} < 0.5 ? {0} + {2} * ({1} - {0}) : {1} - ({1} - {0}) * (1 - {2})",
+    "addcmul": "{0} + {factor} * {1} * {2}",
+    "addcdiv": "{0} + {factor} * {1} / {2}",
+    "eq": "{0} == {1}",
+    "ne": "{0} != {1}",
+    "lt": "{0} < {1}",
+    "le": "{0} <= {1}",
+    "gt": "{0} > {1}",
+    "ge": "{0} >= {1}",
+    "isnan": "{0} != {0}",
+    "logical_not": "!{0}",
+    "logical_and": "{0} && {1}",
+    "logical_or": "{0} || {1}",
+    "bitwise_and": "{0} & {1}",
+    "bitwise_or": "{0} | {1}",
+    "bitwise_xor": "{0} ^ {1}",
+    "__rshift__": "{0} >> {1}",
+    "__lshift__": "{0} << {1}",
 }
+_SCALED = {"add": "{0} + {factor} * {1}", "sub": "{0} - {factor} * {1}", "rsub": "{1} - {factor} * {0}"}
+_OF_INTEGERS = {name for name, form in _FORMS.items() if "{f}" not in form} - {"div", "reciprocal"}
+_FILLED = {"zeros_like": 0, "ones_like": 1, "new_zeros": 0, "new_ones": 1, "zeros": 0, "ones": 1}
+_FILLED_WITH = {"full_like": 1, "full": 1, "new_full": 2, "scalar_tensor": 0}  # places of the arguments that say so
 
 
 def c_source(program: Program, inputs: Sequence[str], numbers: Mapping[str, int], extra: Mapping[str, str]) -> str:
@@ -182,7 +211,8 @@ class _Writer:
         if node.op in ("_to_copy", "to", "copy"):
             return self.cast(node.args[-1] if node.op == "copy" else node.args[0], node.dtype)
         text = self.computed(node)
-        return _ROUNDED.get(node.dtype, "{}").format(text) if node.dtype in _ROUNDED else text
+        chosen = node.op in ("where", "maximum", "minimum") and all(arg.dtype == node.dtype for arg in node.nodes[-2:])
+        return text if chosen else _ROUNDED.get(node.dtype, "{}").format(text)
 
     def read(self, node: Node) -> str:
         name = node.args[0]
@@ -193,54 +223,32 @@ class _Writer:
         return _LOADED.get(node.dtype, "{}").format(f"{self.pointers[name]}[i]")
 
     def computed(self, node: Node) -> str:
-        op, args, common = node.op, node.args, node.common if node.dtype == torch.bool else node.dtype
-        if op in ("add", "sub", "rsub"):
-            first, second = (args[1], args[0]) if op == "rsub" else args[:2]
-            alpha = node.kwargs.get("alpha", 1)
-            other = self.value(second, common)
-            if alpha != 1:
-                other = f"{_literal(alpha, common)} * {other}"
-            return f"{self.value(first, common)} {'+' if op == 'add' else '-'} {other}"
-        if op == "pow" and args[1] in (2, 0.5):
-            base = self.value(args[0], common)
-            return f"{base} * {base}" if args[1] == 2 else f"{_function('sqrt', common)}({base})"
-        if op == "div" and node.kwargs.get("rounding_mode") == "floor" and not common.is_floating_point:
-            return f"floor_division({self.value(args[0], common)}, {self.value(args[1], common)})"
-        if node.kwargs.get("rounding_mode"):
-            raise UnsupportedError(
-                f"the rule divides with rounding_mode={node.kwargs['rounding_mode']!r}, which is not compiled"
-            )
-        if op == "where":
-            return f"{self.value(args[0])} ? {self.value(args[1], common)} : {self.value(args[2], common)}"
-        if op == "lerp":
-            a, b, weight = (self.value(arg, common) for arg in args)
-            return f"{weight} < 0.5 ? {a} + {weight} * ({b} - {a}) : {b} - ({b} - {a}) * (1 - {weight})"
-        if op in ("addcmul", "addcdiv"):
-            a, b, c = (self.value(arg, common) for arg in args)
-            factor = _literal(node.kwargs.get("value", 1), common)
-            return f"{a} + {factor} * {b} {'*' if op == 'addcmul' else '/'} {c}"
-        if op == "clamp":
-            return self.clamped(node, common)
-        if op == "view" and isinstance(args[1], torch.dtype):
-            return f"bits_{_TYPES[args[0].dtype]}_{_TYPES[node.dtype]}({self.value(args[0])})"
+        """Write an operation."""
+        op, args = node.op, node.args
+        common = node.common if node.dtype == torch.bool else node.dtype
+        if op in _FILLED or op in _FILLED_WITH:
+            return _literal(_FILLED[op] if op in _FILLED else args[_FILLED_WITH[op]], node.dtype)
         if op == "arange":
             return "i"
-        made = {"zeros_like": 0, "ones_like": 1, "new_zeros": 0, "new_ones": 1, "scalar_tensor": args[0]}
-        made |= {"full_like": args[-1], "full": args[-1], "zeros": 0, "ones": 1}
-        if op in made:
-            return _literal(made[op], node.dtype)
+        if op == "view" and isinstance(args[1], torch.dtype):
+            return f"bits_{_TYPES[args[0].dtype]}_{_TYPES[node.dtype]}({self.value(args[0])})"
+        if op == "where":
+            return f"{self.value(args[0])} ? {self.value(args[1], common)} : {self.value(args[2], common)}"
+        if op == "clamp":
+            return self.clamped(node, common)
+        rounding = node.kwargs.get("rounding_mode")
+        if rounding == "floor" and not common.is_floating_point:
+            return f"floor_division({self.value(args[0], common)}, {self.value(args[1], common)})"
+        if rounding is not None or op not in (_FORMS if common.is_floating_point else _OF_INTEGERS):
+            way = "" if rounding is None else f" with rounding_mode={rounding!r}"
+            raise UnsupportedError(f"the rule uses torch's {op}{way}, which is not compiled")
+        factor = node.kwargs.get("alpha", node.kwargs.get("value", 1))
+        form = _SCALED[op] if op in _SCALED and factor != 1 else _FORMS[op]
+        if op == "pow" and args[1] in (2, 0.5):
+            form = "{0} * {0}" if args[1] == 2 else _FORMS["sqrt"]
         values = [self.value(arg, common) for arg in args]
-        if op in _INFIX and len(values) == 2:
-            return f"{values[0]} {_INFIX[op]} {values[1]}"
-        if op in _PREFIX:
-            return f"{_PREFIX[op]}{values[0]}"
-        if op in _CALLS and common.is_floating_point:
-            return f"{_function(_CALLS[op], common)}({', '.join(values)})"
-        if op == "rsqrt":
-            return f"1 / {_function('sqrt', common)}({values[0]})"
-        if op in _PLAIN:
-            return _PLAIN[op].format(*values)
-        raise UnsupportedError(f"the rule uses torch's {op}, which is not compiled")
+        suffix = "" if common == torch.float64 else "f"
+        return form.format(*values, f=suffix, factor=_literal(factor, common))
 
     def clamped(self, node: Node, common: torch.dtype) -> str:
         low, high = (*node.args[1:], *node.kwargs.values(), None, None)[:2]
@@ -286,13 +294,11 @@ def _below(roots: Iterable[Node], *, within: bool = False) -> list[Node]:
     return list(found)
 
 
-def _function(name: str, dtype: torch.dtype) -> str:
-    return name if dtype == torch.float64 else f"{name}f"
-
-
 def _literal(value: float, dtype: torch.dtype) -> str:
     if not dtype.is_floating_point:
-        return f"({_TYPES[dtype]})UINT64_C({int(value) & (1 << 64) - 1:#x})"
+        number = int(value)
+        is_short = -(1 << 31) < number < 1 << 31
+        return f"({_TYPES[dtype]}){number if is_short else f'UINT64_C({number & (1 << 64) - 1:#x})'}"
     if not math.isfinite(value):
         return "NAN" if math.isnan(value) else "(-INFINITY)" if value < 0 else "INFINITY"
     return f"({float(value).hex()}{'' if dtype == torch.float64 else 'f'})"

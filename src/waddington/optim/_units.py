@@ -14,7 +14,7 @@ from torch._utils import _flatten_dense_tensors
 
 from waddington.optim._execution import Way, memory_order
 from waddington.optim._host import reads_are_free
-from waddington.optim._noise import places_of, random_bits
+from waddington.optim._noise import Words, places_of, random_words
 from waddington.optim._phases import DROPPED, Take, Want, look, take
 from waddington.optim._rule import Measured, Tensors
 from waddington.optim._slots import (
@@ -138,7 +138,7 @@ class Unit(ABC):
         """Give the numbers of this step as the rule computes with them."""
 
     @abstractmethod
-    def bits(self, salts: torch.Tensor) -> torch.Tensor:
+    def words(self, salts: torch.Tensor) -> Words:
         """Draw 64 random bits for each coordinate."""
 
     def look(self, want: Want) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ class Unit(ABC):
             self.spread,
             size=self.family.sizes_of(self),
             measured=self.measured,
-            bits=None if salts is None else self.bits(salts),
+            words=None if salts is None else self.words(salts),
         )
         self.measured = None
         return self._note(sums if plain is wanted else self._none_dropped() | sums)
@@ -242,9 +242,9 @@ class Single(Unit):
             for name, value in self.family.numbers.items()
         }
 
-    def bits(self, salts: torch.Tensor) -> torch.Tensor:
+    def words(self, salts: torch.Tensor) -> Words:
         """Draw 64 random bits for each coordinate."""
-        return random_bits(self._flat(places_of(self.member.param)), salts[self.rows.start])
+        return random_words(self._flat(places_of(self.member.param)), salts[self.rows.start])
 
 
 def can_be_compiled(member: Member, way: Way) -> bool:
@@ -313,9 +313,9 @@ class Bucket(Unit):
         """Give the numbers of this step, one for each coordinate where the tensors' differ."""
         return _Spread(self)
 
-    def bits(self, salts: torch.Tensor) -> torch.Tensor:
+    def words(self, salts: torch.Tensor) -> Words:
         """Draw 64 random bits for each coordinate."""
-        return random_bits(self._places, salts[self.rows][self._tensor])
+        return random_words(self._places, salts[self.rows][self._tensor])
 
     @cached_property
     def _places(self) -> torch.Tensor:
