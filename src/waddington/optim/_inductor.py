@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from waddington.optim._phases import Take
 from waddington.optim._recipe import SUMS, Recipe, examples, names_of, perform
 from waddington.optim._slots import statistics_dtype
 
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIX", "InductorKernel", "load", "make", "obstacle"]
 
 SUFFIX = ".pt2"
-_EXAMPLE = 1 << 10  # longer ones would be summed in cascades, at half the speed
+_EXAMPLE = 1 << 10
+_OPTIONS = {"realize_reads_threshold": 1000, "realize_opcount_threshold": 10_000}  # nothing is held between loops
 
 
 class InductorKernel:
@@ -114,8 +114,7 @@ def _try_out(kernel: InductorKernel, recipe: Recipe) -> None:
     found = perform(recipe, copies[0], copies[1], copies[2:], row, numbers)
     pairs = [*zip(copies, (value, grad, *buffers), strict=True), *zip(found.values(), sums, strict=False)]
     for expected, got in pairs:
-        # One unit of a half precision, or of the sums' own.
-        tolerance = max(1e-4, torch.finfo(expected.dtype).eps)
+        tolerance = max(1e-4, torch.finfo(expected.dtype).eps)  # in half precision, one unit
         if not torch.allclose(got.double(), expected.double(), rtol=tolerance, atol=tolerance, equal_nan=True):
             raise RuntimeError(
                 f"a kernel made by torch's compiler gives other results here than eager steps ({kernel.names})"
@@ -124,11 +123,8 @@ def _try_out(kernel: InductorKernel, recipe: Recipe) -> None:
 
 def obstacle() -> str:
     """Say what stands in the way of compiling; empty where nothing does."""
-    return (
-        ""
-        if shutil.which(os.environ.get("CXX") or "g++")
-        else "no C++ compiler was found, which torch's compiler needs"
-    )
+    found = shutil.which(os.environ.get("CXX") or "g++")
+    return "" if found else "no C++ compiler was found, which torch's compiler needs"
 
 
 def make(recipe: Recipe, path: Path) -> None:
@@ -150,18 +146,13 @@ def make(recipe: Recipe, path: Path) -> None:
         "sums": None,
         "noise": [None for _ in noise],
     }
-    options: dict[str, Any] = {"cpp.dynamic_threads": True}
-    if isinstance(recipe.phase, Take) and recipe.phase.sums and not recipe.phase.settles:
-        options["realize_reads_threshold"] = 1  # sums of what is written are then taken while it is written
-    else:  # nothing is held between loops
-        options |= {"realize_reads_threshold": 1000, "realize_opcount_threshold": 10_000}
     handle, temporary = tempfile.mkstemp(suffix=SUFFIX, dir=path.parent)
     os.close(handle)
     try:
         with warnings.catch_warnings(), torch.utils._python_dispatch._disable_current_modes():
             warnings.simplefilter("ignore")
             program = torch.export.export(_Phase(recipe), arguments, dynamic_shapes=shapes)
-            torch._inductor.aoti_compile_and_package(program, package_path=temporary, inductor_configs=options)
+            torch._inductor.aoti_compile_and_package(program, package_path=temporary, inductor_configs=_OPTIONS)
         os.replace(temporary, path)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

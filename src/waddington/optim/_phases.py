@@ -213,9 +213,6 @@ def take(
         terms |= common_terms(old - (new if keep is None else torch.where(keep, new, old)), grad, old)
     if wanted.stage is not None:
         terms |= wanted.stage.terms(grad, {}, {})
-    if torch.compiler.is_exporting() and not wanted.settles:
-        # Changes nothing but the order: what depends on new values is summed in the loop that writes them.
-        terms = {name: torch.where(new == new, term, term) for name, term in terms.items()}
     sums |= {name: total(term) for name, term in terms.items()} | (settled if wanted.observed else {})
     taken: torch.Tensor | bool | None = numbers[TAKEN] > 0.5 if TAKEN in numbers else keep
     for place, name in enumerate(measured.buffers, start=1):
