@@ -9,15 +9,18 @@ from typing import Any
 
 import torch
 
+from bytes_alone import BytesAlone
 from waddington import optim
 
 __all__ = [
     "ADAM",
+    "BYTES",
     "FUSED",
     "OURS",
     "SHAPES",
     "Contender",
     "Run",
+    "bytes_alone",
     "coordinates",
     "heavyball",
     "others",
@@ -28,7 +31,7 @@ __all__ = [
 Shapes = list[tuple[int, ...]]
 Params = list[torch.nn.Parameter]
 
-FUSED, ADAM = "AdamW, fused", "Adam, default"
+FUSED, ADAM, BYTES = "AdamW, fused", "Adam, default", "28 bytes alone"
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,11 @@ def torchs() -> list[Contender]:
         Contender("AdamW, single", "torch", lambda params: adamw(params, foreach=False)),
         Contender(ADAM, "torch", adam),
     ]
+
+
+def bytes_alone() -> list[Contender]:
+    """Give what moves the bytes of fused AdamW and does next to nothing with them."""
+    return [Contender(BYTES, "waddington", BytesAlone, ("gmvp>mvp",))]  # type: ignore[arg-type]
 
 
 class _Held(torch.nn.Module):

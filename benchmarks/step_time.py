@@ -27,6 +27,7 @@ from contenders import (
     SHAPES,
     Contender,
     Run,
+    bytes_alone,
     coordinates,
     heavyball,
     others,
@@ -54,7 +55,7 @@ def contenders(shape: str, dtype: str, *, everything: bool) -> tuple[list[Conten
         found = torchs() + [ours(name) for name in PAPERS]
         found += [ours(name, ", bfloat16 state", state_dtype="bfloat16") for name in PAPERS]
     else:
-        found = torchs() + [entry for name in OURS for entry in (ours(name), _unchecked(name))]
+        found = torchs() + bytes_alone() + [entry for name in OURS for entry in (ours(name), _unchecked(name))]
     missing: dict[str, str] = {}
     try:
         found += others(compiled=everything or (shape, dtype) == PLAN[0])
