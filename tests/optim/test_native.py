@@ -295,6 +295,15 @@ def test_a_compiler_may_be_a_command_with_arguments(tmp_path, monkeypatch):
     assert _native.open_kernel(tmp_path / "kernel.so")
 
 
+def test_a_compiler_without_half_precision_is_no_failure_of_the_machine(tmp_path, monkeypatch):
+    compiler = tmp_path / "old-cc"
+    compiler.write_text("#!/bin/sh\necho \"step.c:3:1: error: unknown type name '_Float16'\" >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    with pytest.raises(UnsupportedError, match="old-cc does not know _Float16"):
+        _native.build("", tmp_path / "kernel.so")
+
+
 def test_what_is_no_kernel_is_not_opened(tmp_path):
     (tmp_path / "kernel.so").write_bytes(b"no kernel at all, but longer than a digest is")
     with pytest.raises(RuntimeError, match="no kernel"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from waddington._errors import UnsupportedError
 from waddington.optim._recipe import Recipe, examples, names_of, perform
 from waddington.optim._rule import Tensors
 from waddington.optim._source import c_source
@@ -128,6 +129,8 @@ def build(text: str, path: Path) -> None:
 
     Raises
     ------
+    UnsupportedError
+        The compiler lacks a type.
     RuntimeError
         The compiler failed, or there is none; says how.
     """
@@ -140,6 +143,8 @@ def build(text: str, path: Path) -> None:
         command = [*compiler, *_FLAGS, str(file), "-o", str(made), "-lm"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
+            if "_Float16" in done.stderr:  # gcc before its version 12, on some processors
+                raise UnsupportedError(f"{Path(compiler[0]).name} does not know _Float16, in which float16 is read")
             lines = done.stderr.splitlines() or ["no reason given"]
             raise RuntimeError(f"the compiler failed ({next((line for line in lines if 'error' in line), lines[0])})")
         made.write_bytes(made.read_bytes() + hashlib.sha256(made.read_bytes()).digest())
