@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -28,8 +29,11 @@ __all__ = ["SUFFIX", "NativeKernel", "build", "load", "make", "obstacle", "open_
 
 SUFFIX = ".so"
 _FLAGS = [
-    "-std=gnu11", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC",
+    "-std=gnu11", "-O3", "-shared", "-fPIC",
     "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv",  # none of which changes a result
+    "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native",
+    # A Mac's compiler comes without OpenMP's library, which torch has loaded.
+    *(["-Xclang", "-fopenmp", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-fopenmp"]),
 ]  # fmt: skip
 _DIGEST = hashlib.sha256().digest_size  # bytes that follow a kernel, which its loader does not read
 

@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+
+int omp_get_thread_num(void);
+int omp_get_num_threads(void);
 
 enum { CHUNK = 4096, ALONE = 4, SERIAL = 32768 };
 /*HEAD*/
@@ -110,13 +110,12 @@ int waddington_step(int64_t tensors, const int64_t *lengths, void *const *at, co
   }
   job.partial = malloc((size_t)(job.chunks * SUMS + 1) * sizeof(double));
   if (!job.partial) return 1;
-#ifdef _OPENMP
   if (threads > 1 && coordinates > SERIAL) {
     #pragma omp parallel num_threads(threads)
     share(&job, omp_get_thread_num(), omp_get_num_threads());
-  } else
-#endif
+  } else {
     share(&job, 0, 1);
+  }
   for (int64_t t = 0, base = 0; t < tensors; ++t) {
     double sums[SUMS];
     for (int loop = 0; loop < LOOPS; ++loop) add_up(&job, base, chunks_of(lengths[t]), loop, sums);
