@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from contenders import ADAM, FUSED
+from contenders import ADAM, BYTES, FUSED
 from measuring import paired, quartiles
 from waddington._files import replacing
 from waddington.twin.plots.style import INK, MUTED, clean, colors_for, new_figure, panel_letter, styled
@@ -72,9 +72,9 @@ def step_time(record: dict[str, Any]) -> Figure | None:
 
 def _contenders(axes: Axes, result: dict[str, Any]) -> None:
     fused = result["contenders"][FUSED]
-    for place, entry in enumerate(result["contenders"].values()):
+    for place, (label, entry) in enumerate(result["contenders"].items()):
         low, middle, high = _to_fused(result, entry)
-        color = LIBRARIES[entry["package"]]
+        color = MUTED if label == BYTES else LIBRARIES[entry["package"]]  # which is no optimizer
         axes.plot([low, high], [place, place], color=color, linewidth=1.4, alpha=0.6)
         axes.plot([middle], [place], "o", color=color, markersize=4.5)
         if entry["bytes"]:
