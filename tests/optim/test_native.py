@@ -248,6 +248,18 @@ def test_sums_of_millions_keep_their_digits(build):
     assert found["all"].item() == pytest.approx(20_000_003 * float(x[0].double()), rel=1e-5)
 
 
+def test_values_are_compared_in_the_dtype_that_both_have_room_in(build):
+    def function(x, wide, n0, n1, n2, n3):
+        x.copy_(torch.lt(x, wide, out=torch.empty_like(x)) + (~(x < wide)).to(torch.float32) * 2.0)
+        return {"odd": (~torch.arange(x.numel()) & 1).sum()}
+
+    call = build(function, {"x": torch.float32, "wide": torch.float64})
+    x = torch.full((5,), 0.1)
+    wide = x.double() + torch.tensor([-1e-9, 0.0, 1e-12, 1e-9, torch.inf], dtype=torch.float64)
+    assert call([[x, wide]], [[0.0] * ROW])["odd"].item() == 3
+    assert x.tolist() == [2.0, 2.0, 1.0, 1.0, 1.0]
+
+
 def test_integers_are_counted_and_divided(build):
     def function(x, n0, n1, n2, n3):
         places = torch.arange(x.numel())

@@ -44,6 +44,22 @@ def test_views_of_the_same_shape_are_the_same_values():
     assert program.results["total"].nodes == [program.inputs["x"]]
 
 
+def test_what_is_written_through_a_view_is_written():
+    def function(x, y):
+        seen = y.view(-1)
+        doubled = x * 2.0
+        doubled.view(-1).add_(seen)
+        seen.copy_(doubled)
+        return {"total": (y + doubled).sum()}
+
+    program = trace(function, {"x": vector(), "y": vector()})
+    assert program.stores.keys() == {"y"}
+    (both,) = program.results["total"].nodes
+    written, doubled = both.nodes
+    assert written is program.stores["y"]
+    assert (written.op, written.nodes[-1], doubled.op) == ("copy", doubled, "add")
+
+
 def test_tensors_from_elsewhere_are_refused():
     outside = torch.ones(())
     with pytest.raises(UnsupportedError, match="was not given"):

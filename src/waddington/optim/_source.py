@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from waddington._errors import UnsupportedError
-from waddington.optim._trace import Node, Program
+from waddington.optim._trace import COMPARED, Node, Program
 
 __all__ = ["c_source"]
 
@@ -73,6 +73,7 @@ _FORMS = {  # {f} is f for float and empty for double, {factor} a Python number 
     "ge": "{0} >= {1}",
     "isnan": "{0} != {0}",
     "logical_not": "!{0}",
+    "bitwise_not": "~{0}",
     "logical_and": "{0} && {1}",
     "logical_or": "{0} || {1}",
     "bitwise_and": "{0} & {1}",
@@ -225,7 +226,7 @@ class _Writer:
     def computed(self, node: Node) -> str:
         """Write an operation."""
         op, args = node.op, node.args
-        common = node.common if node.dtype == torch.bool else node.dtype
+        common = node.common if node.dtype == torch.bool or op in COMPARED else node.dtype
         if op in _FILLED or op in _FILLED_WITH:
             return _literal(_FILLED[op] if op in _FILLED else args[_FILLED_WITH[op]], node.dtype)
         if op == "arange":
@@ -244,6 +245,8 @@ class _Writer:
             raise UnsupportedError(f"the rule uses torch's {op}{way}, which is not compiled")
         factor = node.kwargs.get("alpha", node.kwargs.get("value", 1))
         form = _SCALED[op] if op in _SCALED and factor != 1 else _FORMS[op]
+        if op == "bitwise_not" and common == torch.bool:
+            form = _FORMS["logical_not"]
         if op == "pow" and args[1] in (2, 0.5):
             form = "{0} * {0}" if args[1] == 2 else _FORMS["sqrt"]
         values = [self.value(arg, common) for arg in args]

@@ -11,10 +11,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from waddington._errors import UnsupportedError
 
-__all__ = ["LENGTH", "Node", "Program", "trace"]
+__all__ = ["COMPARED", "LENGTH", "Node", "Program", "trace"]
 
 LENGTH = 7
 """Coordinates of the tensors that a function is traced with; what is traced holds for every length."""
+
+COMPARED = {"eq", "ne", "lt", "le", "gt", "ge"}
+"""Operations that compare two values."""
 
 _SAME = {"alias", "detach", "expand", "view", "reshape", "_unsafe_view", "lift_fresh", "clone", "contiguous"}
 
@@ -132,13 +135,21 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if base in _SAME and node.nodes and node.nodes[0].dtype == found.dtype:
             node = node.nodes[0]
         self._known[id(found)] = node
-        if target is not None and id(target) in self._names:
-            self.stores[self._names[id(target)]] = node
+        if target is not None:
+            self._write(target, node)
         return found
+
+    def _write(self, target: torch.Tensor, node: Node) -> None:
+        """Take note that a tensor was written to, and with it all that lie in the same memory."""
+        for tensor in self._alive:
+            if isinstance(tensor, torch.Tensor) and tensor.data_ptr() == target.data_ptr():
+                self._known[id(tensor)] = node
+                if id(tensor) in self._names:
+                    self.stores[self._names[id(tensor)]] = node
 
 
 def _common(op: str, args: Sequence[Any]) -> torch.dtype | None:
     """Give the dtype in which two values are compared, whose result has another."""
-    if op.rstrip("_") in ("eq", "ne", "lt", "le", "gt", "ge"):
+    if op.rstrip("_") in COMPARED:
         return torch.result_type(args[0], args[1])
     return args[0].dtype if args and isinstance(args[0], torch.Tensor) else None
