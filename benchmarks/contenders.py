@@ -18,6 +18,7 @@ __all__ = [
     "FUSED",
     "OURS",
     "SHAPES",
+    "SMALL",
     "Contender",
     "Run",
     "bytes_alone",
@@ -30,6 +31,9 @@ __all__ = [
 
 Shapes = list[tuple[int, ...]]
 Params = list[torch.nn.Parameter]
+
+SMALL = ("ppo", "twin-encoder")
+"""Models whose steps cost calls and not bytes."""
 
 FUSED, ADAM, BYTES = "AdamW, fused", "Adam, default", "28 bytes alone"
 
@@ -227,6 +231,14 @@ def _ppo() -> Shapes:
     return [(6,), *net, *net, (6, 64), (6,), (1, 64), (1,)]
 
 
+def _twin_encoder() -> Shapes:
+    """The twin's encoder of simulated cells."""
+    from waddington.twin.model import TwinEncoder
+
+    encoder = TwinEncoder({"rna": 200, "atac": 400, "protein": 24}, seed=0)
+    return [tuple(param.shape) for param in encoder.module.parameters()]
+
+
 def _resnet50() -> Shapes:
     def conv(inside: int, outside: int, width: int) -> Shapes:
         return [(outside, inside, width, width), (outside,), (outside,)]  # and the norm's weight and bias
@@ -254,6 +266,7 @@ def _two_thousand() -> Shapes:
 SHAPES: dict[str, Callable[[], Shapes]] = {
     "eight-million": _eight_million,
     "ppo": _ppo,
+    "twin-encoder": _twin_encoder,
     "resnet-50": _resnet50,
     "gpt2-124m": _gpt2,
     "two-thousand": _two_thousand,

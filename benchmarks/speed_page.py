@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import speed_pictures
-from contenders import ADAM, BYTES, FUSED
+from contenders import ADAM, BYTES, FUSED, SMALL
 from measuring import OUT, ROOT, paired, quartiles
 from waddington._files import write_text
 
@@ -135,14 +135,17 @@ def aims(records: Records) -> list[str]:
 
 
 def small_aim(records: Records) -> list[str]:
-    """Say which of ours cost no more than torch's default Adam on a small model."""
-    result = find(records, "ppo", "float32")
-    verdicts: dict[str, list[str]] = {"Met by": [], "Missed by": []}
-    for name in AIMS:
-        for label in (name, name + PROPAGATE):
-            middle = ratio(result, label, ADAM)[1]
-            verdicts["Met by" if middle <= 1.0 else "Missed by"].append(f"{label} ({middle:.2f})")
-    return [f"{verdict} {'; '.join(labels)}." for verdict, labels in verdicts.items() if labels]
+    """Say which of ours cost no more than torch's default Adam on small models."""
+    lines = []
+    for shape in SMALL:
+        result = find(records, shape, "float32")
+        verdicts: dict[str, list[str]] = {"met by": [], "missed by": []}
+        for name in AIMS:
+            for label in (name, name + PROPAGATE):
+                middle = ratio(result, label, ADAM)[1]
+                verdicts["met by" if middle <= 1.0 else "missed by"].append(f"{label} ({middle:.2f})")
+        lines += [f"- {shape}: {verdict} {'; '.join(labels)}." for verdict, labels in verdicts.items() if labels]
+    return lines
 
 
 def models(records: Records) -> list[str]:

@@ -25,6 +25,7 @@ from contenders import (
     FUSED,
     OURS,
     SHAPES,
+    SMALL,
     Contender,
     Run,
     bytes_alone,
@@ -36,7 +37,7 @@ from contenders import (
 )
 from measuring import available_bytes, interleaved, options_of, paired, quartiles, say, write
 
-ROUNDS = {"eight-million": 41, "ppo": 61, "resnet-50": 13, "gpt2-124m": 7, "two-thousand": 15}
+ROUNDS = {"eight-million": 41, "ppo": 41, "twin-encoder": 21, "resnet-50": 13, "gpt2-124m": 7, "two-thousand": 15}
 PLAN = [(shape, "float32") for shape in SHAPES] + [("eight-million", "bfloat16")]
 PAPERS = ("ASGDAdam", "AMGT", "AMVT", "AlphaAdam")  # one optimizer of each, where there is no room for all
 WITH_HEAVYBALL = ("eight-million", "ppo")
@@ -87,7 +88,7 @@ def needed_bytes(entries: list[Contender], count: int, dtype: torch.dtype, *, sh
 def measure(shape: str, dtype_name: str, device: str, options: argparse.Namespace) -> dict[str, Any]:
     """Measure all contenders on one model."""
     shapes, dtype = SHAPES[shape](), getattr(torch, dtype_name)
-    threads = 1 if shape == "ppo" else options.threads
+    threads = 1 if shape in SMALL else options.threads
     torch.set_num_threads(threads)
     entries, missing = contenders(shape, dtype_name, everything=options.all)
     count = coordinates(shapes)
