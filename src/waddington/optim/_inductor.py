@@ -30,13 +30,7 @@ _OPTIONS = {"realize_reads_threshold": 1000, "realize_opcount_threshold": 10_000
 
 
 class InductorKernel:
-    """A compiled phase, for one tensor.
-
-    Attributes
-    ----------
-    names
-        Names of the sums, in the order in which it writes them.
-    """
+    """A compiled phase, called for each tensor; see :class:`~waddington.optim._compiled.Kernel`."""
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.names = names_of(recipe)

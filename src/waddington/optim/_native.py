@@ -39,13 +39,7 @@ _DIGEST = hashlib.sha256().digest_size  # bytes that follow a kernel, which its 
 
 
 class NativeKernel:
-    """A compiled phase, for all tensors of a family.
-
-    Attributes
-    ----------
-    names
-        Names of the sums, in the order in which it writes them.
-    """
+    """A compiled phase, called once for all tensors of a family; see :class:`~waddington.optim._compiled.Kernel`."""
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.names = names_of(recipe)
