@@ -19,7 +19,7 @@ import torch
 
 from optim.parity import assert_same_course, gradients_for, steps_of
 from optim.training import assert_same, values
-from waddington._errors import UnsupportedError
+from waddington._errors import DataError, UnsupportedError
 from waddington.optim import AMGT, AlphaAdam, _compiled, _layout, _native, _recipe
 from waddington.optim._execution import COMPILE_FROM
 from waddington.optim.alphaadam import ALPHAADAM_RULE
@@ -227,6 +227,79 @@ def test_autograd_learns_that_a_step_has_changed_what_it_saved(compile):
     optimizer.step()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.sum().backward()
+
+
+LAID_OUT = {
+    "as usual": lambda values: values.clone(),
+    "every second": lambda values: torch.stack([values, values], dim=-1).flatten(-2)[..., ::2],
+    "one for all": lambda values: values[..., :1].expand_as(values),
+    "one for all, whole": lambda values: values.flatten()[:1].expand(values.shape),
+    "turned": lambda values: values.mT.contiguous().mT,
+    "negated": lambda values: torch._neg_view(values.clone()),
+    "part of a larger one": lambda values: torch.nn.functional.pad(values, (3, 2))[..., 3:-2],
+}
+
+
+@pytest.mark.parametrize("how", LAID_OUT)
+def test_gradients_may_lie_in_memory_as_they_like(how):
+    params, twins = (some_params((50, 7), (1, 300), (300, 1), (4, 3, 5), (301,)) for _ in range(2))
+    compiled, eager = make(params), make(twins, False)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(3):
+        for param, twin in zip(params, twins, strict=True):
+            values = torch.randn(param.shape, generator=generator)
+            param.grad = values if how == "turned" and values.dim() < 2 else LAID_OUT[how](values)
+            twin.grad = param.grad.clone(memory_format=torch.contiguous_format)
+        compiled.step()
+        eager.step()
+    for param, twin in zip(params, twins, strict=True):
+        torch.testing.assert_close(param, twin, rtol=1e-5, atol=1e-6)
+
+
+class Kept(torch.Tensor):
+    """A tensor that keeps its values in another, as quantized ones do."""
+
+    @staticmethod
+    def __new__(cls, held):
+        return torch.Tensor._make_wrapper_subclass(cls, held.shape, dtype=held.dtype)
+
+    def __init__(self, held):
+        self.held = held
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        def bare(arg):
+            return arg.held if isinstance(arg, Kept) else arg
+
+        found = func(*map(bare, args), **{name: bare(arg) for name, arg in (kwargs or {}).items()})
+        return cls(found) if func is torch.ops.aten.detach.default else found
+
+
+def test_gradients_that_keep_their_values_elsewhere_are_read_from_there():
+    (param,), (twin,) = some_params((30,)), some_params((30,))
+    compiled, eager = make([param]), make([twin], False)
+    for step in range(3):
+        values = torch.linspace(-1.0, 1.0 + step, 30)
+        param.grad, twin.grad = Kept(values), values.clone()
+        compiled.step()
+        eager.step()
+    torch.testing.assert_close(param, twin, rtol=1e-5, atol=1e-6)
+
+
+def test_parameters_that_keep_their_values_elsewhere_have_no_kernel():
+    (record,) = AMGT([torch.nn.Parameter(Kept(torch.ones(30)))], compile=True).execution()
+    assert (record.how, record.reason) == ("eager", "it is a Kept, which may keep its values elsewhere")
+
+
+def test_a_gradient_that_does_not_fit_is_refused_and_nothing_read_beyond_it():
+    (param,) = some_params((30,))
+    optimizer = make([param])
+    param.grad = torch.ones(30)
+    optimizer.step()
+    param.data = torch.ones(5000)
+    with pytest.raises(DataError, match=r"gradient of 30 coordinates on cpu for a parameter of shape \(5000,\)"):
+        make([param]).step()
+    assert torch.equal(param, torch.ones(5000))
 
 
 # -- kernels on disk --

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from waddington._errors import DataError
 from waddington.optim._noise import frame_of
 
 if TYPE_CHECKING:
@@ -41,10 +42,12 @@ class Batch:
         self.grads: list[torch.Tensor] = []
         self._params = [unit.member.param for unit in self.units]
         self._is_plain = all(unit.is_plain for unit in self.units)
-        self._dtype = self.units[0].value.dtype
+        value = self.units[0].value
+        self._kinds = {(torch.Tensor, value.dtype, torch.strided, value.device)}
         buffers = [[unit.value, *unit.buffers.values()] for unit in self.units]
         self.written = [tensor for tensors in buffers for tensor in tensors]
-        self._lengths = np.array([unit.value.numel() for unit in self.units], dtype=np.int64)
+        self._sizes = [unit.value.numel() for unit in self.units]
+        self._lengths = np.array(self._sizes, dtype=np.int64)
         self._addresses = np.array(
             [[value.data_ptr(), 0, *(buffer.data_ptr() for buffer in rest)] for value, *rest in buffers], dtype=np.int64
         )
@@ -57,22 +60,38 @@ class Batch:
         )
 
     def fetch(self) -> None:
-        """Look up the gradients of this step."""
+        """Look up the gradients of this step.
+
+        Raises
+        ------
+        DataError
+            A gradient has not as many coordinates as its parameter, or lies on another device.
+        """
         self.grads = [param.grad for param in self._params if param.grad is not None]
         if not self._are_as_read():
             for unit in self.units:
                 unit.fetch()
             self.grads = [unit.grad for unit in self.units]
+            self._check()
         self._addresses[:, 1] = list(map(torch.Tensor.data_ptr, self.grads))
 
     def _are_as_read(self) -> bool:
-        """Tell whether all gradients lie in memory as a kernel reads them."""
+        """Tell whether all gradients lie in memory as a kernel reads them, which no one checks after this."""
         return (
             self._is_plain
-            and {(grad.dtype, grad.layout) for grad in self.grads} == {(self._dtype, torch.strided)}
+            and {(type(grad), grad.dtype, grad.layout, grad.device) for grad in self.grads} == self._kinds
+            and list(map(torch.Tensor.numel, self.grads)) == self._sizes
             and all(map(torch.Tensor.is_contiguous, self.grads))
             and not any(map(torch.Tensor.is_neg, self.grads))
         )
+
+    def _check(self) -> None:
+        for unit, grad in zip(self.units, self.grads, strict=True):
+            if grad.numel() != unit.value.numel() or grad.device != unit.value.device:
+                raise DataError(
+                    f"cannot step: found a gradient of {grad.numel():,} coordinates on {grad.device} for a parameter of"
+                    f" shape {tuple(unit.member.param.shape)} on {unit.value.device}; accepted are gradients that fit"
+                )
 
     def release(self) -> None:
         """Hold nothing of this step any more."""

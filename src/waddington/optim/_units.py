@@ -221,10 +221,11 @@ class Single(Unit):
         grad = self.member.gradient()
         if grad.dtype != self.value.dtype:
             grad = grad.to(self.value.dtype if self.compiled else self.family.dtype)
-        if self.compiled:
-            grad = grad.resolve_neg()
-        # A kernel goes by memory, and where that is in order needs no view.
-        self.grad = grad if self.compiled and self._order == () and grad.is_contiguous() else self._flat(grad)
+        grad = self._flat(grad)
+        if self.compiled:  # a kernel goes by memory alone
+            grad = grad.resolve_neg().contiguous()
+            grad = grad if type(grad) is torch.Tensor else torch.empty_like(self.value).copy_(grad)
+        self.grad = grad
 
     def total(self, term: torch.Tensor) -> torch.Tensor:
         """Sum a term."""
