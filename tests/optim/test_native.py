@@ -120,11 +120,14 @@ def check_operations(operations, x, y, number):
     call, dtype = operations
     results = [torch.empty_like(x) for _ in EXACT | ROUNDED]
     call([[x, y, *results]], [[number] * ROW])
+    tiny = torch.finfo(torch.float32).tiny
     terms = (1.0 + x.abs() + y.abs() + (x * y).abs()).nan_to_num(1.0, posinf=1.0)  # of which sums may cancel
     for (name, operation), got in zip((EXACT | ROUNDED).items(), results, strict=True):
         expected = apply(operation, x, y, torch.tensor(number, dtype=dtype))
         bound = 0.0 if name in EXACT else 8 * torch.finfo(dtype).eps * (terms + expected.abs())
         same = (got == expected) | (got.isnan() & expected.isnan()) | ((got - expected).abs() <= bound)
+        if name in ROUNDED:  # what a library of functions makes of numbers below the normal ones is its own affair
+            same |= ((x != 0.0) & (x.abs() < tiny)) | ((y != 0.0) & (y.abs() < tiny))
         assert same.all(), (name, x[~same], y[~same], got[~same], expected[~same])
 
 
