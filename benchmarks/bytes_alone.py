@@ -1,8 +1,8 @@
 """What it takes to move an optimizer's bytes, and to do next to nothing with them. Does nothing by itself.
 
 A step of Adam's kind reads gradient, parameter and two moments and writes all but the gradient. Here the same numbers
-are read and written by the same compiler's code, with one addition for each that is written. No optimizer with these
-moments can be faster, whoever wrote it.
+are read and written by the same compiler's code, with one addition for each that is written. An optimizer with these
+moments can hardly be faster, whoever wrote it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 
 from waddington.optim import _native
 from waddington.optim._source import c_source
-from waddington.optim._trace import LENGTH, trace
+from waddington.optim._trace import trace
 
 __all__ = ["BytesAlone"]
 
@@ -32,7 +32,7 @@ def _move(value: torch.Tensor, grad: torch.Tensor, exp_avg: torch.Tensor, exp_av
 
 @cache
 def _kernel(dtype: torch.dtype) -> Any:
-    text = c_source(trace(_move, {name: torch.zeros(LENGTH, dtype=dtype) for name in NAMES}), NAMES, {}, {})
+    text = c_source(trace(_move, {name: torch.zeros(7, dtype=dtype) for name in NAMES}), NAMES, {}, {})
     with tempfile.TemporaryDirectory(prefix="waddington") as folder:
         path = Path(folder) / "bytes.so"
         _native.build(text, path)

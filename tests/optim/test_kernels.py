@@ -432,6 +432,20 @@ def test_where_there_is_no_compiler_auto_is_eager_and_true_says_why(monkeypatch)
 
 
 @pytest.mark.usefixtures("fresh_process", "folder")
+def test_a_rule_that_computes_with_a_tensors_length_is_not_compiled_for_one_length():
+    def update(grad, measured, buffers, numbers, choices):
+        return grad / grad.numel()
+
+    class Odd(AlphaAdam):
+        _rule = replace(ALPHAADAM_RULE, update=update)
+
+    (param,) = some_params((300,))
+    param.grad = torch.ones(300)
+    with pytest.raises(UnsupportedError, match="the length of a tensor as a number"):
+        Odd([param], compile=True).step()
+
+
+@pytest.mark.usefixtures("fresh_process", "folder")
 def test_a_rule_that_cannot_be_compiled_is_stepped_eagerly_and_others_are_compiled():
     def settle(totals, size, numbers, choices):
         return {name: torch.erf(size) for name in ("keep_rate", "alpha", "rate_multiplier")}

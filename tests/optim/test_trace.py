@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from waddington._errors import UnsupportedError
-from waddington.optim._trace import LENGTH, trace
+from waddington.optim._trace import trace
+
+LENGTH = 7
 
 
 def vector(value=1.0, dtype=torch.float32):

@@ -118,8 +118,9 @@ def _why_eager(rule: Rule, group: Settings, device: str, size: int) -> str:
 
 def _why_not_this(param: torch.Tensor, local: torch.Tensor, group: Settings) -> str:
     """Say what is in the way of compiling the step of one tensor; empty where nothing is."""
-    if type(local.detach()) is not torch.Tensor:
-        return f"it is a {type(local.detach()).__name__}, which may keep its values elsewhere"
+    kind = type(local.detach())
+    if kind is not torch.Tensor:
+        return f"it is a {kind.__name__}, which may keep its values elsewhere"
     order = memory_order(local)
     if order is None:
         return "its memory has gaps"

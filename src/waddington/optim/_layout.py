@@ -147,7 +147,7 @@ class Family:
                 if self._table_on_host is None:
                     self._columns[place].fill_(value)
                 else:
-                    self._table_on_host[:, place] = value  # in a third of the time
+                    self._table_on_host[:, place] = value  # faster
                 self._filled[name] = value
 
     def column(self, name: str) -> torch.Tensor:

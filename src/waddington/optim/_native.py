@@ -1,4 +1,8 @@
-"""Kernels for CPUs: a phase written as C (:mod:`._source`), compiled by the system's compiler, called once a step."""
+"""Kernels for CPUs: a phase written as C (:mod:`._source`), compiled by the system's compiler, called once a step.
+
+Torch's compiler does the same (:mod:`._inductor`). It takes tens of seconds, its kernels are called for one tensor
+after the other, and their loops are slower: docs/speed.md has had both in its tables, the other until commit d29d2fc.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from waddington._errors import UnsupportedError
 from waddington.optim._recipe import Recipe, examples, names_of, perform
 from waddington.optim._rule import Tensors
 from waddington.optim._source import c_source
-from waddington.optim._trace import LENGTH, trace
+from waddington.optim._trace import trace
 
 if TYPE_CHECKING:
     from waddington.optim._batch import Batch
@@ -91,9 +95,16 @@ def source(recipe: Recipe) -> str:
     Raises
     ------
     UnsupportedError
-        The rule uses what is not known here.
+        The rule uses what is not known here, or the length of a tensor as a number.
     """
-    value, grad, buffers, row, noise = examples(recipe, LENGTH)
+    text, other = (_source(recipe, length) for length in (7, 11))
+    if text != other:
+        raise UnsupportedError("the rule uses the length of a tensor as a number, and kernels are for every length")
+    return text
+
+
+def _source(recipe: Recipe, length: int) -> str:
+    value, grad, buffers, row, noise = examples(recipe, length)
     vectors = {"value": value, "grad": grad}
     vectors |= {name: buffer for (name, _), buffer in zip(recipe.buffers, buffers, strict=True)}
     numbers = {f"number_{place}": number for place, number in enumerate(row.unbind())}

@@ -132,8 +132,8 @@ def uniform(param: torch.Tensor, salt: torch.Tensor, dtype: torch.dtype) -> torc
 def random_words(places: torch.Tensor, salt: torch.Tensor) -> Words:
     """Draw twice 32 bits for each coordinate, by its place in the whole tensor.
 
-    For rounding, which wants sixteen bits at a time and many of them: processors multiply eight numbers of 32 bits at
-    once, and none of 64.
+    For rounding, which wants sixteen bits at a time and many of them: most processors multiply several numbers of 32
+    bits at once, and few of 64.
     """
     (low, high), (key, other_key) = _halves(places), _halves(salt)
     first = _mixed_32((low * _GOLDEN_32 + key) ^ (high * _OTHER_32))

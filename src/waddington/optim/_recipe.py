@@ -110,7 +110,7 @@ def perform(
     if recipe.rounds:
         salt, *frame = noise
         index = torch.arange(value.numel(), device=value.device)
-        # Divisions cost more than all the rest, and are needed for shards alone.
+        # Processors do not divide several integers at once, and only shards need it.
         places = coordinates(index, Frame(*frame)) if recipe.cut else index + frame[2]  # type: ignore[arg-type]
         words = random_words(places, salt)
     return take(recipe.work, recipe.phase, value, grad, named, numbers, total, _same, size=size, words=words)

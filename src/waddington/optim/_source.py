@@ -84,6 +84,18 @@ _FORMS = {  # {f} is f for float and empty for double, {factor} a Python number 
 }
 _SCALED = {"add": "{0} + {factor} * {1}", "sub": "{0} - {factor} * {1}", "rsub": "{1} - {factor} * {0}"}
 _OF_INTEGERS = {name for name, form in _FORMS.items() if "{f}" not in form} - {"div", "reciprocal"}
+_UNDERSTOOD = {
+    "alpha",
+    "value",
+    "rounding_mode",
+    "min",
+    "max",
+    "dtype",
+    "layout",
+    "device",
+    "pin_memory",
+    "memory_format",
+}
 _FILLED = {"zeros_like": 0, "ones_like": 1, "new_zeros": 0, "new_ones": 1, "zeros": 0, "ones": 1}
 _FILLED_WITH = {"full_like": 1, "full": 1, "new_full": 2, "scalar_tensor": 0}  # places of the arguments that say so
 
@@ -226,10 +238,12 @@ class _Writer:
     def computed(self, node: Node) -> str:
         """Write an operation."""
         op, args = node.op, node.args
+        for name in node.kwargs.keys() - _UNDERSTOOD:
+            raise UnsupportedError(f"the rule uses torch's {op} with {name}, which is not compiled")
         common = node.common if node.dtype == torch.bool or op in COMPARED else node.dtype
         if op in _FILLED or op in _FILLED_WITH:
             return _literal(_FILLED[op] if op in _FILLED else args[_FILLED_WITH[op]], node.dtype)
-        if op == "arange":
+        if op == "arange" and all(arg == 0 for arg in args[:-1]):
             return "i"
         if op == "view" and isinstance(args[1], torch.dtype):
             return f"bits_{_TYPES[args[0].dtype]}_{_TYPES[node.dtype]}({self.value(args[0])})"

@@ -11,10 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from waddington._errors import UnsupportedError
 
-__all__ = ["COMPARED", "LENGTH", "Node", "Program", "trace"]
-
-LENGTH = 7
-"""Coordinates of the tensors that a function is traced with; what is traced holds for every length."""
+__all__ = ["COMPARED", "Node", "Program", "trace"]
 
 COMPARED = {"eq", "ne", "lt", "le", "gt", "ge"}
 """Operations that compare two values."""
@@ -80,7 +77,7 @@ def trace(function: Callable[..., Mapping[str, torch.Tensor]], inputs: Mapping[s
     function
         Called with the inputs by name; may write to them, and returns 0-d tensors by name.
     inputs
-        By name, each 0-d or of shape (LENGTH,).
+        By name, each 0-d or of one length.
 
     Raises
     ------
@@ -104,6 +101,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.stores: dict[str, Node] = {}
         self._names = {id(value): name for name, value in inputs.items()}
         self._known = {id(value): self.inputs[name] for name, value in inputs.items()}
+        self._shapes = {value.shape for value in inputs.values()} | {torch.Size()}
         self._alive: list[Any] = [*inputs.values()]  # so that no other tensor gets one's identity
 
     def node(self, tensor: torch.Tensor) -> Node:
@@ -126,7 +124,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._alive.append(found)
         if not isinstance(found, torch.Tensor):
             raise UnsupportedError(f"the rule uses torch's {op}, which is not compiled")
-        if found.dim() and found.shape != (LENGTH,):
+        if found.shape not in self._shapes:
             raise UnsupportedError(
                 f"the rule makes a tensor of shape {tuple(found.shape)} by torch's {op}, which is not the parameter's"
             )
