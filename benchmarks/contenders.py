@@ -57,8 +57,6 @@ class Contender:
         Dtype of its state; None: that of the parameters.
     slow
         So much slower than the rest that it takes part in every fourth round only.
-    settings
-        What :func:`ours` was called with.
     """
 
     label: str
@@ -68,7 +66,6 @@ class Contender:
     nearest: str = ""
     state: torch.dtype | None = None
     slow: bool = False
-    settings: tuple[str, dict[str, Any]] | None = None
 
     def bytes_per_parameter(self, dtype: torch.dtype) -> float | None:
         """Give the least that a step moves between memory and processor, if every pass goes to memory."""
@@ -115,7 +112,6 @@ def ours(name: str, suffix: str = "", **settings: Any) -> Contender:
         (*entry.before, entry.last),
         entry.nearest,
         state,
-        settings=(name, settings),
     )
 
 
