@@ -22,6 +22,8 @@ from waddington.twin.conditions import Perturbation, condition_label, parse_labe
 __all__ = [
     "MIN_CELLS",
     "SPLITS",
+    "UNORDERED",
+    "UNTIMED",
     "Design",
     "design_from_conditions",
     "design_from_stages",
@@ -32,6 +34,11 @@ __all__ = [
 SPLITS = ("held-out cells", "combo_seen2", "combo_seen1", "combo_seen0", "unseen_single")
 MIN_CELLS = 5
 """Fewest test cells with which a condition, or its control, is still scored."""
+
+UNORDERED = "no stage"
+"""Label of a cell without pseudotime, where stages are the conditions."""
+UNTIMED = "unknown time"
+"""Label of a cell without an observed time, where times are the conditions."""
 
 _MANY_SINGLES = 8
 
@@ -58,8 +65,8 @@ class Design:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Labels with training cells, the control excepted, sorted."""
-        return tuple(sorted(set(self.labels[self.train].tolist()) - {self.control}))
+        """Conditions with training cells, the control excepted, sorted; cells without a condition make none."""
+        return tuple(sorted(set(self.labels[self.train].tolist()) - {self.control, UNORDERED, UNTIMED}))
 
 
 def design_from_conditions(
@@ -155,7 +162,7 @@ def design_from_times(
     points = np.unique(times[np.isfinite(times)])
     if len(points) < 2:
         raise DataError(f"cannot order cells by time: found {len(points)} time point; accepted: at least two")
-    labels = np.array([f"time {t:g}" if np.isfinite(t) else "unknown time" for t in times], dtype=np.str_)
+    labels = np.array([f"time {t:g}" if np.isfinite(t) else UNTIMED for t in times], dtype=np.str_)
     control = f"time {points[0]:g}"
     rng = np.random.default_rng(seed)
     train = _draw_cells(labels, test_fraction, rng) if split is None else split == "train"
@@ -164,18 +171,40 @@ def design_from_times(
 
 
 def design_from_stages(
-    pseudotime: npt.NDArray[np.floating], *, train: npt.NDArray[np.bool_], n_stages: int = 4
+    pseudotime: npt.NDArray[np.floating],
+    *,
+    train: npt.NDArray[np.bool_],
+    part: npt.NDArray[np.integer] | None = None,
+    n_stages: int = 4,
 ) -> Design:
     """Label cells by quantile of pseudotime, for data with neither perturbation nor time.
 
-    Stage 1 holds the earliest training cells; change is measured from it, on held-out cells.
+    Stage 1 holds the earliest training cells; change is measured from it, on held-out cells. Cells without pseudotime
+    have no stage (:data:`UNORDERED`): nothing is learnt from them as a condition, and nothing is judged on them.
+
+    Parameters
+    ----------
+    pseudotime
+        (cells,), NaN for a cell without an order.
+    train
+        Training cells, (cells,).
+    part
+        Parts with an order of their own, (cells,): quantiles are taken within each, so that every stage holds the same
+        mixture of parts.
+    n_stages
+        Stages.
     """
     check_in_range("n_stages", n_stages, 2)
-    edges = np.quantile(pseudotime[train], np.linspace(0.0, 1.0, n_stages + 1)[1:-1])
-    stage = 1 + np.searchsorted(edges, pseudotime, side="right")
-    labels = np.array([f"stage {s}" for s in stage], dtype=np.str_)
+    labels = np.full(len(pseudotime), UNORDERED, dtype=object)
+    ordered = np.isfinite(pseudotime)
+    own = np.zeros(len(pseudotime), dtype=np.int64) if part is None else part
+    for which in np.unique(own[ordered & train]):
+        inside = ordered & (own == which)
+        edges = np.quantile(pseudotime[inside & train], np.linspace(0.0, 1.0, n_stages + 1)[1:-1])
+        stages = 1 + np.searchsorted(edges, pseudotime[inside], side="right")
+        labels[inside] = [f"stage {stage}" for stage in stages]
     split_of = {f"stage {s}": "held-out cells" for s in range(2, n_stages + 1)}
-    return _keep_measured("pseudotime", labels, "stage 1", train, split_of)
+    return _keep_measured("pseudotime", labels.astype(np.str_), "stage 1", train, split_of)
 
 
 def draw_train_cells(n_cells: int, *, test_fraction: float = 0.2, seed: int = 0) -> npt.NDArray[np.bool_]:

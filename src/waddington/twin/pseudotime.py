@@ -22,7 +22,15 @@ from waddington._errors import ArgumentError, DataError
 from waddington.twin.graph import connectivities
 from waddington.twin.neighbors import knn_graph
 
-__all__ = ["diffusion_components", "diffusion_pseudotime", "infer_root"]
+__all__ = [
+    "central_cell",
+    "diffusion_components",
+    "diffusion_pseudotime",
+    "earliest_cells",
+    "find_tips",
+    "guess_root",
+    "infer_root",
+]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -86,7 +94,7 @@ def diffusion_pseudotime(
     else:
         graph = _bridged(np.asarray(cells, dtype=np.float32), n_neighbors)
     _, part = connected_components(graph, directed=False)
-    earliest = None if times is None else _earliest(times, candidates)
+    earliest = None if times is None else earliest_cells(times, candidates)
     pool = _allowed(earliest, candidates, n)
     home = part[root] if root is not None else np.bincount(part[pool]).argmax()
     inside = np.flatnonzero(part == home)
@@ -172,13 +180,33 @@ def infer_root(
     -------
     Index of the root.
     """
-    first = _allowed(earliest, None, components.shape[0])
-    if earliest is not None and first.size < components.shape[0]:
-        away = np.linalg.norm(components[first] - np.median(components[first], axis=0), axis=1)
-        return int(first[away.argmin()])
+    if earliest is not None and 0 < earliest.sum() < len(earliest):
+        return central_cell(components, earliest)
+    return guess_root(components, candidates=candidates, stemness=stemness)
+
+
+def central_cell(components: FloatArray, cells: npt.NDArray[np.bool_]) -> int:
+    """Give the most central of some cells: the one nearest to their median, (cells, components) and (cells,)."""
+    chosen = np.flatnonzero(cells)
+    away = np.linalg.norm(components[chosen] - np.median(components[chosen], axis=0), axis=1)
+    return int(chosen[away.argmin()])
+
+
+def find_tips(components: FloatArray, *, candidates: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
+    """Give the ends of the three longest axes, those of the candidates where there are any."""
     allowed = _allowed(None, candidates, components.shape[0])
     ends = components[allowed, :3]
-    tips = allowed[np.unique(np.concatenate([ends.argmin(axis=0), ends.argmax(axis=0)]))]
+    return allowed[np.unique(np.concatenate([ends.argmin(axis=0), ends.argmax(axis=0)]))]
+
+
+def guess_root(
+    components: FloatArray,
+    *,
+    candidates: npt.NDArray[np.bool_] | None = None,
+    stemness: FloatArray | None = None,
+) -> int:
+    """Guess the root among the tips: the highest stemness around it, or else the farthest from the centre."""
+    tips = find_tips(components, candidates=candidates)
     if stemness is not None:
         near = np.linalg.norm(components[:, None] - components[tips][None], axis=2).argsort(axis=0)[:_AROUND]
         return int(tips[np.asarray(stemness)[near].mean(axis=0).argmax()])
@@ -196,7 +224,7 @@ def _allowed(
     return np.arange(n)
 
 
-def _earliest(times: FloatArray, candidates: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
+def earliest_cells(times: FloatArray, candidates: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.bool_]:
     """Cells at the first time, or the first 2% of them where time is continuous; candidates only, if any is among them.
 
     Raises

@@ -17,6 +17,7 @@ from typing import Any
 from waddington._checks import check_choice, check_in_range, check_known
 from waddington._errors import ArgumentError, DataError
 from waddington.optim import registry
+from waddington.twin.order import PARTS
 
 __all__ = ["GUIDE_OPTIMIZERS", "PAPER_GRID", "PRESETS", "RunConfig", "load_toml"]
 
@@ -96,6 +97,12 @@ class RunConfig:
     """Dimensions of each modality's embedding and of the joint one."""
     n_neighbors: int = 15
     """Neighbours of a cell in the graphs."""
+    root: str | None = None
+    """Where the order of cells begins: a cell, a value of `cell_type`, a marker gene, `time` or `control`; times, where
+    there are any, or a guess when not given."""
+    parts: str = "main"
+    """Cells that no path of the graph joins to the root: `main` leaves them without an order, `each` orders every part
+    on its own, `refuse` stops."""
     ppo_steps: int = 10_000
     """Transitions an agent of the held-out protocol is trained for."""
     ppo_epochs: int = 5
@@ -151,6 +158,7 @@ class RunConfig:
                 )
         check_choice("protocol", self.protocol, _PROTOCOLS)
         check_choice("action_space", self.action_space, _ACTIONS)
+        check_choice("parts", self.parts, PARTS)
         check_choice("preset", self.preset, PRESETS)
         for name in ("lr", "eps", "alpha_min", "alpha_max"):
             check_in_range(name, getattr(self, name), 0.0, open_low=True)

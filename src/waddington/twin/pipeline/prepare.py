@@ -6,6 +6,7 @@ sparse matrices in one folder, which worker processes read; nothing is pickled.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,9 +30,11 @@ from waddington.twin.design import (
     design_from_times,
     draw_train_cells,
 )
+from waddington.twin.modalities import COUNTS_LAYER
+from waddington.twin.order import Order, Root, order_cells, order_notes
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.preprocess import Preprocessor, model_counts, model_input
-from waddington.twin.pseudotime import diffusion_pseudotime
+from waddington.twin.rooting import read_root, root_hint
 
 __all__ = ["Prepared", "load", "prepare", "read_cells", "save"]
 
@@ -50,13 +53,18 @@ class Prepared:
     """Names of the same features."""
     spaces: dict[str, Float]
     """Principal components (RNA, protein) or latent semantic components (ATAC), (cells, components)."""
-    pseudotime: Float
-    """Diffusion pseudotime in [0, 1], (cells,)."""
+    order: Order
+    """Diffusion pseudotime, the parts of the graph it runs in, and where it begins."""
     groups: npt.NDArray[np.str_]
     """Cell type, or else label, of each cell; for pictures."""
     design: Design
     notes: tuple[str, ...]
     """What was found and done, in words for the report."""
+
+    @property
+    def pseudotime(self) -> Float:
+        """Diffusion pseudotime in [0, 1], (cells,); NaN for a cell without an order."""
+        return self.order.pseudotime
 
 
 def read_cells(config: RunConfig) -> md.MuData:
@@ -97,6 +105,7 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     DataError
         When there is nothing to measure change between, or too few cells to do so.
     """
+    root = read_root(config.root, mdata)
     labels = np.asarray(conditions_of(mdata), dtype=np.str_)
     split = np.asarray(mdata.obs["split"], dtype=np.str_) if "split" in mdata.obs else None
     times = np.asarray(mdata.obs["time"], dtype=np.float64) if "time" in mdata.obs else None
@@ -116,24 +125,32 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     step()
 
     spaces = {name: _space(mdata.mod[name]) for name in mdata.mod}
-    joint, _ = graph.joint_graph(spaces, n_neighbors=config.n_neighbors)
+    joint, _ = graph.joint_graph(_measured(spaces, mdata), n_neighbors=config.n_neighbors)
     step()
 
-    pseudotime = diffusion_pseudotime(joint, times=times).astype(np.float32)
-    design = design or design_from_stages(pseudotime, train=train)
+    types = np.asarray(mdata.obs["cell_type"], dtype=np.str_) if "cell_type" in mdata.obs else None
+    order = order_cells(
+        joint, hint=root_hint(root, mdata), candidates=labels == "control", parts=config.parts, groups=types
+    )
+    design = design or design_from_stages(order.pseudotime, train=train, part=order.part)
     step()
 
-    groups = np.asarray(mdata.obs["cell_type"], dtype=np.str_) if "cell_type" in mdata.obs else design.labels
+    groups = design.labels if types is None else types
+    known = None if types is None and design.kind == "pseudotime" else groups
     selected = {name: _selected_names(mdata.mod[name], inputs[name].shape[1]) for name in mdata.mod}
     prepared = Prepared(
         inputs=inputs,
         counts=counts,
         names=selected,
         spaces=spaces,
-        pseudotime=pseudotime,
+        order=order,
         groups=groups,
         design=design,
-        notes=(*_read_notes(mdata), *design.notes),
+        notes=(
+            *order_notes(order, names=np.asarray(mdata.obs_names, dtype=np.str_), groups=known),
+            *_read_notes(mdata),
+            *design.notes,
+        ),
     )
     step()
     return prepared
@@ -158,6 +175,16 @@ def _space(part: ad.AnnData) -> Float:
     return np.asarray(part.obsm["X_lsi" if "X_lsi" in part.obsm else "X_pca"], dtype=np.float32)
 
 
+def _measured(spaces: dict[str, Float], mdata: md.MuData) -> dict[str, Float]:
+    """Blank the components of cells without a single count, whose place among the others would be made up."""
+    found = {}
+    for name, space in spaces.items():
+        layers = mdata.mod[name].layers
+        empty = np.asarray(layers[COUNTS_LAYER].sum(axis=1)).ravel() == 0 if COUNTS_LAYER in layers else False
+        found[name] = np.where(np.broadcast_to(empty, len(space))[:, None], np.float32(np.nan), space)
+    return found
+
+
 def _selected_names(part: ad.AnnData, n_selected: int) -> npt.NDArray[np.str_]:
     """Name the features that the model sees."""
     names: npt.NDArray[np.str_] = np.asarray(part.var_names, dtype=np.str_)
@@ -180,7 +207,8 @@ def save(prepared: Prepared, folder: Path) -> None:
 
 def _save(prepared: Prepared, folder: Path) -> None:
     arrays: dict[str, Any] = {
-        "pseudotime": prepared.pseudotime,
+        "pseudotime": prepared.order.pseudotime,
+        "part": prepared.order.part,
         "groups": prepared.groups,
         "labels": prepared.design.labels,
         "train": prepared.design.train,
@@ -197,6 +225,7 @@ def _save(prepared: Prepared, folder: Path) -> None:
         "split_of": design.split_of,
         "design_notes": design.notes,
         "notes": prepared.notes,
+        "roots": {str(part): dataclasses.asdict(root) for part, root in prepared.order.roots.items()},
         "modalities": list(prepared.inputs),
     }
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
@@ -220,15 +249,16 @@ def load(folder: Path) -> Prepared:
     def of(part: str) -> dict[str, Any]:
         return {name: arrays[f"{part}/{name}"] for name in modalities}
 
-    def matrix(name: str) -> sparse.csr_matrix:
-        return sparse.csr_matrix(sparse.load_npz(folder / f"{name}.npz"))
-
     return Prepared(
         inputs=of("inputs"),
         names=of("names"),
         spaces=of("spaces"),
         counts={name: sparse.csr_matrix(sparse.load_npz(folder / f"counts-{name}.npz")) for name in modalities},
-        pseudotime=arrays["pseudotime"],
+        order=Order(
+            pseudotime=arrays["pseudotime"],
+            part=arrays["part"],
+            roots={int(part): _root(stored) for part, stored in facts["roots"].items()},
+        ),
         groups=arrays["groups"],
         design=Design(
             kind=facts["kind"],
@@ -240,3 +270,8 @@ def load(folder: Path) -> Prepared:
         ),
         notes=tuple(facts["notes"]),
     )
+
+
+def _root(stored: dict[str, Any]) -> Root:
+    """Read a root from JSON, which has no tuples."""
+    return Root(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})

@@ -1,0 +1,132 @@
+"""What a user may say of the root of an order, and what the cells themselves say of it.
+
+``root`` is a cell, a cluster or a marker gene by name, or the word ``time`` or ``control``. A name that means two of
+these is refused, and ``cell:``, ``cluster:`` or ``gene:`` before it says which is meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import mudata as md
+import numpy as np
+import numpy.typing as npt
+
+from waddington._errors import ArgumentError, DataError
+from waddington.twin.order import RootHint
+from waddington.twin.pseudotime import earliest_cells
+
+__all__ = ["RootChoice", "read_root", "root_hint"]
+
+Kind = Literal["cell", "cluster", "gene", "time", "control"]
+
+_KINDS: Final[tuple[Kind, ...]] = ("cell", "cluster", "gene")
+_ACCEPTED: Final = "a cell's barcode, a value of cell_type, a feature's name, 'time' or 'control'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootChoice:
+    """A checked `root`."""
+
+    kind: Kind
+    name: str = ""
+    modality: str = ""
+    """The modality that holds a marker gene."""
+
+
+def read_root(root: str | None, mdata: md.MuData) -> RootChoice | None:
+    """Find what a `root` names among the cells; done before any long work.
+
+    Parameters
+    ----------
+    root
+        As the user wrote it; None leaves the choice to observed times, where there are any, or to a guess.
+    mdata
+        Cells from :func:`waddington.twin.io.read`.
+
+    Raises
+    ------
+    ArgumentError
+        When the name means two things, or nothing here.
+    DataError
+        When `root` is ``time`` and no cell has one, or ``control`` and no cell is one.
+    """
+    if root is None:
+        return RootChoice(kind="time") if _has_times(mdata) else None
+    if root == "time":
+        if not _has_times(mdata):
+            raise DataError("cannot use root='time': found no observed time; accepted: cells with a column of times")
+        return RootChoice(kind="time")
+    if root == "control":
+        if "perturbation" not in mdata.obs or not (mdata.obs["perturbation"] == "control").any():
+            raise DataError("cannot use root='control': found no control cell; accepted: cells with labelled controls")
+        return RootChoice(kind="control")
+    before, colon, after = root.partition(":")
+    found = _meanings(root, mdata, _KINDS)
+    if colon and before in _KINDS:
+        found += _meanings(after, mdata, (before,))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        meant = " and ".join(f"{choice.kind}:{choice.name}" for choice in found)
+        raise ArgumentError(f"cannot use root={root!r}: it means {meant}; accepted is one of these, so written")
+    known = [*_clusters(mdata), *(str(name) for part in mdata.mod.values() for name in part.var_names)]
+    close = difflib.get_close_matches(after if colon else root, known, n=3)
+    hint = f"; like it are {', '.join(map(repr, close))}" if close else ""
+    raise ArgumentError(f"cannot use root={root!r}: nothing here has that name{hint}; accepted: {_ACCEPTED}")
+
+
+def _has_times(mdata: md.MuData) -> bool:
+    return "time" in mdata.obs and bool(np.isfinite(np.asarray(mdata.obs["time"], dtype=np.float64)).any())
+
+
+def _clusters(mdata: md.MuData) -> list[str]:
+    return sorted({str(name) for name in mdata.obs["cell_type"]}) if "cell_type" in mdata.obs else []
+
+
+def _meanings(name: str, mdata: md.MuData, kinds: tuple[str, ...]) -> list[RootChoice]:
+    """Give everything that a name stands for."""
+    found = []
+    if "cell" in kinds and name in mdata.obs_names:
+        found.append(RootChoice(kind="cell", name=name))
+    if "cluster" in kinds and name in _clusters(mdata):
+        found.append(RootChoice(kind="cluster", name=name))
+    if "gene" in kinds:
+        holders = [modality for modality, part in mdata.mod.items() if name in part.var_names]
+        found += [RootChoice(kind="gene", name=name, modality=modality) for modality in holders[:1]]
+    return found
+
+
+def root_hint(choice: RootChoice | None, mdata: md.MuData) -> RootHint | None:
+    """Turn a choice into what :func:`waddington.twin.order.order_cells` takes.
+
+    Parameters
+    ----------
+    choice
+        From :func:`read_root`.
+    mdata
+        The cells; a marker's level is read from ``X``, so normalize before.
+    """
+    if choice is None:
+        return None
+    if choice.kind == "cell":
+        return RootHint(words="the cell that was named", cells=np.asarray(mdata.obs_names == choice.name))
+    if choice.kind == "cluster":
+        chosen = np.asarray(mdata.obs["cell_type"].astype(str) == choice.name)
+        return RootHint(words=f"the centre of cluster {choice.name!r}, which was named", cells=chosen)
+    if choice.kind == "control":
+        chosen = np.asarray(mdata.obs["perturbation"] == "control")
+        return RootHint(words="the centre of the controls", cells=chosen)
+    if choice.kind == "time":
+        times = np.asarray(mdata.obs["time"], dtype=np.float64)
+        return RootHint(words="the centre of the earliest cells by observed time", cells=earliest_cells(times))
+    return RootHint(words=f"where the marker {choice.name!r} is highest", score=_level(choice, mdata))
+
+
+def _level(choice: RootChoice, mdata: md.MuData) -> npt.NDArray[np.float64]:
+    """Read a feature's level in every cell; a cell without the modality has the lowest."""
+    column = mdata.mod[choice.modality][:, choice.name].X
+    dense = column.toarray() if hasattr(column, "toarray") else column
+    return np.nan_to_num(np.asarray(dense, dtype=np.float64).ravel(), nan=-np.inf)
