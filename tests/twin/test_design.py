@@ -10,6 +10,8 @@ from waddington.twin.conditions import parse_label
 from waddington.twin.design import (
     MIN_CELLS,
     SPLITS,
+    UNORDERED,
+    UNTIMED,
     design_from_conditions,
     design_from_stages,
     design_from_times,
@@ -103,3 +105,31 @@ def test_stages_are_quarters_of_the_training_cells() -> None:
     assert max(sizes) - min(sizes) <= 1
     with pytest.raises(ArgumentError, match="n_stages=1"):
         design_from_stages(np.linspace(0, 1, 400), train=train, n_stages=1)
+
+
+def test_cells_without_an_order_have_no_stage_and_are_no_condition() -> None:
+    pseudotime = np.concatenate([np.linspace(0, 1, 400), np.full(40, np.nan)])
+    train = np.arange(440) % 3 > 0
+    design = design_from_stages(pseudotime, train=train)
+    assert set(design.labels[400:]) == {UNORDERED}
+    assert UNORDERED not in design.labels[:400]
+    alone = design_from_stages(pseudotime[:400], train=train[:400])
+    assert (design.labels[:400] == alone.labels).all()
+    assert UNORDERED not in design.seen
+    assert UNORDERED not in design.split_of
+
+
+def test_stages_of_several_parts_hold_the_same_mixture() -> None:
+    part = np.repeat([0, 1], [300, 100])
+    # The second part is short: pooled quantiles would put all of it into the first stages.
+    pseudotime = np.concatenate([np.linspace(0, 1, 300), np.linspace(0, 0.2, 100)])
+    design = design_from_stages(pseudotime, train=np.arange(400) % 4 > 0, part=part)
+    for stage in range(1, 5):
+        share = (part[design.labels == f"stage {stage}"] == 1).mean()
+        assert share == pytest.approx(0.25, abs=0.03)
+
+
+def test_cells_without_a_time_are_no_condition() -> None:
+    design = design_from_times(np.repeat([0.0, 1.0, np.nan], 50))
+    assert UNTIMED in design.labels
+    assert UNTIMED not in design.seen

@@ -55,6 +55,20 @@ def run(
     split_key: Annotated[
         str | None, typer.Option("--split-key", help="Column of obs with train and test.", rich_help_panel=_DATA)
     ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the order of cells begins: a cell, a value of cell_type, a marker gene, time or control.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            help="Cells that no path joins to the root: main (no order), each (one of their own) or refuse.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     n_cells: Annotated[
         int | None, typer.Option("--cells", help="Cells to simulate without a file.", rich_help_panel=_DATA)
     ] = None,
@@ -132,7 +146,7 @@ def run(
 
     flags = {
         "rna": rna, "atac": atac, "protein": protein, "perturbation_key": perturbation_key, "time_key": time_key,
-        "split_key": split_key, "n_cells": n_cells, "optimizer": optimizer or None, "lr": lr, "beta1": beta1,
+        "split_key": split_key, "root": root, "parts": parts, "n_cells": n_cells, "optimizer": optimizer or None, "lr": lr, "beta1": beta1,
         "beta2": beta2, "eps": eps, "switch_interval": switch_interval, "alpha_min": alpha_min, "alpha_max": alpha_max,
         "batch_size": batch_size, "epochs": epochs, "protocol": protocol, "seeds": seeds, "ppo_steps": ppo_steps,
         "device": device, "workers": workers, "lr_grid": _grid(lr_grid),
