@@ -146,7 +146,8 @@ def run(
 
     flags = {
         "rna": rna, "atac": atac, "protein": protein, "perturbation_key": perturbation_key, "time_key": time_key,
-        "split_key": split_key, "root": root, "parts": parts, "n_cells": n_cells, "optimizer": optimizer or None, "lr": lr, "beta1": beta1,
+        "split_key": split_key, "root": root, "parts": parts, "n_cells": n_cells,
+        "optimizer": optimizer or None, "lr": lr, "beta1": beta1,
         "beta2": beta2, "eps": eps, "switch_interval": switch_interval, "alpha_min": alpha_min, "alpha_max": alpha_max,
         "batch_size": batch_size, "epochs": epochs, "protocol": protocol, "seeds": seeds, "ppo_steps": ppo_steps,
         "device": device, "workers": workers, "lr_grid": _grid(lr_grid),
