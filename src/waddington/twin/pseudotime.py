@@ -196,7 +196,7 @@ def find_tips(components: FloatArray, *, candidates: npt.NDArray[np.bool_] | Non
     """Give the ends of the three longest axes, those of the candidates where there are any."""
     allowed = _allowed(None, candidates, components.shape[0])
     ends = components[allowed, :3]
-    return allowed[np.unique(np.concatenate([ends.argmin(axis=0), ends.argmax(axis=0)]))]
+    return np.asarray(allowed[np.unique(np.concatenate([ends.argmin(axis=0), ends.argmax(axis=0)]))])
 
 
 def guess_root(

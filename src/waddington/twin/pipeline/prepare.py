@@ -274,4 +274,5 @@ def load(folder: Path) -> Prepared:
 
 def _root(stored: dict[str, Any]) -> Root:
     """Read a root from JSON, which has no tuples."""
-    return Root(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+    others, agreement = tuple(stored.pop("others")), tuple(stored.pop("agreement"))
+    return Root(**stored, others=others, agreement=agreement)
