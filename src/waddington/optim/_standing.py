@@ -27,12 +27,13 @@ class Standing:
     params, states
         Parameters, and the state of each.
     names
-        The entries of the states that belong to the layout, two or more.
+        The entries of the states that belong to the layout, one or more.
     """
 
     def __init__(self, params: Sequence[torch.Tensor], states: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
         self._params, self._states = list(params), list(states)
-        self._pick = operator.itemgetter(*names)
+        pick = operator.itemgetter(*names)
+        self._pick = pick if len(names) > 1 else lambda state: (pick(state),)  # of one name it gives no tuple
         self._entries = list(chain.from_iterable(map(self._pick, states)))
         self._is_sharded = any(map(is_sharded, params))
         self._addresses, self._strides = self._addresses_now(), self._strides_now()
