@@ -78,3 +78,16 @@ def test_bad_input_is_refused() -> None:
         smooth_course(times[:29], values)
     with pytest.raises(DataError, match="2 cells have one"):
         smooth_course([0.0, 1.0, np.nan], np.ones((3, 1)))
+
+
+def test_no_call_is_made_where_ranks_and_the_drawn_mean_disagree() -> None:
+    rng = np.random.default_rng(0)
+    times = np.linspace(0.0, 1.0, 400)
+    # Most cells rise a little; a few early ones are so high that the mean falls.
+    rising = 0.2 * times + 0.01 * rng.normal(size=400)
+    bursts = np.where((times < 0.4) & (rng.random(400) < 0.2), 20.0, rising)
+    table = call_trends(times, {"rna": np.column_stack([rising, bursts])}, {"rna": ["rises", "bursts"]})
+    assert table["call"].tolist() == ["up", "flat"]
+    bursting = table.iloc[1]
+    assert bursting["spearman"] > 0.1
+    assert bursting["slope"] < 0

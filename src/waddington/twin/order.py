@@ -87,6 +87,11 @@ class Order:
         """Whether a root is a guess."""
         return any(root.is_guess for root in self.roots.values())
 
+    @property
+    def is_descent(self) -> bool:
+        """Whether something says which way cells go: one order, with a root that is known."""
+        return len(self.roots) == 1 and not self.is_guess
+
 
 def order_cells(
     graph: sparse.csr_matrix,

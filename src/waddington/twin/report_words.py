@@ -10,9 +10,11 @@ PICTURE_WORDS: Mapping[str, tuple[str, str, str]] = {
     "landscape": (
         "Waddington's landscape",
         "Quasi-potential over a two-dimensional projection of the cells, as a surface (left) and from above (right). "
-        "Coloured dots are cells, black lines trajectories, white lines join equal heights. How deep valleys are at "
-        "one moment of pseudotime is measured (−log density of cells); the fall from early to late is a tilt by "
-        "pseudotime, a choice of display and not a measurement.",
+        "Coloured dots are cells (hollow: without an order), numbered lines trajectories, white lines join equal "
+        "heights; a full star is the root of the order, hollow stars are ends that may as well be it. How deep valleys "
+        "are at one moment of pseudotime is measured (−log density of cells); the fall from early to late is a tilt by "
+        "pseudotime, a choice of display and not a measurement. Where no time and no named root says which way cells "
+        "go, there is no tilt and the ground is the density of cells alone.",
         "A surface that falls from early cells into valleys of later ones, and the same surface as a contour map. "
         "Cells lie in the valleys, and trajectories run down them.",
     ),
@@ -20,7 +22,8 @@ PICTURE_WORDS: Mapping[str, tuple[str, str, str]] = {
         "Features along pseudotime",
         "Top: courses of features that change strongly (mean ± standard error; dashed: predicted). Bottom: scaled "
         "courses of the strongest features. ▲ up, ▼ down: sign of Spearman's correlation with pseudotime at a false "
-        "discovery rate of 5 % and a correlation of at least 0.1; –: no call.",
+        "discovery rate of 5 % and a correlation of at least 0.1, where the drawn course goes the same way; "
+        "–: no call.",
         "Line charts and heat maps of features along pseudotime for each modality, with the up or down call beside "
         "each feature's row.",
     ),

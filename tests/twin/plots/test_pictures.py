@@ -256,3 +256,29 @@ def test_one_contestant_far_below_zero_does_not_press_the_others_together(metric
     panels = plots.metric_bars(metrics.assign(value=metrics["value"].where(~far, -12.4)))
     assert panels["r2"].get_xscale() == "symlog"
     assert panels["mse"].get_xscale() == "linear"
+
+
+def _legend(panels: plots.Panels) -> list[str]:
+    legend = panels["map"].get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_a_landscape_says_which_cells_have_no_order_and_that_a_root_is_a_guess(fork: Fork) -> None:
+    plane, times, fates = fork
+    times = np.where(np.arange(len(times)) < 40, np.nan, times)
+    panels = plots.landscape(plane, times, labels=fates, roots=[100], possible_roots=[200, 300])
+    assert {"No order: 40 of 500 cells", "Root, a guess", "May as well be the root"} <= set(_legend(panels))
+    known = _legend(plots.landscape(plane, fork[1], labels=fates, roots=[100]))
+    assert "Root" in known
+    assert not any("order" in text or "guess" in text for text in known)
+
+
+def test_without_an_order_the_ground_is_density_and_says_so(fork: Fork) -> None:
+    plane, times, _ = fork
+    density = plots.landscape(plane, np.full(len(times), np.nan), descent=False)
+    assert "Density" in density["surface"].get_title()
+    labels = {axes.get_xlabel() for axes in density.figure.axes}
+    assert "−log density of cells (nats)" in labels
+    falling = plots.landscape(plane, times)
+    assert "falling" in falling["surface"].get_title()

@@ -159,7 +159,7 @@ def write_pictures(
         made[name] = panels.save(path)
         tell()
 
-    flat = plots.project_2d(latent, seed=0)
+    flat, order = plots.project_2d(latent, seed=0), prepared.order
     keep(
         "landscape",
         plots.landscape(
@@ -167,11 +167,19 @@ def write_pictures(
             prepared.pseudotime,
             labels=prepared.groups,
             trajectories={name: _on_map(course, latent, flat) for name, course in courses.items()},
+            roots=[root.cell for root in order.roots.values()],
+            possible_roots=[cell for root in order.roots.values() for cell in root.others],
+            descent=order.is_descent,
         ),
     )
     keep(
         "trajectories",
-        plots.trajectories(prepared.pseudotime, prepared.inputs, {name: list(x) for name, x in prepared.names.items()}),
+        plots.trajectories(
+            prepared.pseudotime,
+            prepared.inputs,
+            {name: list(x) for name, x in prepared.names.items()},
+            label="Pseudotime (root: a guess)" if order.is_guess else "Pseudotime",
+        ),
     )
     keep("loss_curves", plots.loss_curves(finished.history()))
     for index, (protocol, split) in enumerate(metric_panels(metrics)):
