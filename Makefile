@@ -1,8 +1,11 @@
 # make run    sets up and runs the main job on the embedded simulator
-# make test   sets up and runs the tests
-# make check  everything CI checks: format, lint, types, tests, docs
+# make test   sets up and runs the tests, but for those that take minutes: under eight minutes on two cores
+# make test-all  those too; make test-slow runs them alone
+# make check  everything CI checks: format, lint, types, docs, all tests
+#             for another Python: make test PYTHON=python3.12 VENV=.venv312
 # make bench  speed and memory, by hand: under ten minutes on two cores; benchmarks/speed_page.py puts them into docs/speed.md
 # make bench-trainings  what optimizers come to in training, by hand: a quarter of an hour
+# make dist   the source distribution and the wheel; REPOSITORY=https://... is the address that their pages then name
 # make conformance  every optimizer of five libraries against the contract; writes docs/conformance.md
 # make pictures     the pictures of docs/optimizers
 PYTHON ?= python3
@@ -10,9 +13,11 @@ VENV ?= .venv
 OUT ?= results
 JOBS ?= 2
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# One thread a process, and none that spins while it waits: on a shared machine that costs more than the work.
 export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= passive
 
-.PHONY: run test test-slow check format format-check lint types docs bench bench-trainings conformance pictures clean
+.PHONY: run test test-slow test-all check format format-check lint types docs dist bench bench-trainings conformance pictures clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "waddington needs Python 3.11 or newer; found %d.%d. Try: make PYTHON=python3.11" % v[:2])'
@@ -35,13 +40,20 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.torch
 run: $(VENV)/.run
 	$(VENV)/bin/waddington run --out $(OUT) $(ARGS)
 
+PYTEST = $(VENV)/bin/python -m pytest --numprocesses $(JOBS) --dist loadfile
+
 test: $(VENV)/.dev
-	$(VENV)/bin/python -m pytest --numprocesses $(JOBS) --dist loadfile
+	$(PYTEST)
 
 test-slow: $(VENV)/.dev
-	$(VENV)/bin/python -m pytest -m slow
+	$(PYTEST) -m slow
 
-check: format-check lint types test docs
+# One after the other, the fast ones first, also under `make --jobs`.
+test-all:
+	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory test-slow
+
+check: format-check lint types docs test-all
 
 format: $(VENV)/.dev
 	$(VENV)/bin/ruff format .
@@ -58,6 +70,9 @@ types: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
+dist: $(VENV)/.dev
+	WADDINGTON_REPOSITORY=$(REPOSITORY) $(VENV)/bin/python -m hatchling build
 
 bench: SCRIPTS = env_throughput encoder step_time memory compile_cost scaling
 bench-trainings: SCRIPTS = switch_direction tuned_rates

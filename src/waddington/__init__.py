@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
+from waddington._version import __version__
 from waddington.optim import (
     AMGT,
     AMVT,
@@ -38,5 +37,3 @@ __all__ = [
     "Switched",
     "__version__",
 ]
-
-__version__ = version("waddington")

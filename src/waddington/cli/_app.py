@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from waddington._errors import WaddingtonError
+from waddington._version import __version__
 from waddington.cli import data, optimizers, run, simulate
 
 __all__ = ["app", "run_app"]
@@ -30,7 +30,7 @@ app.add_typer(data.app, name="data")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"waddington {version('waddington')}")
+        typer.echo(f"waddington {__version__}")
         raise typer.Exit
 
 
