@@ -18,6 +18,7 @@ __all__ = [
     "FEATURE_TYPES",
     "MODALITIES",
     "TITLES",
+    "VALUES_LAYER",
     "canonical_modality",
     "in_order",
     "modality_of_feature_type",
@@ -28,6 +29,9 @@ MODALITIES: Final = ("rna", "atac", "protein")
 
 COUNTS_LAYER: Final = "counts"
 """The layer of each modality that holds raw counts (CSR, float32)."""
+
+VALUES_LAYER: Final = "values"
+"""The layer that holds instead what a modality was declared to be as it is: normalized or continuous values."""
 
 TITLES: Final = {"rna": "RNA", "atac": "ATAC", "protein": "Protein"}
 """How a modality is written in tables and on axes."""

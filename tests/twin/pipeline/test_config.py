@@ -60,6 +60,7 @@ def test_tuning_and_evaluation_seeds_are_disjoint() -> None:
         ({"beta2": 1.0}, "beta2=1.0"),
         ({"alpha_min": 0.1}, "alpha_min=0.1 with alpha_max=0.01"),
         ({"lr_grid": (1e-3, -1.0)}, "lr_grid=-1"),
+        ({"target_sum": 0}, r"target_sum=0.0: target_sum must be a number in \(0, inf\)"),
         ({"seeds": 0}, "seeds=0"),
         ({"seeds": 2.5}, "seeds=2.5: seeds must be of type int"),
         ({"epochs": "many"}, "epochs='many'"),

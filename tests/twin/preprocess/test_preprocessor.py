@@ -163,10 +163,68 @@ def test_one_modality_is_enough(mdata: md.MuData, train: Mask) -> None:
         model_input(only, "rna")
 
 
+class TestDepth:
+    def test_cells_are_scaled_to_the_median_total_of_training_cells_with_counts(
+        self, mdata: md.MuData, train: Mask
+    ) -> None:
+        counts = mdata.mod["rna"].layers["counts"].toarray().astype(np.float64)
+        totals = counts.sum(axis=1)
+        assert totals[3] == 0
+        target = np.median(totals[train & (totals > 0)])
+        fitted = Preprocessor(**OPTIONS).fit(mdata, train)
+        assert fitted.fitted["rna"].target_sum == target
+        fitted.transform(mdata)
+        expected = np.log1p(counts / np.maximum(totals, 1)[:, None] * target)
+        np.testing.assert_allclose(mdata.mod["rna"].X.toarray(), expected, rtol=1e-5)
+
+    def test_new_cells_are_scaled_to_what_was_fitted(self, mdata: md.MuData, train: Mask) -> None:
+        fitted = Preprocessor(**OPTIONS).fit(mdata, train)
+        loaded = Preprocessor.from_state_dict(fitted.state_dict())
+        deep = subset(mdata, slice(10, 30))
+        deep.mod["rna"].layers["counts"] = deep.mod["rna"].layers["counts"] * 7
+        loaded.transform(deep)
+        fitted.transform(mdata)
+        np.testing.assert_allclose(model_input(deep, "rna"), model_input(mdata, "rna")[10:30], rtol=1e-5)
+
+    def test_a_given_target_is_taken_literally(self, mdata: md.MuData, train: Mask) -> None:
+        fitted = Preprocessor(target_sum=1e4, **OPTIONS).fit(mdata, train)
+        fitted.transform(mdata)
+        totals = np.expm1(mdata.mod["rna"].X.toarray().astype(np.float64)).sum(axis=1)
+        np.testing.assert_allclose(np.delete(totals, 3), 1e4, rtol=1e-4)
+
+    def test_a_column_takes_the_place_of_totals(self, mdata: md.MuData, train: Mask) -> None:
+        factors = np.random.default_rng(2).lognormal(9, 0.5, 80)
+        mdata.obs["n_umi"] = factors
+        fitted = Preprocessor(size_factor_key="n_umi", **OPTIONS).fit(mdata, train)
+        assert fitted.fitted["rna"].target_sum == np.median(factors[train])
+        fitted.transform(mdata)
+        counts = mdata.mod["rna"].layers["counts"].toarray()
+        expected = np.log1p(counts / factors[:, None] * np.median(factors[train]))
+        np.testing.assert_allclose(mdata.mod["rna"].X.toarray(), expected, rtol=1e-5)
+
+    @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
+    def test_a_cell_without_a_size_factor_is_named(self, mdata: md.MuData, train: Mask, value: float) -> None:
+        mdata.obs["n_umi"] = np.where(np.arange(80) == 5, value, 2.0)
+        with pytest.raises(DataError, match=r"size_factor_key='n_umi': found 1 of 80 cells .* in cell 'c5'"):
+            Preprocessor(size_factor_key="n_umi").fit(mdata, train)
+
+    def test_a_missing_column_is_named(self, mdata: md.MuData) -> None:
+        with pytest.raises(DataError, match="size_factor_key='depth': no such column"):
+            Preprocessor(size_factor_key="depth").fit(mdata)
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         "options",
-        [{"target_sum": 0}, {"n_top_genes": 0}, {"n_pcs": -1}, {"n_lsi": 0}, {"n_top_peaks": 0}, {"clr": "row"}],
+        [
+            {"target_sum": 0},
+            {"target_sum": np.inf},
+            {"n_top_genes": 0},
+            {"n_pcs": -1},
+            {"n_lsi": 0},
+            {"n_top_peaks": 0},
+            {"clr": "row"},
+        ],
     )
     def test_options_outside_their_range(self, options: dict[str, Any]) -> None:
         with pytest.raises(ArgumentError, match=f"cannot use {next(iter(options))}="):

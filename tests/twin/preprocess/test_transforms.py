@@ -18,6 +18,7 @@ from waddington.twin.preprocess.transforms import (
     column_moments,
     inverse_document_frequency,
     log_normalize,
+    median_depth,
     tf_idf,
 )
 
@@ -27,12 +28,20 @@ matrices = hnp.arrays(
 
 
 @settings(deadline=None, max_examples=40)
-@given(matrices)
-def test_log_normalize_is_its_formula(counts: sp.csr_matrix) -> None:
+@given(matrices, st.sampled_from([1e4, 126.0]))
+def test_log_normalize_is_its_formula(counts: sp.csr_matrix, target_sum: float) -> None:
     dense = counts.toarray().astype(np.float64)
     totals = dense.sum(1, keepdims=True)
-    expected = np.log1p(dense / np.where(totals == 0, 1, totals) * 1e4)
-    np.testing.assert_allclose(log_normalize(counts).toarray(), expected, rtol=1e-5)
+    expected = np.log1p(dense / np.where(totals == 0, 1, totals) * target_sum)
+    np.testing.assert_allclose(log_normalize(counts, target_sum=target_sum).toarray(), expected, rtol=1e-5)
+    depth = np.arange(1.0, len(dense) + 1)
+    by_depth = np.log1p(dense / depth[:, None] * target_sum)
+    np.testing.assert_allclose(log_normalize(counts, target_sum=target_sum, depth=depth).toarray(), by_depth, rtol=1e-5)
+
+
+def test_the_median_depth_is_that_of_cells_that_have_any() -> None:
+    assert median_depth(np.array([0.0, 0.0, 10.0, 30.0])) == 20.0
+    assert median_depth(np.zeros(3)) == 1.0
 
 
 @settings(deadline=None, max_examples=40)
@@ -65,16 +74,16 @@ def test_moments_of_sparse_and_dense_agree(counts: sp.csr_matrix) -> None:
 
 def test_log_normalize_does_not_change_the_counts() -> None:
     counts = sp.csr_matrix(np.array([[1, 3], [0, 2]], dtype=np.float32))
-    log_normalize(counts)
+    log_normalize(counts, target_sum=1e4)
     assert counts.toarray().tolist() == [[1, 3], [0, 2]]
 
 
 def test_dispersion_is_scanpys() -> None:
     rng = np.random.default_rng(0)
     counts = sp.csr_matrix(rng.negative_binomial(1, 1 / (1 + rng.gamma(0.5, 3, 300)), (200, 300)).astype(np.float32))
-    adata = ad.AnnData(log_normalize(counts))
+    adata = ad.AnnData(log_normalize(counts, target_sum=1e4))
     expected = sc.pp.highly_variable_genes(adata, flavor="seurat", n_top_genes=50, inplace=False)
-    ours = normalized_dispersion(log_normalize(counts))
+    ours = normalized_dispersion(log_normalize(counts, target_sum=1e4))
     theirs = expected["dispersions_norm"].to_numpy()
     np.testing.assert_allclose(ours[np.isfinite(ours)], theirs[np.isfinite(ours)], rtol=1e-3, atol=1e-4)
     assert (top_features(ours, 50) == expected["highly_variable"].to_numpy()).mean() > 0.99
@@ -83,7 +92,7 @@ def test_dispersion_is_scanpys() -> None:
 def test_a_gene_that_is_not_expressed_is_never_chosen() -> None:
     counts = np.random.default_rng(0).poisson(2, (30, 6)).astype(np.float32)
     counts[:, 2] = 0
-    scores = normalized_dispersion(log_normalize(sp.csr_matrix(counts)))
+    scores = normalized_dispersion(log_normalize(sp.csr_matrix(counts), target_sum=1e4))
     assert scores[2] == -np.inf
     assert not top_features(scores, 6)[2]
     assert top_features(scores, 6).sum() == 5

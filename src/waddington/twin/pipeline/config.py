@@ -50,6 +50,11 @@ class RunConfig:
     """Column of `obs` with the observed time; found by its usual names when not given."""
     split_key: str | None = None
     """Column of `obs` that fixes which cells are `train` and `test`; drawn when not given."""
+    target_sum: float | None = None
+    """Total that the RNA counts of each cell are scaled to; the median of the training cells when not given."""
+    size_factor_key: str | None = None
+    """Column of `obs` with numbers that take the place of each cell's RNA total, such as that of the whole
+    transcriptome where the file holds a panel."""
     n_cells: int = 1800
     """Cells to simulate when no file is given."""
 
@@ -164,6 +169,8 @@ class RunConfig:
             check_in_range(name, getattr(self, name), 0.0, open_low=True)
         for name in ("beta1", "beta2"):
             check_in_range(name, getattr(self, name), 0.0, 1.0, open_high=True)
+        if self.target_sum is not None:
+            check_in_range("target_sum", self.target_sum, 0.0, open_low=True, open_high=True)
         check_in_range("test_fraction", self.test_fraction, 0.0, 1.0, open_low=True, open_high=True)
         if self.alpha_min > self.alpha_max:
             raise ArgumentError(
@@ -300,12 +307,14 @@ def _typed(name: str, value: Any, kind: str) -> Any:
             items = value.split(",") if isinstance(value, str) else list(value)
             inner: Mapping[str, type] = {"tuple[str, ...]": str, "tuple[float, ...]": float, "tuple[int, ...]": int}
             return tuple(inner[kind](item) for item in items)
+        if value is None and kind.endswith("| None"):
+            return None
         if kind == "int" and not isinstance(value, bool) and int(value) == float(value):
             return int(value)
-        if kind == "float" and not isinstance(value, bool):
+        if kind.startswith("float") and not isinstance(value, bool):
             return float(value)
-        if kind.startswith("str") and isinstance(value, str | Path | None):
-            return None if value is None else str(value)
+        if kind.startswith("str") and isinstance(value, str | Path):
+            return str(value)
     except (TypeError, ValueError):
         pass
     raise ArgumentError(f"cannot use {name}={value!r}: {name} must be of type {kind}")

@@ -33,7 +33,7 @@ from waddington.twin.design import (
 from waddington.twin.modalities import COUNTS_LAYER
 from waddington.twin.order import Order, Root, order_cells, order_notes
 from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.preprocess import Preprocessor, model_counts, model_input
+from waddington.twin.preprocess import REDUCED, Preprocessor, cell_depth, depth_notes, model_counts, model_input
 from waddington.twin.rooting import read_root, root_hint
 
 __all__ = ["Prepared", "load", "prepare", "read_cells", "save"]
@@ -106,6 +106,7 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
         When there is nothing to measure change between, or too few cells to do so.
     """
     root = read_root(config.root, mdata)
+    cell_depth(mdata, config.size_factor_key)  # A column that cannot serve is refused before any work.
     labels = np.asarray(conditions_of(mdata), dtype=np.str_)
     split = np.asarray(mdata.obs["split"], dtype=np.str_) if "split" in mdata.obs else None
     times = np.asarray(mdata.obs["time"], dtype=np.float64) if "time" in mdata.obs else None
@@ -119,12 +120,13 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     )
     step()
 
-    Preprocessor().fit(mdata, train).transform(mdata)
+    preprocessor = Preprocessor(target_sum=config.target_sum, size_factor_key=config.size_factor_key)
+    preprocessor.fit(mdata, train).transform(mdata)
     inputs = {name: model_input(mdata, name) for name in mdata.mod}
     counts = {name: sparse.csr_matrix(model_counts(mdata, name)) for name in mdata.mod}
     step()
 
-    spaces = {name: _space(mdata.mod[name]) for name in mdata.mod}
+    spaces = {name: _space(mdata.mod[name], REDUCED[name]) for name in mdata.mod}
     joint, _ = graph.joint_graph(_measured(spaces, mdata), n_neighbors=config.n_neighbors)
     step()
 
@@ -149,6 +151,7 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
         notes=(
             *order_notes(order, names=np.asarray(mdata.obs_names, dtype=np.str_), groups=known),
             *_read_notes(mdata),
+            *depth_notes(mdata, preprocessor.fitted, preprocessor.options),
             *design.notes,
         ),
     )
@@ -170,9 +173,9 @@ def _labelled_design(
     return None
 
 
-def _space(part: ad.AnnData) -> Float:
+def _space(part: ad.AnnData, key: str) -> Float:
     """Give the components that graphs are built on."""
-    return np.asarray(part.obsm["X_lsi" if "X_lsi" in part.obsm else "X_pca"], dtype=np.float32)
+    return np.asarray(part.obsm[key], dtype=np.float32)
 
 
 def _measured(spaces: dict[str, Float], mdata: md.MuData) -> dict[str, Float]:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from waddington.twin.preprocess.features import model_counts, model_input
+from waddington.twin.preprocess.depth import cell_depth, depth_notes
+from waddington.twin.preprocess.features import is_as_given, measured, model_counts, model_input
 from waddington.twin.preprocess.preprocessor import REDUCED, Preprocessor
 
-__all__ = ["REDUCED", "Preprocessor", "model_counts", "model_input"]
+__all__ = [
+    "REDUCED",
+    "Preprocessor",
+    "cell_depth",
+    "depth_notes",
+    "is_as_given",
+    "measured",
+    "model_counts",
+    "model_input",
+]

@@ -8,11 +8,12 @@ import anndata as ad
 import mudata as md
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from waddington._errors import DataError
-from waddington.twin.modalities import COUNTS_LAYER
+from waddington.twin.modalities import COUNTS_LAYER, VALUES_LAYER
 
-__all__ = ["model_counts", "model_input", "raw_counts"]
+__all__ = ["is_as_given", "measured", "model_counts", "model_input"]
 
 
 def model_input(
@@ -52,7 +53,7 @@ def model_input(
 
 
 def model_counts(mdata: md.MuData, modality: str, *, rows: npt.ArrayLike | None = None) -> Any:
-    """Give the raw counts of the features that :func:`model_input` gives, as CSR float32.
+    """Give what was measured of the features that :func:`model_input` gives: counts or values as given, CSR float32.
 
     Raises
     ------
@@ -60,8 +61,8 @@ def model_counts(mdata: md.MuData, modality: str, *, rows: npt.ArrayLike | None 
         When the modality is missing or was not preprocessed.
     """
     adata, selected = _selected(mdata, modality)
-    counts = raw_counts(adata, modality)
-    return (counts if rows is None else counts[np.asarray(rows)])[:, selected].tocsr()
+    matrix = measured(adata, modality)
+    return sp.csr_matrix((matrix if rows is None else matrix[np.asarray(rows)])[:, selected])
 
 
 def _selected(mdata: md.MuData, modality: str) -> tuple[ad.AnnData, npt.NDArray[np.bool_]]:
@@ -76,18 +77,24 @@ def _selected(mdata: md.MuData, modality: str) -> tuple[ad.AnnData, npt.NDArray[
     return adata, adata.var["highly_variable"].to_numpy(dtype=bool)
 
 
-def raw_counts(adata: ad.AnnData, modality: str) -> Any:
-    """Give the raw counts of all features, CSR float32.
+def is_as_given(adata: ad.AnnData) -> bool:
+    """Say whether a modality was read as values that are taken as they are, not as counts."""
+    return VALUES_LAYER in adata.layers
+
+
+def measured(adata: ad.AnnData, modality: str) -> Any:
+    """Give what was measured of all features: raw counts (CSR, float32), or values that are taken as they are.
 
     Raises
     ------
     DataError
-        When the modality has none where :func:`waddington.twin.io.read` puts them.
+        When the modality has neither where :func:`waddington.twin.io.read` puts them.
     """
-    if COUNTS_LAYER not in adata.layers:
-        layers = ", ".join(adata.layers) or "none"
-        raise DataError(
-            f"cannot preprocess {modality}: layers found: {layers}; accepted are raw counts "
-            f"in layers[{COUNTS_LAYER!r}], where io.read puts them"
-        )
-    return adata.layers[COUNTS_LAYER]
+    for layer in (VALUES_LAYER, COUNTS_LAYER):
+        if layer in adata.layers:
+            return adata.layers[layer]
+    layers = ", ".join(adata.layers) or "none"
+    raise DataError(
+        f"cannot preprocess {modality}: layers found: {layers}; accepted are raw counts in layers[{COUNTS_LAYER!r}] "
+        f"or values in layers[{VALUES_LAYER!r}], where io.read puts them"
+    )

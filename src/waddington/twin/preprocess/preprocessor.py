@@ -15,8 +15,9 @@ from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, DataError
 from waddington.twin.modalities import MODALITIES, in_order
 from waddington.twin.preprocess.components import project
-from waddington.twin.preprocess.features import raw_counts
-from waddington.twin.preprocess.fitting import FittedModality, Options, fit_modality, normalize
+from waddington.twin.preprocess.depth import cell_depth
+from waddington.twin.preprocess.features import is_as_given, measured
+from waddington.twin.preprocess.fitting import FittedModality, Options, fit_as_given, fit_modality, normalize
 
 __all__ = ["REDUCED", "Preprocessor"]
 
@@ -28,13 +29,17 @@ class Preprocessor:
     """Normalization, selection of features and components for each modality.
 
     RNA is scaled to a common total and logged, and the most variable genes are selected; ATAC is weighed by TF-IDF,
-    with LSI on the most accessible peaks; protein gets centred log ratios. What is learned from more than one cell is
-    learned from training cells.
+    with LSI on the most accessible peaks; protein gets centred log ratios. A modality that was read with
+    ``normalization="none"`` keeps its values, and the features that vary most are selected. What is learned from more
+    than one cell is learned from training cells.
 
     Parameters
     ----------
     target_sum
-        Total of each cell's RNA after scaling.
+        Total of each cell's RNA after scaling; None takes the median of the training cells.
+    size_factor_key
+        Column of ``obs`` whose numbers take the place of each cell's total, such as its total over the whole
+        transcriptome where the file holds a panel; None takes the total of the counts at hand.
     n_top_genes
         How many variable genes are selected.
     n_pcs
@@ -66,7 +71,8 @@ class Preprocessor:
     def __init__(
         self,
         *,
-        target_sum: float = 1e4,
+        target_sum: float | None = None,
+        size_factor_key: str | None = None,
         n_top_genes: int = 2000,
         n_pcs: int = 50,
         n_top_peaks: int = 5000,
@@ -74,7 +80,8 @@ class Preprocessor:
         clr: str = "cell",
         seed: int = 0,
     ) -> None:
-        check_in_range("target_sum", target_sum, 0, open_low=True)
+        if target_sum is not None:
+            check_in_range("target_sum", target_sum, 0, open_low=True, open_high=True)
         for name, value in (
             ("n_top_genes", n_top_genes),
             ("n_top_peaks", n_top_peaks),
@@ -84,7 +91,8 @@ class Preprocessor:
             check_in_range(name, value, 1)
         check_choice("clr", clr, ("cell", "feature"))
         self.options = Options(
-            target_sum=float(target_sum),
+            target_sum=None if target_sum is None else float(target_sum),
+            size_factor_key=size_factor_key,
             n_top_genes=int(n_top_genes),
             n_pcs=int(n_pcs),
             n_top_peaks=int(n_top_peaks),
@@ -114,13 +122,19 @@ class Preprocessor:
         ArgumentError
             When ``train`` is no mask of the cells or marks fewer than three.
         DataError
-            When a modality has no counts, or none in the training cells.
+            When a modality has no counts, or none in the training cells; or a cell has no size factor.
         """
         mask = _check_mask(train, mdata.n_obs)
+        depth = cell_depth(mdata, self.options.size_factor_key)
         fitted = {}
         for modality in in_order(mdata.mod):
             adata = mdata.mod[modality]
-            fitted[modality] = fit_modality(raw_counts(adata, modality)[mask], adata.var_names, modality, self.options)
+            known, names = measured(adata, modality)[mask], adata.var_names
+            if is_as_given(adata):
+                fitted[modality] = fit_as_given(known, names, modality, self.options)
+            else:
+                part = None if depth is None else depth[mask]
+                fitted[modality] = fit_modality(known, names, modality, self.options, depth=part)
         if not fitted:
             raise DataError(
                 f"cannot fit on modalities {', '.join(mdata.mod) or 'none'}: accepted are {', '.join(MODALITIES)}"
@@ -131,7 +145,8 @@ class Preprocessor:
     def transform(self, mdata: md.MuData) -> None:
         """Write normalized values and components into a MuData, in place.
 
-        Written for each modality are ``X`` (float32, all features: CSR for RNA and ATAC, dense for protein),
+        New cells are scaled to what training cells taught, never to their own median. Written for each modality are
+        ``X`` (float32, all features: CSR for RNA and ATAC, dense for protein, values as given as they were),
         ``obsm["X_pca"]`` or ``obsm["X_lsi"]``; ``var["highly_variable"]`` for the selected features, with
         ``train_mean`` and ``train_std`` beside it; and the options under ``uns["preprocess"]``. Counts stay in
         ``layers["counts"]``.
@@ -141,16 +156,18 @@ class Preprocessor:
         ArgumentError
             Before :meth:`fit`.
         DataError
-            When a modality was not fitted, or its features are not those that were.
+            When a modality was not fitted, its features are not those that were, it was fitted on counts and holds
+            values that are taken as given (or the other way round), or a cell has no size factor.
         """
         if not self.fitted:
             raise ArgumentError("cannot transform before fit: accepted is a Preprocessor that was fitted or loaded")
         present = in_order(mdata.mod)
         for modality in present:
             _check_features(mdata.mod[modality], modality, self.fitted)
+        depth = cell_depth(mdata, self.options.size_factor_key)
         for modality in present:
             adata, fitted = mdata.mod[modality], self.fitted[modality]
-            values = normalize(raw_counts(adata, modality), fitted, self.options)
+            values = normalize(measured(adata, modality), fitted, self.options, depth=depth)
             adata.X = values
             adata.obsm[REDUCED[modality]] = project(values[:, fitted.selected], fitted.axes, fitted.centre)
             adata.var["highly_variable"] = fitted.selected
@@ -200,3 +217,6 @@ def _check_features(adata: ad.AnnData, modality: str, fitted: Mapping[str, Fitte
             f"cannot transform {modality}: found {adata.n_vars} features, fitted were {len(names)}, of which {found}; "
             "accepted are the same features in the same order"
         )
+    if is_as_given(adata) != fitted[modality].as_given:
+        found, wanted = ("values as given", "counts") if is_as_given(adata) else ("counts", "values as given")
+        raise DataError(f"cannot transform {modality}: found {found}, fitted were {wanted}")

@@ -10,27 +10,53 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-__all__ = ["centered_log_ratio", "column_moments", "inverse_document_frequency", "log_normalize", "tf_idf"]
+__all__ = [
+    "cell_totals",
+    "centered_log_ratio",
+    "column_moments",
+    "inverse_document_frequency",
+    "log_normalize",
+    "median_depth",
+    "tf_idf",
+]
 
 Floats = npt.NDArray[np.float64]
 
 
-def log_normalize(counts: sp.csr_matrix, *, target_sum: float = 1e4) -> sp.csr_matrix:
-    """Scale each cell to a common total, then take ``log(1 + x)``.
+def cell_totals(counts: sp.csr_matrix) -> Floats:
+    """Give the sum of each cell's counts."""
+    return np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+
+
+def median_depth(depth: Floats) -> float:
+    """Give the median over the cells that have any depth; 1 where none has.
+
+    Counts scaled to it keep their own size: those of a panel of 500 genes stay those of a panel. Scaled to the 10,000
+    of a whole transcriptome, a single molecule of a panel would weigh as much as 80, and ``log(1 + x)`` would see
+    little but which genes were missed.
+    """
+    positive = depth[depth > 0]
+    return float(np.median(positive)) if positive.size else 1.0
+
+
+def log_normalize(counts: sp.csr_matrix, *, target_sum: float, depth: Floats | None = None) -> sp.csr_matrix:
+    """Scale each cell to a common depth, then take ``log(1 + x)``.
 
     Parameters
     ----------
     counts
         Cells x genes.
     target_sum
-        Total of each cell after scaling; 1e4 is the field's habit ("CP10k").
+        Depth of each cell after scaling.
+    depth
+        Depth of each cell before, such as its total over more genes than these; None takes the total of its counts.
 
     Returns
     -------
     scipy.sparse.csr_matrix
         float32, with the sparsity of the counts.
     """
-    result = _divide_rows(counts, _totals(counts) / target_sum)
+    result = _divide_rows(counts, (cell_totals(counts) if depth is None else depth) / target_sum)
     np.log1p(result.data, out=result.data)
     return result
 
@@ -61,7 +87,7 @@ def tf_idf(counts: sp.csr_matrix, idf: Floats, *, scale: float = 1e4) -> sp.csr_
     scipy.sparse.csr_matrix
         float32, with the sparsity of the counts.
     """
-    result = _divide_rows(counts, _totals(counts) / scale)
+    result = _divide_rows(counts, cell_totals(counts) / scale)
     result.data *= idf.astype(np.float32)[result.indices]
     np.log1p(result.data, out=result.data)
     return result
@@ -108,10 +134,6 @@ def column_moments(matrix: sp.csr_matrix | npt.NDArray[np.float32]) -> tuple[Flo
         return mean, total / max(n_cells - 1, 1)
     dense = np.asarray(matrix, dtype=np.float64)
     return dense.mean(axis=0), dense.var(axis=0) * n_cells / max(n_cells - 1, 1)
-
-
-def _totals(counts: sp.csr_matrix) -> Floats:
-    return np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
 
 
 def _divide_rows(counts: sp.csr_matrix, divisors: Floats) -> sp.csr_matrix:

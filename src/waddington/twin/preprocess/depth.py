@@ -1,0 +1,68 @@
+"""How deeply each cell was sequenced: its total or a column, what that is scaled to, and how it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import mudata as md
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from waddington._errors import DataError
+from waddington.twin.modalities import COUNTS_LAYER, TITLES
+from waddington.twin.preprocess.fitting import FittedModality, Options
+from waddington.twin.preprocess.transforms import cell_totals
+
+__all__ = ["cell_depth", "depth_notes"]
+
+
+def cell_depth(mdata: md.MuData, size_factor_key: str | None) -> npt.NDArray[np.float64] | None:
+    """Give the size factor of each cell from a column of ``obs``; None without a column.
+
+    Raises
+    ------
+    DataError
+        When the column does not exist, or holds anything but finite numbers above 0.
+    """
+    if size_factor_key is None:
+        return None
+    if size_factor_key not in mdata.obs.columns:
+        columns = ", ".join(map(repr, mdata.obs.columns)) or "none"
+        raise DataError(f"cannot use size_factor_key={size_factor_key!r}: no such column; columns found: {columns}")
+    column = pd.to_numeric(mdata.obs[size_factor_key].astype(object), errors="coerce")
+    factors: npt.NDArray[np.float64] = column.to_numpy(dtype=np.float64)
+    bad = ~(np.isfinite(factors) & (factors > 0))
+    if bad.any():
+        raise DataError(
+            f"cannot use size_factor_key={size_factor_key!r}: found {int(bad.sum())} of {len(factors)} cells without a "
+            f"size factor, the first is {mdata.obs[size_factor_key].iloc[int(bad.argmax())]!r} in cell "
+            f"{str(mdata.obs_names[int(bad.argmax())])!r}; accepted are numbers above 0"
+        )
+    return factors
+
+
+def depth_notes(mdata: md.MuData, fitted: Mapping[str, FittedModality], options: Options) -> list[str]:
+    """Say how large the cells' totals are, what RNA was scaled to, and what was taken as given.
+
+    Parameters
+    ----------
+    mdata
+        The cells.
+    fitted, options
+        What preprocessed them: the attributes of :class:`Preprocessor`.
+    """
+    said = []
+    for modality, record in fitted.items():
+        if record.as_given:
+            said.append(f"{TITLES[modality]}: values are taken as given, with Gaussian noise; nothing was normalized")
+            continue
+        totals = cell_totals(mdata.mod[modality].layers[COUNTS_LAYER])
+        low, middle, high = np.quantile(totals, [0.05, 0.5, 0.95])
+        sentence = f"{TITLES[modality]}: {middle:,.0f} counts in the median cell (5 to 95 %: {low:,.0f} to {high:,.0f})"
+        if modality == "rna":
+            depth = "totals" if options.size_factor_key is None else f"obs[{options.size_factor_key!r}]"
+            whose = "the median of training cells" if options.target_sum is None else "as asked"
+            sentence += f"; {depth} were scaled to {record.target_sum:,.6g}, {whose}, and logged"
+        said.append(sentence)
+    return said

@@ -1,0 +1,31 @@
+"""A panel of 500 genes keeps its signal: the additive model is read off the profiles that models are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from waddington.twin import heldout
+from waddington.twin.baselines import Additive
+from waddington.twin.pipeline.config import RunConfig
+from waddington.twin.pipeline.prepare import prepare, read_cells
+
+pytestmark = pytest.mark.data
+
+
+@pytest.mark.parametrize(
+    ("fields", "least"),
+    [({}, 0.7), ({"size_factor_key": "ncounts"}, 0.85)],
+    ids=["median total", "total of the transcriptome"],
+)
+def test_additive_doubles_of_k562(data_dir: Path, fields: dict[str, Any], least: float) -> None:
+    file = str(data_dir / "perturbseq_norman19" / "norman19_subset.h5ad")
+    config = RunConfig.of("default", file=file, protocol="held-out", **fields)
+    prepared = prepare(read_cells(config), config)
+    truth = heldout.observe(prepared.inputs, prepared.names, prepared.design)
+    scores = heldout.average(heldout.score(truth, Additive(prepared.inputs, prepared.design)))
+    doubles = scores[(scores["metric"] == "pearson") & (scores["split"] == "combo_seen2")]
+    assert float(doubles["value"].iloc[0]) >= least
+    assert any("counts in the median cell" in note for note in prepared.notes)
