@@ -9,6 +9,7 @@ import anndata as ad
 import mudata as md
 
 from waddington.twin.io.reading import read
+from waddington.twin.io.structure import check_structure
 from waddington.twin.io.validation import MIN_CELLS, as_csr, check_columns, check_counts, check_names, check_size
 from waddington.twin.modalities import COUNTS_LAYER, MODALITIES
 
@@ -48,6 +49,7 @@ def validate(
     if read_options or not _has_form(data):
         return read(data, label_keys=label_keys, min_cells=min_cells, **read_options)
     source = "the MuData given"
+    check_structure(data, source=source)
     for modality, adata in data.mod.items():
         check_size(adata.n_obs, adata.n_vars, modality=modality, source=source, min_cells=min_cells)
         check_names(adata.obs_names, kind="barcodes", modality=modality, source=source)

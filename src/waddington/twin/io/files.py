@@ -16,7 +16,7 @@ import mudata as md
 from waddington._errors import DataError
 from waddington.twin.io.tenx import find_mtx, is_tenx_group, read_tenx_h5, read_tenx_mtx
 
-__all__ = ["ACCEPTED", "check_exists", "open_file", "quiet_mudata"]
+__all__ = ["ACCEPTED", "check_exists", "open_backed", "open_file", "quiet_mudata"]
 
 ACCEPTED: Final = (
     "a .h5mu or .h5ad file, a 10x .h5 file, a folder with matrix.mtx, barcodes and features, or a .zarr store of either"
@@ -78,6 +78,25 @@ def open_file(path: Path) -> Any:
     if path.name.endswith((".mtx", ".mtx.gz")):
         return read_tenx_mtx(path)
     return _call_reader(_recognise_hdf5(path), path)
+
+
+def open_backed(reader: Callable[[], Any], path: Path) -> Any:
+    """Read what an object in memory has left in its file.
+
+    Parameters
+    ----------
+    reader
+        What reads: ``to_memory`` of the object.
+    path
+        The file behind it.
+
+    Raises
+    ------
+    DataError
+        When the file is missing or damaged.
+    """
+    check_exists(path)
+    return _call_reader(lambda _: reader(), path)
 
 
 def _call_reader(reader: Callable[[Path], Any], path: Path) -> Any:

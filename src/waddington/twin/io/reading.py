@@ -17,6 +17,7 @@ from waddington.twin.conditions import MODES
 from waddington.twin.io.assemble import Part, build, merge_obs
 from waddington.twin.io.files import ACCEPTED, check_exists, open_file
 from waddington.twin.io.labels import LabelKeys, standard_columns
+from waddington.twin.io.objects import make_ready
 from waddington.twin.io.split import split_modalities
 from waddington.twin.io.validation import MIN_CELLS, check_columns
 from waddington.twin.modalities import in_order
@@ -107,7 +108,7 @@ def read(
     for role, source in sources.items():
         in_memory = isinstance(source, ad.AnnData | md.MuData)
         name = f"the {type(source).__name__} given" if in_memory else _path(source).name
-        data = source if in_memory else open_file(_path(source))
+        data = make_ready(source if in_memory else open_file(_path(source)), source=name)
         found, said = split_modalities(data, source=name, role=role or None)
         notes += said
         for modality, adata in found.items():

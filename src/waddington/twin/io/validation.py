@@ -19,6 +19,12 @@ MIN_CELLS: Final = 10
 _INTEGER_TOLERANCE: Final = 1e-3
 """Counts that went through a division and back in float32 are off by less than this."""
 
+_ZERO_TOLERANCE: Final = 1e-6
+"""A zero stays zero through a division: a larger value that rounds to 0 is a share, such as a term frequency."""
+
+_LARGEST_COUNT: Final = 2**24
+"""Beyond it float32, which counts are kept in, does not hold every integer."""
+
 
 def check_size(n_cells: int, n_features: int, *, modality: str, source: str, min_cells: int = MIN_CELLS) -> None:
     """Refuse a modality without features or with too few cells.
@@ -86,19 +92,30 @@ def check_columns(columns: Iterable[str], obs: pd.DataFrame, *, source: str) -> 
 
 
 def as_csr(matrix: Any, *, what: str) -> sp.csr_matrix:
-    """Bring a dense or sparse matrix into CSR without changing its values or their type.
+    """Bring a dense or sparse matrix into CSR without changing its values.
+
+    Types that SciPy has no sparse form for become the next that it has: float16 becomes float32, long double float64.
 
     Raises
     ------
     DataError
-        When the values are no real numbers.
+        When it is no matrix in memory, or its values are no real numbers, or masked.
     """
     if isinstance(matrix, pd.DataFrame):
         matrix = matrix.to_numpy()
-    kind = np.dtype(getattr(matrix, "dtype", object)).kind
-    if kind not in "biuf":
-        raise DataError(f"cannot use {what}: found values of type {matrix.dtype}; accepted are numbers")
-    return sp.csr_matrix(matrix)
+    in_memory = isinstance(matrix, np.ndarray) or sp.issparse(matrix)
+    if not in_memory:
+        raise DataError(
+            f"cannot use {what}: found {type(matrix).__name__}; accepted are NumPy arrays and SciPy sparse matrices "
+            "(to_memory() of anndata reads what is left on disk)"
+        )
+    dtype: np.dtype[Any] = matrix.dtype
+    if dtype.kind not in "biuf":
+        raise DataError(f"cannot use {what}: found values of type {dtype}; accepted are numbers")
+    if np.ma.is_masked(matrix):
+        raise DataError(f"cannot use {what}: found masked values; accepted is a number for each cell and feature")
+    kept = {"e": "f", "g": "d"}.get(dtype.char, dtype.newbyteorder("="))
+    return sp.csr_matrix(matrix.astype(kept, copy=False))
 
 
 def check_counts(
@@ -118,7 +135,8 @@ def check_counts(
     Raises
     ------
     DataError
-        On NaN or infinite values, negative values, values that are no integers (normalized data), or nothing but zeros.
+        On NaN or infinite values, negative values, values that are no integers (normalized data) or too large for
+        float32, or nothing but zeros.
     """
     values = matrix.data
     if values.dtype.kind == "f" and not np.isfinite(values).all():
@@ -135,7 +153,8 @@ def check_counts(
             "accepted are integers of 0 or more (scaled data are not counts)"
         )
     if values.dtype.kind == "f":
-        fractional = np.abs(values - np.rint(values)) > _INTEGER_TOLERANCE
+        rounded = np.rint(values)
+        fractional = np.abs(values - rounded) > np.where(rounded == 0, _ZERO_TOLERANCE, _INTEGER_TOLERANCE)
         if fractional.any():
             raise DataError(
                 f"cannot use {what} as counts: found {int(fractional.sum())} of {values.size} values that are "
@@ -143,6 +162,12 @@ def check_counts(
                 "so it is normalized already; accepted are raw counts in layers['counts'], X or raw.X, "
                 "or in a layer named with counts_layer"
             )
+    large = values > _LARGEST_COUNT
+    if large.any():
+        raise DataError(
+            f"cannot use {what} as counts: found {int(large.sum())} values above {_LARGEST_COUNT:,}, "
+            f"{_first(matrix, large, obs_names, var_names)}; accepted are counts that float32 holds exactly"
+        )
     if not values.any():
         raise DataError(
             f"cannot use {what} as counts: found {matrix.shape[0]} cells x {matrix.shape[1]} features, all of them 0; "
