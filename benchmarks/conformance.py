@@ -86,8 +86,7 @@ def ours() -> dict[str, Callable[..., torch.optim.Optimizer]]:
             found[name] = cls
         else:
             label = f"{name}(AdamW)"
-            arguments = {"alpha_min": 1e-4} if name == "Switched" else {}
-            found[label] = Variant(torch.optim.AdamW, label, cls, **arguments)
+            found[label] = Variant(torch.optim.AdamW, label, cls)
     return found
 
 

@@ -65,7 +65,7 @@ def test_each_builds_with_its_defaults_and_says_where_it_is_from(name):
     spec = known(name.upper())
     assert spec.name == name
     assert spec.paper
-    assert spec.switching == ("alpha_min" in spec.defaults)
+    assert spec.switching == ("alpha_min" in spec.arguments)
     cls, kwargs = registry.resolve(name)
     assert kwargs == {**spec.defaults, **spec.kwargs}
     assert spec.path.rpartition(".")[2] == cls.__name__

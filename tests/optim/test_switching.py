@@ -104,6 +104,53 @@ def test_alpha_min_follows_the_schedulers_factor(digits):
     assert len(set(plain)) == len(set(scheduled)) == 2
 
 
+@pytest.mark.parametrize("lr", [1e-7, 2e-5, 1e-3, 1e-2, 3.0])
+@pytest.mark.parametrize(
+    "build", [ASGDAdam, ASGDAMSGrad, lambda params, lr: Switched(torch.optim.AdamW(params, lr=lr))], ids=lambda _: ""
+)
+def test_the_small_rate_is_a_tenth_of_whatever_the_large_one_is_at_first(build, lr):
+    param, other = (torch.ones(2, requires_grad=True) for _ in range(2))
+    optimizer = build([{"params": [param]}, {"params": [other], "lr": lr / 4}], lr)
+    optimizer.add_param_group({"params": [torch.ones(1, requires_grad=True)], "lr": torch.tensor(lr * 2)})
+    assert [group["alpha_min"] for group in optimizer.param_groups] == pytest.approx([lr / 10, lr / 40, lr / 5])
+
+
+def test_a_given_small_rate_is_what_it_is_in_every_group():
+    params = [torch.ones(2, requires_grad=True) for _ in range(3)]
+    groups = [{"params": params[:1]}, {"params": params[1:2], "lr": 1.0}, {"params": params[2:], "alpha_min": 0.0}]
+    optimizer = ASGDAdam(groups, lr=0.1, alpha_min=0.02)
+    assert [group["alpha_min"] for group in optimizer.param_groups] == [0.02, 0.02, 0.0]
+    with pytest.raises(ArgumentError, match=r"alpha_min=0.02 with lr=0.001: lr is the large base rate"):
+        optimizer.add_param_group({"params": [torch.ones(1, requires_grad=True)], "lr": 1e-3})
+
+
+def test_a_saved_small_rate_comes_back_whatever_the_new_ones_is():
+    def stepped(**kwargs):
+        param = torch.ones(4, requires_grad=True)
+        optimizer = ASGDAdam([param], switch="momentum", **kwargs)  # which takes the small rate
+        param.grad = torch.tensor([1.0, -1.0, 2.0, -3.0])
+        return param, optimizer
+
+    first, saved = stepped(lr=1e-2, alpha_min=1e-4)
+    second, resumed = stepped(lr=0.5)
+    resumed.load_state_dict(saved.state_dict())
+    for optimizer in (saved, resumed):
+        optimizer.step()
+    assert torch.equal(first, second)
+    assert resumed.diagnostics()["base_rate"] == pytest.approx(1e-4)
+
+
+def test_with_adams_state_the_ratio_stays():
+    param = torch.ones(4, requires_grad=True)
+    adam = torch.optim.Adam([param], lr=1e-5)
+    param.grad = torch.tensor([1.0, -1.0, 2.0, -3.0])
+    adam.step()
+    optimizer = ASGDAdam([param], lr=1e-2, switch="momentum")
+    optimizer.load_state_dict(adam.state_dict())
+    optimizer.step()
+    assert optimizer.diagnostics()["base_rate"] == pytest.approx(1e-6)
+
+
 def test_the_switch_is_carried_by_any_rule_with_moments():
     class SwitchedPadam(Padam):
         _control = BaseRateSwitch()

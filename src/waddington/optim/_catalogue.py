@@ -18,7 +18,6 @@ __all__ = ["CATALOGUE"]
 _ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
 _SWITCHED = {
     "lr": 1e-2,
-    "alpha_min": 1e-4,
     "betas": (0.9, 0.999),
     "eps": 1e-8,
     "weight_decay": 0.0,
@@ -103,7 +102,7 @@ CATALOGUE = (
         defaults=dict(_SWITCHED),
         paper=_ASGD_PAPER.format(1),
         switching=True,
-        tunable={"lr": RATES, "alpha_min": RATES, "beta2": BETA2},
+        tunable={"lr": RATES, "beta2": BETA2},
     ),
     OptimizerSpec(
         name="ASGDAMSGrad",
@@ -111,7 +110,7 @@ CATALOGUE = (
         defaults=dict(_SWITCHED),
         paper=_ASGD_PAPER.format(2),
         switching=True,
-        tunable={"lr": RATES, "alpha_min": RATES, "beta2": BETA2},
+        tunable={"lr": RATES, "beta2": BETA2},
     ),
     OptimizerSpec(
         name="Padam",

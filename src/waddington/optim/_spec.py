@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from waddington._checks import require_extra
+from waddington.optim._torch_options import TORCH_OPTIONS
 
 __all__ = ["BETA2", "RATES", "OptimizerSpec"]
 
@@ -92,7 +93,8 @@ class OptimizerSpec:
     def arguments(self) -> tuple[str, ...]:
         """Names of the arguments that may be overridden.
 
-        Only those that the signature names: what a class takes in through ``**kwargs`` it may as well ignore.
+        Only those that the signature names, and torch's options with this package's: what another class takes in
+        through ``**kwargs`` it may as well ignore.
 
         Raises
         ------
@@ -101,4 +103,5 @@ class OptimizerSpec:
         """
         parameters = list(inspect.signature(self.cls).parameters.values())[1:]
         named = (p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
-        return tuple(name for name in named if name not in self.kwargs)
+        options = TORCH_OPTIONS if self.package == "waddington" else ()
+        return tuple(name for name in (*named, *options) if name not in self.kwargs)

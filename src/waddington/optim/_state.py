@@ -21,24 +21,17 @@ from waddington.optim._loading import load_and_place, place
 from waddington.optim._recording import Recorded
 from waddington.optim._rule import Layouts, RateControl, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, statistics_dtype
+from waddington.optim._torch_options import TORCH_OPTIONS, check_torch_options
 
 __all__ = ["MASKED", "SKIPPED", "RuleState", "carrier", "check_agreement", "check_common", "settings_of"]
 
 SKIPPED = "skipped_steps"
 MASKED = "masked_coordinates"
 
-_NOT_HERE = {
-    "foreach": "how tensors are gone through is decided in one place for all; leave it out",
-    "fused": "how tensors are gone through is decided in one place for all; leave it out",
-    "capturable": "steps read no value on the host unless the docstring says so; leave it out",
-    "differentiable": "steps are taken in place and without a graph; for gradients through an optimizer use"
-    " torch.optim.Adam(differentiable=True)",
-}
-
 
 def settings_of(arguments: Mapping[str, Any], *others: str) -> dict[str, Any]:
     """Give the settings among a constructor's ``locals()``, which hold `others` too; none has to be named thrice."""
-    without = {"self", "params", "__class__", *others}
+    without = {"self", "params", "__class__", "torch_options", *others}
     return {name: value for name, value in arguments.items() if name not in without}
 
 
@@ -123,18 +116,26 @@ class RuleState(Recorded, torch.optim.Optimizer):
     """The 0-d entries of the whole model in one piece, so that they are read and written at once."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Refuse unknown keywords before anything is built, and say what to do instead of torch's own."""
-        accepted = list(inspect.signature(cls.__init__).parameters)[1:]
+        """Refuse unknown keywords, and what only torch's optimizers can be asked for, before anything is built."""
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        named = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
         for name in kwargs:
-            if name not in accepted:
-                reason = _NOT_HERE.get(name, f"accepted are {', '.join(accepted)}")
-                raise TypeError(f"{cls.__name__} has no argument {name!r}: {reason}")
+            if name not in (*named, *TORCH_OPTIONS):
+                raise TypeError(f"{cls.__name__} has no argument {name!r}: accepted are {', '.join(named)}")
+        check_torch_options(cls, kwargs)
         return super().__new__(cls)
 
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:
         """Check the settings of one group; raise before anything is kept."""
         check_common(group)
+
+    @classmethod
+    def _completed(cls, settings: Settings) -> dict[str, Any]:
+        """Give the settings of a group that follow from its others."""
+        # Schedulers and Stable-Baselines3 overwrite lr; a rate stated relative to it needs the value it was stated at.
+        # torch's initial_lr will not do, for some schedulers change it.
+        return {"base_lr": settings.get("base_lr", float(settings["lr"]))}
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; it takes part in the whole-model statistics from its first gradient on.
@@ -146,7 +147,10 @@ class RuleState(Recorded, torch.optim.Optimizer):
         UnsupportedError
             ``compile=True`` and a rule that is not compiled.
         """
+        check_torch_options(type(self), param_group)
         settings = {**self.defaults, **param_group, **self._fixed}
+        completed = self._completed(settings)
+        settings |= completed
         self._check_group(settings)
         if settings["nonfinite"] == "mask" and self._rule.needs_whole:
             raise UnsupportedError(
@@ -160,10 +164,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
             )
         control = () if self._control is None else self._control.settings
         check_agreement(("nonfinite", *self._of_the_model, *control), settings, self.param_groups)
-        # Schedulers and Stable-Baselines3 overwrite lr; a rate stated relative to it needs the value it was stated at.
-        # torch's initial_lr will not do, for some schedulers change it.
-        base = {"base_lr": settings.get("base_lr", float(settings["lr"]))}
-        super().add_param_group({**param_group, **self._fixed, **base})
+        super().add_param_group({**param_group, **self._fixed, **completed})
 
     def init_state(self) -> None:
         """Make the state of every trainable parameter now instead of at its first gradient."""

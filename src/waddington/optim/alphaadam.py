@@ -13,7 +13,7 @@ The mask and its strength are the business of :mod:`waddington.optim.masking`.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -21,6 +21,7 @@ from torch.optim.optimizer import ParamsT
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common, settings_of
+from waddington.optim._torch_options import TorchOptions
 from waddington.optim.masking import aligned, check_mask, mask_terms, strength
 from waddington.optim.moments import (
     Number,
@@ -126,6 +127,8 @@ class AlphaAdam(RuleOptimizer):
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam, which the mask then sees.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
+    **torch_options
+        ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
     Raises
     ------
@@ -155,6 +158,7 @@ class AlphaAdam(RuleOptimizer):
         stochastic_rounding: bool = False,
         state_dtype: str = "float32",
         compile: str | bool = "auto",
+        **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
 
@@ -178,6 +182,8 @@ class CAdamW(AlphaAdam):
         Decay λ; torch's AdamW has 0.01, too.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
+    **torch_options
+        ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
     Raises
     ------
@@ -208,5 +214,6 @@ class CAdamW(AlphaAdam):
         stochastic_rounding: bool = False,
         state_dtype: str = "float32",
         compile: str | bool = "auto",
+        **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, **settings_of(locals()))

@@ -22,7 +22,7 @@ which the discussion claims, are :class:`waddington.optim.Compressed` around thi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -31,6 +31,7 @@ from waddington._checks import check_choice, check_in_range
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common, settings_of
+from waddington.optim._torch_options import TorchOptions
 from waddington.optim.moments import Number, Numbers, adaptive_direction, decays, ema, ema_of_square, ema_weight
 
 __all__ = ["AMGT", "AMGT_RULE", "momentum_factor", "threshold_moment"]
@@ -238,6 +239,8 @@ class AMGT(RuleOptimizer):
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
+    **torch_options
+        ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
     Raises
     ------
@@ -270,6 +273,7 @@ class AMGT(RuleOptimizer):
         stochastic_rounding: bool = False,
         state_dtype: str = "float32",
         compile: str | bool = "auto",
+        **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
 

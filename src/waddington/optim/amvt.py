@@ -20,7 +20,7 @@ curvature) with :mod:`waddington.optim.schedules`, and :mod:`waddington.optim.up
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -30,6 +30,7 @@ from waddington._errors import ArgumentError
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common, settings_of
+from waddington.optim._torch_options import TorchOptions
 from waddington.optim.adaptation import variance_penalty
 from waddington.optim.moments import Number, Numbers, adam_moments, bias_corrections, decays, ema_of_square
 from waddington.optim.preprocessing import clip_factor, filter_outliers, gradient_variance, normalize
@@ -189,6 +190,8 @@ class AMVT(RuleOptimizer):
         Step along m̂ instead of m.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
+    **torch_options
+        ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
     Raises
     ------
@@ -220,6 +223,7 @@ class AMVT(RuleOptimizer):
         stochastic_rounding: bool = False,
         state_dtype: str = "float32",
         compile: str | bool = "auto",
+        **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
 

@@ -15,15 +15,17 @@ How α_t is chosen is the business of :mod:`waddington.optim.switching`; the res
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington.optim._engine import RuleOptimizer
+from waddington.optim._rule import Settings
 from waddington.optim._state import check_common, settings_of
+from waddington.optim._torch_options import TorchOptions
 from waddington.optim.padam import PADAM_RULE
-from waddington.optim.switching import BaseRateSwitch, check_switch
+from waddington.optim.switching import BaseRateSwitch, check_switch, small_rate
 
 __all__ = ["ASGDAMSGrad", "ASGDAdam"]
 
@@ -42,7 +44,8 @@ class ASGDAdam(RuleOptimizer):
     lr
         The large base rate α_max, and the handle that schedulers turn.
     alpha_min
-        The small base rate, given at the initial value of `lr`: a scheduler's factor scales both. In [0, lr].
+        The small base rate, given at the initial value of `lr`: a scheduler's factor scales both. In [0, lr]; None is
+        ``lr / 10``, of each group's own `lr`.
     betas
         Decay of the first and the second moment, each in [0, 1).
     eps
@@ -71,6 +74,8 @@ class ASGDAdam(RuleOptimizer):
         True: ``θ -= α_t λ θ`` as AdamW; False: ``g += λ θ`` as Adam, which then also enters the switch's statistic.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
+    **torch_options
+        ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
     Raises
     ------
@@ -87,7 +92,7 @@ class ASGDAdam(RuleOptimizer):
         params: ParamsT,
         lr: float | torch.Tensor = 1e-2,
         *,
-        alpha_min: float = 1e-4,
+        alpha_min: float | None = None,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
@@ -104,8 +109,14 @@ class ASGDAdam(RuleOptimizer):
         stochastic_rounding: bool = False,
         state_dtype: str = "float32",
         compile: str | bool = "auto",
+        **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
+
+    @classmethod
+    def _completed(cls, settings: Settings) -> dict[str, Any]:
+        found = super()._completed(settings)
+        return found | {"alpha_min": small_rate({**settings, **found})}
 
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:

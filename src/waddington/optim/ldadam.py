@@ -24,7 +24,7 @@ above their smaller side; here Adam takes all parameters that have nothing to sa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -35,6 +35,7 @@ from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype
 from waddington.optim._state import check_common, settings_of
+from waddington.optim._torch_options import TorchOptions
 from waddington.optim.moments import (
     Number,
     Numbers,
@@ -226,6 +227,8 @@ class LDAdam(RuleOptimizer):
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
     maximize, nonfinite, stochastic_rounding, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
+    **torch_options
+        ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
     Raises
     ------
@@ -258,6 +261,7 @@ class LDAdam(RuleOptimizer):
         nonfinite: str = "skip",
         stochastic_rounding: bool = False,
         compile: str | bool = "auto",
+        **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
 

@@ -22,7 +22,7 @@ not hold all values; a bucket whose range is empty has codes 0.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -32,6 +32,7 @@ from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
 from waddington.optim._slots import real_size
 from waddington.optim._state import check_common, settings_of
+from waddington.optim._torch_options import TorchOptions
 from waddington.optim.moments import Number, Numbers, adaptive_direction, ema_weight
 
 __all__ = ["MICROADAM_RULE", "MicroAdam", "dequantize_error", "largest_places", "quantize_error"]
@@ -265,6 +266,8 @@ class MicroAdam(RuleOptimizer):
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
     maximize, nonfinite, stochastic_rounding, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
+    **torch_options
+        ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
     Raises
     ------
@@ -299,6 +302,7 @@ class MicroAdam(RuleOptimizer):
         nonfinite: str = "skip",
         stochastic_rounding: bool = False,
         compile: str | bool = "auto",
+        **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
 

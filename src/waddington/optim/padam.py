@@ -14,7 +14,7 @@ rule is AMSGrad, or Adam where ``amsgrad=False``; with p in (1/2, 1] and ``amsgr
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -23,6 +23,7 @@ from waddington._checks import check_in_range
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule, Settings, Tensors
 from waddington.optim._state import check_common, settings_of
+from waddington.optim._torch_options import TorchOptions
 from waddington.optim.moments import (
     Number,
     Numbers,
@@ -99,6 +100,8 @@ class Padam(RuleOptimizer):
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
+    **torch_options
+        ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
     Raises
     ------
@@ -125,6 +128,7 @@ class Padam(RuleOptimizer):
         stochastic_rounding: bool = False,
         state_dtype: str = "float32",
         compile: str | bool = "auto",
+        **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
 
@@ -148,6 +152,8 @@ class ASGD2(Padam):
         Power of the second moment, in (1/2, 1].
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim._engine.RuleOptimizer`.
+    **torch_options
+        ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
     Raises
     ------
@@ -173,6 +179,7 @@ class ASGD2(Padam):
         stochastic_rounding: bool = False,
         state_dtype: str = "float32",
         compile: str | bool = "auto",
+        **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, **settings_of(locals()))
 

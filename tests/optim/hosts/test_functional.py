@@ -21,7 +21,7 @@ from optim.hosts.hosted import (
     train,
     weights,
 )
-from waddington._errors import UnsupportedError
+from waddington._errors import ArgumentError, UnsupportedError
 
 X = torch.linspace(-1.0, 1.0, 4, dtype=torch.float64)
 
@@ -191,5 +191,5 @@ def test_an_ensemble_of_stacked_parameters_trains(hosted: Hosted):
 
 
 def test_a_differentiable_step_is_refused():
-    with pytest.raises(TypeError, match="differentiable"):
+    with pytest.raises(ArgumentError, match="cannot use differentiable=True"):
         SWITCHED.factory(net().parameters(), differentiable=True)

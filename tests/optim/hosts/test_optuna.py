@@ -35,8 +35,7 @@ def study(**kwargs: Any) -> optuna.Study:
 def value_of(name: str, lr: float, trial: optuna.Trial | None = None) -> float:
     """Train the template once; where a trial is given, report to it and stop if it is to be pruned."""
     model = copy.deepcopy(TEMPLATE)
-    switch = {"alpha_min": 0.1 * lr} if registry.get(name).switching else {}
-    optimizer = registry.build(name, model.parameters(), lr=lr, **switch)
+    optimizer = registry.build(name, model.parameters(), lr=lr)
     for step in range(STEPS):
         train(model, optimizer, [step])
         if trial is not None:

@@ -17,7 +17,6 @@ OURS = [
 ]
 # A wrapper is built around an optimizer.
 WRAPPERS = [cls for cls in OURS if next(iter(inspect.signature(cls).parameters)) != "params"]
-ARGUMENTS = {"Switched": {"alpha_min": 1e-4}}
 
 
 @pytest.mark.parametrize("cls", [cls for cls in OURS if cls not in WRAPPERS], ids=lambda cls: cls.__name__)
@@ -37,7 +36,7 @@ def sgd(params, lr=1e-2, **kwargs):
 @pytest.mark.parametrize("cls", WRAPPERS, ids=lambda cls: cls.__name__)
 def test_a_wrapper_keeps_it_around_torchs(cls, inner):
     def make(params, **kwargs):
-        return cls(inner(params, **kwargs), **ARGUMENTS.get(cls.__name__, {}))
+        return cls(inner(params, **kwargs))
 
     # Which arguments are refused is the inner optimizer's affair.
     check_optimizer(make, skip=["arguments"]).raise_if_failed()
