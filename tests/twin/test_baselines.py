@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from waddington._errors import UnsupportedError
 from waddington.twin.baselines import Additive, LatentHead, MeanChange, NoChange, mean_change
 from waddington.twin.design import Design, design_from_conditions, design_from_times
 
@@ -35,8 +36,16 @@ def test_additive_adds_what_was_measured_and_nothing_else() -> None:
     double = additive.predict("A:knockout+B:knockout")
     assert double is not None
     np.testing.assert_allclose(double["rna"], EFFECTS["A"] + EFFECTS["B"], atol=0.05)
-    assert additive.predict("A:knockout+Z:knockout") is None
-    assert additive.predict("Z:knockout") is None
+
+
+@pytest.mark.parametrize("model", ["additive", "head"])
+@pytest.mark.parametrize("label", ["Z:knockout", "A:knockout+Z:knockout", "A:activation"])
+def test_what_was_never_measured_is_refused_by_name(model: str, label: str) -> None:
+    values, design = additive_world()
+    predictor = Additive(values, design) if model == "additive" else LatentHead(values["rna"], values, design)
+    missing = label.split("+")[-1]
+    with pytest.raises(UnsupportedError, match=f"no training cells with {missing} alone.*A:knockout"):
+        predictor.predict(label)
 
 
 def test_the_head_reads_doubles_out_of_a_good_latent_space() -> None:
@@ -45,9 +54,12 @@ def test_the_head_reads_doubles_out_of_a_good_latent_space() -> None:
     np.testing.assert_allclose(head.predict("A:knockout+B:knockout")["rna"], EFFECTS["A"] + EFFECTS["B"], atol=0.1)
     assert head.supports("A:knockout+B:knockout")
     assert not head.supports("A:knockout+Z:knockout")
-    np.testing.assert_allclose(head.predict("A:knockout+Z:knockout")["rna"], head.predict("A:knockout")["rna"])
-    mean_shift = np.mean(list(head.shifts.values()), axis=0)
-    np.testing.assert_allclose(head.predict("Z:knockout")["rna"], head.decode(mean_shift)["rna"])
+
+
+def test_a_control_does_not_change() -> None:
+    values, design = additive_world()
+    for predictor in (Additive(values, design), LatentHead(values["rna"], values, design)):
+        np.testing.assert_array_equal(predictor.predict("control")["rna"], np.zeros(5))
 
 
 def test_predictions_don_t_move_when_test_cells_do() -> None:
@@ -60,13 +72,14 @@ def test_predictions_don_t_move_when_test_cells_do() -> None:
             )
 
 
-def test_times_have_no_additive_prediction_of_the_unseen() -> None:
+def test_times_that_were_not_seen_are_refused_by_name() -> None:
     values, _ = additive_world()
     design = design_from_times(np.repeat(np.arange(6.0), 60))
-    assert Additive(values, design).predict("time 9") is None
     head = LatentHead(values["rna"], values, design)
     assert not head.supports("time 9")
-    assert np.isfinite(head.predict("time 9")["rna"]).all()
+    for predictor in (head, Additive(values, design)):
+        with pytest.raises(UnsupportedError, match="no training cells with time 9; accepted: the 5 measured"):
+            predictor.predict("time 9")
 
 
 def test_mean_change_is_in_double_precision() -> None:

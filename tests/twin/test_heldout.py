@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from tests.twin.test_baselines import additive_world
 
-from waddington.twin.baselines import Additive, NoChange, mean_change
+from waddington._errors import UnsupportedError
+from waddington.twin.baselines import Additive, Change, NoChange, mean_change
 from waddington.twin.design import design_from_conditions
 from waddington.twin.heldout import average, observe, replicate_scores, score
 from waddington.twin.metrics import METRICS
@@ -56,11 +57,11 @@ def test_replicates_agree_where_there_is_an_effect() -> None:
     assert value(found, "pearson", "held-out cells") > 0.9
 
 
-def test_a_predictor_may_have_nothing_to_say() -> None:
+def test_what_a_predictor_refuses_is_not_scored() -> None:
     values, design = additive_world()
 
     class Silent:
-        def predict(self, label: str) -> None:
-            return None
+        def predict(self, label: str) -> Change:
+            raise UnsupportedError(label)
 
     assert score(observe(values, NAMES, design), Silent()).empty

@@ -1,7 +1,9 @@
 """What any prediction has to beat: no change, the mean response, the additive model, other latents.
 
 A predictor answers one question, ``predict(label)``: the mean change that this condition makes against the control, in
-every modality, learnt from training cells only. ``None`` means that it has nothing to say about the label.
+every modality, learnt from training cells only. What it cannot know it refuses by name
+(:class:`~waddington._errors.UnsupportedError`); only baselines that say the same of every condition (no change, the
+mean) answer for one that was never measured.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import RidgeCV
 
+from waddington._errors import UnsupportedError
 from waddington.twin.conditions import condition_label, parse_label
 from waddington.twin.design import Design
 from waddington.twin.response import LatentResponse
@@ -37,8 +40,14 @@ def mean_change(values: Values, target: npt.NDArray[np.intp], control: npt.NDArr
 class Predictor(Protocol):
     """Predict the mean change of a condition."""
 
-    def predict(self, label: str) -> Change | None:
-        """Give the change by modality, or None where the predictor has nothing to say."""
+    def predict(self, label: str) -> Change:
+        """Give the change by modality.
+
+        Raises
+        ------
+        UnsupportedError
+            Where the predictor has nothing to say; names what it lacks.
+        """
 
 
 class NoChange:
@@ -69,19 +78,20 @@ class Additive:
 
     def __init__(self, values: Values, design: Design) -> None:
         self._design = design
-        self._measured = train_changes(values, design)
+        self._measured = {design.control: NoChange(values).predict(design.control), **train_changes(values, design)}
 
-    def predict(self, label: str) -> Change | None:
-        """Sum the measured changes of the single perturbations; None where one of them was never measured."""
+    def predict(self, label: str) -> Change:
+        """Sum the measured changes of the single perturbations.
+
+        Raises
+        ------
+        UnsupportedError
+            When the condition or one of its parts was never measured; names it.
+        """
         if label in self._measured:
             return self._measured[label]
-        if self._design.kind != "perturbation":
-            return None
-        parts = [self._measured.get(condition_label((edit,))) for edit in parse_label(label)]
-        known = [part for part in parts if part is not None]
-        if not known or len(known) < len(parts):
-            return None
-        return {modality: np.sum([part[modality] for part in known], axis=0) for modality in known[0]}
+        parts = [self._measured[part] for part in _measured_parts(label, self._design, self._measured)]
+        return {modality: np.sum([part[modality] for part in parts], axis=0) for modality in parts[0]}
 
 
 class LatentHead:
@@ -117,7 +127,6 @@ class LatentHead:
             for label in design.seen
         }
         """Measured latent shift of each training condition, (dimensions,)."""
-        self._mean_shift: npt.NDArray[np.float64] = np.mean(list(self.shifts.values()), axis=0)
         self._response = (
             LatentResponse.fit(latent[train], design.labels[train]) if design.kind == "perturbation" else None
         )
@@ -128,29 +137,48 @@ class LatentHead:
 
     def supports(self, label: str) -> bool:
         """Say whether the training cells measured the condition or each of its parts."""
-        if label in self.shifts:
-            return True
-        return self._response is not None and all(
-            condition_label((edit,)) in self.shifts for edit in parse_label(label)
-        )
+        try:
+            self.predict(label)
+        except UnsupportedError:
+            return False
+        return True
 
     def predict(self, label: str) -> Change:
-        """Decode the latent shift of a condition.
+        """Decode the latent shift of a condition: the measured one, or the scaled sum of its parts' shifts.
 
-        Where only some of its parts were measured, the shift is theirs; where none was, it is the mean training shift.
-        :meth:`supports` tells such guesses from predictions.
+        Raises
+        ------
+        UnsupportedError
+            When the condition or one of its parts was never measured; names it and those that were.
         """
-        return self.decode(self._shift(label))
-
-    def _shift(self, label: str) -> npt.NDArray[np.float64]:
         if label in self.shifts:
-            return self.shifts[label]
-        if self._response is None:
-            return self._mean_shift
-        measured = [edit for edit in parse_label(label) if condition_label((edit,)) in self.shifts]
-        if not measured:
-            return self._mean_shift
-        return np.asarray(self._response.predict(tuple(measured)), dtype=np.float64)
+            return self.decode(self.shifts[label])
+        if label == self._design.control:
+            return self.decode(np.zeros_like(next(iter(self.shifts.values()))))
+        _measured_parts(label, self._design, self.shifts)
+        assert self._response is not None, "only perturbations have parts"
+        return self.decode(self._response.predict(label))
+
+
+def _measured_parts(label: str, design: Design, measured: Mapping[str, object]) -> list[str]:
+    """Name the single perturbations of a condition, each of which was measured.
+
+    Raises
+    ------
+    UnsupportedError
+        When one of them was not.
+    """
+    parts = [condition_label((edit,)) for edit in parse_label(label)] if design.kind == "perturbation" else [label]
+    missing = [part for part in parts if part not in measured]
+    if missing:
+        seen = [name for name in measured if name != design.control]
+        known = ", ".join(seen[:8]) + (", …" if len(seen) > 8 else "")
+        alone = " alone" if design.kind == "perturbation" else ""
+        raise UnsupportedError(
+            f"cannot predict the change of {label}: found no training cells with {' or '.join(missing)}{alone}; "
+            f"accepted: {'combinations of ' if alone else ''}the {len(seen)} measured conditions ({known})"
+        )
+    return parts
 
 
 def train_changes(values: Values, design: Design) -> dict[str, Change]:

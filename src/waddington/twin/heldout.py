@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from waddington._errors import UnsupportedError
 from waddington.twin.baselines import Change, Predictor, Values, mean_change
 from waddington.twin.conditions import parse_label
 from waddington.twin.design import Design
@@ -75,7 +76,7 @@ def score_change(truth: Truth, label: str, predicted: Change) -> list[dict[str, 
 
 
 def score(truth: Truth, predictor: Predictor) -> pd.DataFrame:
-    """Score a predictor on every label it has something to say about.
+    """Score a predictor on every label that it does not refuse.
 
     Returns
     -------
@@ -84,9 +85,11 @@ def score(truth: Truth, predictor: Predictor) -> pd.DataFrame:
     """
     rows: list[dict[str, object]] = []
     for label in truth.changes:
-        predicted = predictor.predict(label)
-        if predicted is not None:
-            rows += score_change(truth, label, predicted)
+        try:
+            predicted = predictor.predict(label)
+        except UnsupportedError:
+            continue
+        rows += score_change(truth, label, predicted)
     return pd.DataFrame(rows, columns=["condition", "split", "modality", "metric", "value"])
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from waddington.twin.pipeline import RunConfig, storage
 
@@ -24,3 +25,15 @@ def test_another_run_in_the_same_folder_is_not_mistaken_for_the_first(
     assert other[1].seeds == 2
     assert other[0] is not first[0]
     assert run(seeds=2, data="b")[0] is not other[0]
+
+
+def test_the_same_weights_are_the_same_bytes_whatever_process_writes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    for process in (1, 22_222):
+        monkeypatch.setattr("os.getpid", lambda process=process: process)
+        storage.save_state(tmp_path / f"{process}.pt", {"weight": torch.arange(3.0)})
+        written.append((tmp_path / f"{process}.pt").read_bytes())
+    assert written[0] == written[1]
+    assert torch.equal(torch.load(tmp_path / "1.pt", weights_only=True)["weight"], torch.arange(3.0))

@@ -16,15 +16,15 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from waddington._files import replacing, write_text
+from waddington._files import write_text
 from waddington.twin import plots
 from waddington.twin.design import SPLITS
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.executor import Unit
 from waddington.twin.pipeline.folder import RunFolder
 from waddington.twin.pipeline.prepare import Prepared
-from waddington.twin.pipeline.stages import Finished
-from waddington.twin.pipeline.storage import state_path
+from waddington.twin.pipeline.stages import Finished, best_optimizer
+from waddington.twin.pipeline.storage import save_state, state_path
 from waddington.twin.report import Picture
 
 __all__ = [
@@ -55,16 +55,24 @@ class Chosen:
 
 
 def choose(finished: Finished, config: RunConfig) -> Chosen:
-    """Choose the encoder of least validation loss and the agent of greatest return in its training world."""
+    """Choose the optimizer that is best by the mean over seeds, as verdicts do, and of its units the best one.
 
-    def best(units: list[Unit]) -> Unit | None:
-        scored = [(finished.records[u]["objective"], u) for u in units if u in finished.records]
-        known = [(objective, unit) for objective, unit in scored if objective is not None]
+    Of encoders that is the least validation loss, of agents the greatest return in their training world.
+    """
+
+    def best(units: list[Unit], kind: str, protocol: str) -> Unit | None:
+        records = {unit: finished.records[unit] for unit in units if unit in finished.records}
+        optimizer = best_optimizer(records, kind=kind, protocol=protocol)
+        known = [
+            (record["objective"], unit)
+            for unit, record in records.items()
+            if unit.optimizer == optimizer and record["objective"] is not None
+        ]
         return max(known, key=lambda pair: (pair[0], pair[1].key))[1] if known else None
 
-    encoder = best(list(finished.encoders.values()))
     protocol = config.protocols[-1]
-    agent = best([u for (p, _, name, _), u in finished.agents.items() if p == protocol and name in config.optimizer])
+    encoder = best(list(finished.encoders.values()), "encoder", "held-out")
+    agent = best([unit for (p, *_), unit in finished.agents.items() if p == protocol], "agent", protocol)
     return Chosen(encoder=encoder or next(iter(finished.encoders.values())), agent=agent)
 
 
@@ -117,8 +125,7 @@ def write_model(folder: RunFolder, config: RunConfig, prepared: Prepared, chosen
         "policy": state(chosen.agent),
         "policy_optimizer": chosen.agent.optimizer if chosen.agent else None,
     }
-    with replacing(folder.path / "final_model.pt") as beside:
-        torch.save(model, beside)
+    save_state(folder.path / "final_model.pt", model)
 
 
 def write_pictures(
@@ -194,14 +201,16 @@ def write_pictures(
             "seeds.",
             alt=f"Dot plots of the main metrics, {protocol} protocol, {split}; all values are in the tables.",
         )
-    if predicted is not None:
-        before = {name: part.layers["change"].ravel() for name, part in predicted.mod.items()}
-        after = {name: part.layers["observed_change"].ravel() for name, part in predicted.mod.items()}
+    if predicted is not None and predicted.obs["measured_support"].any():
+        known = predicted.obs["measured_support"].to_numpy(dtype=bool)
+        before = {name: part.layers["change"][known].ravel() for name, part in predicted.mod.items()}
+        after = {name: part.layers["observed_change"][known].ravel() for name, part in predicted.mod.items()}
         keep("scatter", plots.scatter(before, after))
         made["scatter"] = Picture(
             path=folder.path / "scatter.png",
             title="Predicted against observed change",
-            caption="A point is one feature in one scored condition; the dashed line is perfect prediction.",
+            caption="A point is one feature in one scored condition that can be predicted; the dashed line is perfect "
+            "prediction.",
             alt="Scatter plots of predicted against observed change for each modality, with correlation and R².",
         )
     return made

@@ -27,7 +27,8 @@ def predictions(folder: RunFolder, prepared: Prepared, finished: Finished, optim
         One observation a condition and the features of each modality; ``X`` is the predicted mean profile,
         ``layers["change"]`` its difference from the training controls, ``layers["std"]`` the standard deviation over
         seeds, ``layers["observed_change"]`` what test cells show; ``obs`` holds the perturbation, the split and whether
-        training cells measured each part of it.
+        training cells measured each part of it (``measured_support``). Where they did not, nothing is predicted: ``X``,
+        ``change`` and ``std`` are NaN.
     """
     design = prepared.design
     truth: Truth = observe(prepared.inputs, prepared.names, design)
@@ -54,7 +55,9 @@ def predictions(folder: RunFolder, prepared: Prepared, finished: Finished, optim
     control = design.cells(design.control, train=True)
     parts = {}
     for modality, x in prepared.inputs.items():
-        changes = np.stack([[head.predict(label)[modality] for label in labels] for head in heads])
+        changes = np.full((len(heads), len(labels), x.shape[1]), np.nan)
+        for row in np.flatnonzero(obs["measured_support"]):
+            changes[:, row] = [head.predict(labels[row])[modality] for head in heads]
         mean = changes.mean(axis=0)
         part = ad.AnnData(
             X=(x[control].mean(axis=0, dtype=np.float64) + mean).astype(np.float32),

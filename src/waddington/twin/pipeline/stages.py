@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from waddington.twin.pipeline.folder import RunFolder
 from waddington.twin.pipeline.listener import Listener
 from waddington.twin.pipeline.units import run_unit
 
-__all__ = ["Finished", "run_stages"]
+__all__ = ["Finished", "best_optimizer", "run_stages"]
 
 COLUMNS = ("protocol", "predictor", "optimizer", "seed", "modality", "split", "metric", "value")
 """Columns of `metrics.csv`."""
@@ -40,22 +40,15 @@ class Finished:
     """Agent unit by protocol, variant, optimizer and seed."""
 
     def best(self) -> dict[str, str]:
-        """Name the optimizer of greatest mean objective, for encoders (``response``) and held-out agents (``agent``).
+        """Name the best optimizer of encoders (``response``) and of held-out agents (``agent``), where there are any.
 
-        The objective of an encoder is its validation loss, of an agent its return in the training world; a diverged
-        training counts as the worst.
+        See :func:`best_optimizer`.
         """
-        seen: dict[str, dict[str, list[float]]] = {"response": {}, "agent": {}}
-        for unit, record in self.records.items():
-            name = {"encoder": "response", "agent": "agent"}.get(unit.kind)
-            if name and unit.protocol == "held-out" and unit.optimizer not in (IDLE, RANDOM):
-                objective = record["objective"]
-                seen[name].setdefault(unit.optimizer, []).append(-np.inf if objective is None else objective)
-        return {
-            name: max(means, key=lambda optimizer: float(np.mean(means[optimizer])))
-            for name, means in seen.items()
-            if means
+        found = {
+            "response": best_optimizer(self.records, kind="encoder", protocol="held-out"),
+            "agent": best_optimizer(self.records, kind="agent", protocol="held-out"),
         }
+        return {name: optimizer for name, optimizer in found.items() if optimizer is not None}
 
     def metrics(self) -> pd.DataFrame:
         """Give tidy metrics, one row a measurement."""
@@ -87,6 +80,25 @@ class Finished:
             )
         ]
         return pd.DataFrame(rows, columns=["optimizer", "seed", "epoch", "split", "loss"]).astype({"loss": "float64"})
+
+
+def best_optimizer(records: Mapping[Unit, Record], *, kind: str, protocol: str) -> str | None:
+    """Name the optimizer of greatest mean objective over seeds (and variants): the one rule for "best" of a run.
+
+    The objective of an encoder is minus its validation loss, of an agent its return in the training world; no test cell
+    takes part. A diverged training is worse than any other, so the fewest of them come first. None where nothing was
+    trained; the first optimizer on a tie.
+    """
+    seen: dict[str, list[float | None]] = {}
+    for unit, record in records.items():
+        if unit.kind == kind and unit.protocol == protocol and unit.optimizer not in (IDLE, RANDOM):
+            seen.setdefault(unit.optimizer, []).append(record["objective"])
+
+    def merit(optimizer: str) -> tuple[float, float]:
+        known = [objective for objective in seen[optimizer] if objective is not None]
+        return -(1.0 - len(known) / len(seen[optimizer])), float(np.mean(known)) if known else -np.inf
+
+    return max(seen, key=merit) if seen else None
 
 
 def run_stages(config: RunConfig, folder: RunFolder, listener: Listener) -> Finished:

@@ -80,6 +80,10 @@ def save_arrays(path: Path, arrays: dict[str, Float]) -> None:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write weights whole or not at all; they load with ``weights_only=True``."""
-    with replacing(path) as beside:
-        torch.save(state, beside)
+    """Write weights whole or not at all; they load with ``weights_only=True``.
+
+    An archive that PyTorch opens by name holds that name, and the one it is written under holds a process id. Written
+    through an open file, the same weights give the same bytes.
+    """
+    with replacing(path) as beside, beside.open("wb") as file:
+        torch.save(state, file)

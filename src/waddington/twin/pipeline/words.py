@@ -80,7 +80,9 @@ def method(config: RunConfig, prepared: Prepared, chosen: Chosen) -> list[str]:
         )
     agent = f" and agent {chosen.agent.key} (greatest return in training)" if chosen.agent else ""
     paragraphs.append(
-        f"The weights in final_model.pt are those of encoder {chosen.encoder.key} (least validation loss){agent}."
+        f"The weights in final_model.pt are those of encoder {chosen.encoder.key} (least validation loss){agent}: of "
+        "the optimizer that is best in the mean over seeds, its best seed. Verdicts and predictions are of the same "
+        "optimizer."
     )
     return paragraphs
 
