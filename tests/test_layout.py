@@ -15,6 +15,7 @@ FLOORS = {
     "_errors": 0,
     "_checks": 0,
     "_files": 0,
+    "_text": 0,
     "_version": 0,
     "optim": 1,
     "analysis": 2,

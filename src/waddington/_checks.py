@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import importlib
 import math
+import re
 from collections.abc import Iterable
 from types import ModuleType
 
 from waddington._errors import ArgumentError, MissingExtraError, UnknownNameError
 
-__all__ = ["check_choice", "check_count", "check_in_range", "check_known", "require_extra"]
+__all__ = ["check_choice", "check_count", "check_in_range", "check_known", "missing_extra", "require_extra"]
+
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "umap": "umap-learn"}  # modules that are not called as they are installed
 
 
 def check_in_range(
@@ -90,6 +93,40 @@ def require_extra(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"{module!r} is not installed; it belongs to the extra {extra!r}: pip install 'waddington[{extra}]'"
-        ) from error
+        raise missing_extra(error, extra) from error
+
+
+def missing_extra(error: ModuleNotFoundError, extra: str | None = None) -> MissingExtraError:
+    """Turn a failed import into the package's own error, which names the extra to install.
+
+    Parameters
+    ----------
+    error
+        From an import.
+    extra
+        The extra that brings the module; None looks it up in the package's metadata.
+    """
+    module = (error.name or str(error)).partition(".")[0]
+    found = extra or _extra_of(module)
+    whose = f"it belongs to the extra {found!r}" if found else "it comes with one of the extras"
+    return MissingExtraError(f"{module!r} is not installed; {whose}: pip install 'waddington[{found or 'all'}]'")
+
+
+def _extra_of(module: str) -> str | None:
+    """Find the first extra, other than all of them, that brings a module."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    wanted = _plain(_DISTRIBUTIONS.get(module, module))
+    try:
+        entries = requires("waddington") or []
+    except PackageNotFoundError:
+        return None
+    for entry in entries:
+        found = re.match(r"""([\w.-]+).*extra\s*==\s*['"]([\w-]+)""", entry)
+        if found and _plain(found[1]) == wanted and found[2] != "all":
+            return found[2]
+    return None
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", "-").replace(".", "-")

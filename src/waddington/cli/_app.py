@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
+from waddington._checks import missing_extra
 from waddington._errors import WaddingtonError
 from waddington._version import __version__
 from waddington.cli import data, optimizers, run, simulate
+from waddington.cli._screen import make_console, plain
 
 __all__ = ["app", "run_app"]
 
@@ -44,17 +49,32 @@ def _common(
 
 
 def run_app(arguments: list[str] | None = None) -> int:
-    """Run the application; give the exit code: 0 done, 2 refused input, 130 interrupted."""
+    """Run the application; give the exit code: 0 done, 2 refused input, 130 interrupted, 143 terminated."""
+    signals: list[int] = []
+
+    def terminate(number: int, _: FrameType | None) -> None:
+        signals.append(number)
+        raise KeyboardInterrupt  # what runs ends as after Ctrl-C
+
+    is_main = threading.current_thread() is threading.main_thread()  # no other may set a handler
+    before = signal.signal(signal.SIGTERM, terminate) if is_main else None
     try:
         app(args=sys.argv[1:] if arguments is None else arguments)
     except SystemExit as end:
-        return int(end.code or 0)
+        return 128 + signals[0] if signals else int(end.code or 0)
     except WaddingtonError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {_plain(error)}", highlight=False, soft_wrap=True)
-        return 2
+        return _refuse(error)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "waddington":
+            raise
+        return _refuse(missing_extra(error))
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
     return 0
 
 
-def _plain(error: WaddingtonError) -> str:
-    """Escape what rich would read as markup."""
-    return str(error).replace("[", r"\[")
+def _refuse(error: WaddingtonError) -> int:
+    """Say what was refused, as text and never as markup; give the exit code."""
+    make_console(stderr=True).print(Text.assemble(("error: ", "bold red"), plain(error)), soft_wrap=True)
+    return 2

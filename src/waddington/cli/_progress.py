@@ -20,20 +20,26 @@ from waddington.twin.pipeline import Event, Listener, Unit
 __all__ = ["ProgressListener"]
 
 
+_WIDE = 100  # columns from which a bar has room
+
+
 class ProgressListener(Listener):
     """Show one bar for each stage of a run; a context manager."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("[bold]{task.description:<34}"),
-            BarColumn(bar_width=32),
-            MofNCompleteColumn(),
-            TextColumn("[dim]elapsed"),
+        title = TextColumn("{task.description}", style="bold", markup=False)
+        times = [
+            TextColumn("elapsed", style="dim"),
             TimeElapsedColumn(),
-            TextColumn("[dim]left"),
+            TextColumn("left", style="dim"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=False),
-            console=console,
-        )
+        ]
+        if console.width >= _WIDE:
+            title = TextColumn("{task.description:<34}", style="bold", markup=False)
+            columns = [title, BarColumn(bar_width=32), MofNCompleteColumn(), *times]
+        else:  # the title, how much is done, and what is left
+            columns = [title, MofNCompleteColumn(), times[-1]]
+        self._progress = Progress(*columns, console=console)
         self._task: TaskID | None = None
         self._fractions: dict[Unit, float] = {}
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
+
+from waddington.cli._screen import make_console, plain, table_or_list
 
 __all__ = ["app", "describe"]
 
@@ -30,28 +31,25 @@ def describe(
     from waddington.twin import io
 
     description = io.describe(io.read(file, rna=rna, atac=atac, protein=protein))
-    console = Console()
-    table = Table(title=f"{description.n_cells:,} cells", title_justify="left")
-    for column in ("modality", "features", "density", "median counts a cell", "layers"):
-        table.add_column(column, justify="left" if column in ("modality", "layers") else "right")
-    for part in description.modalities:
-        table.add_row(
+    console = make_console()
+    parts = [
+        (
             part.modality,
             f"{part.n_features:,}",
             f"{part.density:.1%}",
             f"{part.median_counts:,.0f}",
             ", ".join(part.layers) or "-",
         )
-    console.print(table)
+        for part in description.modalities
+    ]
+    columns = ("modality", "features", "density", "median counts a cell", "layers")
+    title = f"{description.n_cells:,} cells"
+    console.print(table_or_list(console, title, columns, parts, numeric=columns[1:4]))
     if len(description.conditions) > 0:
-        conditions = Table(title="Conditions", title_justify="left")
-        conditions.add_column("condition")
-        conditions.add_column("cells", justify="right")
-        for label, cells in description.conditions.itertuples(index=False):
-            conditions.add_row(str(label), f"{cells:,}")
-        console.print(conditions)
+        rows = [(label, f"{cells:,}") for label, cells in description.conditions.itertuples(index=False)]
+        console.print(table_or_list(console, "Conditions", ("condition", "cells"), rows, numeric=("cells",)))
     for name, values in description.labels.items():
         listed = ", ".join(f"{value} ({cells:,})" for value, cells in values.items())
-        console.print(f"[bold]{name}[/]: {listed}", highlight=False)
+        console.print(Text.assemble((name, "bold"), ": ", plain(listed)))
     for note in description.notes:
-        console.print(f"note: {note}", highlight=False, markup=False)
+        console.print(plain(f"note: {note}"))

@@ -6,8 +6,8 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
+
+from waddington.cli._screen import make_console, table_or_list
 
 __all__ = ["optimizers"]
 
@@ -20,18 +20,20 @@ def optimizers(
 
     specs = [registry.get(name) for name in registry.names()]
     if as_json:
-        rows = [
+        records = [
             {"name": spec.name, "class": spec.path, "package": spec.package, "extra": spec.extra, "paper": spec.paper,
              "switching": spec.switching, "needs": spec.needs, "defaults": spec.defaults}
             for spec in specs
         ]  # fmt: skip
-        typer.echo(json.dumps(rows, indent=2, default=str))
+        typer.echo(json.dumps(records, indent=2, default=str))
         return
-    table = Table(title="Optimizers", title_justify="left", show_lines=True)
-    table.add_column("name", style="bold", no_wrap=True)
-    table.add_column("paper")
-    table.add_column("defaults")
-    for spec in specs:
-        origin = spec.paper if spec.extra is None else f"{spec.paper} (from {spec.package})"
-        table.add_row(spec.name, origin, ", ".join(f"{k}={v}" for k, v in spec.defaults.items()))
-    Console().print(table)
+    rows = [
+        (
+            spec.name,
+            spec.paper if spec.extra is None else f"{spec.paper} (from {spec.package})",
+            ", ".join(f"{name}={value}" for name, value in spec.defaults.items()),
+        )
+        for spec in specs
+    ]
+    console = make_console()
+    console.print(table_or_list(console, "Optimizers", ("name", "paper", "defaults"), rows, numeric=()))

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+from waddington.cli._screen import make_console, plain, table_or_list
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,14 +163,14 @@ def run(
 
     from waddington.cli._progress import ProgressListener
 
-    console = Console()
+    console = make_console()
     try:
         with ProgressListener(console) as listener:
             result = pipeline.run(out=out, resume=resume, preset=chosen, listener=listener, **fields)
     except KeyboardInterrupt:
-        console.print(f"interrupted; the same command with --resume goes on from what is in {out}")
-        raise typer.Exit(130) from None
-    console.print(_last_screen(result))
+        console.print(plain(f"interrupted; the same command with --resume goes on from what is in {out}"))
+        raise
+    console.print(_last_screen(result, console))
 
 
 def _grid(text: str | None) -> tuple[str, ...] | None:
@@ -186,50 +188,47 @@ def _setting(text: str) -> tuple[str, str]:
     return name.strip().replace("-", "_"), value.strip()
 
 
-def _last_screen(result: RunResult) -> Group:
+def _last_screen(result: RunResult, console: Console) -> Group:
     """Say what was found, and where things are and what they mean."""
     from waddington.twin.report import ANSWERS
 
     answers = Table.grid(padding=(0, 2))
     answers.add_column(style="bold", no_wrap=True)
-    answers.add_column()
+    answers.add_column(overflow="fold")
     for verdict in result.verdicts:
         word, sign = ANSWERS[verdict.answer]
-        answers.add_row(f"{sign} {word}", f"{verdict.question}\n[dim]{verdict.sentence}[/]")
-    files = Table.grid(padding=(0, 2))
-    files.add_column(style="bold", no_wrap=True)
-    files.add_column(style="dim")
+        answers.add_row(
+            f"{sign} {word}", Text.assemble(plain(verdict.question), "\n", plain(verdict.sentence, style="dim"))
+        )
+    files = Table.grid(padding=(0, 0))
     for name, meaning in _MEANINGS.items():
         if (result.out / name).exists():
-            files.add_row(str(result.out / name), meaning)
-    parts = [Panel(answers, title="What this run says", title_align="left")] if result.verdicts else []
-    table = _scores(result.metrics)
+            files.add_row(Text.assemble(plain(result.out / name, "bold"), "  ", (meaning, "dim")))
     return Group(
-        *parts,
-        *([table] if table else []),
-        Panel(files, title="Where things are, and what they mean", title_align="left"),
+        *([Panel(answers, title="What this run says", title_align="left")] if result.verdicts else []),
+        *_scores(result.metrics, console),
+        Panel(files, title="Where things are", title_align="left"),
     )
 
 
-def _scores(metrics: pd.DataFrame) -> Table | None:
+def _scores(metrics: pd.DataFrame, console: Console) -> list[RenderableType]:
     """Show Pearson r of the change, mean ± sd over seeds, one column for each way of being held out."""
     from waddington.twin.summary import contestant
 
     rows = metrics[(metrics["protocol"] == "held-out") & (metrics["metric"] == "pearson")]
     if rows.empty:
-        return None
+        return []
     splits = list(dict.fromkeys(rows["split"]))
     by_seed = rows.groupby(["predictor", "optimizer", "split", "seed"], sort=False)["value"].mean()
     levels = ["predictor", "optimizer", "split"]
     mean, spread = by_seed.groupby(level=levels, sort=False).mean(), by_seed.groupby(level=levels, sort=False).std()
-    table = Table(title="Pearson r of held-out change, mean ± sd over seeds", title_justify="left")
-    table.add_column("predictor")
-    for split in splits:
-        table.add_column(split, justify="right")
-    for predictor, optimizer in dict.fromkeys((p, o) for p, o, _ in mean.index):
-        keys = [(predictor, optimizer, split) for split in splits]
-        table.add_row(Text(contestant(predictor, optimizer)), *(_cell(mean.get(k), spread.get(k)) for k in keys))
-    return table
+    cells = [
+        (contestant(predictor, optimizer), *(_cell(mean.get(k), spread.get(k)) for k in keys))
+        for predictor, optimizer in dict.fromkeys((p, o) for p, o, _ in mean.index)
+        if (keys := [(predictor, optimizer, split) for split in splits])
+    ]
+    title = "Pearson r of held-out change, mean ± sd over seeds"
+    return [table_or_list(console, title, ("predictor", *splits), cells, numeric=splits)]
 
 
 def _cell(mean: float | None, spread: float | None) -> str:

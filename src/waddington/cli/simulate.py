@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from waddington.cli._screen import make_console, plain
 
 __all__ = ["simulate"]
 
@@ -28,10 +29,10 @@ def simulate(
         raise ArgumentError(f"cannot write {str(out)!r}: the simulator writes MuData; accepted: a name ending in .h5mu")
     if out.exists() and not force:
         raise OutputError(f"cannot write {str(out)!r}: the file exists; accepted: another name, or --force")
-    console = Console()
+    console = make_console()
     with console.status(f"simulating {n_cells:,} cells"):
         mdata = simulator.simulate(n_cells=n_cells, n_genes=n_genes, n_peaks=n_peaks, n_proteins=n_proteins, seed=seed)
         simulator.write(mdata, out)
     sizes = ", ".join(f"{name} {part.n_vars:,}" for name, part in mdata.mod.items())
-    console.print(f"wrote [bold]{out}[/]: {mdata.n_obs:,} cells; features: {sizes}", highlight=False)
-    console.print(f"next: waddington data describe {out}   or   waddington run {out} --out results", highlight=False)
+    console.print(plain(f"wrote {out}: {mdata.n_obs:,} cells; features: {sizes}"))
+    console.print(plain(f"next: waddington data describe {out}   or   waddington run {out} --out results"))

@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from waddington._checks import missing_extra
+
 if TYPE_CHECKING:
     from waddington.twin import conditions, env, graph, io, metrics, plots, simulate
     from waddington.twin.model import TwinEncoder
@@ -52,9 +54,11 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return importlib.import_module(f"{__name__}.{name}")
+    try:
+        home = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, "twin") from error
+    return getattr(home, name) if name in _HOMES else home
 
 
 def __dir__() -> list[str]:

@@ -19,6 +19,7 @@ import pandas as pd
 from waddington._checks import check_choice
 from waddington._errors import ArgumentError
 from waddington._files import write_text
+from waddington._text import visible
 from waddington.twin.report_tables import Table, flat_settings, loss_table, metric_blocks, plain_table
 from waddington.twin.report_words import PICTURE_WORDS
 
@@ -173,14 +174,20 @@ def write_report(
 
 
 def _environment() -> jinja2.Environment:
-    """Return the environment of the page's templates: everything that is filled in is escaped."""
+    """Return the environment of the page's templates: what is filled in is escaped, control characters are shown."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("waddington.twin", "templates"),
         autoescape=True,
+        finalize=_printable,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _printable(value: object) -> object:
+    """Make text that users wrote fit for a page; the page's own parts are left alone."""
+    return visible(value) if type(value) is str else value
 
 
 def _shown(verdict: Verdict) -> dict[str, str]:

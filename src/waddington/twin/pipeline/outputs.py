@@ -25,12 +25,14 @@ from waddington.twin.pipeline.folder import RunFolder
 from waddington.twin.pipeline.prepare import Prepared
 from waddington.twin.pipeline.stages import Finished, best_optimizer
 from waddington.twin.pipeline.storage import save_state, state_path
+from waddington.twin.plots.labels import short_labels
 from waddington.twin.report import Picture
 
 __all__ = [
     "Chosen",
     "choose",
     "metric_panels",
+    "shortened_labels",
     "versions",
     "write_config",
     "write_metrics",
@@ -221,6 +223,14 @@ def metric_panels(metrics: pd.DataFrame) -> list[tuple[str, str]]:
     pairs = list(metrics[["protocol", "split"]].drop_duplicates().itertuples(index=False, name=None))
     held_out = [("held-out", split) for split in SPLITS if ("held-out", split) in pairs]
     return held_out + sorted(pair for pair in pairs if pair[0] == "paper" and "published" in pair[1])
+
+
+def shortened_labels(prepared: Prepared) -> dict[str, pd.DataFrame]:
+    """Tabulate labels that pictures show otherwise than the data have them; empty where there are none."""
+    drawn = [*np.unique(prepared.groups), *np.unique(prepared.design.labels)]
+    changed = [(short, full) for full, short in short_labels(drawn).items() if short != full]
+    table = pd.DataFrame(changed, columns=["in pictures", "in the data"])
+    return {"Labels as pictures show them": table} if changed else {}
 
 
 def _slug(text: str) -> str:

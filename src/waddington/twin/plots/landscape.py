@@ -16,6 +16,7 @@ from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
 from waddington._errors import ArgumentError, DataError
 from waddington.twin.plots.ground import ROOT_COLOR, Cells, draw_map, draw_surface
+from waddington.twin.plots.labels import short_labels
 from waddington.twin.plots.paths import lay_paths
 from waddington.twin.plots.style import (
     INK,
@@ -144,8 +145,9 @@ def landscape(
     handles += _legend_of_order(
         int((~np.isfinite(times)).sum()), len(times), bool(len(roots)), bool(len(possible_roots))
     )
+    shown_as = short_labels(courses)
     handles += [
-        Line2D([], [], color=path.color, linewidth=1.6, label=f"{path.number}  {name}")
+        Line2D([], [], color=path.color, linewidth=1.6, label=f"{path.number}  {shown_as[name]}")
         for name, path in zip(courses, paths, strict=True)
         if path.number is not None
     ]
@@ -209,8 +211,9 @@ def _cell_colors(
     rest = f"other ({len(counts) - len(kept)} labels)"
     if len(kept) < len(counts):
         palette[rest] = "#C9CED4"
+    shown_as = short_labels(palette)
     handles = [
-        Line2D([], [], marker="o", linestyle="", markersize=5, color=color, label=name)
+        Line2D([], [], marker="o", linestyle="", markersize=5, color=color, label=shown_as[name])
         for name, color in palette.items()
     ]
     return np.array([to_rgba(palette.get(name, "#C9CED4")) for name in named[shown].tolist()]), handles

@@ -11,6 +11,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from waddington._errors import DataError
+from waddington._text import cell_width
+from waddington.twin.plots.labels import short_labels
 from waddington.twin.plots.style import (
     INK,
     MODALITY_LABELS,
@@ -26,6 +28,7 @@ from waddington.twin.plots.style import (
 __all__ = ["scatter"]
 
 _Array = npt.NDArray[np.float64]
+_LONGEST = 22  # columns of a name
 
 
 @styled
@@ -83,7 +86,8 @@ def scatter(
             raise DataError(
                 f"cannot compare {modality!r}: found {len(guess)} predicted and {len(truth)} observed values"
             )
-        _draw_panel(panel, guess, truth, list(named.get(modality, [])), n_named, colors[modality])
+        written = [str(name) for name in named.get(modality, [])]
+        _draw_panel(panel, guess, truth, written, n_named, colors[modality])
         panel.set_title(MODALITY_LABELS.get(modality, modality))
         panel.set_xlabel(f"Observed {quantity}")
     next(iter(drawn.values())).set_ylabel(f"Predicted {quantity}")
@@ -144,10 +148,12 @@ def _write_names(
     span = high - low
     placed: list[tuple[float, float, float]] = []
     order = np.argsort(-np.abs(np.where(finite, truth, 0.0)), kind="stable")
+    shown_as = short_labels([names[i] for i in order[: 6 * n_named]], _LONGEST)
     for i in order[: 6 * n_named]:
         if len(placed) == n_named or not finite[i] or truth[i] == 0:
             continue
-        width = (0.024 * len(names[i]) + 0.03) * span
+        name = shown_as[names[i]]
+        width = (0.024 * cell_width(name) + 0.03) * span
         # Above the identity line there is room to the left, below it to the right, unless the frame is near.
         leftwards = (guess[i] > truth[i] or truth[i] + width > high) and truth[i] - width > low
         x0 = truth[i] - width if leftwards else truth[i]
@@ -157,7 +163,7 @@ def _write_names(
             continue
         placed.append((x0, x0 + width, float(guess[i])))
         text = axes.annotate(
-            names[i], (truth[i], guess[i]), xytext=(-4 if leftwards else 4, 0), textcoords="offset points",
+            name, (truth[i], guess[i]), xytext=(-4 if leftwards else 4, 0), textcoords="offset points",
             ha="right" if leftwards else "left", va="center", fontsize=6.5, color=INK, zorder=4,
         )  # fmt: skip
         text.set_path_effects([withStroke(linewidth=2.0, foreground="white")])

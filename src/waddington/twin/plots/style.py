@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from waddington._errors import ArgumentError, OutputError
 from waddington._files import replacing
+from waddington.twin.plots.labels import fonts
 
 __all__ = [
     "CALL_COLORS",
@@ -91,15 +91,13 @@ LANDSCAPE_CMAP = LinearSegmentedColormap.from_list(
 COURSE_CMAP = mpl.colormaps["RdBu_r"]
 """Diverging map of scaled courses."""
 
-_PREFERRED_FONTS = ("Arial", "Helvetica", "Liberation Sans", "DejaVu Sans")
-
 
 @functools.cache
 def _settings() -> Any:
     """Return the settings that every picture is drawn with; fonts are those this machine has."""
-    present = set(font_manager.get_font_names())
     return {
-        "font.family": [name for name in _PREFERRED_FONTS if name in present] or ["DejaVu Sans"],
+        "font.family": list(fonts()),
+        "text.parse_math": False,  # a dollar in a label is a dollar
         "font.size": 8.0,
         "axes.titlesize": 9.0,
         "axes.titleweight": "bold",

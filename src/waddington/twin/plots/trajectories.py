@@ -15,6 +15,8 @@ from matplotlib.ticker import FuncFormatter
 
 from waddington._checks import check_in_range
 from waddington._errors import DataError
+from waddington._text import cell_width
+from waddington.twin.plots.labels import short_labels
 from waddington.twin.plots.style import (
     CALL_COLORS,
     COURSE_CMAP,
@@ -32,6 +34,7 @@ from waddington.twin.trends import call_trends, smooth_course
 __all__ = ["trajectories"]
 
 _Array = npt.NDArray[np.float64]
+_LONGEST = 26  # columns of a name
 _SHORT = 13  # letters of a name that still lets the legend have two columns
 _ARROWS = {"up": "▲", "down": "▼", "flat": "–"}
 
@@ -105,6 +108,8 @@ def trajectories(
     for modality, matrix in values.items():
         part = table[table["modality"] == modality].reset_index(drop=True)
         columns = _strongest(part["spearman"].to_numpy(dtype=np.float64), rows[modality])
+        shown_as = short_labels(part["feature"].iloc[columns], _LONGEST)
+        part["feature"] = part["feature"].map(lambda name, shown=shown_as: shown.get(name, name))
         guess = None if predicted is None or modality not in predicted else predicted[modality]
         title = MODALITY_LABELS.get(modality, modality)
         counts = part["call"].value_counts()
@@ -113,7 +118,7 @@ def trajectories(
         _draw_courses(courses, pseudotime, _columns(matrix, columns), part.loc[columns], guess, columns, n_courses)
         # The title stands above the tallest of the legends.
         n_lines = min(n_courses, max(rows.values())) + (predicted is not None)
-        longest = max(len(str(name)) for known in names.values() for name in known)
+        longest = max(cell_width(short) for short in shown_as.values())
         courses.set_title(title, pad=6.0 + 10.5 * (n_lines if longest > _SHORT else (n_lines + 1) // 2))
         courses.set_xlabel(label)
         image = _draw_heat(heat, pseudotime, _columns(matrix, columns), part.loc[columns])
@@ -186,7 +191,7 @@ def _draw_courses(
         handles.append(Line2D([], [], color=INK, linestyle=(0, (3, 2)), linewidth=1.2, label="predicted"))
     axes.margins(x=0.01)
     clean(axes, grid="y")
-    columns_of_legend = 2 if max(map(len, features)) <= _SHORT else 1
+    columns_of_legend = 2 if max(map(cell_width, features)) <= _SHORT else 1
     axes.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns_of_legend, handlelength=1.3,
         columnspacing=1.0, borderaxespad=0.1, labelspacing=0.25,

@@ -1,0 +1,50 @@
+"""Text of users is shown as it is: no control sequence survives, and shortening tells texts apart."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from waddington._text import cell_width, shorten, shorten_all, visible
+
+
+@given(st.text())
+def test_nothing_that_a_terminal_obeys_survives(text: str) -> None:
+    shown = visible(text)
+    assert not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in shown)
+    assert visible(shown) == shown
+    assert len(shown) == len(text)
+
+
+def test_plain_text_stays_as_it_is() -> None:
+    for text in ("T cell [cycling]", ":x:", "$5", "細胞", "🧬", "naïve", "α-β"):
+        assert visible(text) == text
+    assert visible("\x1b[31mred\n") == "␛[31mred␊"
+    assert visible("a\u202eb") == "a�b"
+
+
+@given(st.text(), st.integers(3, 40))
+def test_a_shortened_text_fits_and_keeps_its_ends(text: str, width: int) -> None:
+    short = shorten(text, width)
+    assert cell_width(short) <= width
+    if cell_width(text) <= width:
+        assert short == text
+    else:
+        head, _, tail = short.partition("…") if "…" not in text else (short[:1], "", "")
+        assert text.startswith(head)
+        assert text.endswith(tail)
+
+
+@given(st.lists(st.text(alphabet="ab", min_size=20, max_size=40), max_size=12))
+def test_different_texts_stay_different(texts: list[str]) -> None:
+    shown = shorten_all(texts, 12)
+    assert set(shown) == set(texts)
+    assert len(set(shown.values())) == len(set(texts))
+    assert all(cell_width(short) <= 12 for short in shown.values())
+
+
+def test_wide_letters_fill_two_columns() -> None:
+    assert cell_width("細胞") == 4
+    assert shorten("細胞細胞細胞", 7) == "細…胞"
