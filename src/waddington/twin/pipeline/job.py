@@ -151,7 +151,7 @@ def _write_outputs(
         notes=notes(config, prepared, finished),
         tables={
             **({"Learning rates that were tried": finished.tuned} if len(finished.tuned) else {}),
-            **shortened_labels(prepared),
+            **shortened_labels(prepared, courses),
         },
         config=config.to_dict(),
         versions=versions(),

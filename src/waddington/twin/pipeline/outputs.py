@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -225,10 +225,10 @@ def metric_panels(metrics: pd.DataFrame) -> list[tuple[str, str]]:
     return held_out + sorted(pair for pair in pairs if pair[0] == "paper" and "published" in pair[1])
 
 
-def shortened_labels(prepared: Prepared) -> dict[str, pd.DataFrame]:
+def shortened_labels(prepared: Prepared, courses: Iterable[str]) -> dict[str, pd.DataFrame]:
     """Tabulate labels that pictures show otherwise than the data have them; empty where there are none."""
-    drawn = [*np.unique(prepared.groups), *np.unique(prepared.design.labels)]
-    changed = [(short, full) for full, short in short_labels(drawn).items() if short != full]
+    shown = short_labels(np.unique(prepared.groups)) | short_labels(courses)
+    changed = [(short, full) for full, short in shown.items() if short != full]
     table = pd.DataFrame(changed, columns=["in pictures", "in the data"])
     return {"Labels as pictures show them": table} if changed else {}
 
