@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
 # The same examples every time where a change is judged; new ones, and those that once failed, where it is made.
-settings.register_profile("judged", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("judged")
+settings.register_profile("made", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # no clock decides
+settings.register_profile("judged", settings.get_profile("made"), derandomize=True)
+settings.load_profile("judged" if os.environ.get("CI") else "made")
 
 
 @pytest.fixture

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
+from optim.hosts.processes import on_two_ranks
 from waddington._errors import ArgumentError
 from waddington.optim import AMGT
 from waddington.optim.communication import CompressionHook, compress_gradients
@@ -37,8 +34,7 @@ def _gradient(model):
     return torch.cat([p.grad.flatten() for p in model.parameters()])
 
 
-def _work(rank, port, results):
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+def _work(rank):
     found = {}
     for name, settings in CASES.items():
         model = DistributedDataParallel(_model())
@@ -68,18 +64,12 @@ def _work(rank, port, results):
             "parameters": torch.cat([p.detach().flatten() for p in trained.parameters()]),
             "losses": torch.tensor(losses),
         }
-    torch.save(found, results / f"{rank}.pt")
-    dist.destroy_process_group()
+    return found
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    results = tmp_path_factory.mktemp("compressed")
-    mp.spawn(_work, args=(port, results), nprocs=2)
-    return [torch.load(results / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    return on_two_ranks(_work, tmp_path_factory.mktemp("compressed"))
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-import socket
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
+from optim.hosts.processes import WORLD, on_two_ranks
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim import ASGDAdam, Padam
 from waddington.optim.preprocessing import (
@@ -328,9 +326,8 @@ def test_filtering_refuses_arguments_outside_their_range(kwargs, message):
         filter_outliers_(ASGDAdam(params_with(f64(1.0))), **{"threshold": 3.0, **kwargs})
 
 
-def _shard(rank, world, port, results):
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
-    mesh = init_device_mesh("cpu", (world,))
+def _shard(rank):
+    mesh = init_device_mesh("cpu", (WORLD,))
     found = []
     for dtype in (torch.float64, torch.bfloat16):
         layouts = [Shard(0), Replicate(), Shard(1), None]
@@ -350,19 +347,12 @@ def _shard(rank, world, port, results):
     sharded.grad.mul_(100)
     filter_outliers_(optimizer, 3.0)
     filtered = sharded.grad.full_tensor()
-    if rank == 0:
-        torch.save((found, filtered), results)
-    dist.destroy_process_group()
+    return found, filtered
 
 
 @pytest.mark.slow
 def test_sharded_gradients_give_what_whole_ones_do(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    results = tmp_path / "sharded.pt"
-    mp.spawn(_shard, args=(2, port, results), nprocs=2)
-    found, filtered = torch.load(results, weights_only=True)
+    found, filtered = on_two_ranks(_shard, tmp_path)[0]
     for (norms, grads), dtype in zip(found, (torch.float64, torch.bfloat16), strict=True):
         params = params_with(*draws((5, 3), (4,), (2, 3), (3,), dtype=dtype))
         alone = global_norm(params[:1])

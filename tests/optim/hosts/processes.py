@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,7 +27,7 @@ def on_two_ranks(worker: Callable[..., Any], folder: Path, *args: Any) -> list[A
     """Run ``worker(rank, *args)`` in two processes at once and give what each returned, by rank.
 
     `worker` is a function of a module, and what it takes and returns consists of tensors and plain Python: it travels
-    between processes. A rank that waits in vain for the other gives up after a minute, so no failure hangs.
+    between processes. A rank that fails ends the other; only two that wait for each other are ended by a clock.
     """
     mp.spawn(_run, args=(worker, str(folder), args), nprocs=WORLD)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
@@ -35,13 +37,16 @@ def _run(rank: int, worker: Callable[..., Any], folder: str, args: tuple[Any, ..
     torch.set_num_threads(1)
     # A file, because a port that is free now may be taken by the time both ranks have started.
     dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=WORLD, timeout=timedelta(minutes=1)
+        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=WORLD, timeout=timedelta(minutes=20)
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = worker(rank, *args)
-    torch.save(found, Path(folder) / f"{rank}.pt")
-    dist.barrier()
+    torch.save(found, Path(folder) / f"{rank}.saving")
+    os.replace(Path(folder) / f"{rank}.saving", Path(folder) / f"{rank}.pt")
+    # Whoever leaves while the other still reads breaks its last exchange.
+    while not all((Path(folder) / f"{other}.pt").exists() for other in range(WORLD)):
+        time.sleep(0.02)
     dist.destroy_process_group()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import os
 import pickle
 import tempfile
 import time
@@ -22,7 +23,9 @@ from waddington.optim.testing._subject import Subject
 __all__: list[str] = []
 
 _STEPS = 12
-_DEADLINE = 180.0
+_RANKS = 2
+_HANGS = 1200.0
+"""Seconds after which two processes are taken to wait for each other; a busy machine needs minutes to start them."""
 _REFUSED = "refused: "
 
 
@@ -81,12 +84,12 @@ def _fully_sharded(subject: Subject) -> str:
     except Exception as error:
         raise NotApplicable(f"cannot be sent to another process: {describe(error)}") from error
     with tempfile.TemporaryDirectory() as folder:
-        context = spawn(_shard_and_train, args=(subject, folder), nprocs=2, join=False)  # type: ignore[no-untyped-call]
+        context = spawn(_shard_and_train, args=(subject, folder), nprocs=_RANKS, join=False)  # type: ignore[no-untyped-call]
         started = time.monotonic()
         try:
             while not context.join(timeout=1.0):
-                if time.monotonic() - started > _DEADLINE:
-                    raise CheckFailure(f"did not come back within {_DEADLINE:g} seconds")
+                if time.monotonic() - started > _HANGS:
+                    raise CheckFailure(f"did not come back within {_HANGS:g} seconds")
         finally:
             for process in context.processes:
                 if process.is_alive():
@@ -101,15 +104,19 @@ def _fully_sharded(subject: Subject) -> str:
 
 def _shard_and_train(rank: int, subject: Subject, folder: str) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=_RANKS)
+    result = Path(folder, f"result-{rank}")
     try:
         message = _difference_when_sharded(subject)
     except Exception as error:  # noqa: BLE001 - told to the parent, which fails the check with it
-        message = _judged(error)
-    Path(folder, f"result-{rank}").write_text(message, encoding="utf-8")
-    # The other process may have raised, and would be waited for in vain.
-    if not message:
-        dist.destroy_process_group()
+        result.write_text(_judged(error), encoding="utf-8")
+        # The other waits for this one's part: what breaks the connection ends that, and no teardown may abort here.
+        os._exit(0)
+    result.write_text(message, encoding="utf-8")
+    # Whoever leaves while the other still reads breaks its last exchange. Should it die, the parent ends this one.
+    while len(list(Path(folder).glob("result-*"))) < _RANKS:
+        time.sleep(0.02)
+    dist.destroy_process_group()
 
 
 def _judged(error: Exception) -> str:
@@ -132,7 +139,7 @@ def _difference_when_sharded(subject: Subject) -> str:
 
     plain, x, y = make_model(torch.float64)
     sharded: Any = make_model(torch.float64)[0]
-    mesh = init_device_mesh("cpu", (2,))
+    mesh = init_device_mesh("cpu", (_RANKS,))
     for layer in (sharded[0], sharded[2]):
         fully_shard(layer, mesh=mesh)
     fully_shard(sharded, mesh=mesh)

@@ -13,8 +13,9 @@ import multiprocessing.process
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,15 @@ Record = dict[str, Any]
 
 Tell = Callable[[float], None]
 """Told the fraction of a unit that is done."""
+
+
+_WORKER_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "passive",
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
+}
+"""What a worker starts with, since libraries read it once, when they are loaded: one thread, and none that spins.
+
+Workers share the cores; threads of one that spin at a barrier take them from the others."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -159,7 +169,8 @@ class Executor:
             self._pool = ProcessPoolExecutor(
                 self._workers, mp_context=self._context, initializer=_enter_worker, initargs=(self._news,)
             )
-        pending = {self._pool.submit(_run_in_worker, unit, function, folder): unit for unit in units}
+        with _environment(_WORKER_ENVIRONMENT):  # processes start as work is handed in
+            pending = {self._pool.submit(_run_in_worker, unit, function, folder): unit for unit in units}
         records: dict[Unit, Record] = {}
         while pending:
             ended, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -169,6 +180,21 @@ class Executor:
                 records[unit] = future.result()
                 say(Event(unit=unit, fraction=1.0, done=True))
         return records
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a moment; what was there comes back."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _nobody(_: Event) -> None:
