@@ -24,10 +24,9 @@ each_rule = pytest.mark.parametrize("row", OWN, ids=lambda row: row.name)
 
 
 @every_row
-@pytest.mark.parametrize("seed", [0, 1])
-def test_equals_its_float64_reference(row: Row, seed):
-    shapes = SHAPES if seed == 0 else [(7,), (3, 1, 4), (), (1,)]
-    params, gradients = make_params(seed=seed, shapes=shapes), make_gradients(200, seed=seed + 1, shapes=shapes)
+def test_equals_its_float64_reference(row: Row):
+    shapes = [*SHAPES, (3, 1, 4), (1,)]
+    params, gradients = make_params(shapes=shapes), make_gradients(80, shapes=shapes)
     start = [param.detach().numpy().copy() for param in params]
     keywords = row.kwargs | row.reference_kwargs
     trajectory, rates = row.reference(start, gradients, **keywords)
@@ -52,25 +51,20 @@ def test_equals_the_torch_optimizer_it_degenerates_to(row: Row):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-13)
 
 
-def bowl(p):
-    return (p[0] ** 2).sum() + 10 * (p[1] ** 2).sum()
-
-
 def rosenbrock(p):
     return (1 - p[0]).square().sum() + 5 * (p[1] - p[0].square()).square().sum()
 
 
 @each_kind
-@pytest.mark.parametrize("problem", [bowl, rosenbrock])
-def test_converges(row: Row, problem):
+def test_converges(row: Row):
     params = [torch.tensor([-1.0, 0.5]).requires_grad_(), torch.tensor([1.5, -1.0]).requires_grad_()]
     optimizer = row.build(params, lr=row.steep, **({"alpha_min": row.steep / 2} if row.switches else {}))
-    first = problem(params).item()
+    first = rosenbrock(params).item()
     for _ in range(500):
         optimizer.zero_grad()
-        problem(params).backward()
+        rosenbrock(params).backward()
         optimizer.step()
-    assert problem(params).item() < 0.02 * first
+    assert rosenbrock(params).item() < 0.02 * first
 
 
 @each_kind
@@ -133,18 +127,18 @@ def _in_process(optimizer, fresh):
     fresh.load_state_dict(optimizer.state_dict())
 
 
-@pytest.mark.parametrize("carry", [_torch_file, _in_process])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+# A file and another process's memory differ in what may share storage; a low precision differs in what must be cast.
+@pytest.mark.parametrize(("carry", "dtype"), [(_torch_file, torch.bfloat16), (_in_process, torch.float32)])
 @each_kind
 def test_a_loaded_state_resumes_bit_for_bit(row: Row, dtype, carry):
-    params, gradients = make_params(dtype), make_gradients(50)
+    params, gradients = make_params(dtype), make_gradients(30)
     optimizer = row.build(params)
-    run(optimizer, params, gradients[:23])
+    run(optimizer, params, gradients[:13])
     resumed = [param.detach().clone().requires_grad_() for param in params]
     fresh = row.build(resumed)
     carry(optimizer, fresh)
-    run(optimizer, params, gradients[23:])
-    run(fresh, resumed, gradients[23:])
+    run(optimizer, params, gradients[13:])
+    run(fresh, resumed, gradients[13:])
     assert_same(params, resumed)
     assert optimizer.diagnostics() == fresh.diagnostics()
 
@@ -250,7 +244,7 @@ def test_parameters_without_gradient_stay(row: Row):
 
 
 @each_kind
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e200])
+@pytest.mark.parametrize("bad", [float("nan"), 1e200])
 def test_a_non_finite_gradient_skips_the_step_everywhere(row: Row, bad):
     params, plain, gradients = make_params(), make_params(), make_gradients(20)
     optimizer, other = row.build(params, nonfinite="skip"), row.build(plain, nonfinite="skip")

@@ -29,13 +29,14 @@ def compiled_by_torch(monkeypatch):
     ("make", "settings", "dtype"),
     [
         (AMGT, {}, torch.float32),
-        pytest.param(ASGDAdam, {}, torch.float32, marks=slow),
-        pytest.param(AlphaAdam, {}, torch.float32, marks=slow),
-        pytest.param(AlphaAdam, {"state_dtype": "bfloat16"}, torch.float32, marks=slow),
-        pytest.param(AMVT, {"stochastic_rounding": True}, torch.bfloat16, marks=slow),
-        pytest.param(AMVT, {}, torch.float64, marks=slow),
+        (ASGDAdam, {}, torch.float32),
+        (AlphaAdam, {}, torch.float32),
+        (AlphaAdam, {"state_dtype": "bfloat16"}, torch.float32),
+        (AMVT, {"stochastic_rounding": True}, torch.bfloat16),
+        (AMVT, {}, torch.float64),
     ],
 )
+@slow  # the kernel of the next test is held against the eager step before it is used
 def test_equals_eager_to_rounding(make, settings, dtype):
     left, right = ([p for p in unlike_params(dtype) if not p.is_complex()] for _ in range(2))
     compiled, eager = (make(p, weight_decay=0.1, compile=c, **settings) for p, c in ((left, True), (right, False)))

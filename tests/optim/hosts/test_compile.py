@@ -104,7 +104,10 @@ def check_against_eager(hosted: Hosted, compiled: Any, tensor: bool) -> None:
         pytest.param(
             "inductor",
             1e-4,
-            marks=pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler"),
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler"),
+            ],
         ),
     ],
 )

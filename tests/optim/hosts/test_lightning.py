@@ -114,9 +114,16 @@ def test_trains_as_a_loop_by_hand(hosted: Hosted, tmp_path):
     assert figures(trainer) == [pytest.approx(optimizer.diagnostics(), rel=1e-5)]
 
 
-@pytest.mark.parametrize(("kind", "kwargs"), [(Automatic, AUTOMATIC), (Manual, {})], ids=["automatic", "manual"])
 @each_hosted
-def test_a_checkpoint_resumes_as_if_nothing_had_happened(hosted: Hosted, kind, kwargs, tmp_path):
+def test_a_checkpoint_resumes_as_if_nothing_had_happened(hosted: Hosted, tmp_path):
+    check_that_it_resumes(hosted, Automatic, AUTOMATIC, tmp_path)
+
+
+def test_two_optimizers_stepped_by_hand_resume_too(tmp_path):
+    check_that_it_resumes(SWITCHED, Manual, {}, tmp_path)
+
+
+def check_that_it_resumes(hosted: Hosted, kind: Any, kwargs: dict[str, Any], tmp_path: Path) -> None:
     module, resumed = kind(hosted), kind(hosted)
     trainer = fit(module, tmp_path / "whole", **kwargs)
     fit(kind(hosted), tmp_path / "half", epochs=EPOCHS // 2, **kwargs)

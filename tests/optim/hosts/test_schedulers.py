@@ -86,8 +86,17 @@ def test_no_scheduler_of_torch_is_left_out():
 
 
 @each_scheduler
+def test_turns_as_on_adamw_and_resumes(make):
+    check_against_adamw(SWITCHED, make)
+
+
+# What a scheduler finds to turn depends on the optimizer, how it turns it does not; OneCycleLR turns rates and momenta.
 @each_hosted
-def test_turns_as_on_adamw_and_resumes(hosted: Hosted, make):
+def test_each_is_turned_as_adamw_and_resumes(hosted: Hosted):
+    check_against_adamw(hosted, _one_cycle)
+
+
+def check_against_adamw(hosted: Hosted, make: Callable[[torch.optim.Optimizer], Any]) -> None:
     model, resumed, bystander = net(), net(), net()
     optimizer = hosted.build(groups(model, hosted.lr))
     betas = optimizer.param_groups[0].get("betas", (0.9, 0.999))

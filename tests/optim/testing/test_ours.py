@@ -32,7 +32,9 @@ def sgd(params, lr=1e-2, **kwargs):
     return torch.optim.SGD(params, lr, momentum=0.9, **kwargs)
 
 
-@pytest.mark.parametrize("inner", [adamw, sgd], ids=lambda function: function.__name__)
+@pytest.mark.parametrize(
+    "inner", [adamw, pytest.param(sgd, marks=pytest.mark.slow)], ids=lambda function: function.__name__
+)
 @pytest.mark.parametrize("cls", WRAPPERS, ids=lambda cls: cls.__name__)
 def test_a_wrapper_keeps_it_around_torchs(cls, inner):
     def make(params, **kwargs):
