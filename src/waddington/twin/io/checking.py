@@ -9,6 +9,7 @@ import anndata as ad
 import mudata as md
 
 from waddington.twin.io.reading import read
+from waddington.twin.io.refusals import fitting_in_memory
 from waddington.twin.io.structure import check_structure
 from waddington.twin.io.validation import MIN_CELLS, as_csr, check_columns, check_counts, check_names, check_size
 from waddington.twin.modalities import COUNTS_LAYER, MODALITIES
@@ -16,6 +17,7 @@ from waddington.twin.modalities import COUNTS_LAYER, MODALITIES
 __all__ = ["validate"]
 
 
+@fitting_in_memory()
 def validate(
     data: ad.AnnData | md.MuData,
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,16 +13,24 @@ from typing import Any, Final
 import anndata as ad
 import h5py
 import mudata as md
+import zarr
+from zarr.storage import ZipStore
 
 from waddington._errors import DataError
+from waddington.twin.io.headers import check_hdf5, check_zarr, store_bytes
+from waddington.twin.io.limits import check_declared, check_regular
+from waddington.twin.io.refusals import refusal
 from waddington.twin.io.tenx import find_mtx, is_tenx_group, read_tenx_h5, read_tenx_mtx
 
 __all__ = ["ACCEPTED", "check_exists", "open_backed", "open_file", "quiet_mudata"]
 
 ACCEPTED: Final = (
-    "a .h5mu or .h5ad file, a 10x .h5 file, a folder with matrix.mtx, barcodes and features, or a .zarr store of either"
+    "a .h5mu or .h5ad file, a 10x .h5 file, a folder with matrix.mtx, barcodes and features, or a .zarr store (also as "
+    ".zarr.zip) of either"
 )
 """What can be read, as messages say it."""
+
+_ZARR_MARKERS: Final = frozenset({".zgroup", "zarr.json", ".zattrs", ".zmetadata"})
 
 
 @contextmanager
@@ -45,13 +54,24 @@ def check_exists(path: Path) -> None:
     DataError
         Names the path, a similar name beside it if there is one, and what is accepted.
     """
-    if not path.exists():
-        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        close = difflib.get_close_matches(path.name, beside, n=1)
+    try:
+        size = path.stat().st_size
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, PermissionError):
+            raise refusal(path, error) from error
+        close = difflib.get_close_matches(path.name, _names_beside(path), n=1)
         hint = f" (beside it is {close[0]!r})" if close else ""
-        raise DataError(f"cannot read {path}: it does not exist{hint}; accepted is {ACCEPTED}")
-    if path.is_file() and path.stat().st_size == 0:
+        raise DataError(f"cannot read {path}: it does not exist{hint}; accepted is {ACCEPTED}") from error
+    check_regular(path)
+    if path.is_file() and size == 0:
         raise DataError(f"cannot read {path}: the file is empty (0 bytes); accepted is {ACCEPTED}")
+
+
+def _names_beside(path: Path) -> list[str]:
+    try:
+        return [entry.name for entry in path.parent.iterdir()]
+    except (OSError, ValueError):
+        return []
 
 
 def open_file(path: Path) -> Any:
@@ -75,6 +95,8 @@ def open_file(path: Path) -> Any:
     check_exists(path)
     if path.is_dir():
         return _open_folder(path)
+    if zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
+        return _call_reader(_read_zipped_zarr, path)
     if path.name.endswith((".mtx", ".mtx.gz")):
         return read_tenx_mtx(path)
     return _call_reader(_recognise_hdf5(path), path)
@@ -104,19 +126,10 @@ def _call_reader(reader: Callable[[Path], Any], path: Path) -> Any:
     try:
         with quiet_mudata():
             return reader(path)
-    except (DataError, MemoryError):
+    except DataError:
         raise
     except Exception as error:
-        # h5py, anndata, mudata and zarr raise a dozen types on damaged files, some of them private to the library.
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: BaseException) -> DataError:
-    reason = str(error).strip().splitlines()
-    return DataError(
-        f"cannot read {path}: it is damaged or incomplete ({reason[0] if reason else type(error).__name__}); "
-        "accepted is a complete file: copy or download it again"
-    )
+        raise refusal(path, error) from error
 
 
 def _recognise_hdf5(path: Path) -> Any:
@@ -136,13 +149,16 @@ def _recognise_hdf5(path: Path) -> Any:
         with h5py.File(path, "r") as file:
             names = set(file)
             is_tenx = any(is_tenx_group(file[name]) for name in names)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        check_hdf5(path)
+    except DataError:
+        raise
+    except Exception as error:
         if "truncated" in str(error):
             raise DataError(
                 f"cannot read {path}: the file is cut off (truncated at {path.stat().st_size} bytes); "
                 "accepted is a complete file: copy or download it again"
             ) from error
-        raise _damaged(path, error) from error
+        raise refusal(path, error) from error
     if "mod" in names:
         return md.read_h5mu
     if {"obs", "var"} <= names:
@@ -157,10 +173,34 @@ def _recognise_hdf5(path: Path) -> Any:
 
 def _open_folder(path: Path) -> Any:
     """Open a zarr store or a 10x folder."""
-    if any((path / marker).exists() for marker in (".zgroup", "zarr.json", ".zattrs", ".zmetadata")):
-        reader = md.read_zarr if (path / "mod").is_dir() else ad.read_zarr
-        return _call_reader(reader, path)
+    try:
+        names = sorted(entry.name for entry in path.iterdir())
+    except OSError as error:
+        raise refusal(path, error) from error
+    if not _ZARR_MARKERS.isdisjoint(names):
+        return _call_reader(lambda store: _read_zarr(zarr.open_group(store, mode="r"), path, store_bytes(path)), path)
     if find_mtx(path):
         return read_tenx_mtx(path)
-    listing = ", ".join(sorted(entry.name for entry in path.iterdir())[:8]) or "nothing"
+    listing = ", ".join(names[:8]) or "nothing"
     raise DataError(f"cannot read folder {path}: found {listing} in it; accepted is {ACCEPTED}")
+
+
+def _read_zipped_zarr(path: Path) -> Any:
+    """Read a zarr store in one file, packed with or without the folder around it."""
+    with zipfile.ZipFile(path) as archive:
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    check_declared(sum(entry.file_size for entry in entries), path.stat().st_size, what=str(path))
+    roots = [
+        parent for entry in entries for parent, _, name in [entry.filename.rpartition("/")] if name in _ZARR_MARKERS
+    ]
+    if not roots:
+        raise DataError(f"cannot read {path}: found a zip archive without a zarr store; accepted is {ACCEPTED}")
+    with ZipStore(path, mode="r") as store:
+        group = zarr.open_group(store, path=min(roots, key=len), mode="r")
+        return _read_zarr(group, path, path.stat().st_size)
+
+
+def _read_zarr(group: Any, path: Path, stored: int) -> Any:
+    check_zarr(group, path, stored)
+    # MuData's reader wants a store rather than a group where that is an AnnData's.
+    return md.read_zarr(group.store_path) if "mod" in group else ad.read_zarr(group)

@@ -18,6 +18,7 @@ from waddington.twin.io.assemble import Part, build, merge_obs
 from waddington.twin.io.files import ACCEPTED, check_exists, open_file
 from waddington.twin.io.labels import LabelKeys, standard_columns
 from waddington.twin.io.objects import make_ready
+from waddington.twin.io.refusals import fitting_in_memory
 from waddington.twin.io.split import split_modalities
 from waddington.twin.io.validation import MIN_CELLS, check_columns
 from waddington.twin.modalities import in_order
@@ -28,6 +29,7 @@ Source: TypeAlias = str | os.PathLike[str] | ad.AnnData | md.MuData
 """A path, or an object in memory, which is not changed."""
 
 
+@fitting_in_memory()
 def read(
     path: Source | None = None,
     *,

@@ -6,8 +6,6 @@ Gene symbols repeat in every 10x reference, so a repeated symbol gets its id app
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +13,15 @@ import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
-import scipy.io
 import scipy.sparse as sp
 
 from waddington._errors import DataError
+from waddington.twin.io.mtx import BROKEN, open_packed, read_header, read_matrix
+from waddington.twin.io.structure import check_sparse
 
 __all__ = ["find_mtx", "is_tenx_group", "read_tenx_h5", "read_tenx_mtx"]
 
+_LONGEST_LINE: Final = 2**16
 _MATRIX_KEYS: Final = {"data", "indices", "indptr", "shape", "barcodes"}
 _ACCEPTED_FOLDER: Final = (
     "a folder with matrix.mtx, barcodes.tsv and features.tsv (or genes.tsv, peaks.bed), each also as .gz"
@@ -55,17 +55,25 @@ def read_tenx_h5(path: Path) -> ad.AnnData:
             )
         group = file[groups[0]]
         n_features, n_cells = (int(size) for size in group["shape"][:2])
-        # 10x stores features x barcodes by column, which read by row is barcodes x features.
-        counts = sp.csr_matrix(
-            (group["data"][:].astype(np.float32), group["indices"][:], group["indptr"][:]), shape=(n_cells, n_features)
-        )
-        barcodes = group["barcodes"].asstr()[:]
         if "features" in group:
             table = group["features"]
-            ids, names, kinds = (table[key].asstr()[:] for key in ("id", "name", "feature_type"))
+            columns = [table[key] for key in ("id", "name", "feature_type")]
         else:
-            ids, names = group["genes"].asstr()[:], group["gene_names"].asstr()[:]
-            kinds = np.full(n_features, "Gene Expression", dtype=object)
+            columns = [group["genes"], group["gene_names"]]
+        sizes = {"barcodes": (n_cells,), "indptr": (n_cells + 1,), "indices": group["data"].shape}
+        found = {key: group[key].shape for key in sizes}
+        if found != sizes or any(column.shape != (n_features,) for column in columns):
+            raise DataError(
+                f"cannot read {path}: it is damaged: found {found} for {n_features} features x {n_cells} cells; "
+                f"accepted are {sizes} and as many features"
+            )
+        # 10x stores features x barcodes by column, which read by row is barcodes x features.
+        counts = sp.csr_matrix(
+            tuple(group[key][:] for key in ("data", "indices", "indptr")), shape=(n_cells, n_features)
+        )
+        barcodes = group["barcodes"].asstr()[:]
+        ids, names, *rest = (column.asstr()[:] for column in columns)
+        kinds = rest[0] if rest else np.full(n_features, "Gene Expression", dtype=object)
     return _to_anndata(counts, barcodes, names, ids, kinds)
 
 
@@ -90,24 +98,22 @@ def read_tenx_mtx(path: Path) -> ad.AnnData:
     """
     matrix_path = path if path.is_file() else _only_matrix(path)
     prefix = matrix_path.name.removesuffix(".gz").removesuffix("matrix.mtx")
-    barcodes = _read_table(_companion(matrix_path, prefix, ("barcodes.tsv",)))
+    header = read_header(matrix_path)
+    # No table has more lines than the matrix has on its longer side; one more is read to say so.
+    most_lines = max(header.n_rows, header.n_columns) + 1
+    barcodes = _read_table(_companion(matrix_path, prefix, ("barcodes.tsv",)), most_lines)
     features_path = _companion(matrix_path, prefix, ("features.tsv", "genes.tsv", "peaks.bed"))
-    features = _read_table(features_path)
-    try:
-        counts = sp.csr_matrix(scipy.io.mmread(matrix_path), dtype=np.float32)
-    except (ValueError, EOFError, OSError, zlib.error) as error:
+    features = _read_table(features_path, most_lines)
+    shape, size = (header.n_rows, header.n_columns), (len(barcodes), len(features))
+    if shape not in (size, size[::-1]):
         raise DataError(
-            f"cannot read {matrix_path}: it is empty, cut off or no Matrix Market file ({error}); "
-            f"accepted is {_ACCEPTED_FOLDER}"
-        ) from error
-    size = (len(barcodes), len(features))
-    if counts.shape != size and counts.shape[::-1] != size:
-        raise DataError(
-            f"cannot read {matrix_path}: found a matrix of {counts.shape[0]} x {counts.shape[1]} beside "
+            f"cannot read {matrix_path}: found a matrix of {shape[0]} x {shape[1]} beside "
             f"{size[0]} barcodes and {size[1]} features; accepted is features x barcodes"
         )
+    entries = read_matrix(matrix_path, header)
+    check_sparse(entries, what=str(matrix_path))
     # The format's order is features x barcodes; a square matrix is taken so as well.
-    counts = counts.T.tocsr() if counts.shape[::-1] == size else counts
+    counts = entries.T.tocsr() if shape[::-1] == size else entries.tocsr()
     names, ids, kinds = _name_features(features, is_bed="peaks.bed" in features_path.name)
     return _to_anndata(counts, barcodes[0].to_numpy(dtype=object), names, ids, kinds)
 
@@ -134,13 +140,17 @@ def _companion(matrix: Path, prefix: str, names: tuple[str, ...]) -> Path:
     )
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    """Read a headless table of strings."""
-    opener = gzip.open if path.suffix == ".gz" else open
+def _read_table(path: Path, most_lines: int) -> pd.DataFrame:
+    """Read a headless table of strings, up to a number of lines."""
+    rows: list[list[str]] = []
     try:
-        with opener(path, "rt", encoding="utf-8") as stream:
-            rows = [line.rstrip("\r\n").split("\t") for line in stream if line.strip() and not line.startswith("#")]
-    except (EOFError, OSError, UnicodeDecodeError, zlib.error) as error:
+        with open_packed(path) as stream:
+            while len(rows) < most_lines and (line := stream.readline(_LONGEST_LINE).decode("utf-8")):
+                if line.strip() and not line.startswith("#"):
+                    rows.append(line.rstrip("\r\n").split("\t"))
+    except DataError:
+        raise
+    except BROKEN as error:
         raise DataError(
             f"cannot read {path}: {error}; accepted is a tab-separated table in UTF-8, also as .gz"
         ) from error
