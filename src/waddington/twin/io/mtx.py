@@ -87,20 +87,20 @@ def read_header(path: Path) -> Header:
     except DataError:
         raise
     except BROKEN as error:
-        raise broken(path, error) from error
+        raise _broken(path, error) from error
     if banner[:3] != ["%%matrixmarket", "matrix", "coordinate"] or banner[3:4] not in (
         ["integer"],
         ["real"],
         ["pattern"],
     ):
-        raise broken(path, f"its first line is {' '.join(banner)[:80]!r}")
+        raise _broken(path, f"its first line is {' '.join(banner)[:80]!r}")
     if banner[4:] != ["general"] or len(sizes) != 3 or min(sizes) < 0:
-        raise broken(path, f"it is {' '.join(banner[4:])[:40]!r} with sizes {sizes[:4]}")
+        raise _broken(path, f"it is {' '.join(banner[4:])[:40]!r} with sizes {sizes[:4]}")
     n_rows, n_columns, n_entries = sizes
     stored = path.stat().st_size
     unpacked = stored * _PACKED_RATIO + _LONGEST_LINE if path.suffix == ".gz" else stored
     if n_entries > n_rows * n_columns or n_entries * _LEAST_BYTES > unpacked + 1:
-        raise broken(path, f"{n_entries:,} entries are declared for {n_rows:,} x {n_columns:,} in {stored:,} bytes")
+        raise _broken(path, f"{n_entries:,} entries are declared for {n_rows:,} x {n_columns:,} in {stored:,} bytes")
     check_declared(n_entries * _BYTES_IN_MEMORY, unpacked, what=str(path))
     return Header(n_rows, n_columns, n_entries, min(unpacked, begun + n_entries * _MOST_BYTES) + 1)
 
@@ -124,10 +124,10 @@ def read_matrix(path: Path, header: Header) -> Any:
     except DataError:
         raise
     except BROKEN as error:
-        raise broken(path, error) from error
+        raise _broken(path, error) from error
 
 
-def broken(path: Path, reason: object) -> DataError:
+def _broken(path: Path, reason: object) -> DataError:
     """Give the refusal of a file that is not what it should be."""
     return DataError(
         f"cannot read {path}: it is empty, cut off or no Matrix Market file of counts by coordinates "
