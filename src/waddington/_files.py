@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Whoever reads meanwhile finds what stood there before or what stands there after, never a part. If the block fails,
     what stood there is untouched and nothing is left behind; a killed process leaves a hidden ``.part.`` file at worst.
+    A link stays a link: the place that it points to is written, whether something is there yet or not.
 
     Parameters
     ----------
@@ -28,25 +30,46 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        When the place cannot be written.
+        When the place cannot be written: no such folder, no right, a full disk, a pipe or device.
     """
-    beside = path.with_name(f".{os.getpid()}.part.{path.name}")
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file() and not target.is_dir():
+        raise OutputError(f"cannot write {str(path)!r}: found a pipe or device; accepted: a file or a free name")
+    beside = target.with_name(f".{os.getpid()}.part.{target.name}")
     try:
         yield beside
         if beside.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        os.replace(beside, path)
+            shutil.rmtree(target, ignore_errors=True)
+        os.replace(beside, target)
     except BaseException as error:
+        reason = _reason(error, target)
         if beside.is_dir():
             shutil.rmtree(beside, ignore_errors=True)
         else:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
-        # PyTorch reports a folder that does not exist as a RuntimeError.
-        if isinstance(error, OSError) or (isinstance(error, RuntimeError) and not path.parent.is_dir()):
-            reason = getattr(error, "strerror", None) or error
-            raise OutputError(f"cannot write {str(path)!r}: {reason}; accepted: a place that can be written") from error
-        raise
+        if reason is None:
+            raise
+        where = f" (a link to {str(target)!r})" if path.is_symlink() else ""
+        raise OutputError(
+            f"cannot write {str(path)!r}{where}: {reason}; accepted: a place that can be written"
+        ) from error
+
+
+def _reason(error: BaseException, target: Path) -> str | None:
+    """Say why writing failed; None if the error is about something else.
+
+    PyTorch and HDF5 report a folder that does not exist and a full disk as a RuntimeError.
+    """
+    if isinstance(error, OSError):
+        return str(error.strerror or error)
+    if not isinstance(error, RuntimeError):
+        return None
+    if not target.parent.is_dir():
+        return "its folder does not exist"
+    if re.search(r"inline_container|PytorchStreamWriter|errno = \d+", str(error)):
+        return f"it could not be written whole, {shutil.disk_usage(target.parent).free:,} bytes are free on the disk"
+    return None
 
 
 def write_text(path: Path, text: str) -> None:

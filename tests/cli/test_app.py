@@ -221,6 +221,18 @@ def test_simulate_writes_mudata_only(capsys: pytest.CaptureFixture[str], tmp_pat
     assert ".h5mu" in err
 
 
+def test_memory_that_runs_out_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("waddington.twin.simulate.simulate", fill)
+    code, _, err = invoke(capsys, "simulate", str(tmp_path / "cells.h5mu"))
+    assert code == 2
+    assert err.startswith("error: out of memory: accepted are")
+
+
 def test_optimizers(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = invoke(capsys, "optimizers", "--json")
     assert code == 0

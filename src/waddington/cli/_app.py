@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from waddington._checks import missing_extra
-from waddington._errors import WaddingtonError
+from waddington._errors import UnsupportedError, WaddingtonError
 from waddington._version import __version__
 from waddington.cli import data, optimizers, run, simulate
 from waddington.cli._screen import make_console, plain
@@ -64,6 +64,8 @@ def run_app(arguments: list[str] | None = None) -> int:
         return 128 + signals[0] if signals else int(end.code or 0)
     except WaddingtonError as error:
         return _refuse(error)
+    except MemoryError:
+        return _refuse(UnsupportedError("out of memory: accepted are fewer cells, features or workers, or more memory"))
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "waddington":
             raise

@@ -67,3 +67,10 @@ def test_the_fingerprint_sees_counts_and_labels() -> None:
     assert fingerprint(first) == fingerprint(again) != fingerprint(other)
     again.obs["perturbation"] = "control"
     assert fingerprint(again) != fingerprint(first)
+
+
+def test_a_link_to_a_folder_that_is_yet_to_be_made(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "results")
+    RunFolder(tmp_path / "link")
+    assert (tmp_path / "disk" / "results").is_dir()
+    assert (tmp_path / "link").is_symlink()

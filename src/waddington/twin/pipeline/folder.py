@@ -58,13 +58,14 @@ class RunFolder:
         self.prepared = self.work / "prepared"
         self._made = not path.exists()
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            # A link may point to a folder that is yet to be made.
+            path.resolve().mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path, prefix=".waddington-"):
                 pass
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: links in a ring
+            reason = getattr(error, "strerror", None) or error
             raise OutputError(
-                f"cannot write to output folder {str(path)!r}: {error.strerror or error}; "
-                "accepted: a folder that can be written"
+                f"cannot write to output folder {str(path)!r}: {reason}; accepted: a folder that can be written"
             ) from error
         found = [name for name in (*OUTPUTS, "work") if (path / name).exists()]
         if found and not resume:
@@ -135,7 +136,7 @@ class RunFolder:
     def _leave(self) -> None:
         """Take the folder away again if this run made it and nothing came of it."""
         if self._made and not any(self.path.iterdir()):
-            self.path.rmdir()
+            self.path.resolve().rmdir()
 
 
 def fingerprint(mdata: md.MuData) -> str:
