@@ -115,4 +115,4 @@ class Batch:
     def frames(self) -> torch.Tensor:
         """Where each tensor's local part lies in it, int64 of shape (tensors, 3)."""
         found = [frame_of(unit.member.param) for unit in self.units]
-        return torch.tensor(found, dtype=torch.int64).to(self.family.device)
+        return torch.tensor(found, dtype=torch.int64, device=self.family.device)

@@ -61,11 +61,11 @@ def decide(
         if math.isfinite(number) and (finite is None or bool(finite)):
             numbers |= control.decide(number, numbers, settings, HOST)
             written = [float(numbers[name]) for name in names]
-            _write(entries, torch.tensor(written, dtype=dtype), row)
+            _write(entries, torch.tensor(written, dtype=dtype, device=device), row)
         return numbers
     found = control.decide(summary, dict(state), settings, DEVICE)
     # Stacked, because there are a dozen of them and each costs a launch.
-    values = [torch.as_tensor(found.get(name, state[name])).to(device=device, dtype=dtype) for name in names]
+    values = [torch.as_tensor(found.get(name, state[name]), dtype=dtype, device=device) for name in names]
     goes = summary.isfinite() if finite is None else finite.to(device) & summary.isfinite()
     new = torch.where(goes, torch.stack(values), torch.stack(entries) if row is None else row)
     _write(entries, new, row)
@@ -90,7 +90,7 @@ def run_control_on_slots(
 ) -> None:
     """Take the control's statistics of slots, their moments already those of this step, and have it decide."""
     device = slots[0].value.device
-    sizes = torch.tensor([float(slot.size) for slot in slots], dtype=statistics_dtype(device)).to(device)
+    sizes = torch.tensor([float(slot.size) for slot in slots], dtype=statistics_dtype(device), device=device)
     totals: Tensors = {"size": sizes}
     for stage in control.stages(settings):
         hand_out(slots, totals, lambda slot: slot.totals)

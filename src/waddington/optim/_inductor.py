@@ -99,9 +99,9 @@ def _try_out(kernel: InductorKernel, recipe: Recipe) -> None:
     """Hold a kernel against the operations that it was made of, on this device, before anything depends on it."""
     arguments = _arguments(recipe)
     value, grad, buffers, row, sums, noise = arguments
-    row.copy_(torch.linspace(0.25, 0.75, len(row)))
+    row.copy_(torch.linspace(0.25, 0.75, len(row), device=row.device))
     for scale, tensor in enumerate((value, grad, *buffers), start=1):
-        tensor.copy_(torch.linspace(-1.0, scale, len(tensor)).roll(97 * scale).square())
+        tensor.copy_(torch.linspace(-1.0, scale, len(tensor), device=tensor.device).roll(97 * scale).square())
     copies = [tensor.clone() for tensor in (value, grad, *buffers)]
     kernel.on(value.device)([value, grad, *buffers, row, sums, *noise])
     numbers = [noise[0], *noise[1].unbind()] if noise else []

@@ -76,13 +76,13 @@ class Family:
         for name in rule.scalars(self.group):
             self.scalars[name] = torch.stack([member.state[name].to(exact) for member in members])
             self._spread(name, self.scalars[name])
-        self.sizes = torch.tensor([float(member.size) for member in members], dtype=exact).to(self.device)
+        self.sizes = torch.tensor([float(member.size) for member in members], dtype=exact, device=self.device)
         self.together = False
         on_host = reads_are_free(self.device)
         self._counts = self.steps.numpy() if on_host else None
         compiled = [unit for unit in self.units if isinstance(unit, Single) and unit.compiled]
         self.own_sizes = self.sizes.to(self.dtype)
-        self.indices = torch.tensor([member.index for member in members]).to(self.device)
+        self.indices = torch.tensor([member.index for member in members], device=self.device)
         self.is_sharded = any(is_sharded(member.param) for member in members)
         self.numbers: dict[str, Number] = {}
         self.settled: Tensors = {}
@@ -231,7 +231,8 @@ class Family:
     def shown(self, names: Sequence[str]) -> Tensors:
         """Give numbers of this step by name, each of shape (tensors,), where there are such."""
         known = {**self.numbers, **self.settled}
-        exact = {name: torch.as_tensor(known[name], dtype=self.sizes.dtype) for name in names if name in known}
+        like = self.sizes
+        exact = {n: torch.as_tensor(known[n], dtype=like.dtype, device=like.device) for n in names if n in known}
         return {name: value.expand(len(self.members)) for name, value in exact.items()}
 
     def _kernel(self, phase: Want | Take, *, rounds: bool) -> Kernel | None:

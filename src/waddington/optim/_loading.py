@@ -100,7 +100,7 @@ def _entries(
 def place(param: torch.Tensor, name: str, value: Any, *, is_buffer: bool) -> Any:
     """Copy a loaded entry to the device of its parameter, in the dtype that this package keeps it in."""
     if name == "step":
-        return torch.as_tensor(value, dtype=torch.float32).to(param.device, copy=True)
+        return torch.as_tensor(value, dtype=torch.float32, device=param.device).clone()
     if not isinstance(value, torch.Tensor):
         return value
     is_like_param = is_buffer or (value.dim() > 0 and value.shape == param.shape)

@@ -179,15 +179,16 @@ class RuleState(Recorded, torch.optim.Optimizer):
         if "step" not in state:
             # On the parameter's device, so that a skipped step need not be known on the host.
             state["step"] = torch.zeros((), dtype=torch.float32, device=param.device)
-        missing = [name for name in self._rule.buffers(group) if name not in state]
-        if missing:
-            layouts = self._layouts(param, group)
-            for name in missing:
-                if name in layouts:
-                    shape, dtype = layouts[name]
-                    state[name] = torch.zeros(shape, dtype=dtype, device=param.device)
-                else:
-                    state[name] = torch.zeros_like(param, dtype=self._buffer_dtype(param, group), requires_grad=False)
+        layouts = self._layouts(param, group)
+        for name in self._rule.buffers(group):
+            dtype = layouts[name][1] if name in layouts else self._buffer_dtype(param, group)
+            if name in state:
+                if state[name].dtype != dtype:  # model.double() has been called
+                    state[name] = state[name].to(dtype)
+            elif name in layouts:
+                state[name] = torch.zeros(layouts[name][0], dtype=dtype, device=param.device)
+            else:
+                state[name] = torch.zeros_like(param, dtype=dtype, requires_grad=False)
         missing = [name for name in self._rule.scalars(group) if name not in state]
         if missing:
             first = self._rule.scalars_after(state["step"].to(statistics_dtype(param.device)), group)

@@ -209,10 +209,12 @@ class WrapperState(Recorded, torch.optim.Optimizer):
                     self.state[slot.param]["wrapped"] = torch.ones((), device=slot.param.device)
 
     def _buffer(self, slot: Slot, name: str) -> torch.Tensor:
-        """Give the local part of a buffer, made at its first use."""
-        state = self.state[slot.param]
+        """Give the local part of a buffer, made at its first use, in the dtype that its parameter asks for by now."""
+        state, dtype = self.state[slot.param], compute_dtype(slot.param)
         if name not in state:
             state[name] = self._initial(slot.param)
+        elif state[name].dtype != dtype:
+            state[name] = state[name].to(dtype)
         return local_real(state[name])
 
     def _initial(self, param: torch.Tensor) -> torch.Tensor:

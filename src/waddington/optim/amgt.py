@@ -119,7 +119,7 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Se
         new = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
         return Measured(new, {"variance": _variance(mean, square)}, {"mean": mean, "square": square})
     tiny = torch.finfo(grad.dtype).tiny
-    before, before_sq = (torch.as_tensor(numbers[name]) for name in ("weight_before", "sq_before"))
+    before, before_sq = (torch.as_tensor(numbers[name], device=grad.device) for name in ("weight_before", "sq_before"))
     deficit = buffers["exp_avg_deficit"]
     old_mean = buffers["exp_avg"] / (before - deficit).clamp_min(tiny)
     spread = _variance(old_mean, buffers["exp_avg_sq"] / before_sq.clamp_min(tiny))

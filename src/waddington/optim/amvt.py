@@ -65,7 +65,7 @@ def _prepare(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Se
         before: Numbers = {name: numbers[f"{name}_before"] for name in _CORRECTIONS}
         mean, variance = buffers["exp_avg"] * before["correction1"], _corrected_variance(buffers, before, choices)
         filtered = filter_outliers(grad, mean, variance, numbers["outlier_threshold"])
-        grad = torch.where(torch.as_tensor(numbers["has_history"]) > 0.5, filtered, grad)
+        grad = torch.where(torch.as_tensor(numbers["has_history"], device=grad.device) > 0.5, filtered, grad)
     return grad
 
 
@@ -133,7 +133,9 @@ def _adopt(buffers: Tensors, step: torch.Tensor, settings: Settings) -> Tensors:
     """Begin the tracked variance of a state that comes from Adam where the moments say that it is."""
     dtype = buffers["exp_avg"].dtype
     found = bias_corrections(step.clamp_min(1.0), _all_betas(settings))
-    corrections: Numbers = {name: torch.as_tensor(value).to(dtype) for name, value in found.items()}
+    corrections: Numbers = {
+        name: torch.as_tensor(value, dtype=dtype, device=step.device) for name, value in found.items()
+    }
     variance = _corrected_variance(buffers, corrections, {**settings, "variance": "moments"})
     return {"exp_avg_var": variance / corrections["correction3"]}
 

@@ -248,8 +248,8 @@ def _thresholds(slots: Sequence[Slot], given: dict[int, torch.Tensor], *, larges
     integer, digits = _INTEGERS[dtype]
     device = slots[0].value.device
     magnitudes = [given[slot.index].abs().to(dtype).view(integer) for slot in slots]
-    wanted = torch.tensor([1 if largest else _kept(slot.size, slot.group["fraction"]) for slot in slots])
-    wanted = wanted.to(device, non_blocking=True)
+    numbers = [1 if largest else _kept(slot.size, slot.group["fraction"]) for slot in slots]
+    wanted = torch.tensor(numbers, device=device)
     found = torch.zeros(len(slots), dtype=integer, device=device)
     for digit in range(digits - 1, -1, -1):
         tried = found | (1 << digit)

@@ -165,7 +165,7 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, settings: S
     index = _starts(size, block_size, density, grad.device) + places
     left = total.index_fill(0, index, 0.0)
     error, low, high = quantize_error(left, settings["bucket_size"], buffers["error_low"].dtype)
-    row = torch.as_tensor(numbers["row"]).to(torch.int64).view(1)
+    row = torch.as_tensor(numbers["row"], dtype=torch.int64, device=grad.device).view(1)
     window_places, window_values = buffers["window_places"], buffers["window_values"]
     new = {
         "error": error,
@@ -205,7 +205,7 @@ def _observe(
 ) -> Tensors:
     ranges = buffers["error_low"], buffers["error_high"]
     owed = dequantize_error(buffers["error"], *ranges, settings["bucket_size"], direction.numel(), direction.dtype)
-    row = torch.as_tensor(numbers["row"]).to(torch.int64).view(1)
+    row = torch.as_tensor(numbers["row"], dtype=torch.int64, device=direction.device).view(1)
     kept = buffers["window_values"].index_select(0, row).to(direction.dtype)
     kept_sq, owed_sq = kept.square(), owed.square()
     return {

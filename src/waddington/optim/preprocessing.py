@@ -237,7 +237,7 @@ def filter_outliers_(optimizer: torch.optim.Optimizer, threshold: float, *, hist
                 continue
             beta1, beta2 = (float(beta) for beta in group["betas"][:2])
             mean, square = local_real(state["exp_avg"]), local_real(state["exp_avg_sq"])
-            step = torch.as_tensor(state["step"]).to(mean.device, mean.dtype)
+            step = torch.as_tensor(state["step"], dtype=mean.dtype, device=mean.device)
             mean = mean / ema_weight(step, beta1)
             variance = gradient_variance(mean, square / ema_weight(step, beta2))
             if group.get("maximize", False):
