@@ -16,11 +16,13 @@ __all__ = [
     "ALIASES",
     "COUNTS_LAYER",
     "FEATURE_TYPES",
+    "GUIDES",
     "MODALITIES",
     "TITLES",
     "VALUES_LAYER",
     "canonical_modality",
     "in_order",
+    "is_guides",
     "modality_of_feature_type",
 ]
 
@@ -60,6 +62,12 @@ FEATURE_TYPES: Final = {
 }
 """Values of ``var["feature_types"]`` (10x Genomics' own first) by modality."""
 
+GUIDES: Final = (
+    *("gdo", "guide", "guides", "grna", "grnas", "sgrna", "sgrnas", "crispr", "guide_capture", "guide_rna"),
+    *("crispr_guide_capture", "crispr_guides", "perturbation", "perturbations"),
+)
+"""Names in files of a modality of guides, in lower case with underscores: its columns of cells say what was done."""
+
 
 def _fold(name: str) -> str:
     """Bring a name into the form in which the tables above are compared."""
@@ -98,6 +106,11 @@ def modality_of_feature_type(kind: str) -> str | None:
     Guide captures, hashtags and custom features are measurements about the experiment, not of the cell's state.
     """
     return _BY_TYPE.get(_fold(kind))
+
+
+def is_guides(name: str) -> bool:
+    """Say whether a modality holds guides: no measurement of the cell's state, but of what was done to it."""
+    return _fold(name) in GUIDES
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:

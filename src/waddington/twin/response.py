@@ -16,7 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._errors import DataError, UnsupportedError
-from waddington.twin.conditions import CONTROL, Condition, condition_label, make_condition, parse_label
+from waddington.twin.conditions import (
+    CONTROL,
+    Condition,
+    condition_label,
+    make_condition,
+    parse_label,
+    resolve_condition,
+)
 
 __all__ = ["EditSupport", "LatentResponse", "fit_scale"]
 
@@ -168,7 +175,7 @@ class LatentResponse:
     def unsupported(self, condition: str | Condition) -> list[str]:
         """Name the edits of a condition that were never measured alone; empty when all were."""
         known = set(self.edits)
-        return [label for label in _parts(condition) if label not in known]
+        return [label for label in self._parts(condition) if label not in known]
 
     def predict(self, condition: str | Condition) -> Array:
         """Predict the mean latent shift of a condition against control.
@@ -176,7 +183,8 @@ class LatentResponse:
         Parameters
         ----------
         condition
-            Canonical label or tuple of perturbations; control gives zeros.
+            Canonical label, also with bare names of edits that were measured in one mode, or tuple of perturbations;
+            control gives zeros.
 
         Returns
         -------
@@ -187,6 +195,8 @@ class LatentResponse:
         ------
         UnsupportedError
             When an edit was never measured alone; names it and those that were.
+        DataError
+            When a bare name was measured in several modes; names them.
         """
         rows = self._rows(condition)
         factor = self.scale if len(rows) > 1 else 1.0
@@ -205,25 +215,22 @@ class LatentResponse:
         return np.asarray(factor * np.sqrt(self.shift_variance[rows].sum(axis=0)))
 
     def _rows(self, condition: str | Condition) -> list[int]:
-        parts = _parts(condition)
+        parts = self._parts(condition)
         missing = self.unsupported(condition)
         if missing:
             known = ", ".join(self.edits[:8]) + (", …" if len(self.support) > 8 else "")
             raise UnsupportedError(
-                f"cannot predict the response to {condition_label(_condition(condition))}: found no cells with "
+                f"cannot predict the response to {'+'.join(parts)}: found no cells with "
                 f"{' or '.join(missing)} alone; "
                 f"accepted: combinations of the {len(self.support)} measured edits ({known})"
             )
         position = {label: row for row, label in enumerate(self.edits)}
         return [position[label] for label in parts]
 
-
-def _condition(condition: str | Condition) -> Condition:
-    return parse_label(condition) if isinstance(condition, str) else make_condition(condition)
-
-
-def _parts(condition: str | Condition) -> list[str]:
-    return [condition_label((edit,)) for edit in _condition(condition)]
+    def _parts(self, condition: str | Condition) -> list[str]:
+        """Label each edit of a condition."""
+        read = resolve_condition(condition, self.edits) if isinstance(condition, str) else make_condition(condition)
+        return [condition_label((edit,)) for edit in read]
 
 
 def _check_cells(cells: Array, names: npt.NDArray[np.str_], control: str) -> None:

@@ -214,13 +214,13 @@ class TestLabels:
         adata = make()
         adata.obs["when"] = ["early"] + ["3h"] * 29
         adata.obs["fold"] = ["train"] * 20 + ["fold2"] * 10
-        refuse("1 of 30 cells without a number, the first is 'early'", path=adata, time_key="when")
+        refuse("1 of 30 cells without a time, the first is 'early'", path=adata, time_key="when")
         refuse("found 'fold2'", "'train', 'validation' and 'test'", path=adata, split_key="fold")
 
-    def test_cells_without_a_perturbation(self, make: Make) -> None:
+    def test_too_few_cells_with_a_label(self, make: Make) -> None:
         adata = make()
-        adata.obs["perturbation"] = ["A", None, *["control"] * 28]
-        refuse("1 of 30 cells have no label", path=adata)
+        adata.obs["perturbation"] = ["A", "control", *[None] * 28]
+        refuse("found 2 cells", path=adata)
 
     def test_an_unknown_mode_is_an_argument_error(self, make: Make) -> None:
         with pytest.raises(ArgumentError, match=r"perturbation_mode='zap'.*'knockout'"):

@@ -18,7 +18,7 @@ def test_numbers_and_words(make: Make) -> None:
     rna, protein = make(), make(n_features=2, stem="CD")
     rna.X[5] = 0
     rna.X.eliminate_zeros()
-    rna.obs["condition"] = ["ctrl"] * 5 + ["A+ctrl"] * 20 + ["A+B"] * 5
+    rna.obs["condition"] = ["ctrl"] * 5 + ["Gene1+ctrl"] * 20 + ["Gene1+Gene2"] * 5
     rna.obs["day"] = [2, 10, 2] * 10
     found = describe(read(rna=rna, protein=protein))
     assert found.n_cells == 30
@@ -28,14 +28,14 @@ def test_numbers_and_words(make: Make) -> None:
     assert one.median_counts == pytest.approx(float(sorted(rna.X.toarray().sum(1))[14:16][0]), abs=1.5)
     assert list(found.conditions.itertuples(index=False, name=None)) == [
         ("control", 5),
-        ("A:knockout", 20),
-        ("A:knockout+B:knockout", 5),
+        ("Gene1:perturbation", 20),
+        ("Gene1:perturbation+Gene2:perturbation", 5),
     ]
     assert found.labels["time"] == {"2": 20, "10": 10}
     text = str(found)
     assert text.startswith("30 cells\nRNA: 8 features")
     assert "Protein: 2 features" in text
-    assert "conditions: control (5), A:knockout (20)" in text
+    assert "conditions: control (5), Gene1:perturbation (20)" in text
     assert "note: time from obs['day']" in text
 
 

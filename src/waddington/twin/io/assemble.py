@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import anndata as ad
 import mudata as md
 import numpy as np
 import pandas as pd
 
-from waddington._errors import DataError
+from waddington._errors import DataError, UnknownNameError
 from waddington.twin.io.counts import find_counts
 from waddington.twin.io.files import quiet_mudata
 from waddington.twin.io.validation import MIN_CELLS, check_names, check_size
-from waddington.twin.modalities import COUNTS_LAYER, in_order
+from waddington.twin.modalities import COUNTS_LAYER, canonical_modality, in_order
 
-__all__ = ["Part", "build", "merge_obs", "shared_cells"]
+__all__ = ["Part", "build", "gene_names", "merge_obs", "named_column", "shared_cells"]
+
+_SYMBOLS: Final = ("gene_name", "gene_names", "gene_symbol", "gene_symbols", "symbol", "feature_name", "gene")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,39 @@ def merge_obs(tables: Mapping[str, pd.DataFrame], cells: pd.Index) -> pd.DataFra
             elif not _equal(merged[plain], values):
                 merged.setdefault(f"{modality}:{plain}" if modality else f"global:{plain}", values)
     return pd.DataFrame(merged, index=cells)
+
+
+def gene_names(features: Mapping[str, pd.DataFrame]) -> set[str]:
+    """Collect the names under which genes and proteins are known: the index of ``var``, and columns of symbols."""
+    names: set[str] = set()
+    for modality, table in features.items():
+        if modality != "atac":
+            names.update(map(str, table.index))
+            for column in _SYMBOLS:
+                if column in table.columns:
+                    names.update(table[column].astype(str))
+    return names
+
+
+def named_column(name: str | None, tables: Mapping[str, pd.DataFrame], merged: pd.DataFrame) -> str | None:
+    """Find a column that the caller names in the merged table: ``"stim"``, or ``"MODALITY:stim"`` of one modality.
+
+    Returns
+    -------
+    str or None
+        Its name there; the given one where no modality has such a column.
+    """
+    if name is None or name in merged.columns or ":" not in name:
+        return name
+    modality, column = name.split(":", 1)
+    if modality not in tables:
+        try:
+            modality = canonical_modality(modality)
+        except UnknownNameError:
+            return name
+    if modality not in tables or column not in tables[modality].columns:
+        return name
+    return f"{modality}:{column}" if f"{modality}:{column}" in merged.columns else column
 
 
 def _equal(one: pd.Series, other: pd.Series) -> bool:

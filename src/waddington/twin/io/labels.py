@@ -1,32 +1,30 @@
 """The columns of ``obs`` that the twin understands, recognised under the names that files use.
 
-Written are ``perturbation`` and ``perturbation_mode`` (canonical), ``time`` (float), ``batch``, ``cell_type`` and
-``split`` (``"train"`` or ``"test"``), each only where the file knows it. A column that the caller names must exist and
-be readable; one recognised by its name is left alone, with a note, when it cannot be read as such.
+Written are ``perturbation`` and ``perturbation_mode`` (canonical), ``time`` (float, in one unit), ``batch``,
+``cell_type`` and ``split`` (``"train"`` or ``"test"``), each only where the file knows it. A column that the caller
+names must exist and be readable; one recognised by its name is left alone, with a note, when it cannot be read as such.
+Perturbations without a control are refused, named or not: nothing can be measured against them.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 
 from waddington._errors import DataError
-from waddington.twin.conditions import (
-    MODE_COLUMNS,
-    condition_columns,
-    conditions_of,
-    find_perturbation_column,
-    parse_label,
-)
+from waddington.twin.io.perturbations import LabelKeys, keep_labelled, read_perturbations
+from waddington.twin.io.times import parse_times
 from waddington.twin.io.validation import check_columns
 
-__all__ = ["LabelKeys", "read_split", "read_time", "standard_columns"]
+__all__ = ["StandardColumns", "read_split", "standard_columns"]
 
-_TIME: Final = (*("time", "timepoint", "time_point", "treatment_time", "time_info", "hour", "hours", "day", "days"),)
+_TIME: Final = (
+    *("time", "timepoint", "time_point", "treatment_time", "time_info", "hour", "hours", "day", "days"),
+    *("time_h", "time_hours", "time_days", "hpf", "dpf", "hpi", "dpi"),
+)
 _SPLIT: Final = ("split", "paper_split", "train_test_split", "train_test")
 _BATCH: Final = ("batch", "batch_id", "bio_rep", "replicate", "donor", "sample", "sample_id", "orig.ident")
 _CELL_TYPE: Final = (
@@ -37,34 +35,31 @@ _SPLIT_WORDS: Final = {
     **dict.fromkeys(("train", "training", "val", "valid", "validation"), "train"),
     **dict.fromkeys(("test", "testing", "held-out", "heldout", "held out", "holdout"), "test"),
 }
-_NUMBER: Final = re.compile(r"[^\d.+-]*([+-]?\d+(?:\.\d+)?)[^\d]*")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LabelKeys:
-    """Which columns of ``obs`` hold what; None looks for the usual names.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class StandardColumns:
+    """A table of cells that has the twin's columns.
 
     Attributes
     ----------
-    perturbation, mode, time, split, batch, cell_type
-        Column names.
-    control
-        A further label that means control.
-    default_mode
-        Mode of perturbations where no column says it.
+    obs
+        A copy with the columns added and without the cells that bear no label; a file's own column that is rewritten is
+        kept as ``NAME_original``.
+    notes
+        What was recognised, what was left out, and what could not be read.
+    time_unit
+        Unit of ``obs["time"]``; empty where nothing says it.
     """
 
-    perturbation: str | None = None
-    mode: str | None = None
-    time: str | None = None
-    split: str | None = None
-    batch: str | None = None
-    cell_type: str | None = None
-    control: str | None = None
-    default_mode: str | None = None
+    obs: pd.DataFrame
+    notes: tuple[str, ...]
+    time_unit: str = ""
 
 
-def standard_columns(obs: pd.DataFrame, keys: LabelKeys, *, source: str) -> tuple[pd.DataFrame, list[str]]:
+def standard_columns(
+    obs: pd.DataFrame, keys: LabelKeys, *, source: str, genes: Iterable[str] = (), time_unit: str = ""
+) -> StandardColumns:
     """Add the twin's columns to a table of cells.
 
     Parameters
@@ -75,23 +70,30 @@ def standard_columns(obs: pd.DataFrame, keys: LabelKeys, *, source: str) -> tupl
         Columns to use where the usual names do not hold.
     source
         The file's name, for messages.
-
-    Returns
-    -------
-    obs : pandas.DataFrame
-        A copy with the columns added; a file's own column that is rewritten is kept as ``NAME_original``.
-    notes : list[str]
-        What was recognised, and what could not be read.
+    genes
+        Names of the measured genes; a ``"+"`` may join them in a label.
+    time_unit
+        Unit of bare numbers in a column named ``time``, as an earlier reading found it.
 
     Raises
     ------
     DataError
-        When a named column does not exist or cannot be read as what it is named for.
+        When a named column does not exist or cannot be read as what it is named for, or when a column of perturbations
+        has no control.
     """
     named = (keys.perturbation, keys.mode, keys.time, keys.split, keys.batch, keys.cell_type)
     check_columns([key for key in named if key is not None], obs, source=source)
-    new: dict[str, pd.Series] = {}
-    notes = _read_perturbation(obs, keys, new)
+    obs, notes = keep_labelled(obs, keys)
+    new, said = read_perturbations(obs, keys, genes=genes)
+    notes += said
+    units: list[str] = []
+
+    def read_time(values: pd.Series) -> pd.Series:
+        times = parse_times(values)
+        units.append(times.unit or (time_unit if values.name == "time" else ""))
+        notes.extend(times.notes)
+        return times.values
+
     for target, key, usual, reader in (
         ("time", keys.time, _TIME, read_time),
         ("split", keys.split, _SPLIT, read_split),
@@ -99,31 +101,15 @@ def standard_columns(obs: pd.DataFrame, keys: LabelKeys, *, source: str) -> tupl
         ("cell_type", keys.cell_type, _CELL_TYPE, _read_text),
     ):
         _read_column(obs, target, key, usual, reader, new, notes)
+    if units:
+        notes.append(f"time is in {units[0]}" if units[0] else "time bears no unit")
     result = obs.copy()
     for target, values in new.items():
         if target in obs.columns and not _same(obs[target], values):
             result[f"{target}_original"] = obs[target]
             notes.append(f"obs[{target!r}] was rewritten; the file's own is in obs['{target}_original']")
         result[target] = values
-    return result, notes
-
-
-def _read_perturbation(obs: pd.DataFrame, keys: LabelKeys, new: dict[str, pd.Series]) -> list[str]:
-    column = find_perturbation_column(obs, keys.perturbation)
-    if column is None:
-        return ["no column of perturbations: every cell is taken as control"]
-    default = keys.default_mode or "knockout"
-    labels = conditions_of(obs, perturbation_key=column, mode_key=keys.mode, control=keys.control, default_mode=default)
-    written = {label: condition_columns(parse_label(label)) for label in labels.unique()}
-    new["perturbation"] = labels.map({label: pair[0] for label, pair in written.items()})
-    new["perturbation_mode"] = labels.map({label: pair[1] for label, pair in written.items()})
-    notes = [f"perturbations from obs[{column!r}]: {len(written) - ('control' in written)} conditions beside control"]
-    if "control" not in written:
-        notes.append(f"no control cells in obs[{column!r}]")
-    has_mode = keys.mode is not None or any(name in obs.columns for name in MODE_COLUMNS)
-    if not has_mode and keys.default_mode is None and set(written) != {"control"}:
-        notes.append(f"no column of modes: perturbations are read as {default}; perturbation_mode= says otherwise")
-    return notes
+    return StandardColumns(obs=result, notes=tuple(notes), time_unit=units[0] if units else "")
 
 
 def _read_column(
@@ -148,33 +134,6 @@ def _read_column(
         return
     if column != target:
         notes.append(f"{target} from obs[{column!r}]")
-
-
-def read_time(values: pd.Series) -> pd.Series:
-    """Read a time for every cell: numbers, or words with one number such as ``"3h"``, ``"day 2"`` and ``"E8.5"``.
-
-    Raises
-    ------
-    DataError
-        When a cell has no time; shows the first value that could not be read.
-    """
-    words = _as_text(values, missing="")
-    read = {}
-    for word in words.unique():
-        match = _NUMBER.fullmatch(word)
-        try:
-            read[word] = float(word)
-        except ValueError:
-            read[word] = float(match.group(1)) if match else float("nan")
-    times = words.map(read).astype("float64")
-    bad = times.isna() | times.abs().eq(float("inf"))
-    if bad.any():
-        raise DataError(
-            f"cannot read column {values.name!r} as time: found {int(bad.sum())} of {len(times)} cells "
-            f"without a number, the first is {words[bad].iloc[0]!r}; "
-            "accepted are numbers, also with a unit ('3h', 'day 2')"
-        )
-    return times
 
 
 def read_split(values: pd.Series) -> pd.Series:

@@ -14,14 +14,15 @@ import pandas as pd
 from waddington._checks import check_choice
 from waddington._errors import ArgumentError
 from waddington.twin.conditions import MODES
-from waddington.twin.io.assemble import Part, build, merge_obs
-from waddington.twin.io.files import ACCEPTED, check_exists, open_file
-from waddington.twin.io.labels import LabelKeys, standard_columns
+from waddington.twin.io.assemble import Part, build, gene_names, merge_obs, named_column
+from waddington.twin.io.files import ACCEPTED, check_exists, open_file, quiet_mudata
+from waddington.twin.io.labels import standard_columns
 from waddington.twin.io.objects import make_ready
+from waddington.twin.io.perturbations import LabelKeys
 from waddington.twin.io.refusals import fitting_in_memory
 from waddington.twin.io.split import split_modalities
-from waddington.twin.io.validation import MIN_CELLS, check_columns
-from waddington.twin.modalities import in_order
+from waddington.twin.io.validation import MIN_CELLS, check_columns, check_size
+from waddington.twin.modalities import in_order, is_guides
 
 __all__ = ["Source", "read"]
 
@@ -41,6 +42,7 @@ def read(
     mode_key: str | None = None,
     perturbation_mode: str | None = None,
     control: str | None = None,
+    combination_separator: str | None = None,
     time_key: str | None = None,
     split_key: str | None = None,
     batch_key: str | None = None,
@@ -61,11 +63,15 @@ def read(
     label_keys
         Columns of ``obs`` that must exist.
     perturbation_key, mode_key, time_key, split_key, batch_key, cell_type_key
-        Columns of ``obs`` to read; None looks for the usual names.
+        Columns of ``obs`` to read, or ``"MODALITY:COLUMN"`` of a MuData; None looks for the usual names.
     perturbation_mode
-        One of :data:`~waddington.twin.conditions.MODES`, for all perturbations whose mode no column says.
+        One of :data:`~waddington.twin.conditions.MODES`, for all perturbations whose mode no column says; None says no
+        more than ``"perturbation"``.
     control
-        A further label that means control.
+        A further label that means control; ``"nan"`` takes cells without a label for controls, which are left out
+        otherwise.
+    combination_separator
+        What joins the perturbations of a label, such as ``"_"``; None takes ``"+"`` between known names.
     counts_layer
         The layer that holds raw counts; None looks for it, then in ``X``, then in ``raw.X``.
     min_cells
@@ -77,7 +83,8 @@ def read(
         Modalities named as in :data:`~waddington.twin.modalities.MODALITIES`, all with the same cells in the same
         order, counts in ``X`` and ``layers["counts"]`` (CSR, float32). The global ``obs`` holds every column of the
         files and, where known, ``perturbation``, ``perturbation_mode``, ``time``, ``batch``, ``cell_type`` and
-        ``split``. What was decided on the way is in ``uns["waddington"]["notes"]``.
+        ``split``; the unit of ``time`` is in ``uns["waddington"]["time_unit"]``. What was decided on the way is in
+        ``uns["waddington"]["notes"]``.
 
     Raises
     ------
@@ -97,6 +104,8 @@ def read(
         raise ArgumentError(f"cannot read without a source: accepted is {ACCEPTED}, or one of rna, atac and protein")
     if perturbation_mode is not None:
         check_choice("perturbation_mode", perturbation_mode, MODES)
+    if combination_separator == "":
+        raise ArgumentError("cannot use combination_separator='': accepted is at least one character")
     # Every path is looked at before the first is opened, which may take long.
     for source in sources.values():
         if not isinstance(source, ad.AnnData | md.MuData):
@@ -131,21 +140,31 @@ def read(
     obs = merge_obs(tables, mdata.obs_names)
     check_columns(label_keys, obs, source=label)
     keys = LabelKeys(
-        perturbation=perturbation_key,
-        mode=mode_key,
-        time=time_key,
-        split=split_key,
-        batch=batch_key,
-        cell_type=cell_type_key,
+        perturbation=named_column(perturbation_key, tables, obs),
+        mode=named_column(mode_key, tables, obs),
+        time=named_column(time_key, tables, obs),
+        split=named_column(split_key, tables, obs),
+        batch=named_column(batch_key, tables, obs),
+        cell_type=named_column(cell_type_key, tables, obs),
         control=control,
         default_mode=perturbation_mode,
+        separator=combination_separator,
     )
-    mdata.obs, said = standard_columns(obs, keys, source=label)
+    genes = gene_names({modality: part.adata.var for modality, part in parts.items()})
+    earlier = uns.get("waddington", {})
+    columns = standard_columns(obs, keys, source=label, genes=genes, time_unit=str(earlier.get("time_unit", "")))
+    if len(columns.obs) < mdata.n_obs:
+        for modality in mdata.mod:
+            check_size(len(columns.obs), 1, modality=modality, source=label, min_cells=min_cells)
+        with quiet_mudata():
+            mdata = mdata[mdata.obs_names.isin(columns.obs.index)].copy()
+    mdata.obs = columns.obs
     for key, frame in joint.items():
         mdata.obsm[key] = frame.reindex(mdata.obs_names).to_numpy()
     mdata.uns.update(uns)
     mdata.uns["waddington"] = {
-        "notes": notes + said,
+        "notes": [*notes, *columns.notes],
+        "time_unit": columns.time_unit,
         "sources": {modality: parts[modality].source for modality in in_order(parts)},
     }
     return mdata
@@ -164,6 +183,7 @@ def _collect_obs(data: Any, found: dict[str, ad.AnnData], tables: dict[str, pd.D
         copies = [column for column in data.obs.columns if str(column).split(":")[0] in data.mod]
         tables[""] = data.obs.drop(columns=copies)
         tables.update({modality: adata.obs for modality, adata in found.items()})
+        tables.update({name: adata.obs for name, adata in data.mod.items() if is_guides(name)})
     else:
         # Protein taken out of obsm has no columns of its own, so every table of this source is the same one.
         tables[next(iter(found))] = data.obs

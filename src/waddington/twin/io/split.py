@@ -13,7 +13,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from waddington._errors import DataError, UnknownNameError
-from waddington.twin.modalities import FEATURE_TYPES, canonical_modality, modality_of_feature_type
+from waddington.twin.modalities import FEATURE_TYPES, canonical_modality, is_guides, modality_of_feature_type
 
 __all__ = ["PROTEIN_OBSM", "split_modalities"]
 
@@ -86,7 +86,12 @@ def _split_mudata(mdata: md.MuData, source: str) -> tuple[dict[str, ad.AnnData],
     if not parts:
         found = ", ".join(map(repr, mdata.mod)) or "none"
         raise DataError(f"cannot use {source}: modalities found: {found}; accepted are {', '.join(FEATURE_TYPES)}")
-    return parts, [f"{source}: modality {name!r} is not used by the twin" for name in left_out]
+    return parts, [
+        f"{source}: modality {name!r} holds guides, its columns of cells are read"
+        if is_guides(name)
+        else f"{source}: modality {name!r} is not used by the twin"
+        for name in left_out
+    ]
 
 
 def _split_anndata(adata: ad.AnnData, source: str, role: str | None) -> tuple[dict[str, ad.AnnData], list[str]]:
