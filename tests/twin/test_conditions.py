@@ -183,6 +183,15 @@ class TestConditionsOf:
     def test_a_plus_joins_known_names_only(self, labels: list[str], expected: str) -> None:
         assert list(conditions_of(pd.DataFrame({"perturbation": labels})))[-1] == expected
 
+    @pytest.mark.parametrize(
+        ("label", "mode", "n_edits"),
+        [("BPGM+SAMD1", "CRISPRa", 2), ("BPGM+SAMD1", "drug", 1), ("KRT8P+", "KO", 1), ("(+)-JQ1", "KO", 1)],
+    )
+    def test_where_a_mode_acts_on_genes_a_plus_joins_symbols(self, label: str, mode: str, n_edits: int) -> None:
+        obs = pd.DataFrame({"perturbation": [label, "control"], "perturbation_type": mode})
+        assert len(parse_label(conditions_of(obs).iloc[0])) == n_edits
+        assert len(parse_label(conditions_of(obs[["perturbation"]], default_mode=mode).iloc[0])) == n_edits
+
     def test_a_separator_joins_always(self) -> None:
         obs = pd.DataFrame({"perturbation": ["LPS+IFNg", "control"]})
         assert conditions_of(obs, sep="+").iloc[0] == "IFNg:perturbation+LPS:perturbation"

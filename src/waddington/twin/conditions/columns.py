@@ -55,7 +55,7 @@ def conditions_of(
         Further labels that mean control.
     sep
         What joins the genes of a label, always. None takes ``"+"`` between names: those that a label of the column
-        holds alone, and ``genes``.
+        holds alone, ``genes``, and symbols of genes where the mode acts on genes.
     default_mode
         Mode of perturbations for which nothing is said, or a word that stands for no mode.
     genes

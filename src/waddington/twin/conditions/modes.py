@@ -6,10 +6,13 @@ from typing import Final
 
 from waddington._errors import DataError
 
-__all__ = ["DEFAULT_MODE", "MODES", "MODE_ALIASES", "canonical_mode", "is_mode_word"]
+__all__ = ["DEFAULT_MODE", "GENE_MODES", "MODES", "MODE_ALIASES", "canonical_mode", "is_mode_word"]
 
 MODES: Final = ("knockout", "knockdown", "activation", "overexpression", "drug", "cytokine", "perturbation")
 """Ways of perturbing a cell; the first four act on a gene, and the last says no more than that something was done."""
+
+GENE_MODES: Final = MODES[:4]
+"""Modes that act on a gene."""
 
 DEFAULT_MODE: Final = "perturbation"
 """The mode where neither the data nor the user say one."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from waddington._errors import DataError, UnsupportedError
 from waddington.twin.conditions.controls import CONTROL, is_control_name, is_missing
 from waddington.twin.conditions.joined import JOIN, MARK, names_in
-from waddington.twin.conditions.modes import DEFAULT_MODE, MODES, canonical_mode, is_mode_word
+from waddington.twin.conditions.modes import DEFAULT_MODE, GENE_MODES, MODES, canonical_mode, is_mode_word
 from waddington.twin.conditions.perturbation import (
     Condition,
     Perturbation,
@@ -47,7 +49,8 @@ def parse_condition(
     control
         Further names that mean control here.
     known
-        Names between which a ``"+"`` joins, beside those of control. None takes every part for a name that is not
+        Names between which a ``"+"`` joins, beside those of control and, where the mode acts on genes, all that look
+        like symbols of genes. None takes every part for a name that is not
         empty and whose brackets close, so that ``"Ca2+"`` and ``"2i (LIF+MEKi)"`` are one thing.
 
     Returns
@@ -67,13 +70,15 @@ def parse_condition(
         raise DataError(f"cannot read perturbation {label!r}: accepted are 'control', 'A', 'A+ctrl' and 'A+B'")
     if is_canonical(label):
         return parse_label(label)
-    parts = _parts(label, mode, sep, known, extra)
+    parts = _parts(label, mode, default_mode, sep, known, extra)
     perturbed = [not is_control_name(part) and part not in extra for part in parts]
     modes = _align_modes(label, perturbed, mode, sep=sep or JOIN, default_mode=default_mode)
     return make_condition(_read_part(part, kind) for part, kind in zip(_kept(parts, perturbed), modes, strict=True))
 
 
-def _parts(label: str, mode: str | None, sep: str | None, known: Container[str] | None, extra: set[str]) -> list[str]:
+def _parts(
+    label: str, mode: str | None, default_mode: str, sep: str | None, known: Container[str] | None, extra: set[str]
+) -> list[str]:
     """Take a label apart: at what the caller says joins, as the modes are joined, or at ``+`` between names."""
     if sep is not None:
         parts = [part.strip() for part in label.split(sep)]
@@ -84,18 +89,26 @@ def _parts(label: str, mode: str | None, sep: str | None, known: Container[str] 
         return parts
     if mode is not None and mode.count(JOIN) == label.count(JOIN) > 0:
         return [part.strip() for part in label.split(JOIN)]
-    return names_in(label, known if known is None or not extra else _Either(known, extra))
+    if known is None:
+        return names_in(label)
+    words = (mode or default_mode).split(JOIN)
+    acts_on_genes = all(is_mode_word(word) and canonical_mode(word) in GENE_MODES for word in words)
+    return names_in(label, _Names(known, extra, symbols=acts_on_genes))
+
+
+_SYMBOL: Final = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class _Either:
-    """Names of two collections, neither copied."""
+class _Names:
+    """Names that are known, that the caller gave, or, where a mode acts on genes, that look like symbols of genes."""
 
-    one: Container[str]
-    other: Container[str]
+    known: Container[str]
+    given: Container[str]
+    symbols: bool
 
     def __contains__(self, name: object) -> bool:
-        return name in self.one or name in self.other
+        return name in self.known or name in self.given or (self.symbols and bool(_SYMBOL.fullmatch(str(name))))
 
 
 def _kept(parts: list[str], keep: list[bool]) -> list[str]:
