@@ -87,6 +87,12 @@ def test_what_cannot_be_measured_is_refused(labels: np.ndarray, message: str) ->
         design_from_conditions(labels)
 
 
+def test_labels_of_times_bear_their_unit_and_keep_late_times_apart() -> None:
+    design = design_from_times(np.repeat([0.5, 1_000_000.0, 1_000_001.0], 50), unit="h")
+    assert design.control == "time 0.5 h"
+    assert set(design.split_of) == {"time 1000000 h", "time 1000001 h"}
+
+
 def test_times_are_measured_from_the_first() -> None:
     times = np.repeat([3.0, 0.0, 1.0, np.nan], 50)
     design = design_from_times(times)

@@ -147,11 +147,14 @@ def design_from_conditions(
 def design_from_times(
     times: npt.NDArray[np.floating],
     *,
+    unit: str = "",
     split: npt.NDArray[np.str_] | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
 ) -> Design:
     """Label cells by their observed time; change is measured from the first one, on held-out cells.
+
+    Labels are such as ``"time 3 h"``, with the unit where it is known.
 
     Raises
     ------
@@ -162,11 +165,13 @@ def design_from_times(
     points = np.unique(times[np.isfinite(times)])
     if len(points) < 2:
         raise DataError(f"cannot order cells by time: found {len(points)} time point; accepted: at least two")
-    labels = np.array([f"time {t:g}" if np.isfinite(t) else UNTIMED for t in times], dtype=np.str_)
-    control = f"time {points[0]:g}"
+    # Ten digits, because six would give two late times one label.
+    name_of = {point: f"time {point:.10g} {unit}".rstrip() for point in points.tolist()}
+    labels = np.array([name_of.get(time, UNTIMED) for time in times.tolist()], dtype=np.str_)
+    control = name_of[points[0]]
     rng = np.random.default_rng(seed)
     train = _draw_cells(labels, test_fraction, rng) if split is None else split == "train"
-    split_of = {f"time {t:g}": "held-out cells" for t in points[1:]}
+    split_of = {name_of[point]: "held-out cells" for point in points[1:].tolist()}
     return _keep_measured("time", labels, control, train, split_of)
 
 

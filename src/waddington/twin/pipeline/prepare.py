@@ -110,7 +110,9 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     labels = np.asarray(conditions_of(mdata), dtype=np.str_)
     split = np.asarray(mdata.obs["split"], dtype=np.str_) if "split" in mdata.obs else None
     times = np.asarray(mdata.obs["time"], dtype=np.float64) if "time" in mdata.obs else None
-    design = _labelled_design(labels, times, split, config)
+    design = _labelled_design(
+        labels, times, split, config, unit=str(mdata.uns.get("waddington", {}).get("time_unit", ""))
+    )
     train = (
         design.train
         if design
@@ -164,12 +166,14 @@ def _labelled_design(
     times: npt.NDArray[np.float64] | None,
     split: npt.NDArray[np.str_] | None,
     config: RunConfig,
+    *,
+    unit: str,
 ) -> Design | None:
     """Use perturbations where there are any, else times; None when cells carry neither."""
     if (labels != "control").any():
         return design_from_conditions(labels, split=split, test_fraction=config.test_fraction, seed=config.seed)
     if times is not None and len(np.unique(times[np.isfinite(times)])) > 1:
-        return design_from_times(times, split=split, test_fraction=config.test_fraction, seed=config.seed)
+        return design_from_times(times, unit=unit, split=split, test_fraction=config.test_fraction, seed=config.seed)
     return None
 
 
