@@ -38,6 +38,11 @@ from waddington.optim.moments import (
 __all__ = ["ASGD2", "PADAM_RULE", "Padam"]
 
 
+_ROOTS = {"fourth_root": 2, "eighth_root": 3, "sixteenth_root": 4}
+"""Powers that are square roots of square roots, by the name of the number that says so, and how many roots."""
+_NAMES = {0.5**count: name for name, count in _ROOTS.items()}
+
+
 def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if settings["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
@@ -45,7 +50,7 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
 def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
     found = decays(settings["betas"]) | {"eps": settings["eps"]}
     if settings["p"] != 0.5:
-        found["p"] = settings["p"]
+        found[_NAMES.get(settings["p"], "p")] = settings["p"]
     if settings["bias_correction"]:
         found |= bias_corrections(step, settings["betas"])
     return found
@@ -65,6 +70,7 @@ def _update(
         buffers["exp_avg"],
         buffers["max_exp_avg_sq" if choices["amsgrad"] else "exp_avg_sq"],
         power=numbers.get("p"),
+        roots=next((count for name, count in _ROOTS.items() if name in numbers), 1),
         eps=numbers["eps"],
         corrections=corrections_of(numbers) if choices["bias_correction"] else None,
     )
