@@ -17,12 +17,9 @@ slow = pytest.mark.slow
 def compiled_by_torch(monkeypatch):
     """Have torch's compiler make the processor's kernels, too."""
     monkeypatch.setitem(_compiled.BACKENDS, "cpu", _inductor)
-    known = (_compiled.kernel_for, _compiled.obstacle)
-    for each in known:
-        each.cache_clear()
+    _compiled.forget()
     yield
-    for each in known:
-        each.cache_clear()
+    _compiled.forget()
 
 
 @pytest.mark.parametrize(
@@ -58,10 +55,10 @@ def step_one(make):
 
 def test_a_kernel_that_does_something_else_is_not_used(monkeypatch):
     assert step_one(AMGT).execution()[0].how == "compiled"
-    _compiled.kernel_for.cache_clear()
+    _compiled.forget()
     monkeypatch.setattr(_inductor.InductorKernel, "on", lambda self, device: lambda tensors: None)
-    monkeypatch.setattr(_inductor, "make", lambda recipe, path: path.write_text("another, no better"))
-    with pytest.raises(UnsupportedError, match=r"other results.*accepted are"):
+    monkeypatch.setattr(_inductor, "make", lambda recipe, source, path: path.write_text("another, no better"))
+    with pytest.raises(UnsupportedError, match=r"other results.*accepted is"):
         step_one(AMGT)
 
 

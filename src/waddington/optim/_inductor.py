@@ -10,19 +10,22 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from waddington.optim._recipe import SUMS, Recipe, examples, names_of, perform
+from waddington.optim._cache import opened
+from waddington.optim._identity import command_identity, processor
+from waddington.optim._recipe import SUMS, Recipe, examples, perform
 from waddington.optim._slots import statistics_dtype
+from waddington.optim._trace import Program, written
 
 if TYPE_CHECKING:
     from waddington.optim._batch import Batch
 
-__all__ = ["SUFFIX", "InductorKernel", "load", "make", "obstacle"]
+__all__ = ["SUFFIX", "InductorKernel", "circumstances", "compiler", "load", "make", "obstacle", "source"]
 
 SUFFIX = ".pt2"
 _EXAMPLE = 1 << 10
@@ -32,8 +35,8 @@ _OPTIONS = {"realize_reads_threshold": 1000, "realize_opcount_threshold": 10_000
 class InductorKernel:
     """A compiled phase, called for each tensor; see :class:`~waddington.optim._compiled.Kernel`."""
 
-    def __init__(self, path: Path, recipe: Recipe) -> None:
-        self.names = names_of(recipe)
+    def __init__(self, path: Path, recipe: Recipe, names: tuple[str, ...]) -> None:
+        self.names = names
         self._path, self._on_gpu = str(path), recipe.device == "cuda"
         self._loaders: dict[int, Any] = {}
         self.on(torch.empty(0, device=recipe.device).device)
@@ -82,15 +85,18 @@ class _Phase(torch.nn.Module):
         return ()
 
 
-def load(path: Path, recipe: Recipe) -> InductorKernel:
+def load(path: Path, recipe: Recipe, names: tuple[str, ...]) -> InductorKernel:
     """Load what was compiled.
 
     Raises
     ------
     RuntimeError
         The file is none of :func:`make`, or the kernel does not do here what it should.
+    OSError
+        It is not there, may not be read or trusted.
     """
-    kernel = InductorKernel(path, recipe)
+    with opened(path):
+        kernel = InductorKernel(path, recipe, names)
     _try_out(kernel, recipe)
     return kernel
 
@@ -121,7 +127,31 @@ def obstacle() -> str:
     return "" if found else "no C++ compiler was found, which torch's compiler needs"
 
 
-def make(recipe: Recipe, path: Path) -> None:
+def source(recipe: Recipe, programs: Sequence[Program]) -> str:
+    """Write down what a phase does.
+
+    Torch's compiler traces by itself, and this is what kernels are named by.
+
+    Raises
+    ------
+    UnsupportedError
+        The rule does what cannot be written down.
+    """
+    return "\n".join(map(written, programs))
+
+
+def circumstances(device: str) -> str:
+    """Name what decides, with its source, what a kernel is: options, versions, processor and GPU."""
+    gpu = (torch.version.cuda, torch.cuda.get_device_capability()) if device == "cuda" else ()
+    return repr((_OPTIONS, torch.__version__, device, gpu, processor()))
+
+
+def compiler() -> str:
+    """Name the compiler of what runs on the host, empty where there is none."""
+    return "" if obstacle() else command_identity([os.environ.get("CXX") or "g++"])
+
+
+def make(recipe: Recipe, source: str, path: Path) -> None:
     """Compile a phase into a file.
 
     Raises
@@ -147,6 +177,7 @@ def make(recipe: Recipe, path: Path) -> None:
             warnings.simplefilter("ignore")
             program = torch.export.export(_Phase(recipe), arguments, dynamic_shapes=shapes)
             torch._inductor.aoti_compile_and_package(program, package_path=temporary, inductor_configs=_OPTIONS)
+        os.chmod(temporary, 0o644)  # whatever new files are like here, nobody else may write to it
         os.replace(temporary, path)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -15,21 +15,34 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from waddington._errors import UnsupportedError
-from waddington.optim._recipe import Recipe, examples, names_of, perform
-from waddington.optim._rule import Tensors
+from waddington.optim._cache import opened
+from waddington.optim._identity import command_identity, processor
+from waddington.optim._recipe import NUMBERS, Recipe
 from waddington.optim._source import c_source
-from waddington.optim._trace import trace
+from waddington.optim._trace import Program
 
 if TYPE_CHECKING:
     from waddington.optim._batch import Batch
 
-__all__ = ["SUFFIX", "NativeKernel", "build", "load", "make", "obstacle", "open_kernel", "source"]
+__all__ = [
+    "SUFFIX",
+    "NativeKernel",
+    "build",
+    "circumstances",
+    "compiler",
+    "load",
+    "make",
+    "obstacle",
+    "open_kernel",
+    "source",
+]
 
 SUFFIX = ".so"
 _FLAGS = [
@@ -45,8 +58,8 @@ _DIGEST = hashlib.sha256().digest_size  # bytes that follow a kernel, which its 
 class NativeKernel:
     """A compiled phase, called once for all tensors of a family; see :class:`~waddington.optim._compiled.Kernel`."""
 
-    def __init__(self, path: Path, recipe: Recipe) -> None:
-        self.names = names_of(recipe)
+    def __init__(self, path: Path, names: tuple[str, ...]) -> None:
+        self.names = names
         self._step = open_kernel(path)
 
     def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
@@ -61,22 +74,28 @@ class NativeKernel:
             raise MemoryError("cannot step: no memory for the sums of chunks, a few bytes for each 4,096 coordinates")
 
 
-def load(path: Path, recipe: Recipe) -> NativeKernel:
+def load(path: Path, recipe: Recipe, names: tuple[str, ...]) -> NativeKernel:
     """Load what was compiled.
 
     Raises
     ------
     RuntimeError
-        The file is none of :func:`make`, or may not be run from where it lies.
+        The file is none of :func:`make`, or not a whole one.
+    OSError
+        It is not there, may not be read or trusted, or may not be run from where it lies.
     """
-    return NativeKernel(path, recipe)
+    return NativeKernel(path, names)
 
 
 def obstacle() -> str:
     """Say what stands in the way of compiling; empty where nothing does."""
     if sys.platform == "win32":
         return "kernels are not compiled on Windows"
-    if _compiler() is None:
+    try:
+        found = _compiler()
+    except ValueError as error:
+        return f"CC={os.environ['CC']!r} is no command ({error})"
+    if found is None:
         return (
             f"no C compiler was found (looked for {os.environ.get('CC') or 'cc, gcc and clang'}; CC may name another)"
         )
@@ -84,12 +103,22 @@ def obstacle() -> str:
 
 
 def _compiler() -> list[str] | None:
-    """Give the command that compiles C, None where there is none."""
-    wanted = [shlex.split(os.environ["CC"])] if os.environ.get("CC") else [["cc"], ["gcc"], ["clang"]]
+    """Give the command that compiles C, None where there is none.
+
+    Raises
+    ------
+    ValueError
+        CC cannot be split into words, or has none.
+    """
+    wanted = [["cc"], ["gcc"], ["clang"]]
+    if os.environ.get("CC"):
+        wanted = [shlex.split(os.environ["CC"])]
+        if not wanted[0]:
+            raise ValueError("it has no words")
     return next((command for command in wanted if shutil.which(command[0])), None)
 
 
-def source(recipe: Recipe) -> str:
+def source(recipe: Recipe, programs: Sequence[Program]) -> str:
     """Write a phase as C.
 
     Raises
@@ -97,40 +126,37 @@ def source(recipe: Recipe) -> str:
     UnsupportedError
         The rule uses what is not known here, or the length of a tensor as a number.
     """
-    text, other = (_source(recipe, length) for length in (7, 11))
+    vectors = ["value", "grad", *(f"buffer_{place}" for place in range(len(recipe.buffers)))]
+    places = {f"number_{place}": place for place in range(NUMBERS)}
+    drawn = {name: f"noise[{at}]" for at, name in enumerate(("salt", "local", "whole", "start"))}
+    text, other = (c_source(program, vectors, places, drawn) for program in programs)
     if text != other:
         raise UnsupportedError("the rule uses the length of a tensor as a number, and kernels are for every length")
     return text
 
 
-def _source(recipe: Recipe, length: int) -> str:
-    value, grad, buffers, row, noise = examples(recipe, length)
-    vectors = {"value": value, "grad": grad}
-    vectors |= {name: buffer for (name, _), buffer in zip(recipe.buffers, buffers, strict=True)}
-    numbers = {f"number_{place}": number for place, number in enumerate(row.unbind())}
-    drawn = dict(zip(("salt", "local", "whole", "start"), noise, strict=False))
-
-    def phase(**given: torch.Tensor) -> Tensors:
-        held = [given[name] for name, _ in recipe.buffers]
-        row, noise = ([given[name] for name in names] for names in (numbers, drawn))
-        return perform(recipe, given["value"], given["grad"], held, row, noise)
-
-    program = trace(phase, {**vectors, **numbers, **drawn})
-    places = {name: place for place, name in enumerate(numbers)}
-    return c_source(program, list(vectors), places, {name: f"noise[{at}]" for at, name in enumerate(drawn)})
+def circumstances(device: str) -> str:
+    """Name what decides, with its source, what a kernel is: options, and the processor's instructions."""
+    return "\n".join([*_FLAGS, processor()])
 
 
-def make(recipe: Recipe, path: Path) -> None:
+def compiler() -> str:
+    """Name the compiler, empty where there is none."""
+    command = _compiler()
+    return command_identity(command) if command else ""
+
+
+def make(recipe: Recipe, source: str, path: Path) -> None:
     """Compile a phase into a file.
 
     Raises
     ------
     UnsupportedError
-        The rule uses what is not known here.
+        The compiler lacks a type.
     RuntimeError
         The compiler failed; says how.
     """
-    build(source(recipe), path)
+    build(source, path)
 
 
 def build(text: str, path: Path) -> None:
@@ -143,20 +169,31 @@ def build(text: str, path: Path) -> None:
     RuntimeError
         The compiler failed, or there is none; says how.
     """
-    compiler = _compiler()
-    if compiler is None:
+    command = _compiler()
+    if command is None:
         raise RuntimeError(obstacle())
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         file, made = Path(folder) / "step.c", Path(folder) / path.name
         file.write_text(text, encoding="utf-8")
-        command = [*compiler, *_FLAGS, str(file), "-o", str(made), "-lm"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        arguments = [*command, *_FLAGS, str(file), "-o", str(made), "-lm"]
+        try:
+            done = subprocess.run(
+                arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+            )
+        except OSError as error:
+            raise RuntimeError(f"the compiler {command[0]} cannot be run ({error.strerror})") from error
         if done.returncode:
             if "_Float16" in done.stderr:  # gcc before its version 12, on some processors
-                raise UnsupportedError(f"{Path(compiler[0]).name} does not know _Float16, in which float16 is read")
-            lines = done.stderr.splitlines() or ["no reason given"]
+                raise UnsupportedError(f"{Path(command[0]).name} does not know _Float16, in which float16 is read")
+            # The last step only says that the one before has failed.
+            lines = [line for line in done.stderr.splitlines() if not line.startswith("collect2")] or [
+                "no reason given"
+            ]
             raise RuntimeError(f"the compiler failed ({next((line for line in lines if 'error' in line), lines[0])})")
+        if not made.is_file():
+            raise RuntimeError("the compiler failed (it wrote nothing)")
         made.write_bytes(made.read_bytes() + hashlib.sha256(made.read_bytes()).digest())
+        made.chmod(0o755)  # whatever new files are like here, nobody else may write to it
         os.replace(made, path)
 
 
@@ -166,15 +203,15 @@ def open_kernel(path: Path) -> Any:
     Raises
     ------
     RuntimeError
-        It is none, or may not be run from where it lies.
+        It is none, or not a whole one.
+    OSError
+        It is not there, may not be read or trusted, or may not be run from where it lies.
     """
-    whole = path.read_bytes()
+    with opened(path) as file:
+        whole = file.read()
     if hashlib.sha256(whole[:-_DIGEST]).digest() != whole[-_DIGEST:]:  # opening a part of one would end the process
         raise RuntimeError(f"{path} is no kernel, or not a whole one")
-    try:
-        step = ctypes.CDLL(str(path)).waddington_step
-    except OSError as error:
-        raise RuntimeError(str(error)) from error
+    step = ctypes.CDLL(str(path)).waddington_step
     size, address = ctypes.c_int64, ctypes.c_void_p
     step.argtypes = [size, address, address, address, size, address, address, size, ctypes.c_int]
     step.restype = ctypes.c_int

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from waddington.optim._identity import identity, processor, sources
 from waddington.optim._noise import Frame, coordinates, random_words
 from waddington.optim._phases import Take, Want, Work, look, take
 from waddington.optim._rule import Tensors
+from waddington.optim._trace import Program, trace
 from waddington.optim.moments import Numbers
 
-__all__ = ["NUMBERS", "SUMS", "Recipe", "examples", "names_of", "perform"]
+__all__ = ["NUMBERS", "SUMS", "Recipe", "examples", "perform", "programs_of"]
 
 NUMBERS = 48
 """Length of the row of numbers that a kernel is given; what it does not use it does not read."""
@@ -54,21 +53,6 @@ class Recipe:
     buffers: tuple[tuple[str, torch.dtype], ...]
     rounds: bool
     cut: bool = False
-
-    def key(self) -> str:
-        """Give the name under which the kernel is kept."""
-        rule, stage = self.work.rule, getattr(self.phase, "stage", None)
-        functions = [rule.measure, rule.settle, rule.update, rule.prepare, rule.observe, stage and stage.terms]
-        parts = [
-            *(identity(function) for function in functions if function is not None),
-            repr((self.work.settings, self.work.dtype, self.numbers, self.dtype, self.buffers, self.rounds, self.cut)),
-            repr((type(self.phase).__name__, [v for v in vars(self.phase).values() if isinstance(v, bool)])),
-            repr((sources(), torch.__version__, self.device)),
-            processor(),
-        ]
-        if self.device == "cuda":
-            parts.append(repr(torch.cuda.get_device_capability()))
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def perform(
@@ -120,9 +104,34 @@ def _same(found: torch.Tensor) -> torch.Tensor:
     return found
 
 
-def names_of(recipe: Recipe) -> tuple[str, ...]:
-    """Give the names of the sums that a kernel takes, in their order."""
-    return tuple(perform(recipe, *examples(recipe, 2)))
+def programs_of(recipe: Recipe) -> tuple[Program, Program]:
+    """Write down what a kernel of a recipe does, for tensors of two lengths.
+
+    Their inputs are ``value``, ``grad``, ``buffer_0`` and so on, ``number_`` with the place in the row, and where
+    something is rounded stochastically ``salt``, ``local``, ``whole`` and ``start``. The programs differ where the rule
+    computes with the length of a tensor.
+
+    Raises
+    ------
+    UnsupportedError
+        The rule does what cannot be written down.
+    """
+    one, other = (_traced(recipe, length) for length in (7, 11))
+    return one, other
+
+
+def _traced(recipe: Recipe, length: int) -> Program:
+    value, grad, buffers, row, noise = examples(recipe, length)
+    vectors = {"value": value, "grad": grad} | {f"buffer_{place}": buffer for place, buffer in enumerate(buffers)}
+    numbers = {f"number_{place}": number for place, number in enumerate(row.unbind())}
+    drawn = dict(zip(("salt", "local", "whole", "start"), noise, strict=False))
+
+    def phase(**given: torch.Tensor) -> Tensors:
+        held = [given[f"buffer_{place}"] for place in range(len(buffers))]
+        row, noise = ([given[name] for name in names] for names in (numbers, drawn))
+        return perform(recipe, given["value"], given["grad"], held, row, noise)
+
+    return trace(phase, vectors | numbers | drawn)
 
 
 def examples(

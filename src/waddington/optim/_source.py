@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import torch
 
 from waddington._errors import UnsupportedError
-from waddington.optim._trace import COMPARED, Node, Program
+from waddington.optim._trace import COMPARED, Node, Program, below
 
 __all__ = ["c_source"]
+
+_TEMPLATE = files("waddington.optim").joinpath("_step.c").read_text(encoding="utf-8")
 
 _TYPES = {
     torch.float32: "float",
@@ -133,7 +134,7 @@ class _Writer:
     ) -> None:
         self.program, self.vectors, self.numbers, self.extra = program, inputs, numbers, extra
         self.pointers = {name: f"p{place}_{re.sub(r'[^a-zA-Z0-9]', '_', name)}" for place, name in enumerate(inputs)}
-        self.sums = [node for node in _below([*program.results.values(), *program.stores.values()]) if node.op == "sum"]
+        self.sums = [node for node in below([*program.results.values(), *program.stores.values()]) if node.op == "sum"]
         self._loop_of: dict[Node, int] = {}
         self.loops = 1 + max(
             [*(self.loop_of(node.nodes[0]) for node in self.sums), *map(self.loop_of, program.stores.values())],
@@ -165,7 +166,7 @@ class _Writer:
             "LOOP_OF_SUM": ", ".join(str(self.loop_of(node.nodes[0])) for node in self.sums) or "-1",
             "FINISH": self.finish(),
         }
-        text = _template()
+        text = _TEMPLATE
         for mark, part in parts.items():
             text = text.replace(f"/*{mark}*/", part)
         return text
@@ -174,7 +175,7 @@ class _Writer:
         """Write one loop."""
         totals = [node for node in self.sums if self.loop_of(node.nodes[0]) == number]
         stores = self.program.stores if number == self.loops - 1 else {}
-        needed = _below([*(node.nodes[0] for node in totals), *stores.values()], within=True)
+        needed = below([*(node.nodes[0] for node in totals), *stores.values()], within=True)
         declarations = [
             f"  {'' if name in stores else 'const '}{_STORED[self.program.inputs[name].dtype]} *restrict"
             f" {self.pointers[name]} = at[{place}];"
@@ -208,7 +209,7 @@ class _Writer:
     def finish(self) -> str:
         """Write what becomes of the sums in the end."""
         results = list(self.program.results.values())
-        lines = [self.statement(node) for node in _below(results, within=True) if not node.is_vector]
+        lines = [self.statement(node) for node in below(results, within=True) if not node.is_vector]
         return "\n  ".join([*lines, *(f"out[{k}] = (double){self.name(node)};" for k, node in enumerate(results))])
 
     # -- values --
@@ -293,24 +294,6 @@ class _Writer:
 _SIGNATURE = "void *const *at, const work_t *row, const int64_t *noise, const double *sums"
 
 
-def _below(roots: Iterable[Node], *, within: bool = False) -> list[Node]:
-    """Give all values that some are computed from, and these, in the order of computation.
-
-    With `within`, sums are taken as known.
-    """
-    found: dict[Node, None] = {}
-    stack = [(root, False) for root in reversed(list(roots))]
-    while stack:
-        node, ready = stack.pop()
-        if ready:
-            found.setdefault(node)
-        elif node not in found:
-            stack.append((node, True))
-            if not (within and node.op == "sum"):
-                stack += [(arg, False) for arg in reversed(node.nodes)]
-    return list(found)
-
-
 def _literal(value: float, dtype: torch.dtype) -> str:
     if not dtype.is_floating_point:
         number = int(value)
@@ -319,8 +302,3 @@ def _literal(value: float, dtype: torch.dtype) -> str:
     if not math.isfinite(value):
         return "NAN" if math.isnan(value) else "(-INFINITY)" if value < 0 else "INFINITY"
     return f"({float(value).hex()}{'' if dtype == torch.float64 else 'f'})"
-
-
-@cache
-def _template() -> str:
-    return files("waddington.optim").joinpath("_step.c").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from waddington._errors import UnsupportedError
 
-__all__ = ["COMPARED", "Node", "Program", "trace"]
+__all__ = ["COMPARED", "Node", "Program", "below", "trace", "written"]
 
 COMPARED = {"eq", "ne", "lt", "le", "gt", "ge"}
 """Operations that compare two values."""
 
 _SAME = {"alias", "detach", "expand", "view", "reshape", "_unsafe_view", "lift_fresh", "clone", "contiguous"}
+_PLAIN = (bool, int, float, str, torch.dtype, torch.device, torch.layout, torch.memory_format)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +90,54 @@ def trace(function: Callable[..., Mapping[str, torch.Tensor]], inputs: Mapping[s
         found = function(**inputs)
     results = {name: recorder.node(value) for name, value in found.items()}
     return Program(recorder.inputs, recorder.stores, results)
+
+
+def below(roots: Iterable[Node], *, within: bool = False) -> list[Node]:
+    """Give all values that some are computed from, and these, in the order of computation.
+
+    With `within`, sums are taken as known.
+    """
+    found: dict[Node, None] = {}
+    stack = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            found.setdefault(node)
+        elif node not in found:
+            stack.append((node, True))
+            if not (within and node.op == "sum"):
+                stack += [(arg, False) for arg in reversed(node.nodes)]
+    return list(found)
+
+
+def written(program: Program) -> str:
+    """Write a program down as text: that of another is the same only if it does the same.
+
+    Raises
+    ------
+    UnsupportedError
+        An operation is called with what cannot be told from its description.
+    """
+    places: dict[Node, str] = {}
+
+    def told(arg: Any) -> str:
+        if isinstance(arg, Node):
+            return places[arg]
+        if isinstance(arg, list | tuple):
+            return f"[{', '.join(map(told, arg))}]"
+        if arg is None or isinstance(arg, _PLAIN):
+            return repr(arg)
+        raise UnsupportedError(f"the rule calls one of torch's operations with {arg!r}, which is not compiled")
+
+    lines = [f"{name}: {node.dtype} {node.is_vector}" for name, node in program.inputs.items()]
+    for node in below([*program.inputs.values(), *program.stores.values(), *program.results.values()]):
+        named = [f"{name}={told(arg)}" for name, arg in sorted(node.kwargs.items())]
+        places[node] = f"%{len(places)}"
+        call = ", ".join([*map(told, node.args), *named])
+        lines.append(f"{places[node]} = {node.op}({call}): {node.dtype} {node.common} {node.is_vector}")
+    ends = {"store": program.stores, "result": program.results}
+    lines += [f"{what} {name} {places[node]}" for what, values in ends.items() for name, node in values.items()]
+    return "\n".join(lines)
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
