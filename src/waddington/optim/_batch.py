@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from waddington._errors import DataError
 from waddington.optim._noise import frame_of
 
 if TYPE_CHECKING:
@@ -31,23 +30,20 @@ class Batch:
 
     Attributes
     ----------
-    units, grads
-        The tensors, and their gradients during a step.
+    units
+        The tensors.
     written
         What a kernel may write to.
+    is_begun
+        Whether this step has.
     """
 
     def __init__(self, family: Family, units: Sequence[Single]) -> None:
         self.family, self.units = family, list(units)
-        self.grads: list[torch.Tensor] = []
-        self._params = [unit.member.param for unit in self.units]
-        self._is_plain = all(unit.is_plain for unit in self.units)
-        value = self.units[0].value
-        self._kinds = {(torch.Tensor, value.dtype, torch.strided, value.device)}
+        self.is_begun = self._are_fetched = False
         buffers = [[unit.value, *unit.buffers.values()] for unit in self.units]
         self.written = [tensor for tensors in buffers for tensor in tensors]
-        self._sizes = [unit.value.numel() for unit in self.units]
-        self._lengths = np.array(self._sizes, dtype=np.int64)
+        self._lengths = np.array([unit.value.numel() for unit in self.units], dtype=np.int64)
         self._addresses = np.array(
             [[value.data_ptr(), 0, *(buffer.data_ptr() for buffer in rest)] for value, *rest in buffers], dtype=np.int64
         )
@@ -59,43 +55,33 @@ class Batch:
             *(sums.data_ptr(), sums.stride(0)),
         )
 
-    def fetch(self) -> None:
+    def fetch(self, addresses: Sequence[int] | None) -> None:
         """Look up the gradients of this step.
 
-        Raises
-        ------
-        DataError
-            A gradient has not as many coordinates as its parameter, or lies on another device.
+        Parameters
+        ----------
+        addresses
+            Of gradients that lie in memory as a kernel reads them; None where some do not.
         """
-        self.grads = [param.grad for param in self._params if param.grad is not None]
-        if not self._are_as_read():
+        self._are_fetched = addresses is None
+        if addresses is None:
             for unit in self.units:
                 unit.fetch()
-            self.grads = [unit.grad for unit in self.units]
-            self._check()
-        self._addresses[:, 1] = list(map(torch.Tensor.data_ptr, self.grads))
+            addresses = [unit.grad.data_ptr() for unit in self.units]
+        self._addresses[:, 1] = addresses[: len(self.units)]
 
-    def _are_as_read(self) -> bool:
-        """Tell whether all gradients lie in memory as a kernel reads them, which no one checks after this."""
-        return (
-            self._is_plain
-            and {(type(grad), grad.dtype, grad.layout, grad.device) for grad in self.grads} == self._kinds
-            and list(map(torch.Tensor.numel, self.grads)) == self._sizes
-            and all(map(torch.Tensor.is_contiguous, self.grads))
-            and not any(map(torch.Tensor.is_neg, self.grads))
-        )
-
-    def _check(self) -> None:
-        for unit, grad in zip(self.units, self.grads, strict=True):
-            if grad.numel() != unit.value.numel() or grad.device != unit.value.device:
-                raise DataError(
-                    f"cannot step: found a gradient of {grad.numel():,} coordinates on {grad.device} for a parameter of"
-                    f" shape {tuple(unit.member.param.shape)} on {unit.value.device}; accepted are gradients that fit"
-                )
+    @property
+    def grads(self) -> list[torch.Tensor]:
+        """The gradients during a step, as a kernel reads them."""
+        if not self._are_fetched:
+            for unit in self.units:
+                unit.fetch()
+            self._are_fetched = True
+        return [unit.grad for unit in self.units]
 
     def release(self) -> None:
         """Hold nothing of this step any more."""
-        self.grads = []
+        self.is_begun = False
         for unit in self.units:
             unit.release()
 

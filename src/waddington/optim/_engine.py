@@ -16,6 +16,7 @@ from torch._compile import _disable_dynamo
 from waddington._errors import UnsupportedError
 from waddington.optim._backward import BackwardSteps, why_not_in_backward
 from waddington.optim._execution import Execution, Way, ways_of
+from waddington.optim._fit import check_apart, check_gradient, check_parameter, check_state
 from waddington.optim._layout import Family, lay_out
 from waddington.optim._rule import Tensors
 from waddington.optim._slots import HasGroup, gradient_of, local_real
@@ -73,6 +74,8 @@ class RuleOptimizer(RuleState):
     _order: Sequence[Member] = ()
     _states: Sequence[dict[str, Any]] = ()
     _in_backward: BackwardSteps | None = None
+    _before: tuple[tuple[torch.Tensor, dict[str, Any] | None], ...] = ()
+    """Parameters that are being laid out, and the entries that their states had; until something is written."""
 
     @_disable_dynamo  # traced, it would be compiled anew whenever gradients are; inside torch.compile it is eager
     @torch.no_grad()
@@ -92,10 +95,17 @@ class RuleOptimizer(RuleState):
         Raises
         ------
         DataError
-            A gradient is not finite and ``nonfinite="raise"``.
+            A gradient is not finite and ``nonfinite="raise"``. Or a parameter, a gradient or an entry of the state was
+            replaced, resized, tied or freed, and does not fit any more.
         UnsupportedError
             A gradient is sparse, or the call stands inside a transform of ``torch.func``, or ``compile=True`` and
             compiling failed.
+
+        Notes
+        -----
+        An error leaves parameters, state and counts as they were. One that comes while new values are being written
+        (there is no memory, a rule fails on its second tensor, the user interrupts) has a note that says what is
+        changed.
         """
         refuse_transforms(self)
         loss = None
@@ -104,20 +114,55 @@ class RuleOptimizer(RuleState):
                 loss = closure()
         if self._in_backward is not None:
             self._in_backward.begin_anew()
-        without_state = not self.state
-        families = self._laid_out()
-        if not families:
-            return loss
-        model_state = self._model_state()
-        if without_state and all(is_phantom(member) for family in families for member in family.members):
-            return loss
-        self._step(families, model_state)
+        try:
+            without_state = not self.state
+            families = self._laid_out()
+            if not families:
+                return loss
+            model_state = self._model_state()
+            if without_state and all(is_phantom(member) for family in families for member in family.members):
+                return loss
+            self._step(families, model_state)
+        except BaseException:
+            self._take_back()
+            raise
+        finally:
+            self._before = ()
         return loss
+
+    def _take_back(self) -> None:
+        """Leave state as it was before a step that could not begin."""
+        for param, entries in self._before:
+            if entries is None:
+                self.state.pop(param, None)
+            else:
+                state = self.state[param]
+                state.clear()
+                state.update(entries)
+        if self._before:
+            self._families = ()
+
+    def _member(self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int) -> Member:
+        """Make the state of a parameter that has a gradient, where there is none."""
+        found = self.state.get(param)
+        self._before += ((param, None if found is None else dict(found)),)
+        return Member(param, group, group_index, index, self._state_of(param, group))
+
+    def _lay_out(self, members: Sequence[Member], ways: Sequence[Way]) -> list[Family]:
+        rule = self._rule
+        for member in members:
+            check_state(member, self._layouts(member.param, member.group), rule)
+        check_apart(self.param_groups, self.state, rule.buffers)
+        return lay_out(rule, members, ways)
 
     def _step(self, families: Sequence[Family], model_state: Tensors) -> None:
         settings, row = self.param_groups[0], self._model_row
         step = Step(self._rule, self._control, families, settings, model_state, row, self._recording_on)
-        step.run()
+        try:
+            step.run()
+        finally:
+            if step.is_begun:  # and cannot be taken back
+                self._before = ()
         self._finite = step.finite
         if self._recording_on and not step.is_left_out:
             self._record(step)
@@ -157,12 +202,19 @@ class RuleOptimizer(RuleState):
         def step_one(param: torch.Tensor, group_index: int, index: int) -> None:
             gradient_of(param)
             family, group = known.get(index), self.param_groups[group_index]
-            if family is None or not family.still_fits(group) or not family.is_in_place(self.state):
-                self._refuse_in_backward()  # a loaded state may have brought other settings
-                member = Member(param, group, group_index, index, self._state_of(param, group))
-                (family,) = lay_out(self._rule, [member], [ways[id(param)]])
-                known[index] = family
-            self._step([family], self._model_state())
+            try:
+                if family is None or not family.still_fits(group) or not family.is_in_place(self.state):
+                    self._refuse_in_backward()  # a loaded state may have brought other settings
+                    check_parameter(param, group, group_index)
+                    check_gradient(param, group, group_index)
+                    (family,) = self._lay_out([self._member(param, group, group_index, index)], [ways[id(param)]])
+                    known[index] = family
+                self._step([family], self._model_state())
+            except BaseException:
+                self._take_back()
+                raise
+            finally:
+                self._before = ()
 
         self._in_backward = BackwardSteps(self, step_one)
 
@@ -210,20 +262,23 @@ class RuleOptimizer(RuleState):
         """Give the families of the parameters that have gradients."""
         if self._is_laid_out():
             return self._families
-        members = []
+        found: list[tuple[torch.Tensor, dict[str, Any], int, int]] = []
         index = -1
         for group_index, group in enumerate(self.param_groups):
             for param in group["params"]:
                 index += 1
-                if param.grad is not None:
-                    gradient_of(param)  # refuses what cannot be stepped before any state is made
-                    members.append(Member(param, group, group_index, index, self._state_of(param, group)))
+                if param.grad is not None:  # what cannot be stepped is refused before any state is made
+                    check_parameter(param, group, group_index)
+                    gradient_of(param)
+                    check_gradient(param, group, group_index)
+                    found.append((param, group, group_index, index))
+        members = [self._member(*each) for each in found]
         staying = {id(member.param) for member in members}
         for family in self._families:
             for member in family.members:
                 if id(member.param) not in staying and self.state.get(member.param) is member.state:
                     member.leave(family.entries)
-        self._families = tuple(lay_out(self._rule, members, ways_of(self._rule, members)))
+        self._families = tuple(self._lay_out(members, ways_of(self._rule, members)))
         self._states = list(self.state.values())
         self._order = sorted((m for family in self._families for m in family.members), key=lambda m: m.index)
         return self._families

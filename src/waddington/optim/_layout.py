@@ -17,15 +17,18 @@ import torch
 
 from waddington._errors import UnsupportedError
 from waddington.optim._batch import Batch
+from waddington.optim._bucket import Bucket
 from waddington.optim._compiled import Kernel, failures, kernel_for
 from waddington.optim._execution import Way, rounds_stochastically
+from waddington.optim._forms import is_plain
+from waddington.optim._gradients import Gradients
 from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
 from waddington.optim._recipe import NUMBERS, SUMS, Recipe
 from waddington.optim._rule import Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
 from waddington.optim._standing import Standing
-from waddington.optim._units import Bucket, Member, Single, Unit, can_be_compiled
+from waddington.optim._units import Member, Single, Unit, can_be_compiled
 from waddington.optim.moments import Number, Numbers
 
 __all__ = ["Family", "lay_out"]
@@ -70,11 +73,11 @@ class Family:
         self.device, self.dtype = first.value.device, real_dtype(compute_dtype(first.param))
         self.signature = signature(rule, self.group)
         exact = statistics_dtype(self.device)
-        self.steps = torch.stack([member.state["step"].to(torch.float32) for member in members])
+        self.steps = torch.stack([member.state["step"].to(self.device, torch.float32) for member in members])
         self._spread("step", self.steps)
         self.scalars: Tensors = {}
         for name in rule.scalars(self.group):
-            self.scalars[name] = torch.stack([member.state[name].to(exact) for member in members])
+            self.scalars[name] = torch.stack([member.state[name].to(self.device, exact) for member in members])
             self._spread(name, self.scalars[name])
         self.sizes = torch.tensor([float(member.size) for member in members], dtype=exact, device=self.device)
         self.together = False
@@ -106,7 +109,9 @@ class Family:
         self._batch = Batch(self, compiled) if compiled else None
         self._eager = [unit for unit in self.units if unit not in compiled]
         self.entries = (*rule.buffers(self.group), "step", *self.scalars)
-        self._standing = Standing([m.param for m in members], [m.state for m in members], self.entries)
+        formed = len(rule.buffers(self.group))
+        self._standing = Standing([m.param for m in members], [m.state for m in members], self.entries, formed)
+        self._gradients = Gradients(members, compiled)
 
     def _spread(self, name: str, column: torch.Tensor) -> None:
         for member, entry in zip(self.members, column.unbind(), strict=True):
@@ -180,11 +185,32 @@ class Family:
     # -- phases --
 
     def fetch(self) -> None:
-        """Look up the gradients of this step."""
+        """Look up the gradients of this step, and check that they fit (:class:`~._gradients.Gradients`)."""
+        addresses = self._gradients.look_up()
         if self._batch is not None:
-            self._batch.fetch()
+            self._batch.fetch(addresses)
         for unit in self._eager:
             unit.fetch()
+
+    def prepare(self, wanted: Take, *, rounds: bool) -> None:
+        """Make the kernel that :meth:`take` needs."""
+        self._kernel(wanted, rounds=rounds)
+
+    @property
+    def written(self) -> list[torch.Tensor]:
+        """What a step writes to: parameters and buffers as the units have them, and columns."""
+        units = [tensor for unit in self.units for tensor in (unit.value, *unit.buffers.values())]
+        return [*units, *(member.value for member in self.members), self.steps, *self.scalars.values()]
+
+    def keep_apart(self, written: frozenset[int]) -> None:
+        """Tell the addresses of all storages that steps of the model write to."""
+        self._gradients.written = written
+
+    @property
+    def begun(self) -> list[Member]:
+        """The tensors that this step has written to."""
+        begun = [member for unit in self._eager if unit.is_begun for member in unit.members]
+        return begun + [unit.member for unit in self._batch.units] if self._batch and self._batch.is_begun else begun
 
     def release(self) -> None:
         """Hold nothing of this step any more: gradients that a user sets to None are to be freed."""
@@ -212,7 +238,7 @@ class Family:
             names = unit.take(wanted, salts)
         if self._batch is not None and kernel is not None:
             kernel.run(self._batch, salts)
-            names = kernel.names
+            self._batch.is_begun, names = True, kernel.names
             torch.autograd.graph.increment_version(self._batch.written)  # autograd cannot see that a kernel writes
         return names
 
@@ -297,7 +323,12 @@ def lay_out(rule: Rule, members: Sequence[Member], ways: Sequence[Way]) -> list[
     kinds: dict[Any, list[tuple[Member, Way]]] = {}
     for member, way in zip(members, ways, strict=True):
         kinds.setdefault((member.group_index, member.value.device, member.param.dtype), []).append((member, way))
-    return [_family(rule, alike) for alike in kinds.values()]
+    families = [_family(rule, alike) for alike in kinds.values()]
+    written = [tensor for family in families for tensor in family.written if is_plain(tensor)]
+    addresses = frozenset(tensor.untyped_storage().data_ptr() for tensor in written)
+    for family in families:
+        family.keep_apart(addresses)
+    return families
 
 
 def _family(rule: Rule, members: list[tuple[Member, Way]]) -> Family:

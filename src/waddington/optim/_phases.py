@@ -161,6 +161,7 @@ def take(
     size: torch.Tensor | None = None,
     measured: Measured | None = None,
     words: Words | None = None,
+    begin: Callable[[], None] | None = None,
 ) -> Tensors:
     """Write the new values of a tensor and of its buffers, unless the step is being left out.
 
@@ -178,6 +179,8 @@ def take(
         What the first phase gave, if it was kept.
     words
         64 random bits for each coordinate, where values are rounded stochastically.
+    begin
+        Called when all is computed, before the first is written.
 
     Returns
     -------
@@ -214,6 +217,8 @@ def take(
     if wanted.stage is not None:
         terms |= wanted.stage.terms(grad, {}, {})
     sums |= {name: total(term) for name, term in terms.items()} | (settled if wanted.observed else {})
+    if begin is not None:
+        begin()
     taken: torch.Tensor | bool | None = numbers[TAKEN] > 0.5 if TAKEN in numbers else keep
     for place, name in enumerate(measured.buffers, start=1):
         _write(buffers[name], measured.buffers[name], taken, None if words is None else slice_of(words, place))

@@ -1,8 +1,8 @@
 """Where parameters and their states lie in memory, and whether they still do when the next step comes.
 
 A layout is used as long as it holds. Between steps a user may move a model, load a state, replace an entry, write to
-``.data``: all of it changes an address or which object an entry is, so these are what is compared, for all tensors at
-once.
+``.data``, resize a tensor or free its storage: all of it changes an address, a form, the length of a storage, or which
+object an entry is, so these are what is compared, for all tensors at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from waddington.optim._forms import Forms, Storages
 from waddington.optim._slots import is_sharded, local_real
 
 __all__ = ["Standing"]
@@ -28,22 +29,27 @@ class Standing:
         Parameters, and the state of each.
     names
         The entries of the states that belong to the layout, one or more.
+    formed
+        How many of these, the first ones, are read as they are; the others are entries of columns.
     """
 
-    def __init__(self, params: Sequence[torch.Tensor], states: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    def __init__(
+        self, params: Sequence[torch.Tensor], states: Sequence[dict[str, Any]], names: Sequence[str], formed: int
+    ) -> None:
         self._params, self._states = list(params), list(states)
         pick = operator.itemgetter(*names)
         self._pick = pick if len(names) > 1 else lambda state: (pick(state),)  # of one name it gives no tuple
         self._entries = list(chain.from_iterable(map(self._pick, states)))
         self._is_sharded = any(map(is_sharded, params))
-        self._addresses, self._strides = self._addresses_now(), self._strides_now()
+        width = len(names)
+        self._tensors = [*self._params, *self._entries]
+        self._formed = [*self._params, *(e for at, e in enumerate(self._entries) if at % width < formed)]
+        self._addresses, self._forms = self._addresses_now(), Forms(self._formed)
+        self._storages = Storages(list(map(local_real, self._tensors)) if self._is_sharded else self._tensors)
 
     def _addresses_now(self) -> list[int]:
-        tensors = [*self._params, *self._entries]
+        tensors = self._tensors
         return list(map(torch.Tensor.data_ptr, map(local_real, tensors) if self._is_sharded else tensors))
-
-    def _strides_now(self) -> list[tuple[int, ...]]:
-        return list(map(torch.Tensor.stride, self._params))
 
     def holds(self, state: Mapping[torch.Tensor, Any] | None = None) -> bool:
         """Tell whether parameters and entries are still those, and where they were.
@@ -61,6 +67,7 @@ class Standing:
         return (
             unchanged
             and (state is None or all(map(operator.is_, map(state.get, self._params), self._states)))
+            and self._forms.are(self._formed)
             and self._addresses_now() == self._addresses
-            and self._strides_now() == self._strides
+            and self._storages.are_whole()
         )

@@ -10,7 +10,7 @@ and attributes would be lost.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -94,6 +94,29 @@ def carrier(optimizer: torch.optim.Optimizer, names: Iterable[str], candidates: 
     return next(iter(candidates), params[0])
 
 
+def _listed(group: dict[str, Any], groups: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Give a new group with its parameters in a list, in which none is twice, nor in another group.
+
+    Raises
+    ------
+    ArgumentError
+        Names the places of a parameter that is.
+    """
+    given = group["params"]
+    params = [given] if isinstance(given, torch.Tensor) else given if isinstance(given, set) else list(given)
+    whole = [*groups, {"params": [param[1] if isinstance(param, tuple) else param for param in params]}]
+    seen: dict[int, str] = {}
+    for group_index, each in enumerate(whole):
+        for at, param in enumerate(each["params"]):
+            place = f"parameter {at} of group {group_index}"
+            if isinstance(param, torch.Tensor) and seen.setdefault(id(param), place) != place:
+                raise ArgumentError(
+                    f"cannot add one parameter twice: {place} is also {seen[id(param)]} (shape {tuple(param.shape)});"
+                    " accepted is each parameter once"
+                )
+    return {**group, "params": params}
+
+
 class RuleState(Recorded, torch.optim.Optimizer):
     """Groups and state of a rule and perhaps a rate control; :class:`~waddington.optim._engine.RuleOptimizer` steps.
 
@@ -143,11 +166,13 @@ class RuleState(Recorded, torch.optim.Optimizer):
         Raises
         ------
         ArgumentError
-            A setting outside its range, or one that holds for the whole model and differs from the other groups'.
+            A setting outside its range, or one that holds for the whole model and differs from the other groups'. Or a
+            parameter is listed twice, here or in another group.
         UnsupportedError
             ``compile=True`` and a rule that is not compiled.
         """
         check_torch_options(type(self), param_group)
+        param_group = _listed(param_group, self.param_groups)
         settings = {**self.defaults, **param_group, **self._fixed}
         completed = self._completed(settings)
         settings |= completed

@@ -6,6 +6,10 @@
    where tensors are sharded. They stand in one table, which is added up over shards in one collective.
 3. *conclude*: the rule's numbers per tensor, and the rate.
 4. *take*: the rule's direction, decay and step are written in place, with the buffers, and all other sums are taken.
+5. *book*: counts, the rate control's state and the rule's numbers are written.
+
+Kernels are made, and all else that can fail is done, before anything is written: an error leaves all as it was, or says
+what it did not.
 
 Most steps need no look and read everything once. Rules that need sums of sums (the norm of all gradients before
 anything else, counts of what exceeds a mean) look once more, with one collective each time; none does by default. No
@@ -59,6 +63,8 @@ class Step:
         Afterwards: whether the step was taken, 0-d; None where nobody asked, or all is known to be finite.
     is_left_out
         Afterwards: whether the host knows that it was not.
+    is_begun
+        Afterwards: whether an error came when something had been written.
     sums
         Afterwards: the sums taken while writing, for each family.
     """
@@ -72,6 +78,7 @@ class Step:
     observed: bool
     finite: torch.Tensor | None = None
     is_left_out: bool = False
+    is_begun: bool = False
     sums: list[Tensors] = field(default_factory=list)
 
     def run(self) -> None:
@@ -80,9 +87,22 @@ class Step:
             for family in self.families:
                 family.fetch()
             self._run()
+        except BaseException as error:
+            self._say_what_is_changed(error)
+            raise
         finally:
             for family in self.families:
                 family.release()
+
+    def _say_what_is_changed(self, error: BaseException) -> None:
+        begun = [member.name for family in self.families for member in family.begun]
+        self.is_begun = bool(begun)
+        if begun:
+            error.add_note(
+                f"The step broke off while it was being written. Changed, with their buffers: {', '.join(begun)}. Every"
+                " other parameter is as it was; step counts and the counts of the whole model may lag behind. Go on"
+                " from a saved state."
+            )
 
     def _run(self) -> None:
         self._remembered = [family.advance() for family in self.families]
@@ -92,10 +112,13 @@ class Step:
         self._decided: Numbers = {}
         self._stage: Stage | None = None
         self._is_late = self._may_wait()
+        self._counts: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._new_row: torch.Tensor | None = None
         self._look()
         if not self.is_left_out:
             self._set_rates()
             self._take()
+            self._book()
 
     def _is_finite(self) -> bool:
         """Tell whether all gradients are known to be finite, so that there is nothing to mask."""
@@ -162,6 +185,9 @@ class Step:
         columns = {name: self._joined([found[name] for found in totals]) for name in totals[0]}
         sizes = self._joined([family.sizes for family in self.families])
         entries, row = self._of_control
+        if not self._is_late:  # nothing has been written yet, and nothing is before all can be
+            self._new_row = row = row.clone()
+            entries = dict(zip(entries, row.unbind(), strict=True))
         known = self._decided if self._is_late else None
         self._decided = decide(self.control, columns, sizes, entries, self.settings, self.finite, row, known)
 
@@ -179,8 +205,7 @@ class Step:
         filled = self._joined([go & (family.sizes > 0) for go, family in zip(goes, self.families, strict=True)])
         self.finite = filled.any() | (some == 0)
         self._taken = [go & self.finite.to(go.device) for go in goes]
-        skipped.add_(self.finite.logical_not().to(skipped.device))
-        masked.add_(some.to(masked.device))
+        self._counts = [(skipped, self.finite.logical_not()), (masked, some)]
 
     def _judge(self, totals: list[Tensors], whole: torch.Tensor) -> None:
         """Tell whether all gradients are finite, which their squares must be as well."""
@@ -193,7 +218,7 @@ class Step:
             each = (zip(family.members, row, strict=True) for family, row in zip(self.families, fine, strict=True))
             refuse_nonfinite(member.param for pairs in each for member, is_fine in pairs if not is_fine)
         if is_finite is None:
-            skipped.add_(self.finite.logical_not().to(skipped.device))
+            self._counts = [(skipped, self.finite.logical_not())]
             for family in self.families:
                 family.put({TAKEN: self.finite.to(device=family.device, dtype=family.dtype)})
         elif not is_finite:
@@ -223,11 +248,14 @@ class Step:
         rule, own = self.rule, self.rule.settle is not None and not self._is_sharded
         later = rule.settles_for_later
         wanted = Take(own and later, own and not later, self.observed, self._stage, self._masks)
+        salts: list[torch.Tensor | None] = []
         for family in self.families:
             if wanted.settles:
                 family.put({"size": family.sizes})
-            salts = make_salt(family.steps + 1.0, family.indices, _ROUNDING) if family.rounds else None
-            sums = family.named_sums(family.take(wanted, salts), copy=self.observed)
+            salts.append(make_salt(family.steps + 1.0, family.indices, _ROUNDING) if family.rounds else None)
+            family.prepare(wanted, rounds=salts[-1] is not None)
+        for family, its in zip(self.families, salts, strict=True):
+            sums = family.named_sums(family.take(wanted, its), copy=self.observed)
             if wanted.settles:
                 family.settled = {name: sums.pop(name) for name in rule.reported if name in sums}
             self.sums.append(sums)
@@ -236,10 +264,17 @@ class Step:
             if self._is_sharded and not self._taken:
                 dropped = [table[:, 0] for table in self._over_shards([column[:, None] for column in dropped])]
             self._count(dropped)
-        if self._is_late:
-            self._decide(self.sums)
         if wanted.own:
             self._settle(self.sums)
+
+    def _book(self) -> None:
+        """Write what belongs to the whole model, and to whole tensors."""
+        if self._is_late:
+            self._decide(self.sums)
+        for count, more in self._counts:
+            count.add_(more.to(count.device))
+        if self._new_row is not None:
+            self._of_control[1].copy_(self._new_row)
         for at, (family, new) in enumerate(zip(self.families, self._remembered, strict=True)):
             taken = self._taken[at] if self._taken else self.finite if TAKEN in family.numbers else None
             family.remember(new, taken)

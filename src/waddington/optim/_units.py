@@ -1,18 +1,17 @@
-"""What a step goes through: a large tensor, or several small ones laid end to end."""
+"""What a step goes through: a large tensor, or several small ones laid end to end (:mod:`._bucket`)."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from torch._utils import _flatten_dense_tensors
 
 from waddington.optim._execution import Way, memory_order
+from waddington.optim._fit import check_gradient, named
+from waddington.optim._forms import is_plain
 from waddington.optim._host import reads_are_free
 from waddington.optim._noise import Words, places_of, random_words
 from waddington.optim._phases import DROPPED, Take, Want, look, take
@@ -31,7 +30,7 @@ from waddington.optim.moments import Number
 if TYPE_CHECKING:
     from waddington.optim._layout import Family
 
-__all__ = ["Bucket", "Member", "Single", "Unit", "can_be_compiled"]
+__all__ = ["Member", "Single", "Unit", "can_be_compiled"]
 
 
 class Member:
@@ -49,10 +48,13 @@ class Member:
         Number of real coordinates of the whole parameter, over all its shards.
     is_plain
         Whether the parameter is neither complex nor a shard.
+    copies
+        Whether this step's gradient lies in memory that the step writes to.
     """
 
     __slots__ = (
         "_sharded",
+        "copies",
         "group",
         "group_index",
         "index",
@@ -68,15 +70,29 @@ class Member:
     ) -> None:
         self.param, self.group, self.group_index, self.index, self.state = param, group, group_index, index, state
         self.value, self.size = local_real(param.detach()), real_size(param)
-        self._sharded = is_sharded(param)
+        self._sharded, self.copies = is_sharded(param), False
         self.is_plain = not self._sharded and not param.is_complex()
 
     def gradient(self) -> torch.Tensor:
-        """Give the local real gradient."""
+        """Give the local real gradient, with values in memory of its own."""
         grad = self.param.grad
-        if self.is_plain and grad is not None and grad.layout is torch.strided:
-            return grad
-        return local_real(gradient_of(self.param))
+        if not self.is_plain or grad is None or grad.layout is not torch.strided:
+            grad = gradient_of(self.param)
+        if self._sharded:
+            return local_real(grad)
+        if self.copies or grad._is_zerotensor():
+            grad = grad.clone()  # of zeros it makes some that are there
+        return local_real(grad.resolve_conj() if grad.is_complex() else grad)
+
+    def check_gradient(self) -> None:
+        """Check that the gradient fits (:func:`waddington.optim._fit.check_gradient`)."""
+        gradient_of(self.param)
+        check_gradient(self.param, self.group, self.group_index)
+
+    @property
+    def name(self) -> str:
+        """The parameter's place in its group, and its name if it has one."""
+        return named(self.param, self.group, self.group_index)
 
     def leave(self, names: Sequence[str]) -> None:
         """Take entries that are part of something longer out of it, which would otherwise be kept for their sake."""
@@ -97,9 +113,12 @@ class Unit(ABC):
         Whether a kernel does it.
     way
         Where it does, or does not, and why.
+    is_begun
+        Whether this step has written to it.
     """
 
     compiled: bool = False
+    is_begun: bool = False
     way: Way
     value: torch.Tensor
     buffers: Tensors
@@ -124,6 +143,10 @@ class Unit(ABC):
         """Hold nothing of this step any more: gradients that a user sets to None are to be freed."""
         self.__dict__.pop("grad", None)
         self.measured = self._known_finite = None
+        self.is_begun = False
+
+    def _begin(self) -> None:
+        self.is_begun = True
 
     @abstractmethod
     def total(self, term: torch.Tensor) -> torch.Tensor:
@@ -166,6 +189,7 @@ class Unit(ABC):
             size=self.family.sizes_of(self),
             measured=self.measured,
             words=None if salts is None else self.words(salts),
+            begin=self._begin,
         )
         self.measured = None
         return self._note(sums if plain is wanted else self._none_dropped() | sums)
@@ -201,7 +225,6 @@ class Single(Unit):
         if not whole:
             for name in names:
                 _align(member, name)
-        self.is_plain = member.is_plain and order == ()
         self.value = self._flat(member.value)
         self.buffers = {name: self._flat(local_real(member.state[name])) for name in names}
 
@@ -215,6 +238,16 @@ class Single(Unit):
         super().join(family)
         self._entries = family.table[self.rows.start].unbind()
         self._sums = family.sums[self.rows.start]
+
+    def reads(self, grad: torch.Tensor) -> bool:
+        """Tell whether a gradient that fits lies in memory as a kernel reads it."""
+        return (
+            self.member.is_plain
+            and (type(grad), grad.dtype) == (torch.Tensor, self.value.dtype)
+            and (grad.is_contiguous() if not self._order else grad.stride() == self.member.value.stride())
+            and not grad.is_neg()
+            and not grad._is_zerotensor()
+        )
 
     def fetch(self) -> None:
         """Look up the gradient of this step."""
@@ -256,110 +289,8 @@ def can_be_compiled(member: Member, way: Way) -> bool:
 def _align(member: Member, name: str) -> None:
     """Lay a buffer out as the parameter is and in its own dtype, which a loaded one need not be."""
     value, buffer, dtype = member.value, local_real(member.state[name]), state_dtype(member.param, member.group)
-    if buffer.stride() == value.stride() and buffer.dtype == dtype:
+    as_read = not is_plain(value) or (is_plain(buffer) and not buffer.is_neg())
+    if as_read and buffer.stride() == value.stride() and buffer.dtype == dtype:
         return
     aligned = torch.empty_like(value, dtype=dtype).copy_(buffer)
     member.state[name] = like_its_parameter(aligned, member.param)
-
-
-class Bucket(Unit):
-    """Small tensors end to end: their buffers are views of one long buffer, parameters and gradients are copied."""
-
-    def __init__(self, rows: slice, members: Sequence[Member], names: Sequence[str], way: Way) -> None:
-        super().__init__(rows, members)
-        self.way = way
-        values = [member.value for member in members]
-        lengths = [value.numel() for value in values]
-        self._alone = len(values) == 1
-        self._starts, self._lengths = np.cumsum([0, *lengths[:-1]]), np.array(lengths)
-        self.value = torch.cat([value.reshape(-1) for value in values])
-        self._values, self._parts = values, _shaped(self.value, values)
-        self._flats = [value.view(-1) for value in values] if all(v.is_contiguous() for v in values) else None
-        tensors = torch.arange(len(values), device=self.value.device)
-        self._tensor = tensors.repeat_interleave(torch.tensor(lengths, device=self.value.device))
-        self.buffers = {}
-        for name in names:
-            dtype = state_dtype(members[0].param, members[0].group)
-            self.buffers[name] = torch.cat([local_real(m.state[name]).reshape(-1).to(dtype) for m in members])
-            for member, part in zip(members, _shaped(self.buffers[name], values), strict=True):
-                member.state[name] = like_its_parameter(part, member.param)
-
-    def fetch(self) -> None:
-        """Copy the gradients, and the parameters, which others may have changed."""
-        gradients = [member.gradient() for member in self.members]
-        self.grad = _flatten_dense_tensors(gradients)  # type: ignore[no-untyped-call]
-        if self._flats is None:
-            torch._foreach_copy_(self._parts, self._values)
-        else:
-            torch.cat(self._flats, out=self.value)
-
-    def total(self, term: torch.Tensor) -> torch.Tensor:
-        """Sum a term over each of the tensors."""
-        term = term if term.dtype == self.family.dtype else term.to(self.family.dtype)
-        if self._alone:
-            return term.sum().view(1)
-        if reads_are_free(term.device):
-            return torch.from_numpy(np.add.reduceat(term.numpy(), self._starts))  # ten times as fast
-        return term.new_zeros(len(self.members)).index_add_(0, self._tensor, term)
-
-    def spread(self, found: torch.Tensor) -> torch.Tensor:
-        """Repeat each tensor's number for all of its coordinates."""
-        if self._alone:
-            return found
-        if reads_are_free(found.device):
-            return torch.from_numpy(np.repeat(found.numpy(), self._lengths))  # faster
-        return found.index_select(0, self._tensor)
-
-    def numbers(self) -> Mapping[str, Number]:
-        """Give the numbers of this step, one for each coordinate where the tensors' differ."""
-        return _Spread(self)
-
-    def words(self, salts: torch.Tensor) -> Words:
-        """Draw 64 random bits for each coordinate."""
-        return random_words(self._places, salts[self.rows][self._tensor])
-
-    @cached_property
-    def _places(self) -> torch.Tensor:
-        return torch.cat([places_of(member.param).reshape(-1) for member in self.members])
-
-    def _keep(self, measured: Measured | None) -> None:
-        self.measured = measured
-
-    def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
-        """Write new values."""
-        names = super().take(wanted, salts)
-        torch._foreach_copy_(self._values, self._parts)
-        return names
-
-
-def _shaped(flat: torch.Tensor, values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    parts = torch.split(flat, [value.numel() for value in values])
-    return [part.view(value.shape) for part, value in zip(parts, values, strict=True)]
-
-
-class _Spread(Mapping[str, Number]):
-    """The numbers of a family as a bucket sees them, spread over its coordinates when they are asked for."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket, self._family = bucket, bucket.family
-        self._found: dict[str, Number] = {}
-
-    def __getitem__(self, name: str) -> Number:
-        if name not in self._found:
-            self._found[name] = self._spread(name, self._family.numbers[name])
-        return self._found[name]
-
-    def _spread(self, name: str, value: Number) -> Number:
-        if not isinstance(value, torch.Tensor):
-            return value
-        column = self._family.column(name)[self._bucket.rows]
-        return column[0] if value.dim() == 0 else self._bucket.spread(column)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._family.numbers
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._family.numbers)
-
-    def __len__(self) -> int:
-        return len(self._family.numbers)

@@ -1,0 +1,189 @@
+"""What has to fit before a step is begun: a parameter, its gradient and its state; misfits are refused by name.
+
+A user may swap ``.data``, resize, tie, free and replace between two steps, and a kernel reads and writes wherever it is
+told to. So all is held against each other when a layout is made, which it is anew whenever anything was replaced, and
+gradients, which are new at every step, whenever they are of another form than before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from waddington._errors import DataError
+from waddington.optim._forms import has_memory, is_plain, overlapping
+from waddington.optim._rule import Layouts, Rule
+
+if TYPE_CHECKING:
+    from waddington.optim._units import Member
+
+__all__ = ["check_apart", "check_gradient", "check_parameter", "check_state", "named"]
+
+
+def named(param: torch.Tensor, group: dict[str, Any], group_index: int) -> str:
+    """Name a parameter as the user knows it: by its place in its group, and its name where groups have names."""
+    at = next((at for at, other in enumerate(group["params"]) if other is param), None)
+    names = group.get("param_names")
+    name = f" ({names[at]!r})" if names and at is not None else ""
+    return f"parameter {'?' if at is None else at}{name} of group {group_index}"
+
+
+def check_parameter(param: torch.Tensor, group: dict[str, Any], group_index: int) -> None:
+    """Check that a parameter can be written to.
+
+    Raises
+    ------
+    DataError
+        Its storage was freed or is too short, or its coordinates share memory with one another, or are kept negated.
+    """
+    local = _local(param)
+    reason = ""
+    if local.layout is not torch.strided:
+        reason = f"it is of layout {local.layout}; accepted are dense parameters"
+    elif not has_memory(local):
+        reason = _freed(local) + "; give it memory again (parameter.data = ...) before step()"
+    elif is_plain(local) and (local.is_neg() or local.is_conj()):
+        reason = (
+            "its memory holds its values negated or conjugated; accepted are values as they are"
+            " (parameter.data = parameter.data.resolve_neg().resolve_conj())"
+        )
+    if reason:
+        raise DataError(f"cannot step {named(param, group, group_index)}, of shape {tuple(param.shape)}: {reason}")
+
+
+def check_gradient(param: torch.Tensor, group: dict[str, Any], group_index: int) -> None:
+    """Check that a gradient is its parameter's.
+
+    Raises
+    ------
+    DataError
+        It has another shape, device or kind of number, or its storage was freed or is too short.
+    """
+    grad = param.grad
+    assert grad is not None
+    mine, local = _local(param), _local(grad)
+    if grad.shape != param.shape:
+        reason = f"its gradient has shape {tuple(grad.shape)}"
+    elif grad.device != param.device:
+        reason = f"its gradient is on {grad.device}, and the parameter on {param.device}"
+    elif grad.is_complex() != param.is_complex() or not (grad.is_floating_point() or grad.is_complex()):
+        reason = f"its gradient is of {grad.dtype}, and the parameter of {param.dtype}"
+    elif not has_memory(local) and not local._is_zerotensor():
+        reason = f"its gradient has no memory: {_freed(local)}"
+    elif local.shape != mine.shape and type(grad) is type(param):
+        reason = f"its gradient has local shape {tuple(local.shape)}, and the parameter {tuple(mine.shape)}"
+    else:
+        return
+    raise DataError(
+        f"cannot step {named(param, group, group_index)}, of shape {tuple(param.shape)}: {reason}; accepted are"
+        " gradients that fit: set .grad to None and call backward() anew after a parameter was replaced"
+    )
+
+
+def check_state(member: Member, layouts: Layouts, rule: Rule) -> None:
+    """Check that the entries of a state are its parameter's.
+
+    Parameters
+    ----------
+    member
+        Whose state.
+    layouts
+        Shape and dtype of entries that are not like their parameter.
+    rule
+        Names the entries.
+
+    Raises
+    ------
+    DataError
+        One is no tensor, has another shape, device or kind of number, or its storage was freed or is too short.
+    """
+    param = member.param
+    for name in rule.buffers(member.group):
+        shape = layouts[name][0] if name in layouts else tuple(param.shape)
+        is_complex = layouts[name][1].is_complex if name in layouts else param.is_complex()
+        reason = _why_not(member.state[name], name, shape, param, complex=is_complex)
+        _refuse(member, reason)
+        if name not in layouts and _local(member.state[name]).shape != _local(param).shape:
+            _refuse(member, f"its {name} is sharded otherwise than the parameter")
+    for name in ("step", *rule.scalars(member.group)):
+        _refuse(member, _why_not(member.state[name], name, (), param, complex=False))
+
+
+def _why_not(entry: Any, name: str, shape: tuple[int, ...], param: torch.Tensor, *, complex: bool) -> str:
+    if not isinstance(entry, torch.Tensor):
+        return f"its {name} is a {type(entry).__name__}, no tensor"
+    if tuple(entry.shape) != shape:
+        return f"its {name} has shape {tuple(entry.shape)}, where it has to have {shape}"
+    if shape and entry.device != param.device:
+        return f"its {name} is on {entry.device}, and the parameter on {param.device}"
+    if entry.layout is not torch.strided or entry.is_complex() != complex:
+        return f"its {name} is of {entry.dtype} and layout {entry.layout}, and the parameter of {param.dtype}"
+    if entry.is_conj():
+        return f"its {name} is kept conjugated"
+    if not has_memory(_local(entry)):
+        return f"its {name} has no memory: {_freed(_local(entry))}"
+    return ""
+
+
+def _refuse(member: Member, reason: str) -> None:
+    if reason:
+        raise DataError(
+            f"cannot step {member.name}, of shape {tuple(member.param.shape)}: {reason}; the parameter or its state was"
+            " replaced after the state was made: either put entries that fit into optimizer.state[parameter], or begin"
+            " its state anew with del optimizer.state[parameter]"
+        )
+
+
+def check_apart(
+    groups: Sequence[dict[str, Any]],
+    states: Mapping[torch.Tensor, dict[str, Any]],
+    buffers: Callable[[dict[str, Any]], Iterable[str]],
+) -> None:
+    """Check that no coordinate that a step may write to is another's as well.
+
+    Parameters
+    ----------
+    groups, states
+        The optimizer's.
+    buffers
+        The entries of a group's states that have coordinates.
+
+    Raises
+    ------
+    DataError
+        Names both.
+    """
+    whose: list[str] = []
+    tensors: list[torch.Tensor] = []
+    for group_index, group in enumerate(groups):
+        for param in group["params"]:
+            state = states.get(param, {})
+            for name, tensor in (("", param), *((name, state.get(name)) for name in buffers(group))):
+                if isinstance(tensor, torch.Tensor):
+                    whose.append(f"{name or 'the values'} of {named(param, group, group_index)}")
+                    tensors.append(_local(tensor))
+    found = overlapping(tensors)
+    if found is None:
+        return
+    first, second = (whose[place] for place in found)
+    if found[0] == found[1]:
+        raise DataError(
+            f"cannot step: several coordinates of {first} lie in one place of memory; accepted are tensors of their own"
+            " memory (.clone())"
+        )
+    raise DataError(
+        f"cannot step: {first} and {second} lie in one memory, and a step of one would overwrite the other; accepted is"
+        " one Parameter in both places (module_b.weight = module_a.weight), listed once, or memory of its own for each"
+        " (.clone())"
+    )
+
+
+def _local(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+def _freed(tensor: torch.Tensor) -> str:
+    held = tensor.untyped_storage().nbytes()
+    return f"its storage has {held:,} bytes, too few for {tensor.numel():,} coordinates of {tensor.dtype}"
