@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,20 @@ class TestHdf5:
         with h5py.File(tmp_path / "cells.h5ad", "a") as file:
             replace("X/data", data=file["X/data"][:].astype("f2"))(file)
         with pytest.raises(DataError, match="sparse matrix of type float16"):
+            read(tmp_path / "cells.h5ad")
+
+    def test_a_chunk_that_unpacks_without_end_is_refused(self, make: Make, tmp_path: Path) -> None:
+        adata = make(dense=True)
+        adata.obsm["wide"] = np.random.default_rng(0).random((30, 10_000))
+        adata.write_h5ad(tmp_path / "cells.h5ad")
+        with h5py.File(tmp_path / "cells.h5ad", "a") as file:
+            values = file["obsm/wide"][:]
+            replace("obsm/wide", data=values, chunks=values.shape, compression="gzip")(file)
+        assert read(tmp_path / "cells.h5ad").n_obs == 30
+        packed = zlib.compress(values.tobytes() + bytes(2**24), 1)
+        with h5py.File(tmp_path / "cells.h5ad", "a") as file:
+            file["obsm/wide"].id.write_direct_chunk((0, 0), packed)
+        with pytest.raises(DataError, match="obsm/wide is damaged: a chunk of 2,400,000 bytes unpacks to more"):
             read(tmp_path / "cells.h5ad")
 
     def test_a_missing_filter_is_named(self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import math
 import os
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ __all__ = ["check_hdf5", "check_parts", "check_zarr", "store_bytes"]
 
 _SPARSE: Final = ("csr_matrix", "csc_matrix")
 _SLACK: Final = 2**16
+_LARGE_CHUNK: Final = 2**20
 
 
 def check_hdf5(path: Path) -> None:
@@ -167,7 +169,27 @@ def _check_dataset(dataset: Any, path: Path, name: str) -> int:
             f"cannot read {path}: {name} is damaged: found {stored:,} bytes where {room:,} are declared; accepted is a "
             "complete file: copy or download it again"
         )
+    if dataset.chunks and dataset.compression == "gzip" and stored > _LARGE_CHUNK:
+        _check_unpacked(dataset, path, name, math.prod(dataset.chunks) * item_size)
     return declared
+
+
+def _check_unpacked(dataset: Any, path: Path, name: str, chunk_bytes: int) -> None:
+    """Unpack the large chunks, no further than they may go: HDF5 itself goes as far as the packed bytes lead.
+
+    A chunk of 1 MiB can unpack to 1 GiB. What HDF5's writers make by default is smaller, so real files seldom pay.
+    """
+    large: list[tuple[int, ...]] = []
+    dataset.id.chunk_iter(
+        lambda chunk: large.append(chunk.chunk_offset) if chunk.size > _LARGE_CHUNK and not chunk.filter_mask else None
+    )
+    for place in large:
+        unpacked = zlib.decompressobj().decompress(dataset.id.read_direct_chunk(place)[1], chunk_bytes + _SLACK)
+        if len(unpacked) >= chunk_bytes + _SLACK:
+            raise DataError(
+                f"cannot read {path}: {name} is damaged: a chunk of {chunk_bytes:,} bytes unpacks to more; accepted is "
+                "a complete file: copy or download it again"
+            )
 
 
 def _check_filters(dataset: Any, path: Path, name: str) -> None:
