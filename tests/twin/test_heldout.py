@@ -65,3 +65,39 @@ def test_what_a_predictor_refuses_is_not_scored() -> None:
             raise UnsupportedError(label)
 
     assert score(observe(values, NAMES, design), Silent()).empty
+
+
+def test_measurable_conditions_are_averaged_on_their_own_and_counted() -> None:
+    values, design = additive_world()
+    scores = score(observe(values, NAMES, design), Additive(values, design))
+    found = average(scores, frozenset({("A:knockout", "rna")})).set_index(["conditions", "split", "metric"])
+    assert found.loc[("all", "held-out cells", "mse"), "n"] == 3
+    row = found.loc[("measurable", "held-out cells", "mse")]
+    one = scores[(scores["condition"] == "A:knockout") & (scores["metric"] == "mse")]["value"].item()
+    assert (row["n"], row["value"]) == (1, one)
+    assert ("measurable", "combo_seen2", "mse") not in found.index
+
+
+def pearson(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def test_labels_drawn_at_random_score_nothing_though_all_share_their_controls() -> None:
+    """Cells of one strong axis: with one control mean on both sides every prediction would be right by chance."""
+    rng = np.random.default_rng(1)
+    labels = np.repeat(np.array(["control", *(f"{g}:knockout" for g in "ABCDEF")]), 40)
+    names = {"rna": np.array([f"g{i}" for i in range(100)])}
+    apart, shared = [], []
+    for seed in range(20):
+        x = rng.standard_normal((len(labels), 100)) + 3 * rng.standard_normal((len(labels), 1)) * rng.random(100)
+        values = {"rna": x.astype(np.float32)}
+        design = design_from_conditions(rng.permutation(labels), seed=seed, test_fraction=0.5)
+        model = Additive(values, design)
+        apart.append(value(average(score(observe(values, NAMES | names, design), model)), "pearson", "held-out cells"))
+        control = design.cells("control", train=True)
+        shared.append(np.mean([
+            pearson(model.predict(c)["rna"], mean_change(values, design.cells(c, train=False), control)["rna"])
+            for c in design.split_of
+        ]))  # fmt: skip
+    assert abs(np.mean(apart)) <= 0.15
+    assert np.mean(shared) > 0.3, "the trap is there to fall into"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from waddington._errors import DataError
-from waddington.twin.summary import COLUMNS, contestant, is_baseline, lower_is_better, summarize
+from waddington.twin.summary import COLUMNS, contestant, headline, is_baseline, lower_is_better, summarize
 
 
 def _metrics(rows: list[tuple[str, str, int, str, float]]) -> pd.DataFrame:
@@ -62,3 +62,22 @@ def test_names_and_directions() -> None:
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(DataError, match="modality"):
         summarize(_metrics([("mean", "none", 0, "r2", 0.0)]).drop(columns="modality"))
+
+
+def test_policies_are_told_the_target_and_no_rivals_of_predictors() -> None:
+    rows = [("agent", "Adam", 0.9), ("random", "none", 0.1), ("response", "Adam", 0.5), ("pca", "none", 0.4)]
+    table = summarize(_metrics([(predictor, optimizer, 0, "pearson", value) for predictor, optimizer, value in rows]))
+    assert table.set_index("predictor")["best"].to_dict() == {
+        "agent": True, "random": False, "response": True, "pca": False,
+    }  # fmt: skip
+
+
+def test_measurable_conditions_are_shown_where_there_are_any() -> None:
+    both = _metrics([("response", "Adam", 0, "pearson", 0.5)])
+    metrics = pd.concat(
+        [both.assign(conditions="all"), both.assign(conditions="measurable", value=0.9),
+         both.assign(conditions="all", modality="atac")], ignore_index=True,
+    )  # fmt: skip
+    shown = headline(metrics)
+    assert shown.set_index("modality")["value"].to_dict() == {"rna": 0.9, "atac": 0.5}
+    assert headline(both) is both

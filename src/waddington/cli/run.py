@@ -25,6 +25,7 @@ _DATA, _GUIDE, _COMPARE, _WHERE = "Cells", "Optimizer (the guide's parameters)",
 _MEANINGS = {
     "report.html": "everything on one page; start here",
     "metrics.csv": "every measurement: protocol, optimizer, seed, modality, split, metric, value",
+    "measurability.csv": "which conditions can be measured, and why others cannot",
     "predictions.h5mu": "predicted and observed change of each scored condition, with its spread",
     "landscape.png": "Waddington's landscape of these cells, with the ways the agent led them",
     "trajectories.png": "features along pseudotime, with up and down calls",
@@ -213,8 +214,9 @@ def _last_screen(result: RunResult, console: Console) -> Group:
 
 def _scores(metrics: pd.DataFrame, console: Console) -> list[RenderableType]:
     """Show Pearson r of the change, mean ± sd over seeds, one column for each way of being held out."""
-    from waddington.twin.summary import contestant
+    from waddington.twin.summary import contestant, headline
 
+    metrics = headline(metrics)
     rows = metrics[(metrics["protocol"] == "held-out") & (metrics["metric"] == "pearson")]
     if rows.empty:
         return []

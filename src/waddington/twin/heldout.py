@@ -8,7 +8,7 @@ other half.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +19,29 @@ from waddington._errors import UnsupportedError
 from waddington.twin.baselines import Change, Predictor, Values, mean_change
 from waddington.twin.conditions import parse_label
 from waddington.twin.design import Design
+from waddington.twin.measurable import chance_explains, measure_agreement
 from waddington.twin.metrics import change_metrics
 
-__all__ = ["Truth", "average", "observe", "replicate_scores", "score", "score_change"]
+__all__ = [
+    "CIRCULAR",
+    "Pairs",
+    "Truth",
+    "average",
+    "measure_conditions",
+    "observe",
+    "replicate_scores",
+    "score",
+    "score_change",
+]
 
 Names = Mapping[str, npt.NDArray[np.str_]]
 """Feature names by modality."""
+
+CIRCULAR = "stages of an order of the same cells agree by construction"
+"""Reason why no stage of pseudotime is measurable."""
+
+Pairs = frozenset[tuple[str, str]]
+"""Conditions and modalities."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +139,102 @@ def _halves(cells: npt.NDArray[np.intp], rng: np.random.Generator) -> tuple[npt.
     return shuffled[: len(cells) // 2], shuffled[len(cells) // 2 :]
 
 
-def average(scores: pd.DataFrame) -> pd.DataFrame:
-    """Average over conditions: one value for each split, modality and metric (undefined values are left out)."""
-    return scores.groupby(["split", "modality", "metric"], sort=True)["value"].mean().reset_index()
+def average(scores: pd.DataFrame, measurable: Pairs | None = None) -> pd.DataFrame:
+    """Average over conditions: one value for each split, modality and metric.
+
+    Parameters
+    ----------
+    scores
+        Columns condition, split, modality, metric, value.
+    measurable
+        Pairs of condition and modality that can be measured; they are averaged once more on their own.
+
+    Returns
+    -------
+    DataFrame
+        Columns conditions (``"all"`` or ``"measurable"``), split, modality, metric, value, and n: how many conditions
+        the value is a mean of. Undefined values are left out and not counted.
+    """
+    kinds = {"all": scores}
+    if measurable is not None:
+        pairs = zip(scores["condition"], scores["modality"], strict=True)
+        kinds["measurable"] = scores[np.fromiter((pair in measurable for pair in pairs), bool, len(scores))]
+    keys = ["split", "modality", "metric"]
+    tables = [
+        part.groupby(keys, sort=True)["value"].agg(value="mean", n="count").reset_index().assign(conditions=kind)
+        for kind, part in kinds.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def measure_conditions(
+    values: npt.NDArray[np.float32],
+    names: npt.NDArray[np.str_],
+    design: Design,
+    *,
+    seed: int = 0,
+    tell: Callable[[float], None] = lambda _: None,
+) -> pd.DataFrame:
+    """Say of every scored condition whether its change can be measured in one modality.
+
+    The rule is that of :mod:`waddington.twin.measurable`, on all cells of a condition, those of training included.
+    Stages of pseudotime are never measurable: cells were sorted by what is measured, so halves agree in noise as well.
+
+    Parameters
+    ----------
+    values
+        Normalized profiles of one modality, (cells, features).
+    names
+        Names of the features.
+    design
+        Labels; features that a condition edits itself are left out.
+    seed
+        Of halves and relabellings.
+    tell
+        Told the fraction that is done.
+
+    Returns
+    -------
+    DataFrame
+        Columns condition, split, n_cells, n_controls, half_r, reliability, bound, measurable, reason (empty where it is
+        measurable).
+    """
+    rng = np.random.default_rng(seed)
+    control = values[design.labels == design.control]
+    rows: list[dict[str, object]] = []
+    for done, (label, split) in enumerate(design.split_of.items()):
+        cells = design.labels == label
+        keep = ~np.isin(names, _edited(label, design))
+        found = measure_agreement(values[cells][:, keep], control[:, keep], rng=rng)
+        rows.append(
+            {
+                "condition": label,
+                "split": split,
+                "n_cells": int(cells.sum()),
+                "n_controls": len(control),
+                "half_r": found.half_r,
+                "reliability": found.reliability,
+                "bound": found.bound,
+                "measurable": found.agrees,
+                "reason": found.reason,
+            }
+        )
+        tell(0.8 * (done + 1) / len(design.split_of))
+    table = pd.DataFrame(rows)
+    if design.kind == "pseudotime":
+        return table.assign(measurable=False, reason=CIRCULAR)
+    if table["measurable"].any():
+        groups, inside = _groups(design)
+        unedited = ~np.isin(names, [gene for label in design.split_of for gene in _edited(label, design)])
+        if chance_explains(values[inside][:, unedited], groups[inside], rng=rng):
+            table.loc[table["measurable"], "reason"] = "no more than chance finds in such a table"
+            table["measurable"] = False
+    return table
+
+
+def _groups(design: Design) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Number the scored conditions from 1, the control 0; say which cells belong to any."""
+    known = {design.control: 0, **{label: 1 + i for i, label in enumerate(design.split_of)}}
+    labels, where = np.unique(design.labels, return_inverse=True)
+    groups = np.array([known.get(str(label), -1) for label in labels], dtype=np.intp)[where]
+    return groups, groups >= 0

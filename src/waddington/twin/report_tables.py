@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from waddington.twin.summary import BASELINES, lower_is_better, metric_label, summarize
+from waddington.twin.summary import BASELINES, headline, is_told, lower_is_better, metric_label, summarize
 
 __all__ = ["Block", "Cell", "Group", "Row", "Table", "flat_settings", "loss_table", "metric_blocks", "plain_table"]
 
@@ -66,30 +66,58 @@ class Table:
 def metric_blocks(metrics: pd.DataFrame) -> list[Block]:
     """Make one block for every protocol and split of tidy metrics, models above baselines.
 
+    Held-out policies have a block of their own: they are told the change that predictors must find. Where some
+    conditions can be measured, only these are shown.
+
     Raises
     ------
     DataError
         A column of tidy metrics is missing.
     """
+    metrics = headline(metrics)
     summary = summarize(metrics)
     seeds: Any = metrics.groupby(["protocol", "split"], sort=False, dropna=False)["seed"].nunique()
+    apart = summary["predictor"].map(lambda name: is_told(str(name))) & (summary["protocol"] == "held-out")
     blocks = []
-    for (protocol, split), part in summary.groupby(["protocol", "split"], sort=False, dropna=False):
+    for (protocol, split, told), part in summary.groupby(
+        ["protocol", "split", apart.rename("told")], sort=False, dropna=False
+    ):
+        rows = metrics[(metrics["protocol"] == protocol) & (metrics["split"] == split)]
         names = list(dict.fromkeys(part["metric"].astype(str)))
         groups = tuple(
-            Group(name=_MODALITIES.get(str(modality), str(modality)), rows=_rows(rows, names))
-            for modality, rows in part.groupby("modality", sort=False, dropna=False)
+            Group(name=_MODALITIES.get(str(modality), str(modality)), rows=_rows(values, names))
+            for modality, values in part.groupby("modality", sort=False, dropna=False)
         )
         n_seeds = int(seeds[protocol, split])
         over = f"mean ± sd over {n_seeds} seeds" if n_seeds > 1 else "one seed"
         blocks.append(
             Block(
-                caption=f"{_PROTOCOLS.get(str(protocol), str(protocol))}, {split} cells: {over}",
+                caption=f"{_PROTOCOLS.get(str(protocol), str(protocol))}, {_way(str(split))}"
+                f"{', policies, which are told the target' if bool(told) else ''}: {_counted(rows)}{over}",
                 metrics=tuple((metric_label(name), "↓" if lower_is_better(name) else "↑") for name in names),
                 groups=groups,
             )
         )
     return blocks
+
+
+def _way(split: str) -> str:
+    return split if split.endswith("cells") else f"{split} cells"
+
+
+def _counted(rows: pd.DataFrame) -> str:
+    """Say how many conditions a block's values are means of, by modality where they differ."""
+    if "conditions" not in rows.columns or (rows["protocol"] != "held-out").all():
+        return ""
+    said = {
+        str(modality): f"{int(part['n'].max())} measurable conditions"
+        if kind == "measurable"
+        else f"{int(part['n'].max())} conditions, none measurable"
+        for (modality, kind), part in rows.groupby(["modality", "conditions"], sort=False)
+    }
+    if len(set(said.values())) == 1:
+        return f"{next(iter(said.values()))}, "
+    return "; ".join(f"{_MODALITIES.get(name, name)} {text}" for name, text in said.items()) + "; "
 
 
 def _rows(part: pd.DataFrame, names: list[str]) -> tuple[Row, ...]:

@@ -12,7 +12,18 @@ import pandas as pd
 
 from waddington._errors import DataError
 
-__all__ = ["BASELINES", "COLUMNS", "contestant", "is_baseline", "lower_is_better", "metric_label", "summarize"]
+__all__ = [
+    "BASELINES",
+    "COLUMNS",
+    "TOLD",
+    "contestant",
+    "headline",
+    "is_baseline",
+    "is_told",
+    "lower_is_better",
+    "metric_label",
+    "summarize",
+]
 
 COLUMNS = ("protocol", "predictor", "optimizer", "seed", "modality", "split", "metric", "value")
 """Columns of tidy metrics."""
@@ -34,6 +45,9 @@ BASELINES = (
     "replicate",
 )
 """Predictors that a model has to beat, in the order in which they are shown (``replicate`` is the ceiling)."""
+
+TOLD = ("agent", "do nothing", "random")
+"""Policies: they are told the change to bring about, so no predictor is their rival, nor they a predictor's."""
 
 _LABELS = {
     "accuracy": "Accuracy",
@@ -69,6 +83,25 @@ def is_baseline(predictor: str) -> bool:
     return predictor.lower() in BASELINES
 
 
+def is_told(predictor: str) -> bool:
+    """Say whether a row is a policy's, which is told the target, and no prediction."""
+    return predictor.lower() in TOLD
+
+
+def headline(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows that answer a question: averages over measurable conditions, or over all where there is none.
+
+    The choice is made for each protocol, split and modality; the column ``conditions`` says which it was. Metrics
+    without that column are given back as they are.
+    """
+    if "conditions" not in metrics.columns:
+        return metrics
+    table = metrics.reset_index(drop=True)
+    wanted = table["conditions"] == "measurable"
+    answered = wanted.groupby([table[name] for name in ("protocol", "split", "modality")]).transform("any")
+    return table[wanted | ~answered]
+
+
 def contestant(predictor: str, optimizer: str) -> str:
     """Name a row: the predictor, and the optimizer that trained it where there is one."""
     return predictor if not optimizer or optimizer == "none" else f"{predictor} · {optimizer}"
@@ -88,7 +121,7 @@ def summarize(metrics: pd.DataFrame, *, by: Iterable[str] = _ALL) -> pd.DataFram
     -------
     One row a group: the columns of ``by``, ``mean``, ``sd`` (NaN for one seed), ``n`` (finite values), and, when the
     groups know their predictor, ``contestant``, ``baseline`` and ``best`` (the best mean among rows that share all
-    but predictor and optimizer; the replicate, a ceiling, takes no part).
+    but predictor and optimizer, policies apart from predictors; the replicate, a ceiling, takes no part).
 
     Raises
     ------
@@ -115,7 +148,9 @@ def summarize(metrics: pd.DataFrame, *, by: Iterable[str] = _ALL) -> pd.DataFram
     table["best"] = False
     rivals = [key for key in keys if key not in ("predictor", "optimizer")]
     if "metric" in rivals:
-        for _, group in table[table["predictor"] != "replicate"].groupby(rivals, sort=False, dropna=False):
+        told = table["predictor"].map(lambda name: is_told(str(name))).rename("told")
+        among = table["predictor"] != "replicate"
+        for _, group in table[among].groupby([*rivals, told[among]], sort=False, dropna=False):
             _mark_best(table, group)
     return table
 

@@ -23,6 +23,7 @@ def finished(objectives: dict[tuple[str, str, int], float | None]) -> Finished:
         records=records,
         protocols=("held-out",),
         tuned=pd.DataFrame(),
+        measurability=pd.DataFrame(),
         encoders={(name, seed): unit for (kind, name, seed), unit in units.items() if kind == "encoder"},
         agents={("held-out", "", name, seed): unit for (kind, name, seed), unit in units.items() if kind == "agent"},
     )

@@ -53,7 +53,7 @@ def test_every_output_is_there(tiny: tuple[RunResult, Recorder]) -> None:
 
 def test_metrics_are_tidy_and_complete(tiny: tuple[RunResult, Recorder]) -> None:
     metrics = pd.read_csv(tiny[0].out / "metrics.csv")
-    wanted = {"protocol", "predictor", "optimizer", "seed", "modality", "split", "metric", "value"}
+    wanted = {"protocol", "predictor", "optimizer", "seed", "modality", "split", "conditions", "n", "metric", "value"}
     assert wanted == set(metrics.columns)
     assert set(metrics["metric"]) == set(METRICS)
     assert set(metrics["protocol"]) == {"paper", "held-out"}
@@ -62,7 +62,7 @@ def test_metrics_are_tidy_and_complete(tiny: tuple[RunResult, Recorder]) -> None
     assert set(held_out["modality"]) == {"rna", "atac", "protein"}
     for predictor in ("response", "agent"):
         assert set(held_out[held_out["predictor"] == predictor]["optimizer"]) == {"Adam", "ASGDAdam"}
-    assert not metrics.duplicated(list(wanted - {"value"})).any()
+    assert not metrics.duplicated(list(wanted - {"value", "n"})).any()
 
 
 def test_in_the_paper_protocol_doing_nothing_has_the_least_published_error(tiny: tuple[RunResult, Recorder]) -> None:
@@ -83,8 +83,23 @@ def test_predictions_stand_beside_what_was_observed(tiny: tuple[RunResult, Recor
     predicted = md.read_h5mu(tiny[0].out / "predictions.h5mu")
     for part in predicted.mod.values():
         assert {"change", "std", "observed_change"} <= set(part.layers)
-        assert np.isfinite(part.layers["change"]).all()
+        known = np.isfinite(part.layers["change"])
+        supported = predicted.obs["measured_support"].to_numpy(dtype=bool)
+        assert (known == supported[:, None]).all(), "what cannot be known is empty, all else a number"
     assert {"split", "measured_support", "perturbation", "perturbation_mode"} <= set(predicted.obs.columns)
+
+
+def test_every_scored_condition_is_measurable_or_named_with_the_reason(tiny: tuple[RunResult, Recorder]) -> None:
+    table = pd.read_csv(tiny[0].out / "measurability.csv", keep_default_na=False)
+    predicted = md.read_h5mu(tiny[0].out / "predictions.h5mu")
+    assert set(table["modality"]) == set(predicted.mod)
+    for name, part in table.groupby("modality"):
+        found = predicted.mod[name].obs["measurable"]
+        assert found.to_dict() == part.set_index("condition")["measurable"].astype(bool).to_dict()
+        assert ((part["reason"] == "") == part["measurable"].astype(bool)).all()
+    page = (tiny[0].out / "report.html").read_text(encoding="utf-8")
+    for condition in table["condition"]:
+        assert condition in page
 
 
 def test_the_configuration_says_how_to_repeat_it(tiny: tuple[RunResult, Recorder]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from waddington.twin.heldout import CIRCULAR
 from waddington.twin.pipeline.verdicts import compare, verdicts
 
 
@@ -60,6 +61,82 @@ def test_noise_is_not_a_difference() -> None:
 def test_without_a_pair_there_is_no_comparison() -> None:
     metrics = tidy({("a", "x"): 1.0})
     assert compare(metrics, {"predictor": "a"}, {"predictor": "nobody"}, "mse") is None
+
+
+def counted(metrics: pd.DataFrame, split: str, n: int, *, conditions: str = "measurable") -> pd.DataFrame:
+    """Give tidy metrics another split, averaged over n conditions."""
+    return metrics.assign(split=split, n=n, conditions=conditions)
+
+
+def test_splits_count_by_their_conditions_and_say_how_many() -> None:
+    better, worse = ({("response", "Adam"): error, ("mean", "none"): 1.0} for error in (0.5, 2.0))
+    metrics = pd.concat([counted(tidy(better), "held-out cells", 18), counted(tidy(worse), "combo_seen2", 2)])
+    found = compare(metrics, {"predictor": "response"}, {"predictor": "mean"}, "mse")
+    assert found is not None
+    assert found.gain == pytest.approx(0.9 * np.log(2) - 0.1 * np.log(2), abs=0.02)
+    assert found.conditions == {"held-out cells": 18, "combo_seen2": 2}
+    assert "combo_seen2 2, held-out cells 18" in verdicts(metrics, optimizers=("Adam",))[0].evidence
+
+
+def test_means_over_different_conditions_are_no_pair() -> None:
+    metrics = pd.concat(
+        [counted(tidy({("response", "Adam"): 0.5}), "s", 9), counted(tidy({("mean", "none"): 1.0}), "s", 4)]
+    )
+    assert compare(metrics, {"predictor": "response"}, {"predictor": "mean"}, "mse") is None
+
+
+def measurability(*measurable: bool, reason: str = "replicates do not agree") -> pd.DataFrame:
+    rows = [("rna", f"c{i}", found, "" if found else reason, 0.1 * i) for i, found in enumerate(measurable)]
+    return pd.DataFrame(rows, columns=["modality", "condition", "measurable", "reason", "half_r"])
+
+
+def test_conditions_that_cannot_be_measured_take_no_part() -> None:
+    """The encoder is better on all conditions together, and worse on those that can be measured."""
+    rivals = {("no change", "none"): 1.0, ("pca", "none"): 1.0}
+    metrics = pd.concat(
+        [
+            counted(tidy({("response", "Adam"): 0.5, **rivals}), "held-out cells", 9, conditions="all"),
+            counted(tidy({("response", "Adam"): 2.0, **rivals}), "held-out cells", 2),
+        ]
+    )
+    first = verdicts(metrics, optimizers=("Adam",), measurability=measurability(True, False, False))[0]
+    assert first.answer == "no"
+    assert "held-out cells 2" in first.evidence
+
+
+def test_a_table_without_measurable_conditions_answers_nothing() -> None:
+    errors = {("response", "Adam"): 0.1, ("agent", "Adam"): 0.1, ("no change", "none"): 1.0, ("random", "none"): 1.0}
+    metrics = pd.concat(
+        [
+            counted(tidy(errors), "held-out cells", 9, conditions="all"),
+            tidy({("agent", "Adam"): 0.1, ("do nothing", "none"): 1.0}, protocol="paper").assign(conditions="all", n=4),
+        ]
+    )
+    found = verdicts(metrics, optimizers=("Adam", "ASGDAdam"), measurability=measurability(False, False, False))
+    assert len(found) == 6, "every question is still asked"
+    assert {verdict.answer for verdict in found} == {"not measurable"}
+    assert "none of 3 conditions" in found[0].sentence
+    assert "r = 0.20" in found[0].evidence
+    circular = verdicts(metrics, optimizers=("Adam",), measurability=measurability(False, reason=CIRCULAR))
+    assert {verdict.answer for verdict in circular} == {"not measurable"}
+    assert "agree by construction" in circular[0].sentence
+
+
+@pytest.mark.parametrize("strongest", ["pca", "untrained", "additive"])
+def test_the_headline_has_the_strongest_rivals(strongest: str) -> None:
+    errors = dict.fromkeys((("no change", "none"), ("mean", "none")), 1.0)
+    metrics = tidy({**errors, ("response", "Adam"): 0.5, (strongest, "none"): 0.2})
+    first = verdicts(metrics, optimizers=("Adam",))[0]
+    assert first.answer == "partly"
+    assert f"is worse than {strongest}" in first.sentence
+
+
+def test_agents_are_told_the_target_and_have_rivals_of_their_own() -> None:
+    errors = {("agent", "Adam"): 0.5, ("do nothing", "none"): 0.3, ("random", "none"): 1.0, ("pca", "none"): 0.1}
+    verdict = verdicts(tidy(errors), optimizers=("Adam",))[2]
+    assert "told the target" in verdict.question
+    assert "is worse than do nothing" in verdict.sentence
+    assert "pca" not in verdict.sentence
 
 
 @pytest.mark.parametrize(("error", "answer"), [(0.1, "yes"), (0.7, "partly"), (3.0, "no")])

@@ -19,6 +19,7 @@ from waddington.twin.heldout import average
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.encoding import untrained
 from waddington.twin.pipeline.executor import Record, Unit
+from waddington.twin.pipeline.measuring import measurable_pairs
 from waddington.twin.pipeline.prepare import Prepared
 from waddington.twin.pipeline.storage import (
     finite,
@@ -98,9 +99,9 @@ def act(unit: Unit, folder: Path, tell: Tell) -> Record:
     scores = pd.DataFrame(columns=["split", "modality", "metric", "value"])
     # On the tuning seed nothing is judged: a rate is chosen by the return in the training world alone.
     if isinstance(world, PaperWorld) and unit.seed != config.tuning_seed:
-        scores = _judge_paper(world, policy, config, unit)
+        scores = average(_judge_paper(world, policy, config, unit))
     elif isinstance(world, HeldOutWorld) and unit.seed != config.tuning_seed:
-        scores = _judge_heldout(world, policy, config, unit)
+        scores = average(_judge_heldout(world, policy, config, unit), measurable_pairs(folder.parent))
         save_arrays(folder / f"{unit.key}.npz", _courses(world, policy, prepared, unit))
     # Episodes of the held-out world are short, so its return is averaged over more of them.
     episodes = config.eval_episodes * (1 if isinstance(world, PaperWorld) else 8)
@@ -147,7 +148,7 @@ def _judge_heldout(world: HeldOutWorld, policy: Any, config: RunConfig, unit: Un
         return rollout(acting, env, starts=starts, goals=goals, seed=unit.seed)
 
     ended, rested = moved(policy), moved(idle_policy(world.test))
-    return average(score_goals(world, goals, ended.final - ended.initial, rested.final - rested.initial))
+    return score_goals(world, goals, ended.final - ended.initial, rested.final - rested.initial)
 
 
 def _courses(world: HeldOutWorld, policy: Any, prepared: Prepared, unit: Unit) -> dict[str, Float]:
@@ -178,4 +179,4 @@ def _judge_paper(world: PaperWorld, policy: Any, config: RunConfig, unit: Unit) 
     env = CellVecEnv(world.test, 1, seed=unit.seed)
     found = rollout(policy, env, episodes=config.eval_episodes, seed=unit.seed)
     table = TABLES.get(world.test.max_perturb, f"{world.test.max_perturb} at once")
-    return average(score_paper(world, found.initial, found.final, found.goal, table=table))
+    return score_paper(world, found.initial, found.final, found.goal, table=table)

@@ -18,6 +18,7 @@ from waddington.twin.heldout import average, observe, replicate_scores, score
 from waddington.twin.model import TwinEncoder
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.executor import Record, Unit
+from waddington.twin.pipeline.measuring import measurable_pairs
 from waddington.twin.pipeline.prepare import Prepared
 from waddington.twin.pipeline.storage import finite, save_arrays, save_state, score_rows, shared, state_path
 
@@ -77,7 +78,8 @@ def encode(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:
         embeddings = encoder.embed(prepared.inputs, prepared.spaces)
         design = prepared.design
         head = LatentHead(embeddings["joint"], prepared.inputs, design)
-        scores = score_rows(average(score(observe(prepared.inputs, prepared.names, design), head)))
+        found = score(observe(prepared.inputs, prepared.names, design), head)
+        scores = score_rows(average(found, measurable_pairs(folder.parent)))
         save_arrays(folder / f"{unit.key}.npz", embeddings)
         save_state(state_path(folder, unit), encoder.state_dict())
     checkpoint.unlink(missing_ok=True)
@@ -114,10 +116,11 @@ def score_baselines(unit: Unit, folder: Path, tell: Callable[[float], None]) -> 
         "random projection": lambda: LatentHead((together @ projection).astype(np.float32), values, design),
         "untrained": lambda: LatentHead(untrained(prepared, config, unit.seed)["joint"], values, design),
     }
+    measurable = measurable_pairs(folder.parent)
     rows: list[dict[str, Any]] = []
     for done, (name, make) in enumerate(contestants.items()):
-        rows += score_rows(average(score(truth, make())).assign(predictor=name))
+        rows += score_rows(average(score(truth, make()), measurable).assign(predictor=name))
         tell((done + 1) / (len(contestants) + 1))
     replicate = replicate_scores(values, prepared.names, design, seed=unit.seed)
-    rows += score_rows(average(replicate).assign(predictor="replicate"))
+    rows += score_rows(average(replicate, measurable).assign(predictor="replicate"))
     return {"objective": None, "scores": rows, "history": {}}

@@ -20,6 +20,7 @@ __all__ = ["OUTPUTS", "RunFolder", "fingerprint"]
 
 OUTPUTS = (
     "metrics.csv",
+    "measurability.csv",
     "loss_curves.png",
     "landscape.png",
     "trajectories.png",

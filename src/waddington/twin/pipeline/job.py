@@ -23,6 +23,7 @@ from waddington.twin.pipeline.outputs import (
     shortened_labels,
     versions,
     write_config,
+    write_measurability,
     write_metrics,
     write_model,
     write_pictures,
@@ -32,7 +33,7 @@ from waddington.twin.pipeline.prepare import Prepared, load, prepare, read_cells
 from waddington.twin.pipeline.stages import Finished, run_stages
 from waddington.twin.pipeline.storage import joint_latent
 from waddington.twin.pipeline.verdicts import verdicts
-from waddington.twin.pipeline.words import data_facts, method, notes, question
+from waddington.twin.pipeline.words import data_facts, method, notes, question, tables
 from waddington.twin.report import Verdict, write_report
 
 __all__ = ["RunResult", "run"]
@@ -102,7 +103,7 @@ def run(
         listener.advance()
         folder.claim(config, data)
         prepared = _prepared(mdata, config, folder, listener)
-        finished = run_stages(config, folder, listener)
+        finished = run_stages(config, folder, listener, modalities=prepared.inputs)
         return _write_outputs(config, folder, prepared, finished, data, listener)
 
 
@@ -119,8 +120,9 @@ def _write_outputs(
     metrics = finished.metrics()
     listener.stage("Writing results", 7 + len(metric_panels(metrics)))
     chosen = choose(finished, config)
-    found = verdicts(metrics, optimizers=config.optimizer, best=finished.best())
+    found = verdicts(metrics, optimizers=config.optimizer, best=finished.best(), measurability=finished.measurability)
     write_metrics(folder, metrics)
+    write_measurability(folder, finished.measurability)
     write_model(folder, config, prepared, chosen)
     listener.advance()
     predicted = predictions(folder, prepared, finished, chosen.encoder.optimizer)
@@ -146,13 +148,10 @@ def _write_outputs(
         history=finished.history(),
         figures=pictures,
         question=question(config, prepared),
-        data=data_facts(prepared),
+        data=data_facts(prepared, finished),
         method=method(config, prepared, chosen),
         notes=notes(config, prepared, finished),
-        tables={
-            **({"Learning rates that were tried": finished.tuned} if len(finished.tuned) else {}),
-            **shortened_labels(prepared, courses),
-        },
+        tables={**tables(finished), **shortened_labels(prepared, courses)},
         config=config.to_dict(),
         versions=versions(),
         seeds=config.evaluation_seeds,

@@ -27,6 +27,7 @@ from waddington.twin.pipeline.stages import Finished, best_optimizer
 from waddington.twin.pipeline.storage import save_state, state_path
 from waddington.twin.plots.labels import short_labels
 from waddington.twin.report import Picture
+from waddington.twin.summary import headline, is_told
 
 __all__ = [
     "Chosen",
@@ -35,6 +36,7 @@ __all__ = [
     "shortened_labels",
     "versions",
     "write_config",
+    "write_measurability",
     "write_metrics",
     "write_model",
     "write_pictures",
@@ -81,6 +83,11 @@ def choose(finished: Finished, config: RunConfig) -> Chosen:
 def write_metrics(folder: RunFolder, metrics: pd.DataFrame) -> None:
     """Write ``metrics.csv``."""
     write_text(folder.path / "metrics.csv", metrics.to_csv(index=False))
+
+
+def write_measurability(folder: RunFolder, table: pd.DataFrame) -> None:
+    """Write ``measurability.csv``: which conditions can be measured, and why others cannot."""
+    write_text(folder.path / "measurability.csv", table.to_csv(index=False))
 
 
 def write_config(folder: RunFolder, config: RunConfig, finished: Finished, chosen: Chosen, data: str) -> None:
@@ -191,13 +198,17 @@ def write_pictures(
         ),
     )
     keep("loss_curves", plots.loss_curves(finished.history()))
-    for index, (protocol, split) in enumerate(metric_panels(metrics)):
-        chosen = metrics[(metrics["protocol"] == protocol) & (metrics["split"] == split)]
-        name = "metrics" if index == 0 else f"metrics_{_slug(f'{protocol} {split}')}"
+    shown = headline(metrics)
+    for index, (protocol, split, told) in enumerate(metric_panels(metrics)):
+        chosen = shown[(shown["protocol"] == protocol) & (shown["split"] == split)]
+        if protocol == "held-out":
+            chosen = chosen[chosen["predictor"].map(lambda predictor: is_told(str(predictor))) == told]
+        who = "policies, told the target" if told else ""
+        name = "metrics" if index == 0 else f"metrics_{_slug(f'{protocol} {split} {who}')}"
         keep(name, plots.metric_bars(chosen))
         made[name] = Picture(
             path=folder.path / f"{name}.png",
-            title=f"Metrics: {protocol}, {split}",
+            title=f"Metrics: {', '.join(filter(None, (protocol, split, who)))}",
             caption="Filled: models; hollow, on grey: baselines, and a replicate of half the test cells, which a good "
             "model can surpass because it learns from more. Mean ± standard deviation over seeds; small dots are "
             "seeds.",
@@ -218,11 +229,14 @@ def write_pictures(
     return made
 
 
-def metric_panels(metrics: pd.DataFrame) -> list[tuple[str, str]]:
-    """List what is drawn: every way of being held out, then the tables as published."""
-    pairs = list(metrics[["protocol", "split"]].drop_duplicates().itertuples(index=False, name=None))
-    held_out = [("held-out", split) for split in SPLITS if ("held-out", split) in pairs]
-    return held_out + sorted(pair for pair in pairs if pair[0] == "paper" and "published" in pair[1])
+def metric_panels(metrics: pd.DataFrame) -> list[tuple[str, str, bool]]:
+    """List what is drawn as (protocol, split, whether of policies): predictors, policies, then the published tables."""
+    told = metrics["predictor"].map(lambda predictor: is_told(str(predictor)))
+    found = set(zip(metrics["protocol"], metrics["split"], told, strict=True))
+    held_out = [("held-out", split, who) for who in (False, True) for split in SPLITS]
+    return [panel for panel in held_out if panel in found] + sorted(
+        panel for panel in found if panel[0] == "paper" and panel[2] and "published" in panel[1]
+    )
 
 
 def shortened_labels(prepared: Prepared, courses: Iterable[str]) -> dict[str, pd.DataFrame]:

@@ -28,7 +28,8 @@ def predictions(folder: RunFolder, prepared: Prepared, finished: Finished, optim
         ``layers["change"]`` its difference from the training controls, ``layers["std"]`` the standard deviation over
         seeds, ``layers["observed_change"]`` what test cells show; ``obs`` holds the perturbation, the split and whether
         training cells measured each part of it (``measured_support``). Where they did not, nothing is predicted: ``X``,
-        ``change`` and ``std`` are NaN.
+        ``change`` and ``std`` are NaN. Each modality's ``obs`` says whether the condition can be measured in it
+        (``measurable``) and how well replicates agree (``reliability``).
     """
     design = prepared.design
     truth: Truth = observe(prepared.inputs, prepared.names, design)
@@ -69,6 +70,10 @@ def predictions(folder: RunFolder, prepared: Prepared, finished: Finished, optim
         part.layers["observed_change"] = np.stack([truth.changes[label][modality] for label in labels]).astype(
             np.float32
         )
+        table = finished.measurability
+        agreement = table[table["modality"] == modality].set_index("condition").reindex(labels)
+        part.obs["measurable"] = agreement["measurable"].to_numpy(dtype=bool)
+        part.obs["reliability"] = agreement["reliability"].to_numpy(dtype=np.float64)
         parts[modality] = part
     with md.set_options(pull_on_update=False):
         whole = md.MuData(parts)

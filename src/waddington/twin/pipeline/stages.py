@@ -16,11 +16,13 @@ from waddington.twin.pipeline.encoding import TRIAL
 from waddington.twin.pipeline.executor import Executor, Record, Unit, core_count
 from waddington.twin.pipeline.folder import RunFolder
 from waddington.twin.pipeline.listener import Listener
+from waddington.twin.pipeline.measuring import COLUMNS as MEASURED
+from waddington.twin.pipeline.measuring import FILE as MEASURABLE
 from waddington.twin.pipeline.units import run_unit
 
 __all__ = ["Finished", "best_optimizer", "run_stages"]
 
-COLUMNS = ("protocol", "predictor", "optimizer", "seed", "modality", "split", "metric", "value")
+COLUMNS = ("protocol", "predictor", "optimizer", "seed", "modality", "split", "conditions", "n", "metric", "value")
 """Columns of `metrics.csv`."""
 
 
@@ -34,6 +36,8 @@ class Finished:
     """Protocols that were asked for; an encoder that only pictures need is not scored."""
     tuned: pd.DataFrame
     """Every rate tried: kind, protocol, optimizer, lr, objective, chosen."""
+    measurability: pd.DataFrame
+    """Which conditions can be measured: the columns of `measurability.csv`."""
     encoders: dict[tuple[str, int], Unit]
     """Encoder unit by optimizer and seed."""
     agents: dict[tuple[str, str, str, int], Unit]
@@ -101,7 +105,7 @@ def best_optimizer(records: Mapping[Unit, Record], *, kind: str, protocol: str) 
     return max(seen, key=merit) if seen else None
 
 
-def run_stages(config: RunConfig, folder: RunFolder, listener: Listener) -> Finished:
+def run_stages(config: RunConfig, folder: RunFolder, listener: Listener, *, modalities: Iterable[str]) -> Finished:
     """Run every unit of a run that has no record yet.
 
     Parameters
@@ -112,12 +116,16 @@ def run_stages(config: RunConfig, folder: RunFolder, listener: Listener) -> Fini
         Claimed, with prepared cells in it.
     listener
         Hears of every stage.
+    modalities
+        Names of the modalities of the prepared cells.
     """
     with Executor(config.workers or core_count()) as executor:
-        return _run_stages(config, folder, listener, executor)
+        return _run_stages(config, folder, listener, executor, tuple(modalities))
 
 
-def _run_stages(config: RunConfig, folder: RunFolder, listener: Listener, executor: Executor) -> Finished:
+def _run_stages(
+    config: RunConfig, folder: RunFolder, listener: Listener, executor: Executor, modalities: tuple[str, ...]
+) -> Finished:
     tried: dict[Unit, Record] = {}
     records: dict[Unit, Record] = {}
 
@@ -135,6 +143,13 @@ def _run_stages(config: RunConfig, folder: RunFolder, listener: Listener, execut
         tried.update(found)
         table = _trials(found)
         return dict(table[table["chosen"]].set_index("optimizer")["lr"])
+
+    replicates = [
+        Unit(kind="replicates", protocol="held-out", optimizer="none", lr=0.0, seed=config.seed, variant=modality)
+        for modality in modalities
+    ]
+    measured = [row for record in do("Comparing replicates", replicates).values() for row in record["conditions"]]
+    write_text(folder.work / MEASURABLE, json.dumps(measured))
 
     held_out = "held-out" in config.protocols
     seeds = config.evaluation_seeds
@@ -183,6 +198,7 @@ def _run_stages(config: RunConfig, folder: RunFolder, listener: Listener, execut
         records=records,
         protocols=config.protocols,
         tuned=_trials(tried),
+        measurability=pd.DataFrame(measured, columns=list(MEASURED)),
         encoders=encoders,
         agents=agents,
     )

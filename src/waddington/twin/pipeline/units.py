@@ -13,10 +13,11 @@ from waddington._checks import check_choice
 from waddington.twin.pipeline.acting import act
 from waddington.twin.pipeline.encoding import encode, score_baselines
 from waddington.twin.pipeline.executor import Record, Unit
+from waddington.twin.pipeline.measuring import measure
 
 __all__ = ["run_unit"]
 
-_KINDS = {"agent": act, "baseline": score_baselines, "encoder": encode}
+_KINDS = {"agent": act, "baseline": score_baselines, "encoder": encode, "replicates": measure}
 
 
 def run_unit(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:

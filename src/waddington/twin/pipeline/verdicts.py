@@ -1,10 +1,13 @@
 """What a run's numbers say, in words, by a stated rule.
 
-Two contestants are compared on values paired by seed, split and modality. An error (MSE, RMSE, MAE) is compared as the
-logarithm of the ratio, so that no modality's units decide; any other metric as the difference. The mean over splits
-and modalities is one value a seed, and the first contestant *is better* when the 95 % interval of Student's t over
-seeds lies on its side of zero, *worse* in the mirror case; otherwise, and always with a single seed, the run does not
-tell them apart. Nothing here is typed in.
+An answer is given only where it can be measured: conditions whose replicates do not agree take no part (see
+:mod:`waddington.twin.measurable`), and where none is left every verdict is "not measurable".
+
+Two contestants are compared on values paired by seed, split and modality, means over the same conditions. An error
+(MSE, RMSE, MAE) is compared as the logarithm of the ratio, so that no modality's units decide; any other metric as the
+difference. The mean over splits and modalities, each weighted by its number of conditions, is one value a seed, and the
+first contestant *is better* when the 95 % interval of Student's t over seeds lies on its side of zero, *worse* in the
+mirror case; otherwise, and always with a single seed, the run does not tell them apart. Nothing here is typed in.
 """
 
 from __future__ import annotations
@@ -17,13 +20,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from waddington.twin.heldout import CIRCULAR
 from waddington.twin.pipeline.acting import IDLE, RANDOM
 from waddington.twin.report import Verdict
 from waddington.twin.summary import lower_is_better, metric_label
 
 __all__ = ["Comparison", "compare", "verdicts"]
 
-_PAIRED = ["seed", "split", "modality"]
+_PAIRED = ["seed", "split", "modality", "n"]
+"""What two values must share to be compared; the number of conditions too, as each is a mean over conditions."""
+
+_RIVALS = ("no change", "mean", "additive", "pca", "untrained", "random projection")
+"""Rivals of the encoder: the strongest that are known, not only the simplest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +44,8 @@ class Comparison:
     high: float
     """Ends of the 95 % interval; infinite with a single seed."""
     seeds: int
+    conditions: Mapping[str, int]
+    """Conditions by split that the gain is a mean over; the most of any modality."""
     relative: bool
     """Whether the metric is an error, compared as a ratio."""
 
@@ -61,12 +71,12 @@ class Comparison:
 
 
 def compare(metrics: pd.DataFrame, first: dict[str, str], second: dict[str, str], metric: str) -> Comparison | None:
-    """Compare two contestants on one metric, over seeds.
+    """Compare two contestants on one metric, over seeds; splits and modalities count by their conditions.
 
     Parameters
     ----------
     metrics
-        Tidy metrics of one protocol.
+        Tidy metrics of one protocol; without a column ``n``, every value counts alike.
     first, second
         Values of columns that pick a contestant, such as ``{"predictor": "agent", "optimizer": "Adam"}``.
     metric
@@ -78,25 +88,34 @@ def compare(metrics: pd.DataFrame, first: dict[str, str], second: dict[str, str]
         None where there is no pair of defined values.
     """
     relative = lower_is_better(metric)
+    counted = metrics if "n" in metrics.columns else metrics.assign(n=1)
     sides = []
     for chosen in (first, second):
-        rows = metrics[metrics["metric"] == metric]
+        rows = counted[counted["metric"] == metric]
         for column, value in chosen.items():
             rows = rows[rows[column] == value]
         side = rows.groupby(_PAIRED)["value"].mean()
         sides.append(-np.log(side.clip(lower=1e-300)) if relative else side)
-    by_seed = (sides[0] - sides[1]).dropna().groupby("seed").mean().to_numpy(dtype=np.float64)
-    if not len(by_seed):
+    pairs = (sides[0] - sides[1]).dropna().rename("gain").reset_index()
+    pairs = pairs[pairs["n"] > 0]
+    if pairs.empty:
         return None
+    weighted = (pairs["gain"] * pairs["n"]).groupby(pairs["seed"]).sum() / pairs.groupby("seed")["n"].sum()
+    by_seed = weighted.to_numpy(dtype=np.float64)
     gain, low, high = float(by_seed.mean()), -math.inf, math.inf
     if len(by_seed) > 1:
         half = float(stats.t.ppf(0.975, len(by_seed) - 1) * by_seed.std(ddof=1) / math.sqrt(len(by_seed)))
         low, high = gain - half, gain + half
-    return Comparison(gain=gain, low=low, high=high, seeds=len(by_seed), relative=relative)
+    conditions = {str(split): int(n) for split, n in pairs.groupby("split", sort=False)["n"].max().items()}
+    return Comparison(gain=gain, low=low, high=high, seeds=len(by_seed), conditions=conditions, relative=relative)
 
 
 def verdicts(
-    metrics: pd.DataFrame, *, optimizers: tuple[str, ...], best: Mapping[str, str] | None = None
+    metrics: pd.DataFrame,
+    *,
+    optimizers: tuple[str, ...],
+    best: Mapping[str, str] | None = None,
+    measurability: pd.DataFrame | None = None,
 ) -> list[Verdict]:
     """Answer the questions that a reader of the report asks, from tidy metrics.
 
@@ -109,33 +128,61 @@ def verdicts(
     best
         Optimizer whose model stands for ``"response"`` and for ``"agent"``, chosen on training and validation cells: a
         winner that was picked on test cells would flatter itself. The first optimizer where not given.
+    measurability
+        Which conditions can be measured: columns modality, condition, measurable, reason, half_r. Where none can,
+        nothing is answered. None: taken for granted.
     """
     found: list[Verdict] = []
     chosen = {"response": optimizers[0], "agent": optimizers[0], **(best or {})}
     held_out = metrics[metrics["protocol"] == "held-out"]
-    if len(held_out):
+    if "conditions" in held_out.columns:
+        held_out = held_out[held_out["conditions"] == "measurable"]
+    if (metrics["protocol"] == "held-out").any():
         found += [
             _against(
                 held_out, "response", chosen["response"],
-                "Does the trained encoder predict change that it never saw better than simple baselines?",
-                ("no change", "mean", "additive"), metric="mse",
+                "Does the trained encoder predict change that it never saw better than its rivals?",
+                _RIVALS, metric="mse",
             ),
             _against(
                 held_out, "response", chosen["response"],
                 "Does training the encoder pay, under the same head?",
-                ("untrained", "random projection", "pca"), metric="pearson",
+                ("untrained", "random projection", "pca"), metric="mse",
             ),
             _against(
                 held_out, "agent", chosen["agent"],
-                "Do the agents lead cells to states they never saw?",
-                ("no change", RANDOM), metric="mse",
+                "Do the agents, which are told the target, lead cells to states they never saw?",
+                (IDLE, "no change", RANDOM), metric="mse",
             ),
             *_optimizer_verdicts(held_out, optimizers),
         ]  # fmt: skip
     paper = metrics[metrics["protocol"] == "paper"]
     if len(paper):
         found.append(_published(paper, optimizers))
+    if measurability is not None and not measurability["measurable"].any():
+        return [_unanswered(verdict, measurability) for verdict in found]
     return found
+
+
+def _unanswered(verdict: Verdict, measurability: pd.DataFrame) -> Verdict:
+    """Take an answer back where no condition can be measured."""
+    if (measurability["reason"] == CIRCULAR).all():
+        return Verdict(
+            question=verdict.question,
+            answer="not measurable",
+            sentence="The conditions are stages of an order of the same cells, which agree by construction, in noise "
+            "as well: nothing here tells a right prediction from a wrong one.",
+        )
+    n, modalities = measurability["condition"].nunique(), measurability["modality"].nunique()
+    strongest = measurability["half_r"].max()
+    return Verdict(
+        question=verdict.question,
+        answer="not measurable",
+        sentence=f"Replicates agree on none of {n} condition{'s' if n > 1 else ''}"
+        f"{f' in any of {modalities} modalities' if modalities > 1 else ''}: there is no change to be right or wrong "
+        "about.",
+        evidence=f"Strongest agreement of two halves of the experiment: r = {strongest:.2f}.",
+    )
 
 
 def _against(
@@ -148,7 +195,7 @@ def _against(
     }
     known = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
     if not known:
-        return Verdict(question=question, answer="not measurable", sentence="No pair of values could be compared.")
+        return _incomparable(question)
     beaten = [name for name, outcome in known.items() if outcome.better]
     lost = [name for name, outcome in known.items() if outcome.worse]
     level = [name for name in known if name not in beaten + lost]
@@ -161,7 +208,8 @@ def _against(
         question=question,
         answer=_answer(known),
         sentence=f"Trained with {optimizer} (the best in validation), {'; '.join(parts)}.",
-        evidence=f"{_what(metric)}: " + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
+        evidence=f"{_what(metric)} ({_counted(known)}): "
+        + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
     )
 
 
@@ -183,6 +231,10 @@ def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> l
         adam = {"predictor": predictor, "optimizer": "Adam"}
         outcomes = {name: compare(metrics, {"predictor": predictor, "optimizer": name}, adam, "mse") for name in rivals}
         known = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
+        question = f"Do switching optimizers train better {what} than Adam, each at its tuned rate?"
+        if not known:
+            found.append(_incomparable(question))
+            continue
         better = [name for name, outcome in known.items() if outcome.better]
         worse = [name for name, outcome in known.items() if outcome.worse]
         sentence = (
@@ -192,10 +244,10 @@ def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> l
         )  # fmt: skip
         found.append(
             Verdict(
-                question=f"Do switching optimizers train better {what} than Adam, each at its tuned rate?",
+                question=question,
                 answer=_answer(known),
                 sentence=sentence,
-                evidence="Change in MSE against Adam, 95 % interval over seeds: "
+                evidence=f"Change in MSE against Adam, 95 % interval over seeds ({_counted(known)}): "
                 + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
             )
         )
@@ -211,14 +263,11 @@ def _published(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> Verdict:
     }
     known = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
     better = [name for name, outcome in known.items() if outcome.better]
+    question = "Does any agent beat doing nothing in the published evaluation?"
     if not known:
-        return Verdict(
-            question="Does any agent beat doing nothing in the published evaluation?",
-            answer="not measurable",
-            sentence="No pair of values could be compared.",
-        )
+        return _incomparable(question)
     return Verdict(
-        question="Does any agent beat doing nothing in the published evaluation?",
+        question=question,
         answer=_answer(known),
         sentence=(
             f"{_join(better)} ends closer to the original cell than doing nothing does."
@@ -229,6 +278,21 @@ def _published(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> Verdict:
         evidence="Change in MSE against doing nothing, 95 % interval over seeds: "
         + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
     )
+
+
+def _incomparable(question: str) -> Verdict:
+    return Verdict(
+        question=question, answer="not measurable", sentence="No pair of values over measurable conditions was found."
+    )
+
+
+def _counted(known: Mapping[str, Comparison]) -> str:
+    """Say how many conditions stand behind some comparisons."""
+    most: dict[str, int] = {}
+    for outcome in known.values():
+        for split, n in outcome.conditions.items():
+            most[split] = max(n, most.get(split, 0))
+    return "conditions: " + ", ".join(f"{split} {n}" for split, n in most.items())
 
 
 def _what(metric: str) -> str:
