@@ -13,6 +13,7 @@ import torch
 
 from waddington._errors import UnsupportedError
 from waddington.optim._slots import is_sharded
+from waddington.optim._whole_model import why_all_gradients
 
 if TYPE_CHECKING:
     from waddington.optim._engine import RuleOptimizer
@@ -23,14 +24,9 @@ __all__ = ["BackwardSteps", "why_not_in_backward"]
 def why_not_in_backward(optimizer: RuleOptimizer) -> str:
     """Say what an optimizer needs that a step inside backward does not have; empty where there is nothing."""
     group = optimizer.param_groups[0]
-    if optimizer._control is not None:
-        return "its rate is chosen from the gradients of the whole model"
-    if optimizer._rule.needs_norm(group):
-        return "it needs the norm of all gradients (clip_grad_norm, normalize_grad)"
-    if group["nonfinite"] not in ("mask", "propagate"):
-        return (
-            f"nonfinite={group['nonfinite']!r} asks of all gradients whether they are finite; use 'mask' or 'propagate'"
-        )
+    reason = why_all_gradients(optimizer._control, optimizer._rule, group)
+    if reason:
+        return reason
     if any(is_sharded(param) for each in optimizer.param_groups for param in each["params"]):
         return "its parameters are sharded (DTensor), whose gradients are there only after backward"
     return ""

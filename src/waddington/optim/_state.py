@@ -22,6 +22,7 @@ from waddington.optim._recording import Recorded
 from waddington.optim._rule import Layouts, RateControl, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, statistics_dtype
 from waddington.optim._torch_options import TORCH_OPTIONS, check_torch_options
+from waddington.optim._whole_model import refuse_partition, why_all_gradients
 
 __all__ = ["MASKED", "SKIPPED", "RuleState", "carrier", "check_agreement", "check_common", "settings_of"]
 
@@ -169,7 +170,8 @@ class RuleState(Recorded, torch.optim.Optimizer):
             A setting outside its range, or one that holds for the whole model and differs from the other groups'. Or a
             parameter is listed twice, here or in another group.
         UnsupportedError
-            ``compile=True`` and a rule that is not compiled.
+            ``compile=True`` and a rule that is not compiled; or the optimizer is part of a ``ZeroRedundancyOptimizer``
+            and needs the gradients of the whole model.
         """
         check_torch_options(type(self), param_group)
         param_group = _listed(param_group, self.param_groups)
@@ -189,6 +191,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
             )
         control = () if self._control is None else self._control.settings
         check_agreement(("nonfinite", *self._of_the_model, *control), settings, self.param_groups)
+        refuse_partition(type(self), why_all_gradients(self._control, self._rule, settings))
         super().add_param_group({**param_group, **self._fixed, **completed})
 
     def init_state(self) -> None:

@@ -16,9 +16,10 @@ from waddington._checks import check_choice
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim._loading import load_and_place, place
 from waddington.optim._recording import Recorded
-from waddington.optim._rule import Settings, Tensors
+from waddington.optim._rule import RateControl, Settings, Tensors
 from waddington.optim._slots import Slot, compute_dtype, local_real, statistics_dtype
 from waddington.optim._state import SKIPPED, carrier, check_agreement
+from waddington.optim._whole_model import refuse_partition, why_all_gradients
 
 __all__ = ["WrapperState"]
 
@@ -63,6 +64,10 @@ class WrapperState(Recorded, torch.optim.Optimizer):
             )
         check_choice("nonfinite", nonfinite, ("skip", "raise", "propagate"))
         _refuse_closures(self, optimizer)
+        # Where the optimizer at the bottom is this package's, its own policy holds, and it has been asked already.
+        policy = "propagate" if isinstance(optimizer, Recorded) else nonfinite
+        control: RateControl | None = getattr(self, "_control", None)
+        refuse_partition(type(self), why_all_gradients(control, None, {"nonfinite": policy}))
         taken = [name for name in self._own if name in optimizer.defaults or name in _settings_of(optimizer)]
         if taken:
             raise UnsupportedError(
