@@ -152,9 +152,8 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, settings: S
     carried, carried_sq = carry_moments(exp_avg, exp_avg_sq, basis.T @ before, weights)
     new = adam_moments({"exp_avg": carried, "exp_avg_sq": carried_sq}, low, numbers) | {"projector": basis}
     if settings["error_feedback"]:
-        lost = (total - basis @ low).add_(
-            momentum - basis @ carried, alpha=settings["betas"][0] / (1.0 - settings["betas"][0])
-        )
+        ratio = settings["betas"][0] / (1.0 - settings["betas"][0])
+        lost = total.add(momentum, alpha=ratio).addmm_(basis, low.add(carried, alpha=ratio), alpha=-1.0)
         new["error"] = lost.T if grad.shape != lost.shape else lost
     return Measured(new, carry={"grad": grad})
 

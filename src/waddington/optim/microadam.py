@@ -114,7 +114,7 @@ def dequantize_error(
     packed: torch.Tensor, low: torch.Tensor, high: torch.Tensor, bucket_size: int, size: int, dtype: torch.dtype
 ) -> torch.Tensor:
     """Give the `size` values that :func:`quantize_error` has rounded to, in `dtype`."""
-    codes = torch.stack((packed // 16, packed % 16), dim=1).flatten()[:size].to(dtype)
+    codes = torch.stack((packed >> 4, packed & 15), dim=1).flatten()[:size].to(dtype)
     unit, origin = _scale(low, high, dtype)
     return (_in_buckets(codes, bucket_size) * unit + origin).flatten()[:size]
 
@@ -192,12 +192,12 @@ def _update(
     for row in range(window):
         exp_avg.index_add_(0, index[row], first[row])
         exp_avg_sq.index_add_(0, index[row], second[row])
+    # Elsewhere there is no first moment, and so no direction.
+    kept = index.flatten()
     direction = adaptive_direction(
-        exp_avg.mul_(numbers["exp_avg_scale"]),
-        exp_avg_sq.mul_(numbers["exp_avg_sq_scale"]),
-        eps=settings["eps"],
+        exp_avg[kept] * numbers["exp_avg_scale"], exp_avg_sq[kept] * numbers["exp_avg_sq_scale"], eps=settings["eps"]
     )
-    return direction.view_as(grad)
+    return exp_avg.index_copy_(0, kept, direction).view_as(grad)
 
 
 def _observe(
