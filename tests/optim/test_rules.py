@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim import _compiled
 from waddington.optim._engine import RuleOptimizer
 from waddington.optim._rule import Measured, Rule
@@ -93,3 +93,88 @@ def test_a_length_used_as_a_number_is_not_the_number_that_it_is_traced_with():
     assert stepped(by_seven, True)[0].item() == pytest.approx(-0.3 / 7)
     with pytest.raises(UnsupportedError, match="length of a tensor"):
         stepped(by_length, True)
+
+
+# -- names --
+
+
+def gives(name):
+    return lambda step, scalars, settings: {name: 0.25}
+
+
+def measures(buffers=(), terms=()):
+    return lambda grad, held, numbers, choices: Measured(dict.fromkeys(buffers, grad), dict.fromkeys(terms, grad))
+
+
+def observes(*names):
+    return lambda direction, measured, buffers, numbers, choices: dict.fromkeys(names, direction)
+
+
+MISUSED = {
+    **{
+        f"number {name}": {"coefficients": gives(name)}
+        for name in ("rate", "rate_factor", "size", "taken", "weight_decay")
+    },
+    **{f"buffer {name}": {"buffers": lambda settings, name=name: (name,)} for name in ("step", "skipped_steps")},
+    **{f"sum {name}": {"measure": measures(terms=[name])} for name in ("dropped", "grad_sq")},
+    "sum update_ratio": {"observe": observes("update_ratio")},
+    "sum own": {"measure": measures(terms=["own"]), "observe": observes("own")},
+    "settled rate": {"settle": lambda totals, size, numbers, choices: {"rate": size}},
+    "remembered step": {"scalars": lambda settings: ("step",), "scalars_after": lambda step, settings: {"step": step}},
+}
+
+
+@pytest.mark.parametrize("misuse", MISUSED)
+def test_names_that_the_engine_keeps_are_refused_when_an_optimizer_is_made(misuse):
+    name = misuse.split()[1]
+    with pytest.raises(ArgumentError, match=rf"cannot name a .* of a rule '{name}'.*in use already are .*'{name}'"):
+        optimizer_of(rule_of(**MISUSED[misuse]), [torch.zeros(3, requires_grad=True)], False)
+
+
+def test_names_of_ones_own_are_accepted_whatever_a_kernel_calls_its_inputs():
+    names = ("value", "grad", "salt", "number_0")
+    rule = rule_of(
+        lambda grad, measured, buffers, numbers, choices: grad * numbers["row"] + buffers["salt"],
+        buffers=lambda settings: names, measure=measures(names), coefficients=gives("row"),
+    )  # fmt: skip
+    assert stepped(rule, True)[0].item() == stepped(rule, False)[0].item() == pytest.approx(-0.1 * (0.75 + 3.0))
+
+
+@pytest.mark.parametrize("count", [40, 41])
+def test_a_rule_has_room_for_so_many_numbers(count):
+    def coefficients(step, scalars, settings):
+        return {f"n{place}": float(place) for place in range(count)}
+
+    rule = rule_of(lambda g, m, b, numbers, c: g * numbers[f"n{count - 1}"], coefficients=coefficients)
+    if count > 40:
+        with pytest.raises(ArgumentError, match="41 numbers: 40 or fewer"):
+            stepped(rule, True)
+    else:
+        assert stepped(rule, True)[0].item() == pytest.approx(-0.3 * 39.0)
+
+
+@pytest.mark.parametrize(
+    "read", [lambda choices: choices["window"], lambda choices: choices.get("window", 5)], ids=["item", "get"]
+)
+def test_a_number_of_the_settings_is_no_choice(read):
+    rule = rule_of(lambda grad, measured, buffers, numbers, choices: grad * read(choices))
+    with pytest.raises(
+        ArgumentError, match=r"setting window=3 .*words, True or False .*'maximize'.*numbers\['window'\]"
+    ):
+        optimizer_of(rule, [torch.zeros(3, requires_grad=True)], False, window=3)
+
+
+@pytest.mark.parametrize(
+    ("parts", "named"),
+    [
+        ({"update": lambda grad, m, b, numbers, c: grad * numbers["beta"]}, "'beta'.*numbers that `coefficients`"),
+        ({"update": lambda grad, m, buffers, n, c: grad * buffers["mean"]}, "'mean'.*the rule's buffers"),
+        ({"update": lambda grad, measured, b, n, c: measured.carry["mean"]}, "'mean'.*carries"),
+        ({"settle": lambda totals, size, n, c: {"mean": totals["total"]}}, "'total'.*the sums of `measure`"),
+        ({"measure": measures(["mean"])}, "cannot keep 'mean': `buffers` names none"),
+    ],
+    ids=["number", "buffer", "carry", "sum", "unnamed"],
+)
+def test_what_nobody_gives_is_named(parts, named):
+    with pytest.raises(ArgumentError, match=named):
+        optimizer_of(rule_of(**parts), [torch.zeros(3, requires_grad=True)], False)

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from waddington.optim._names import Choices
 from waddington.optim._noise import Words, round_stochastically, slice_of
 from waddington.optim._recording import common_terms
 from waddington.optim._rule import Measured, Rule, Settings, Stage, Tensors
@@ -57,7 +58,7 @@ class Work:
     @cached_property
     def choices(self) -> Settings:
         """The settings as the rule reads them."""
-        return dict(self.settings)
+        return Choices(self.settings)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ The functions of coordinates never see a number of the settings: what they compu
 `choices` are the settings that are no numbers. So a compiled rule stays compiled when a rate, a decay or a threshold is
 changed. What is switched off by a number (a threshold of 0) is left out of `numbers`, and its name asked for.
 
+Buffers, sums and numbers have names of the rule's own. Those that the engine keeps, such as ``step`` of the buffers and
+``rate`` and ``size`` of the numbers, are refused when the optimizer is made, with a list of them.
+
 Some rules remember numbers per tensor (a momentum weight, a variance). They name them in `scalars`, and an entry of
 that name in what `coefficients` or `settle` give is the number's new value.
 

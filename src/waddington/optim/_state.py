@@ -18,6 +18,7 @@ import torch
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim._loading import load_and_place, place
+from waddington.optim._names import check_rule
 from waddington.optim._recording import Recorded
 from waddington.optim._rule import Layouts, RateControl, Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, statistics_dtype
@@ -167,8 +168,9 @@ class RuleState(Recorded, torch.optim.Optimizer):
         Raises
         ------
         ArgumentError
-            A setting outside its range, or one that holds for the whole model and differs from the other groups'. Or a
-            parameter is listed twice, here or in another group.
+            A setting outside its range, or one that holds for the whole model and differs from the other groups'; a
+            parameter that is listed twice, here or in another group; a rule that gives names which the engine keeps, or
+            reads what it is not given.
         UnsupportedError
             ``compile=True`` and a rule that is not compiled; or the optimizer is part of a ``ZeroRedundancyOptimizer``
             and needs the gradients of the whole model.
@@ -189,6 +191,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
                 f"cannot use compile=True with {type(self).__name__}: it {self._rule.needs_whole}, and kernels are for"
                 " tensors of any length; accepted are 'auto' and False, which run it eagerly"
             )
+        check_rule(self._rule, self._control, settings)
         control = () if self._control is None else self._control.settings
         check_agreement(("nonfinite", *self._of_the_model, *control), settings, self.param_groups)
         refuse_partition(type(self), why_all_gradients(self._control, self._rule, settings))
