@@ -7,10 +7,13 @@ moments can hardly be faster, whoever wrote it.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; see measuring.py
 
 import numpy as np
 import torch

@@ -20,6 +20,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; see measuring.py
+
 import torch
 
 import speed_pictures

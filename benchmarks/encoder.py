@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; see measuring.py
 
 import numpy as np
 import torch
@@ -21,6 +24,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from measuring import threading
 from waddington.twin.model import TwinEncoder
 from waddington.twin.preprocess import REDUCED, Preprocessor, model_counts, model_input
 from waddington.twin.simulate import simulate
@@ -74,6 +78,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    print(threading())
     runs = [one_seed(seed, n_cells=arguments.cells, epochs=arguments.epochs) for seed in range(arguments.seeds)]
     summary: dict[str, dict[str, tuple[float, float]]] = {}
     for label in runs[0]:

@@ -14,10 +14,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; see measuring.py
+
 import numpy as np
 import torch
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from measuring import threading
 from waddington.twin.agent import AgentConfig, build_agent
 from waddington.twin.dynamics import Dynamics
 from waddington.twin.env import CellEnv, CellTask, CellVecEnv, PaperTask
@@ -86,6 +89,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    print(threading())
 
     tasks = make_tasks(options.features, options.edits)
     rows: list[dict[str, Any]] = []

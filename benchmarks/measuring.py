@@ -23,6 +23,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+# Before torch is imported, here, in every script and in the processes that they start: threads that spin at barriers
+# make each other slower wherever anything else uses the machine as well.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import torch
 
 from waddington._files import write_text
@@ -39,6 +43,7 @@ __all__ = [
     "quartiles",
     "say",
     "synchronize",
+    "threading",
     "write",
 ]
 
@@ -131,7 +136,13 @@ def options_of(parser: argparse.ArgumentParser, name: str) -> argparse.Namespace
     if options.out is None:
         options.out = OUT / ("quick" if options.quick else "") / f"{name}.json"
     torch.set_num_threads(options.threads)
+    say(threading())
     return options
+
+
+def threading() -> str:
+    """Say how many threads torch has and how they wait for each other."""
+    return f"threads: {torch.get_num_threads()}, OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY', '')}"
 
 
 def say(text: str) -> None:
@@ -160,6 +171,7 @@ def facts() -> dict[str, Any]:
             "memory_gib": round(_memory("MemTotal") / 2**30),
             "system": f"{platform.system()} {platform.machine()}",
             "vector_instructions": torch.backends.cpu.get_cpu_capability(),
+            "wait_policy": os.environ.get("OMP_WAIT_POLICY"),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }

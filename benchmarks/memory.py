@@ -19,6 +19,8 @@ from typing import Any
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # before torch is imported: the profiler tells of each start and stop
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; see measuring.py
+
 import torch
 from torch.profiler import ProfilerActivity, profile
 

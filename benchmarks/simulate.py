@@ -13,6 +13,8 @@ import resource
 import time
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; see measuring.py
+
 import numpy as np
 
 from waddington.twin.simulate import optimal_reprogramming, simulate

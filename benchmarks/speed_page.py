@@ -42,7 +42,7 @@ def source(records: Records, name: str) -> list[str]:
     lines = [
         f"`{record['command']}`, {record['date']}, commit {record['commit']}; {machine['processor']},"
         f" {machine['cores']} cores, {machine['vector_instructions']}, {machine['memory_gib']} GiB,"
-        f" {machine['system']};"
+        f" {machine['system']}, OMP_WAIT_POLICY={machine.get('wait_policy') or 'not set'};"
         f" {libraries}."
     ]
     if machine["gpu"] is None and name == "step_time":

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 from collections.abc import Iterator
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; see measuring.py
 
 import torch
 from sklearn.datasets import load_digits
 
+from measuring import threading
 from waddington.optim import registry
 
 TRAIN, BATCH, HIDDEN = 1200, 64, 48
@@ -75,6 +79,7 @@ def main() -> None:
     parser.add_argument("--json", help="also write the figures here")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    print(threading())
     rows = []
     for noise in (0.0, 0.2):
         for steps in options.steps:

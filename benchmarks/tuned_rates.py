@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; see measuring.py
+
 import torch
 
+from measuring import threading
 from small_tasks import Digits
 from waddington.optim import registry
 
@@ -84,6 +88,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    print(threading())
     rows = []
     for noise in (0.0, 0.2) if options.only else ():
         print(

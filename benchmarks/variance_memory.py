@@ -12,15 +12,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; see measuring.py
+
 import torch
 from scipy import stats
 
+from measuring import threading
 from small_tasks import Digits, Sums
 from tuned_rates import state_bytes
 from waddington.optim import registry
@@ -71,6 +75,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out" / "variance_memory.json")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    print(threading())
 
     state = {label: state_bytes(name, kwargs) for label, (name, kwargs) in CONTENDERS.items()}
     for label, found in state.items():

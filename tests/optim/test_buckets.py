@@ -22,8 +22,8 @@ from optim.training import assert_same, values
 from waddington.optim import AMVT, AlphaAdam, _execution
 
 each_kind = pytest.mark.parametrize("row", [row for row in OWN if row in COMPILED], ids=lambda row: row.name)
-# What is remembered depends on a rule by its buffers and its statistics alone: the most of both, and the least.
-EXTREMES = [row for row in OWN if row.name in ("ASGDAMSGrad-linear", "CAdamW")]
+# What is remembered depends on a rule by its buffers and statistics: the most of both; buffers that a setting decides.
+EXTREMES = [row for row in OWN if row.name in ("ASGDAMSGrad-linear", "Padam")]
 each_extreme = pytest.mark.parametrize("row", EXTREMES, ids=lambda row: row.name)
 STEPS = 6
 
@@ -202,6 +202,23 @@ def replace_by_hand(params, optimizer):
     optimizer.state[params[8]]["exp_avg"] = torch.ones(params[8].shape, dtype=state["exp_avg"].dtype)
 
 
+def replace_a_state(params, optimizer):
+    state = optimizer.state[params[4]]
+    optimizer.state[params[4]] = {**state, "exp_avg": torch.full_like(state["exp_avg"], 0.5)}
+
+
+def store_in_bfloat16(params, optimizer):
+    del params[12:]  # a pair of bfloat16 is no complex number
+    optimizer.param_groups[0]["params"] = list(params)
+    optimizer.param_groups[0]["state_dtype"] = "bfloat16"
+
+
+def turn_the_largest_value_on_or_off(params, optimizer):
+    """A setting that decides which buffers there are, where the rule has it."""
+    group = optimizer.param_groups[0]
+    group.update({"amsgrad": not group["amsgrad"]} if "amsgrad" in group else {})
+
+
 def forget_one(params, optimizer):
     optimizer.state.pop(params[3])
 
@@ -271,6 +288,9 @@ DEEDS = [
     edit_in_place,
     edit_one_step_count,
     replace_by_hand,
+    replace_a_state,
+    store_in_bfloat16,
+    turn_the_largest_value_on_or_off,
     forget_one,
     forget_a_buffer,
     forget_all,
@@ -304,7 +324,7 @@ def test_what_the_user_does_between_steps_counts(row: Row, deed, apart, alone):
         assert_same(left, right)
     left, right = snapshot(optimizer), snapshot(other)
     assert left.keys() == right.keys()
-    assert all(torch.equal(left[key], right[key]) for key in left)
+    assert all(torch.equal(left[key], right[key]) and left[key].dtype == right[key].dtype for key in left)
 
 
 @each_kind
