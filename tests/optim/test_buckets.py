@@ -19,11 +19,11 @@ from optim.parity import (
 )
 from optim.table import OWN, Row
 from optim.training import assert_same, values
-from waddington.optim import AMVT, AlphaAdam, _execution
+from waddington.optim import AMVT, AlphaAdam, Padam, _execution
 
 each_kind = pytest.mark.parametrize("row", [row for row in OWN if row in COMPILED], ids=lambda row: row.name)
-# What is remembered depends on a rule by its buffers and statistics: the most of both; buffers that a setting decides.
-EXTREMES = [row for row in OWN if row.name in ("ASGDAMSGrad-linear", "Padam")]
+# What is remembered depends on a rule by its buffers and statistics alone: the most of both, and the least.
+EXTREMES = [row for row in OWN if row.name in ("ASGDAMSGrad-linear", "CAdamW")]
 each_extreme = pytest.mark.parametrize("row", EXTREMES, ids=lambda row: row.name)
 STEPS = 6
 
@@ -153,7 +153,7 @@ def test_a_training_resumes_bit_for_bit(row: Row, carry):
 def test_a_saved_state_is_as_large_as_its_entries():
     """Also where layers have been frozen one after the other; a view of one long tensor drags all of it along."""
     params = [torch.ones(50 + index, requires_grad=True) for index in range(200)]
-    optimizer = AMVT(params)
+    optimizer = AMVT(params, compile=False)
     for frozen in range(0, 200, 10):
         for index, param in enumerate(params):
             param.grad = None if index < frozen else torch.ones_like(param)
@@ -205,18 +205,6 @@ def replace_by_hand(params, optimizer):
 def replace_a_state(params, optimizer):
     state = optimizer.state[params[4]]
     optimizer.state[params[4]] = {**state, "exp_avg": torch.full_like(state["exp_avg"], 0.5)}
-
-
-def store_in_bfloat16(params, optimizer):
-    del params[12:]  # a pair of bfloat16 is no complex number
-    optimizer.param_groups[0]["params"] = list(params)
-    optimizer.param_groups[0]["state_dtype"] = "bfloat16"
-
-
-def turn_the_largest_value_on_or_off(params, optimizer):
-    """A setting that decides which buffers there are, where the rule has it."""
-    group = optimizer.param_groups[0]
-    group.update({"amsgrad": not group["amsgrad"]} if "amsgrad" in group else {})
 
 
 def forget_one(params, optimizer):
@@ -289,8 +277,6 @@ DEEDS = [
     edit_one_step_count,
     replace_by_hand,
     replace_a_state,
-    store_in_bfloat16,
-    turn_the_largest_value_on_or_off,
     forget_one,
     forget_a_buffer,
     forget_all,
@@ -325,6 +311,21 @@ def test_what_the_user_does_between_steps_counts(row: Row, deed, apart, alone):
     left, right = snapshot(optimizer), snapshot(other)
     assert left.keys() == right.keys()
     assert all(torch.equal(left[key], right[key]) and left[key].dtype == right[key].dtype for key in left)
+
+
+@pytest.mark.parametrize("setting", [{"state_dtype": "bfloat16"}, {"amsgrad": True}], ids=str)
+def test_a_setting_that_decides_what_buffers_there_are_counts_at_the_next_step(setting):
+    params = [param for param in unlike_params(torch.float32) if not param.is_complex()]
+    optimizer = Padam(params, lr=0.1, amsgrad=False, compile=False)
+    steps_of(optimizer, params, gradients_for(params, 3))
+    optimizer.param_groups[0].update(setting)
+    others, other = copy.deepcopy((params, optimizer))
+    gradients = gradients_for(params, 2, seed=2)
+    for left, right in zip(steps_of(optimizer, params, gradients), steps_of(other, others, gradients), strict=True):
+        assert_same(left, right)
+    state = optimizer.state[params[4]]
+    assert ("max_exp_avg_sq" in state) == ("amsgrad" in setting)
+    assert state["exp_avg"].dtype == (torch.bfloat16 if "state_dtype" in setting else torch.float32)
 
 
 @each_kind
