@@ -72,6 +72,17 @@ class TestHdf5:
         with pytest.raises(DataError, match="sparse matrix of type float16"):
             read(tmp_path / "cells.h5ad")
 
+    @pytest.mark.parametrize("length", [0, 2**40])
+    def test_a_heap_that_leads_nowhere_is_refused(self, make: Make, tmp_path: Path, length: int) -> None:
+        path = tmp_path / "cells.h5ad"
+        make().write_h5ad(path)
+        content = bytearray(path.read_bytes())
+        at = content.index(b"GCOL") + 16
+        content[at : at + 16] = bytes(8) + length.to_bytes(8, "little")
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="the heap of text at byte"):
+            read(path)
+
     def test_a_chunk_that_unpacks_without_end_is_refused(self, make: Make, tmp_path: Path) -> None:
         adata = make(dense=True)
         adata.obsm["wide"] = np.random.default_rng(0).random((30, 10_000))
@@ -92,7 +103,7 @@ class TestHdf5:
         with pytest.raises(DataError, match=r"filter of HDF5 that is not installed \(1, deflate\).*hdf5plugin"):
             read(tmp_path / "cells.h5ad")
 
-    @pytest.mark.parametrize("key", ["barcodes", "indptr", "indices"])
+    @pytest.mark.parametrize("key", ["barcodes", "indptr", "indices", "last pointer"])
     def test_parts_of_a_10x_file_must_fit(self, make: Make, tmp_path: Path, key: str) -> None:
         matrix = make(n_features=3).X
         with h5py.File(tmp_path / "run.h5", "w") as file:
@@ -102,8 +113,11 @@ class TestHdf5:
             group["genes"], group["gene_names"] = np.array(["E0", "E1", "E2"], "S"), np.array(["A", "B", "C"], "S")
         assert read(tmp_path / "run.h5").n_obs == 30
         with h5py.File(tmp_path / "run.h5", "a") as file:
-            replace(f"matrix/{key}", data=file[f"matrix/{key}"][:-1])(file)
-        with pytest.raises(DataError, match=f"damaged: found .*{key}"):
+            if key == "last pointer":
+                file["matrix/indptr"][-1] -= 1
+            else:
+                replace(f"matrix/{key}", data=file[f"matrix/{key}"][:-1])(file)
+        with pytest.raises(DataError, match=f"damaged: found .*{key.removeprefix('last ')}"):
             read(tmp_path / "run.h5")
 
 

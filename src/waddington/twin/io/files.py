@@ -18,6 +18,7 @@ from zarr.storage import ZipStore
 
 from waddington._errors import DataError
 from waddington.twin.io.headers import check_hdf5, check_zarr, store_bytes
+from waddington.twin.io.heaps import check_heaps
 from waddington.twin.io.limits import check_declared, check_regular
 from waddington.twin.io.refusals import refusal
 from waddington.twin.io.tenx import find_mtx, is_tenx_group, read_tenx_h5, read_tenx_mtx
@@ -146,6 +147,7 @@ def _recognise_hdf5(path: Path) -> Any:
         )
         raise DataError(f"cannot read {path}: found {found}; accepted is {ACCEPTED}")
     try:
+        check_heaps(path)
         with h5py.File(path, "r") as file:
             names = set(file)
             is_tenx = any(is_tenx_group(file[name]) for name in names)

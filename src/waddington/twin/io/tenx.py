@@ -68,9 +68,10 @@ def read_tenx_h5(path: Path) -> ad.AnnData:
                 f"accepted are {sizes} and as many features"
             )
         # 10x stores features x barcodes by column, which read by row is barcodes x features.
-        counts = sp.csr_matrix(
-            tuple(group[key][:] for key in ("data", "indices", "indptr")), shape=(n_cells, n_features)
-        )
+        # Its parts are set as they are: SciPy's constructor would drop what lies past the last pointer.
+        size: Any = (n_cells, n_features)
+        counts = sp.csr_matrix(size, dtype=np.float32)
+        counts.data, counts.indices, counts.indptr = (group[key][:] for key in ("data", "indices", "indptr"))
         barcodes = group["barcodes"].asstr()[:]
         ids, names, *rest = (column.asstr()[:] for column in columns)
         kinds = rest[0] if rest else np.full(n_features, "Gene Expression", dtype=object)
