@@ -190,7 +190,7 @@ def test_a_configuration_file_is_read_and_flags_win(capsys: pytest.CaptureFixtur
     assert "Did you mean 'ASGDAdam'" in err
     code, _, err = invoke(capsys, "run", "--config", path, "--optimizer", "Adam", "--alpha-min", "5", "--out", "out")
     assert code == 2
-    assert "alpha_min=5 with alpha_max=0.01" in err
+    assert "--alpha-min 5 with --alpha-max 0.01" in err
     code, _, err = invoke(capsys, "run", "--config", tmp_path / "none.toml")
     assert code == 2
     assert "no such file" in err

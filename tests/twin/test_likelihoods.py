@@ -12,6 +12,7 @@ from waddington.twin.likelihoods import (
     LIKELIHOODS,
     CountDecoder,
     bernoulli_nll,
+    make_decoder,
     moment_dispersion,
     negative_binomial_nll,
     poisson_nll,
@@ -76,3 +77,24 @@ def test_a_shift_of_the_embedding_is_a_log_fold_change():
     a, b = torch.randn(1, 3), torch.randn(1, 3)
     change = [decoder.weights["own"](x) for x in (a, b, a + b)]
     torch.testing.assert_close(change[0] + change[1], change[2])
+
+
+def test_the_gaussian_is_scipys_and_starts_at_the_moments():
+    torch.manual_seed(0)
+    values = torch.randn(50, 4) * torch.tensor([0.1, 1.0, 30.0, 0.0]) + torch.tensor([5.0, -2.0, 0.0, 1.0])
+    mean, variance = values.mean(dim=0), values.var(dim=0)
+    decoder = make_decoder(4, dims={"own": 3}, likelihood="gaussian")
+    decoder.start(mean, variance)
+    torch.nn.init.zeros_(decoder.weights["own"].weight)
+    nll = decoder({"own": torch.randn(50, 3)}, values)[0]
+    sd = torch.where(variance > 0, variance.sqrt(), 1.0)
+    expected = -stats.norm.logpdf(values.numpy(), mean.numpy(), sd.numpy())
+    assert np.allclose(nll.detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(decoder.expect(torch.zeros(2, 3), "own"), mean.expand(2, 4))
+
+
+def test_noise_has_a_floor():
+    decoder = make_decoder(1, dims={"own": 1}, likelihood="gaussian")
+    with torch.no_grad():
+        decoder.log_noise.fill_(-1e9)
+    assert torch.isfinite(decoder({"own": torch.ones(1, 1)}, torch.zeros(1, 1))).all()

@@ -289,8 +289,8 @@ def test_bad_arguments_are_refused_before_any_work(toy):
         TwinEncoder(toy.sizes, hidden=16, heads=3)
     with pytest.raises(ArgumentError, match=r"mask_fraction=1\.0"):
         TwinEncoder(toy.sizes, mask_fraction=1.0)
-    with pytest.raises(ArgumentError, match="gaussian"):
-        TwinEncoder(toy.sizes, likelihoods={"rna": "gaussian"})
+    with pytest.raises(ArgumentError, match="student"):
+        TwinEncoder(toy.sizes, likelihoods={"rna": "student"})
     with pytest.raises(ArgumentError, match="no modality"):
         TwinEncoder({})
     encoder = TwinEncoder(toy.sizes, **SMALL)

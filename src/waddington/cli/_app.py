@@ -16,6 +16,7 @@ from waddington._errors import UnsupportedError, WaddingtonError
 from waddington._version import __version__
 from waddington.cli import data, optimizers, run, simulate
 from waddington.cli._screen import make_console, plain
+from waddington.cli._spelling import SpellingCommand
 
 __all__ = ["app", "run_app"]
 
@@ -27,8 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-app.command("run")(run.run)
-app.command("simulate")(simulate.simulate)
+app.command("run", cls=SpellingCommand)(run.run)
+app.command("simulate", cls=SpellingCommand)(simulate.simulate)
 app.command("optimizers")(optimizers.optimizers)
 app.add_typer(data.app, name="data")
 

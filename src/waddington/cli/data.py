@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
+from waddington.cli import _reading as reading
 from waddington.cli._screen import make_console, plain, table_or_list
+from waddington.cli._spelling import SpellingCommand, spell
 
 __all__ = ["app", "describe"]
 
@@ -20,24 +22,45 @@ def _data() -> None:
     """Look at data."""
 
 
-@app.command("describe")
+@app.command("describe", cls=SpellingCommand)
 def describe(
+    context: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="A .h5mu, .h5ad, 10x .h5, .zarr or a 10x mtx folder.")] = None,
-    rna: Annotated[Path | None, typer.Option(help="A file with RNA counts.")] = None,
-    atac: Annotated[Path | None, typer.Option(help="A file with ATAC counts of the same cells.")] = None,
-    protein: Annotated[Path | None, typer.Option(help="A file with protein counts of the same cells.")] = None,
+    rna: reading.Rna = None,
+    atac: reading.Atac = None,
+    protein: reading.Protein = None,
+    perturbation_key: reading.PerturbationKey = None,
+    mode_key: reading.ModeKey = None,
+    perturbation_mode: reading.PerturbationMode = None,
+    control: reading.Control = None,
+    combination_separator: reading.CombinationSeparator = None,
+    time_key: reading.TimeKey = None,
+    split_key: reading.SplitKey = None,
+    batch_key: reading.BatchKey = None,
+    cell_type_key: reading.CellTypeKey = None,
+    counts_layer: reading.CountsLayer = None,
+    normalization: reading.Normalization = None,
+    layer: reading.Layer = None,
 ) -> None:
     """Read and validate a file, and say what is in it."""
     from waddington.twin import io
 
-    description = io.describe(io.read(file, rna=rna, atac=atac, protein=protein))
+    options = {
+        "rna": rna, "atac": atac, "protein": protein, "perturbation_key": perturbation_key, "mode_key": mode_key,
+        "perturbation_mode": perturbation_mode, "control": control,
+        "combination_separator": combination_separator, "time_key": time_key, "split_key": split_key,
+        "batch_key": batch_key, "cell_type_key": cell_type_key, "counts_layer": counts_layer, "layer": layer,
+        "normalization": normalization,
+    }  # fmt: skip
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    description = io.describe(io.read(file, **given))
     console = make_console()
     parts = [
         (
             part.modality,
             f"{part.n_features:,}",
             f"{part.density:.1%}",
-            f"{part.median_counts:,.0f}",
+            "as given" if part.as_given else f"{part.median_counts:,.0f}",
             ", ".join(part.layers) or "-",
         )
         for part in description.modalities
@@ -52,4 +75,4 @@ def describe(
         listed = ", ".join(f"{value} ({cells:,})" for value, cells in values.items())
         console.print(Text.assemble((name, "bold"), ": ", plain(listed)))
     for note in description.notes:
-        console.print(plain(f"note: {note}"))
+        console.print(plain(f"note: {spell(note, context.command)}"))

@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from waddington.cli import _reading as reading
 from waddington.cli._screen import make_console, plain, table_or_list
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_DATA, _GUIDE, _COMPARE, _WHERE = "Cells", "Optimizer (the guide's parameters)", "Comparison", "Running"
+_DATA, _GUIDE, _COMPARE, _WHERE = reading.DATA, "Optimizer (the guide's parameters)", "Comparison", "Running"
 
 _MEANINGS = {
     "report.html": "everything on one page; start here",
@@ -41,22 +42,34 @@ def run(
         typer.Argument(help="A .h5mu, .h5ad, 10x .h5, .zarr or 10x mtx folder; without one, simulated cells."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("results"),
-    rna: Annotated[Path | None, typer.Option(help="A file with RNA counts.", rich_help_panel=_DATA)] = None,
-    atac: Annotated[
-        Path | None, typer.Option(help="A file with ATAC counts of the same cells.", rich_help_panel=_DATA)
+    rna: reading.Rna = None,
+    atac: reading.Atac = None,
+    protein: reading.Protein = None,
+    perturbation_key: reading.PerturbationKey = None,
+    mode_key: reading.ModeKey = None,
+    perturbation_mode: reading.PerturbationMode = None,
+    control: reading.Control = None,
+    combination_separator: reading.CombinationSeparator = None,
+    time_key: reading.TimeKey = None,
+    split_key: reading.SplitKey = None,
+    batch_key: reading.BatchKey = None,
+    cell_type_key: reading.CellTypeKey = None,
+    counts_layer: reading.CountsLayer = None,
+    normalization: reading.Normalization = None,
+    layer: reading.Layer = None,
+    target_sum: Annotated[
+        float | None,
+        typer.Option(
+            "--target-sum",
+            help="Total that each cell's RNA is scaled to; the median of training cells without it.",
+            rich_help_panel=_DATA,
+        ),
     ] = None,
-    protein: Annotated[
-        Path | None, typer.Option(help="A file with protein counts of the same cells.", rich_help_panel=_DATA)
-    ] = None,
-    perturbation_key: Annotated[
+    size_factor_key: Annotated[
         str | None,
-        typer.Option("--perturbation-key", help="Column of obs with the perturbation.", rich_help_panel=_DATA),
-    ] = None,
-    time_key: Annotated[
-        str | None, typer.Option("--time-key", help="Column of obs with the observed time.", rich_help_panel=_DATA)
-    ] = None,
-    split_key: Annotated[
-        str | None, typer.Option("--split-key", help="Column of obs with train and test.", rich_help_panel=_DATA)
+        typer.Option(
+            "--size-factor-key", help="Column of obs in the place of each cell's RNA total.", rich_help_panel=_DATA
+        ),
     ] = None,
     root: Annotated[
         str | None,
@@ -148,8 +161,12 @@ def run(
     from waddington.twin import pipeline
 
     flags = {
-        "rna": rna, "atac": atac, "protein": protein, "perturbation_key": perturbation_key, "time_key": time_key,
-        "split_key": split_key, "root": root, "parts": parts, "n_cells": n_cells,
+        "rna": rna, "atac": atac, "protein": protein, "perturbation_key": perturbation_key, "mode_key": mode_key,
+        "perturbation_mode": perturbation_mode, "control": control,
+        "combination_separator": combination_separator, "time_key": time_key, "split_key": split_key,
+        "batch_key": batch_key, "cell_type_key": cell_type_key, "counts_layer": counts_layer, "layer": layer,
+        "normalization": normalization, "target_sum": target_sum, "size_factor_key": size_factor_key,
+        "root": root, "parts": parts, "n_cells": n_cells,
         "optimizer": optimizer or None, "lr": lr, "beta1": beta1,
         "beta2": beta2, "eps": eps, "switch_interval": switch_interval, "alpha_min": alpha_min, "alpha_max": alpha_max,
         "batch_size": batch_size, "epochs": epochs, "protocol": protocol, "seeds": seeds, "ppo_steps": ppo_steps,

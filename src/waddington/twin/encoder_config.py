@@ -8,7 +8,7 @@ from typing import Any
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
-from waddington.twin.likelihoods import DEFAULT_LIKELIHOOD, LIKELIHOODS
+from waddington.twin.likelihoods import DEFAULT_LIKELIHOOD, GAUSSIAN, LIKELIHOODS
 
 __all__ = ["EncoderConfig"]
 
@@ -48,8 +48,8 @@ class EncoderConfig:
     temperature: float = 0.2
     """Temperature of that agreement."""
     likelihoods: Mapping[str, str] | None = None
-    """Likelihood by modality, names of `likelihoods.LIKELIHOODS`; by default negative binomial for RNA and protein,
-    Poisson for ATAC."""
+    """Likelihood by modality, names of `likelihoods.LIKELIHOODS`, or `gaussian` for values that are no counts; by
+    default negative binomial for RNA and protein, Poisson for ATAC."""
     max_reference: int = 50_000
     """Reference cells kept, drawn at random when there are more training cells."""
     seed: int = 0
@@ -74,7 +74,7 @@ class EncoderConfig:
         chosen |= dict(self.likelihoods or {})
         for name, likelihood in chosen.items():
             check_choice("a likelihood's modality", name, self.modalities)
-            check_choice(f"likelihoods[{name!r}]", likelihood, sorted(LIKELIHOODS))
+            check_choice(f"likelihoods[{name!r}]", likelihood, [*sorted(LIKELIHOODS), GAUSSIAN])
         object.__setattr__(self, "likelihoods", chosen)
 
     def state_dict(self) -> dict[str, Any]:

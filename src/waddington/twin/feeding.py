@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from waddington.twin.encoder_config import EncoderConfig
-from waddington.twin.likelihoods import CountDecoder, moment_dispersion
+from waddington.twin.likelihoods import Decoder
 from waddington.twin.minibatch import CellTable, IntArray, drop_modalities, moments, random_masks
 from waddington.twin.module import Batch, ModalityEncoder, TwinModule, joint_context
 from waddington.twin.reference import Reference
@@ -105,8 +105,7 @@ def start(module: TwinModule, cells: CellTable, rows: IntArray) -> None:
         encoder.scale.copy_(torch.from_numpy(np.where(scale > 1e-6, scale, 1.0)))
         if cells.counts is not None:
             mean, deviation = (torch.from_numpy(moment) for moment in moments(cells.counts[name], here))
-            share = mean / mean.sum().clamp_min(1e-8)
-            cast(CountDecoder, module.decoders[name]).start(share, moment_dispersion(mean, deviation**2))
+            cast(Decoder, module.decoders[name]).start(mean, deviation**2)
 
 
 @torch.no_grad()

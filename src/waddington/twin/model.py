@@ -29,7 +29,7 @@ from waddington._errors import DataError
 from waddington.twin.encoder_config import EncoderConfig
 from waddington.twin.feeding import encode, evaluate, refresh, start
 from waddington.twin.history import History
-from waddington.twin.likelihoods import CountDecoder
+from waddington.twin.likelihoods import Decoder
 from waddington.twin.minibatch import CellTable, IntArray, Matrix
 from waddington.twin.module import TwinModule
 from waddington.twin.reference import Reference, coordinates
@@ -105,7 +105,7 @@ class TwinEncoder:
             Normalized profiles by modality, dense or CSR, (cells, features). A row of NaN: the cell lacks that
             modality.
         counts
-            Raw counts of the same features, (cells, features).
+            Raw counts of the same features, or the values as given under the Gaussian likelihood, (cells, features).
         spaces
             Coordinates by modality in which neighbours are sought, (cells, dimensions): principal components, LSI,
             CLR. The inputs themselves by default.
@@ -251,7 +251,8 @@ class TwinEncoder:
 
         Returns
         -------
-        Expected share of each feature in the cell's counts, (cells, features); rows sum to 1.
+        Expected share of each feature in the cell's counts, (cells, features); rows sum to 1. Under the Gaussian
+        likelihood, expected values.
 
         Raises
         ------
@@ -268,10 +269,10 @@ class TwinEncoder:
         if embedding.ndim != 2 or embedding.shape[1] != self._center[key].size:
             raise DataError(f"cannot decode shape {embedding.shape}: accepted is (cells, {self._center[key].size})")
         raw = np.asarray(embedding * self._spread[key] + self._center[key], dtype=np.float32)
-        decoder = cast(CountDecoder, self.module.decoders[modality])
+        decoder = cast(Decoder, self.module.decoders[modality])
         with torch.no_grad():
-            share = decoder.log_share(torch.from_numpy(raw).to(self._device), source).exp()
-        return np.asarray(share.cpu().numpy(), dtype=np.float32)
+            expected = decoder.expect(torch.from_numpy(raw).to(self._device), source)
+        return np.asarray(expected.cpu().numpy(), dtype=np.float32)
 
     def reconstruction(
         self,

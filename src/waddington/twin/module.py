@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from torch_geometric.nn import GATv2Conv
 
 from waddington._errors import ArgumentError
-from waddington.twin.likelihoods import CountDecoder
+from waddington.twin.likelihoods import make_decoder
 
 __all__ = [
     "Batch",
@@ -54,7 +54,7 @@ class Batch:
     edges: Mapping[str, Tensor]
     """True where there is a neighbour, (cells, fan-out); under ``"joint"`` in the joint graph."""
     counts: Mapping[str, Tensor] | None = None
-    """Counts to reconstruct, (cells, features); None where only the embedding is wanted."""
+    """Counts, or values as given, to reconstruct, (cells, features); None where only the embedding is wanted."""
 
 
 class GraphAttention(nn.Module):
@@ -238,7 +238,7 @@ class TwinModule(nn.Module):
         self.joint = JointEncoder(names, hidden=hidden, embedding_dim=embedding_dim, joint_dim=joint_dim, heads=heads)
         self.decoders = nn.ModuleDict(
             {
-                name: CountDecoder(size, dims={"own": embedding_dim, "joint": joint_dim}, likelihood=likelihoods[name])
+                name: make_decoder(size, dims={"own": embedding_dim, "joint": joint_dim}, likelihood=likelihoods[name])
                 for name, size in modalities.items()
             }
         )

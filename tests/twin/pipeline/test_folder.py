@@ -15,7 +15,7 @@ CONFIG = RunConfig.of("smoke")
 
 def test_a_folder_with_a_run_is_refused_without_resume(tmp_path: Path) -> None:
     RunFolder(tmp_path / "out").claim(CONFIG, "data")
-    with pytest.raises(OutputError, match="already holds work; accepted: another folder, or --resume"):
+    with pytest.raises(OutputError, match="already holds work; accepted: another folder, or resume=True"):
         RunFolder(tmp_path / "out")
     RunFolder(tmp_path / "out", resume=True).claim(CONFIG, "data")
 

@@ -213,6 +213,42 @@ class TestDepth:
             Preprocessor(size_factor_key="depth").fit(mdata)
 
 
+class TestAsGiven:
+    @pytest.fixture
+    def given(self, mdata: md.MuData) -> md.MuData:
+        rna = mdata.mod["rna"].copy()
+        rna.X = sp.csr_matrix(np.log1p(rna.X.toarray() * 1.3))
+        protein = mdata.mod["protein"].copy()
+        protein.X = np.random.default_rng(3).normal(size=protein.shape)
+        return read(rna=rna, protein=protein, atac=mdata.mod["atac"], normalization="none:rna,protein")
+
+    def test_values_stay_as_they_are_and_the_most_variable_are_selected(self, given: md.MuData, train: Mask) -> None:
+        before = {name: given.mod[name].X.copy() for name in ("rna", "protein")}
+        Preprocessor(**OPTIONS).fit(given, train).transform(given)
+        rna = given.mod["rna"]
+        assert (before["rna"] != rna.X).nnz == 0
+        np.testing.assert_array_equal(given.mod["protein"].X, before["protein"])
+        variance = before["rna"].toarray()[train].var(axis=0)
+        selected = rna.var["highly_variable"].to_numpy()
+        assert selected.sum() == 40
+        assert variance[selected].min() >= variance[~selected].max()
+        assert (model_counts(given, "rna").toarray() == model_input(given, "rna")).all()
+
+    def test_other_modalities_are_unaffected(self, given: md.MuData, mdata: md.MuData, train: Mask) -> None:
+        for data in (given, mdata):
+            Preprocessor(**OPTIONS).fit(data, train).transform(data)
+        np.testing.assert_array_equal(model_input(given, "atac"), model_input(mdata, "atac"))
+
+    def test_the_state_survives_and_counts_are_not_mistaken_for_values(
+        self, given: md.MuData, mdata: md.MuData, train: Mask
+    ) -> None:
+        fitted = Preprocessor(**OPTIONS).fit(given, train)
+        loaded = Preprocessor.from_state_dict(fitted.state_dict())
+        assert loaded.fitted["rna"].as_given
+        with pytest.raises(DataError, match="found counts, fitted were values as given"):
+            loaded.transform(mdata)
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         "options",

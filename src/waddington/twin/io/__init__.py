@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from waddington.twin.io.checking import validate
+from waddington.twin.io.counts import given_modalities
 from waddington.twin.io.description import Description, ModalityDescription, describe
 from waddington.twin.io.reading import Source, read
 from waddington.twin.io.writing import write
 
-__all__ = ["Description", "ModalityDescription", "Source", "describe", "read", "validate", "write"]
+__all__ = ["Description", "ModalityDescription", "Source", "describe", "given_modalities", "read", "validate", "write"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from waddington._errors import DataError, UnknownNameError
-from waddington.twin.io.counts import find_counts
+from waddington.twin.io.counts import find_counts, find_values
 from waddington.twin.io.files import quiet_mudata
 from waddington.twin.io.validation import MIN_CELLS, check_names, check_size
-from waddington.twin.modalities import COUNTS_LAYER, canonical_modality, in_order
+from waddington.twin.modalities import COUNTS_LAYER, VALUES_LAYER, canonical_modality, in_order
 
 __all__ = ["Part", "build", "gene_names", "merge_obs", "named_column", "shared_cells"]
 
@@ -140,7 +140,12 @@ def _equal(one: pd.Series, other: pd.Series) -> bool:
 
 
 def build(
-    parts: Mapping[str, Part], *, counts_layer: str | None = None, min_cells: int = MIN_CELLS
+    parts: Mapping[str, Part],
+    *,
+    counts_layer: str | None = None,
+    as_given: Collection[str] = (),
+    layer: str | None = None,
+    min_cells: int = MIN_CELLS,
 ) -> tuple[md.MuData, list[str]]:
     """Join modalities into a MuData whose modalities hold the same cells in the same order.
 
@@ -150,14 +155,19 @@ def build(
         By canonical modality; the first gives the order of cells.
     counts_layer
         A layer that holds the counts; None looks for it.
+    as_given
+        Modalities whose values are taken as they are.
+    layer
+        The layer that holds those values; None takes ``X``.
     min_cells
         Fewest cells that are accepted, before and after joining.
 
     Returns
     -------
     mdata : mudata.MuData
-        Each modality has counts in ``X`` and, as a copy of its own, in ``layers["counts"]`` (CSR, float32); ``obs`` of
-        modalities is empty, and the global one too: see :func:`merge_obs`.
+        Each modality has counts in ``X`` and, as a copy of its own, in ``layers["counts"]`` (CSR, float32), or values
+        as given in ``X`` and ``layers["values"]``; ``obs`` of modalities is empty, and the global one too: see
+        :func:`merge_obs`.
     notes : list[str]
         Where counts were found and which cells were left out.
 
@@ -176,20 +186,23 @@ def build(
             f"cannot join modalities {', '.join(parts)}: found {len(cells)} shared cells; "
             f"accepted are at least {min_cells}"
         )
-    if counts_layer is not None and not any(counts_layer in part.adata.layers for part in parts.values()):
-        layers = sorted({layer for part in parts.values() for layer in part.adata.layers})
-        raise DataError(
-            f"cannot use counts_layer={counts_layer!r}: no modality has it; layers found: {', '.join(layers) or 'none'}"
-        )
+    _check_layer("counts_layer", counts_layer, {name: part for name, part in parts.items() if name not in as_given})
+    _check_layer("layer", layer, {name: part for name, part in parts.items() if name in as_given})
     built: dict[str, ad.AnnData] = {}
     for modality in in_order(parts):
         part = parts[modality]
-        # The layer's name is a property of one file; a modality from elsewhere is looked through as usual.
-        layer = counts_layer if counts_layer in part.adata.layers else None
-        counts, place = find_counts(part.adata, modality=modality, source=part.source, counts_layer=layer)
-        notes.append(f"{modality}: {part.adata.n_vars} features, counts from {place} of {part.source}")
         order = None if cells.equals(part.adata.obs_names) else part.adata.obs_names.get_indexer(cells)
-        built[modality] = _rebuild(part.adata, counts, cells, order)
+        # A layer's name is a property of one file; a modality from elsewhere is looked through as usual.
+        if modality in as_given:
+            named = layer if layer in part.adata.layers else None
+            values, place = find_values(part.adata, modality=modality, source=part.source, layer=named)
+            notes.append(f"{modality}: {part.adata.n_vars} features, values as given from {place} of {part.source}")
+            built[modality] = _rebuild(part.adata, values, VALUES_LAYER, cells, order)
+            continue
+        named = counts_layer if counts_layer in part.adata.layers else None
+        counts, place = find_counts(part.adata, modality=modality, source=part.source, counts_layer=named)
+        notes.append(f"{modality}: {part.adata.n_vars} features, counts from {place} of {part.source}")
+        built[modality] = _rebuild(part.adata, counts, COUNTS_LAYER, cells, order)
         n_empty = int((np.diff(built[modality].layers[COUNTS_LAYER].indptr) == 0).sum())
         if n_empty:
             notes.append(f"{modality}: {n_empty} cells have no counts at all")
@@ -197,11 +210,23 @@ def build(
         return md.MuData(built), notes
 
 
-def _rebuild(adata: ad.AnnData, counts: Any, cells: pd.Index, order: Any) -> ad.AnnData:
-    """Make a modality of its own, so that nothing that the caller holds is changed later."""
+def _check_layer(option: str, layer: str | None, parts: Mapping[str, Part]) -> None:
+    """Refuse a named layer that none of the modalities that it is meant for has."""
+    if layer is not None and not any(layer in part.adata.layers for part in parts.values()):
+        found = sorted({name for part in parts.values() for name in part.adata.layers})
+        raise DataError(
+            f"cannot use {option}={layer!r}: no modality has it; layers found: {', '.join(found) or 'none'}"
+        )
+
+
+def _rebuild(adata: ad.AnnData, measured: Any, name: str, cells: pd.Index, order: Any) -> ad.AnnData:
+    """Make a modality of its own, so that nothing that the caller holds is changed later.
+
+    Of the two layers whose names say what was measured, only the one that was read now is in it.
+    """
     view = adata if order is None else adata[order]
-    chosen = counts if order is None else counts[order]
-    layers = {name: view.layers[name].copy() for name in view.layers if name != COUNTS_LAYER}
+    chosen = measured if order is None else measured[order]
+    layers = {key: view.layers[key].copy() for key in view.layers if key not in (COUNTS_LAYER, VALUES_LAYER)}
     return ad.AnnData(
         X=chosen.copy(),
         obs=pd.DataFrame(index=cells.copy()),
@@ -210,5 +235,5 @@ def _rebuild(adata: ad.AnnData, counts: Any, cells: pd.Index, order: Any) -> ad.
         uns={key: value for key, value in view.uns.items() if key != "preprocess"},
         obsm={key: view.obsm[key].copy() for key in view.obsm},
         varm={key: view.varm[key].copy() for key in view.varm},
-        layers={**layers, COUNTS_LAYER: chosen},
+        layers={**layers, name: chosen},
     )

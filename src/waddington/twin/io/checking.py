@@ -11,8 +11,16 @@ import mudata as md
 from waddington.twin.io.reading import read
 from waddington.twin.io.refusals import fitting_in_memory
 from waddington.twin.io.structure import check_structure
-from waddington.twin.io.validation import MIN_CELLS, as_csr, check_columns, check_counts, check_names, check_size
-from waddington.twin.modalities import COUNTS_LAYER, MODALITIES
+from waddington.twin.io.validation import (
+    MIN_CELLS,
+    as_csr,
+    check_columns,
+    check_counts,
+    check_names,
+    check_size,
+    check_values,
+)
+from waddington.twin.modalities import COUNTS_LAYER, MODALITIES, VALUES_LAYER
 
 __all__ = ["validate"]
 
@@ -56,9 +64,10 @@ def validate(
         check_size(adata.n_obs, adata.n_vars, modality=modality, source=source, min_cells=min_cells)
         check_names(adata.obs_names, kind="barcodes", modality=modality, source=source)
         check_names(adata.var_names, kind="features", modality=modality, source=source)
-        what = f"layers[{COUNTS_LAYER!r}] of {modality} in {source}"
-        counts = as_csr(adata.layers[COUNTS_LAYER], what=what)
-        check_counts(counts, what=what, obs_names=adata.obs_names, var_names=adata.var_names)
+        layer, check = (VALUES_LAYER, check_values) if VALUES_LAYER in adata.layers else (COUNTS_LAYER, check_counts)
+        what = f"layers[{layer!r}] of {modality} in {source}"
+        matrix = as_csr(adata.layers[layer], what=what)
+        check(matrix, what=what, obs_names=adata.obs_names, var_names=adata.var_names)
     check_columns(label_keys, data.obs, source=source)
     return data
 
@@ -68,7 +77,7 @@ def _has_form(data: Any) -> bool:
     return isinstance(data, md.MuData) and all(
         name in MODALITIES
         and isinstance(adata, ad.AnnData)
-        and COUNTS_LAYER in adata.layers
+        and (COUNTS_LAYER in adata.layers or VALUES_LAYER in adata.layers)
         and adata.obs_names.equals(data.obs_names)
         for name, adata in data.mod.items()
     )

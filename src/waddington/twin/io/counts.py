@@ -1,4 +1,4 @@
-"""Raw counts of one modality, found where biologists keep them."""
+"""Raw counts of one modality, found where biologists keep them, or values that are taken as they are."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any, Final
 
 import anndata as ad
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
-from waddington._errors import DataError
-from waddington.twin.io.validation import as_csr, check_counts
-from waddington.twin.modalities import COUNTS_LAYER
+from waddington._errors import ArgumentError, DataError
+from waddington.twin.io.validation import as_csr, check_counts, check_values
+from waddington.twin.modalities import COUNTS_LAYER, MODALITIES
 
-__all__ = ["COUNT_LAYERS", "find_counts"]
+__all__ = ["COUNT_LAYERS", "find_counts", "find_values", "given_modalities"]
 
 COUNT_LAYERS: Final = (COUNTS_LAYER, "raw_counts", "counts_raw", "umi", "UMI", "raw")
 """Layers that are looked for, in this order, when none is named."""
@@ -69,6 +70,74 @@ def find_counts(
             f"cannot use {modality} of {source}: found no matrix in it; accepted are raw counts in X or a layer"
         )
     raise first_error
+
+
+def find_values(
+    adata: ad.AnnData, *, modality: str, source: str, layer: str | None = None
+) -> tuple[sp.csr_matrix | npt.NDArray[np.float32], str]:
+    """Take the values of a modality as they are: normalized expression, mass cytometry, qPCR.
+
+    Parameters
+    ----------
+    adata
+        One modality.
+    modality, source
+        Where it stands, for messages.
+    layer
+        The layer that holds them; None takes ``X``.
+
+    Returns
+    -------
+    values : scipy.sparse.csr_matrix | numpy.ndarray
+        Cells x features, float32, the caller's own; CSR where the file is sparse.
+    place : str
+        Where they were: ``"layers['lognorm']"`` or ``"X"``.
+
+    Raises
+    ------
+    DataError
+        When there is no such place, a value is not finite, or all are equal.
+    """
+    place = "X" if layer is None else f"layers[{layer!r}]"
+    matrix = adata.X if layer is None else adata.layers.get(layer)
+    if matrix is None:
+        layers = ", ".join(map(repr, adata.layers)) or "none"
+        raise DataError(f"cannot use {place} of {modality} in {source}: it does not exist; layers found: {layers}")
+    what = f"{place} of {modality} in {source}"
+    values = as_csr(matrix, what=what).astype(np.float32)
+    values.sum_duplicates()
+    check_values(values, what=what, obs_names=adata.obs_names, var_names=adata.var_names)
+    return (values if sp.issparse(matrix) else values.toarray()), place
+
+
+def given_modalities(normalization: str, *, layer: str | None = None) -> tuple[str, ...]:
+    """Give the modalities whose values a normalization takes as they are.
+
+    Parameters
+    ----------
+    normalization
+        ``"total"``, ``"none"``, or ``"none:"`` and modalities with commas between them.
+    layer
+        The layer named beside it.
+
+    Raises
+    ------
+    ArgumentError
+        For any other word, an unknown modality, or a layer where nothing is taken as it is.
+    """
+    word, colon, listed = normalization.partition(":")
+    names = tuple(name.strip() for name in listed.split(",")) if colon else MODALITIES
+    if word not in ("total", "none") or (colon and (word == "total" or not set(names) <= set(MODALITIES))):
+        raise ArgumentError(
+            f"cannot use normalization={normalization!r}: accepted are 'total', 'none' (values are taken as they are), "
+            f"or 'none:' and some of {', '.join(MODALITIES)}, as in 'none:rna,protein'"
+        )
+    if word == "total" and layer is not None:
+        raise ArgumentError(
+            f"cannot use layer={layer!r} with normalization='total': it names values that are taken as they are; "
+            "accepted: normalization='none' with it, or counts_layer= for raw counts"
+        )
+    return names if word == "none" else ()
 
 
 def _unnamed_places(adata: ad.AnnData) -> Iterator[tuple[str, Any]]:

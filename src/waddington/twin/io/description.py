@@ -12,7 +12,7 @@ import pandas as pd
 
 from waddington._errors import DataError
 from waddington.twin.conditions import conditions_of
-from waddington.twin.modalities import COUNTS_LAYER, TITLES, in_order
+from waddington.twin.modalities import COUNTS_LAYER, TITLES, VALUES_LAYER, in_order
 
 __all__ = ["Description", "ModalityDescription", "describe"]
 
@@ -31,12 +31,14 @@ class ModalityDescription:
         Size.
     density
         Share of entries that are not zero, from 0 to 1.
+    as_given
+        Whether values are taken as they are; else they are counts.
     median_counts
-        Median over cells of the sum of counts.
+        Median over cells of the sum of counts; NaN for values as given.
     median_features
-        Median over cells of the number of features with a count.
+        Median over cells of the number of features that are not zero.
     n_empty_cells
-        Cells without any count.
+        Cells that are zero everywhere.
     layers
         Names of the layers.
     examples
@@ -47,6 +49,7 @@ class ModalityDescription:
     n_cells: int
     n_features: int
     density: float
+    as_given: bool
     median_counts: float
     median_features: float
     n_empty_cells: int
@@ -85,7 +88,11 @@ class Description:
         lines = [f"{self.n_cells:,} cells"]
         lines += [
             f"{TITLES[one.modality]}: {one.n_features:,} features, {one.density:.1%} not zero, "
-            f"median {one.median_counts:,.0f} counts on {one.median_features:,.0f} features per cell"
+            + (
+                "values as given"
+                if one.as_given
+                else f"median {one.median_counts:,.0f} counts on {one.median_features:,.0f} features per cell"
+            )
             for one in self.modalities
         ]
         lines.append(f"conditions: {_listed(dict(self.conditions.itertuples(index=False)))}")
@@ -126,22 +133,24 @@ def describe(mdata: md.MuData) -> Description:
 
 
 def _describe_modality(adata: ad.AnnData, modality: str, n_examples: int = 3) -> ModalityDescription:
-    if COUNTS_LAYER not in adata.layers:
+    as_given = VALUES_LAYER in adata.layers
+    if not as_given and COUNTS_LAYER not in adata.layers:
         raise DataError(
             f"cannot describe {modality}: layers found: {', '.join(adata.layers) or 'none'}; "
             "accepted is what io.read gives"
         )
-    counts = adata.layers[COUNTS_LAYER]
-    totals = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
-    detected = np.asarray((counts > 0).sum(axis=1)).ravel()
+    matrix = adata.layers[VALUES_LAYER if as_given else COUNTS_LAYER]
+    totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
+    detected = np.asarray((matrix != 0).sum(axis=1)).ravel()
     return ModalityDescription(
         modality=modality,
         n_cells=int(adata.n_obs),
         n_features=int(adata.n_vars),
         density=float(detected.sum() / (adata.n_obs * adata.n_vars)),
-        median_counts=float(np.median(totals)),
+        as_given=as_given,
+        median_counts=float("nan") if as_given else float(np.median(totals)),
         median_features=float(np.median(detected)),
-        n_empty_cells=int((totals == 0).sum()),
+        n_empty_cells=int((detected == 0).sum()),
         layers=tuple(adata.layers),
         examples=tuple(map(str, adata.var_names[:n_examples])),
     )

@@ -199,7 +199,7 @@ def _notes_on_names(own: pd.Series, labels: pd.Series, keys: LabelKeys) -> list[
     if whole and keys.separator is None:
         notes.append(
             f"{JOIN!r} does not join two names in {_shown(whole)}: read as one perturbation each; "
-            "combination_separator says otherwise"
+            "combination_separator= says otherwise"
         )
     alike = sorted(
         label
@@ -208,7 +208,7 @@ def _notes_on_names(own: pd.Series, labels: pd.Series, keys: LabelKeys) -> list[
     )
     if alike:
         notes.append(
-            f"labels that begin like a control are read as perturbations: {_shown(alike)}; control says otherwise"
+            f"labels that begin like a control are read as perturbations: {_shown(alike)}; control= says otherwise"
         )
     return notes
 
@@ -221,7 +221,7 @@ def _notes_on_modes(obs: pd.DataFrame, labels: pd.Series, keys: LabelKeys) -> li
     has_mode = keys.mode is not None or any(name in obs.columns for name in MODE_COLUMNS)
     if has_mode or keys.default_mode is not None or (labels == CONTROL).all():
         return []
-    return [f"no column of modes: perturbations are read as {default}; perturbation_mode says otherwise"]
+    return [f"no column of modes: perturbations are read as {default}; perturbation_mode= says otherwise"]
 
 
 def _counted(labels: pd.Series, n_shown: int = 8) -> str:

@@ -15,6 +15,7 @@ from waddington._checks import check_choice
 from waddington._errors import ArgumentError
 from waddington.twin.conditions import MODES
 from waddington.twin.io.assemble import Part, build, gene_names, merge_obs, named_column
+from waddington.twin.io.counts import given_modalities
 from waddington.twin.io.files import ACCEPTED, check_exists, open_file, quiet_mudata
 from waddington.twin.io.labels import standard_columns
 from waddington.twin.io.objects import make_ready
@@ -48,6 +49,8 @@ def read(
     batch_key: str | None = None,
     cell_type_key: str | None = None,
     counts_layer: str | None = None,
+    normalization: str = "total",
+    layer: str | None = None,
     min_cells: int = MIN_CELLS,
 ) -> md.MuData:
     """Read one, two or three modalities of the same cells, whatever they are kept in, and check them.
@@ -74,6 +77,12 @@ def read(
         What joins the perturbations of a label, such as ``"_"``; None takes ``"+"`` between known names.
     counts_layer
         The layer that holds raw counts; None looks for it, then in ``X``, then in ``raw.X``.
+    normalization
+        ``"total"``: raw counts are looked for, and normalized later. ``"none"``: values are taken as they are, because
+        they are normalized already or no counts at all (log-normalized expression, mass cytometry, qPCR).
+        ``"none:rna"``, ``"none:rna,protein"``: so for these modalities only.
+    layer
+        With ``normalization="none"``: the layer that holds the values; None takes ``X``.
     min_cells
         Fewest cells that are accepted.
 
@@ -81,15 +90,15 @@ def read(
     -------
     mudata.MuData
         Modalities named as in :data:`~waddington.twin.modalities.MODALITIES`, all with the same cells in the same
-        order, counts in ``X`` and ``layers["counts"]`` (CSR, float32). The global ``obs`` holds every column of the
-        files and, where known, ``perturbation``, ``perturbation_mode``, ``time``, ``batch``, ``cell_type`` and
-        ``split``; the unit of ``time`` is in ``uns["waddington"]["time_unit"]``. What was decided on the way is in
-        ``uns["waddington"]["notes"]``.
+        order, counts in ``X`` and ``layers["counts"]`` (CSR, float32), or values taken as they are in ``X`` and
+        ``layers["values"]``. The global ``obs`` holds every column of the files and, where known, ``perturbation``,
+        ``perturbation_mode``, ``time``, ``batch``, ``cell_type`` and ``split``; the unit of ``time`` is in
+        ``uns["waddington"]["time_unit"]``. What was decided on the way is in ``uns["waddington"]["notes"]``.
 
     Raises
     ------
     ArgumentError
-        When nothing is given, or one modality twice.
+        When nothing is given, or one modality twice; or a normalization that is none.
     DataError
         When something is missing, broken or no raw counts; says what was found, where, and what is accepted.
 
@@ -98,14 +107,15 @@ def read(
     >>> mdata = read("cells.h5mu")  # doctest: +SKIP
     >>> mdata = read(rna="rna.h5ad", atac="atac.h5ad", time_key="treatment_time")  # doctest: +SKIP
     """
-    given = {"": path, "rna": rna, "atac": atac, "protein": protein}
-    sources = {role: source for role, source in given.items() if source is not None}
+    roles = {"": path, "rna": rna, "atac": atac, "protein": protein}
+    sources = {role: source for role, source in roles.items() if source is not None}
     if not sources:
         raise ArgumentError(f"cannot read without a source: accepted is {ACCEPTED}, or one of rna, atac and protein")
     if perturbation_mode is not None:
         check_choice("perturbation_mode", perturbation_mode, MODES)
     if combination_separator == "":
         raise ArgumentError("cannot use combination_separator='': accepted is at least one character")
+    given = given_modalities(normalization, layer=layer)
     # Every path is looked at before the first is opened, which may take long.
     for source in sources.values():
         if not isinstance(source, ad.AnnData | md.MuData):
@@ -134,7 +144,12 @@ def read(
             uns.update(data.uns)
             joint.update(_joint_arrays(data))
 
-    mdata, said = build(parts, counts_layer=counts_layer, min_cells=min_cells)
+    missing = [name for name in given if name not in parts] if normalization != "none" else []
+    if missing:
+        raise ArgumentError(
+            f"cannot use normalization={normalization!r}: found no {' and no '.join(missing)}, only {', '.join(parts)}"
+        )
+    mdata, said = build(parts, counts_layer=counts_layer, as_given=given, layer=layer, min_cells=min_cells)
     notes += said
     label = " and ".join(dict.fromkeys(part.source for part in parts.values()))
     obs = merge_obs(tables, mdata.obs_names)

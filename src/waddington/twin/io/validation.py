@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from waddington._errors import DataError
 
-__all__ = ["MIN_CELLS", "as_csr", "check_columns", "check_counts", "check_names", "check_size"]
+__all__ = ["MIN_CELLS", "as_csr", "check_columns", "check_counts", "check_names", "check_size", "check_values"]
 
 MIN_CELLS: Final = 10
 """Fewest cells with which graphs, components and held-out means make sense at all."""
@@ -24,6 +24,9 @@ _ZERO_TOLERANCE: Final = 1e-6
 
 _LARGEST_COUNT: Final = 2**24
 """Beyond it float32, which counts are kept in, does not hold every integer."""
+
+
+_DECLARED: Final = "or normalization='none', which takes X, or the layer named with layer=, as it is"
 
 
 def check_size(n_cells: int, n_features: int, *, modality: str, source: str, min_cells: int = MIN_CELLS) -> None:
@@ -150,7 +153,7 @@ def check_counts(
         raise DataError(
             f"cannot use {what} as counts: found {int(negative.sum())} negative values, "
             f"{_first(matrix, negative, obs_names, var_names)}; "
-            "accepted are integers of 0 or more (scaled data are not counts)"
+            f"accepted are integers of 0 or more (scaled data are not counts); {_DECLARED}"
         )
     if values.dtype.kind == "f":
         rounded = np.rint(values)
@@ -160,7 +163,7 @@ def check_counts(
                 f"cannot use {what} as counts: found {int(fractional.sum())} of {values.size} values that are "
                 f"no integers (largest value {values.max():.4g}; {_first(matrix, fractional, obs_names, var_names)}), "
                 "so it is normalized already; accepted are raw counts in layers['counts'], X or raw.X, "
-                "or in a layer named with counts_layer"
+                f"or in a layer named with counts_layer=; {_DECLARED}"
             )
     large = values > _LARGEST_COUNT
     if large.any():
@@ -172,6 +175,38 @@ def check_counts(
         raise DataError(
             f"cannot use {what} as counts: found {matrix.shape[0]} cells x {matrix.shape[1]} features, all of them 0; "
             "accepted is at least one count"
+        )
+
+
+def check_values(
+    matrix: sp.csr_matrix, *, what: str, obs_names: Sequence[str] | pd.Index, var_names: Sequence[str] | pd.Index
+) -> None:
+    """Refuse values that cannot be taken as they are.
+
+    Parameters
+    ----------
+    matrix
+        Cells x features.
+    what
+        The matrix in words, for messages.
+    obs_names, var_names
+        Names of rows and columns, so that the first bad value can be pointed at.
+
+    Raises
+    ------
+    DataError
+        On NaN or infinite values, or when every feature is the same in all cells.
+    """
+    bad = ~np.isfinite(matrix.data)
+    if bad.any():
+        raise DataError(
+            f"cannot use {what} as it is: found {int(bad.sum())} NaN or infinite values, "
+            f"{_first(matrix, bad, obs_names, var_names)}; accepted are finite numbers (missing ones filled in)"
+        )
+    if not abs(matrix.max(axis=0) - matrix.min(axis=0)).sum():
+        raise DataError(
+            f"cannot use {what} as it is: found {matrix.shape[0]} cells that do not differ in any of "
+            f"{matrix.shape[1]} features; accepted are values that vary"
         )
 
 

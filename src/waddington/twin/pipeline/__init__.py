@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from waddington.twin.pipeline.config import GUIDE_OPTIMIZERS, PAPER_GRID, PRESETS, RunConfig, load_toml
+from waddington.twin.pipeline.config import GUIDE_OPTIMIZERS, PAPER_GRID, PRESETS, RunConfig
 from waddington.twin.pipeline.executor import Event, Unit
+from waddington.twin.pipeline.fields import load_toml
 from waddington.twin.pipeline.folder import OUTPUTS
 from waddington.twin.pipeline.job import RunResult, run
 from waddington.twin.pipeline.listener import Listener

@@ -8,24 +8,31 @@ defaults. The command line has a flag of the same name for each of them.
 from __future__ import annotations
 
 import dataclasses
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from waddington._checks import check_choice, check_in_range, check_known
-from waddington._errors import ArgumentError, DataError
+from waddington._errors import ArgumentError
 from waddington.optim import registry
+from waddington.twin.conditions import MODES
+from waddington.twin.io import given_modalities
 from waddington.twin.order import PARTS
+from waddington.twin.pipeline.fields import typed
 
-__all__ = ["GUIDE_OPTIMIZERS", "PAPER_GRID", "PRESETS", "RunConfig", "load_toml"]
+__all__ = ["GUIDE_OPTIMIZERS", "PAPER_GRID", "PRESETS", "READ_FIELDS", "RunConfig"]
 
 GUIDE_OPTIMIZERS = ("Adam", "AMSGrad", "ASGDAdam", "ASGDAMSGrad", "Padam", "SGD")
 """The guide's benchmark, and the paper's."""
 
 PAPER_GRID = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """Learning rates that section IV.A of paper 000 searches."""
+
+READ_FIELDS = (
+    *("rna", "atac", "protein", "perturbation_key", "mode_key", "perturbation_mode", "control"),
+    *("combination_separator", "time_key", "split_key", "batch_key", "cell_type_key"),
+    *("counts_layer", "normalization", "layer"),
+)
+"""Fields that :func:`waddington.twin.io.read` is told, under the names of its arguments."""
 
 _PROTOCOLS = ("paper", "held-out", "both")
 _ACTIONS = ("auto", "discrete", "continuous")
@@ -46,10 +53,30 @@ class RunConfig:
     """A file with surface protein counts of the same cells."""
     perturbation_key: str | None = None
     """Column of `obs` with the perturbation; found by its usual names when not given."""
+    mode_key: str | None = None
+    """Column of `obs` with the modes of perturbations; found by its usual names when not given."""
+    perturbation_mode: str | None = None
+    """Mode of all perturbations whose mode no column says, such as `knockdown` or `drug`."""
+    control: str | None = None
+    """A further label that means control; `nan` takes cells without a label for controls, which are left out otherwise.
+    """
+    combination_separator: str | None = None
+    """What joins the perturbations of a label, such as `_`; `+` between known names when not given."""
     time_key: str | None = None
     """Column of `obs` with the observed time; found by its usual names when not given."""
     split_key: str | None = None
     """Column of `obs` that fixes which cells are `train` and `test`; drawn when not given."""
+    batch_key: str | None = None
+    """Column of `obs` with the batch; found by its usual names when not given."""
+    cell_type_key: str | None = None
+    """Column of `obs` with the cell type; found by its usual names when not given."""
+    counts_layer: str | None = None
+    """Layer with raw counts; looked for, then in `X` and `raw.X`, when not given."""
+    normalization: str = "total"
+    """`total`: raw counts, RNA scaled to a common total; `none`: values are taken as they are, with Gaussian noise,
+    because they are normalized already or no counts at all (mass cytometry, qPCR); `none:rna,protein`: so for these."""
+    layer: str | None = None
+    """Layer with the values that are taken as they are; `X` when not given."""
     target_sum: float | None = None
     """Total that the RNA counts of each cell are scaled to; the median of the training cells when not given."""
     size_factor_key: str | None = None
@@ -181,10 +208,33 @@ class RunConfig:
             check_in_range("lr_grid", rate, 0.0, open_low=True)
         for name, low in _AT_LEAST.items():
             check_in_range(name, getattr(self, name), low)
+        self._check_reading()
+
+    def _check_reading(self) -> None:
+        given_modalities(self.normalization, layer=self.layer)
+        if self.perturbation_mode is not None:
+            check_choice("perturbation_mode", self.perturbation_mode, MODES)
         if self.file is not None and (self.rna or self.atac or self.protein):
             raise ArgumentError(
-                f"cannot read both FILE={self.file!r} and --rna/--atac/--protein: give one file or separate ones"
+                f"cannot read both file={self.file!r} and one of rna=, atac= and protein=: "
+                "give one file or separate ones"
             )
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        idle = [name for name in READ_FIELDS if getattr(self, name) != defaults[name]]
+        if self.simulated and idle:
+            raise ArgumentError(
+                f"cannot use {idle[0]}={getattr(self, idle[0])!r} without a file: the cells are simulated; accepted: "
+                "file= or one of rna=, atac= and protein= beside it"
+            )
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no file is named, so that cells are simulated."""
+        return self.file is None and not (self.rna or self.atac or self.protein)
+
+    def read_arguments(self) -> dict[str, Any]:
+        """Give the keyword arguments of :func:`waddington.twin.io.read`."""
+        return {name: getattr(self, name) for name in READ_FIELDS}
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -239,7 +289,7 @@ class RunConfig:
             if name not in known:
                 check_known("configuration field", name, known)
         values = {**PRESETS[preset], **{k: v for k, v in changes.items() if v is not None}, "preset": preset}
-        return cls(**{name: _typed(name, value, str(known[name].type)) for name, value in values.items()})
+        return cls(**{name: typed(name, value, str(known[name].type)) for name, value in values.items()})
 
 
 _FROM_ONE = (
@@ -282,39 +332,3 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 """What each preset changes: `smoke` shows that everything runs, `paper` is section IV.A of paper 000."""
-
-
-def load_toml(path: Path) -> dict[str, Any]:
-    """Read configuration fields from a TOML file.
-
-    Raises
-    ------
-    DataError
-        When the file is missing or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"cannot read configuration {str(path)!r}: no such file; accepted: a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read configuration {str(path)!r}: {error}; accepted: a TOML file") from error
-
-
-def _typed(name: str, value: Any, kind: str) -> Any:
-    """Bring a value from a flag or a file to its field's type, or refuse it."""
-    try:
-        if kind.startswith("tuple"):
-            items = value.split(",") if isinstance(value, str) else list(value)
-            inner: Mapping[str, type] = {"tuple[str, ...]": str, "tuple[float, ...]": float, "tuple[int, ...]": int}
-            return tuple(inner[kind](item) for item in items)
-        if value is None and kind.endswith("| None"):
-            return None
-        if kind == "int" and not isinstance(value, bool) and int(value) == float(value):
-            return int(value)
-        if kind.startswith("float") and not isinstance(value, bool):
-            return float(value)
-        if kind.startswith("str") and isinstance(value, str | Path):
-            return str(value)
-    except (TypeError, ValueError):
-        pass
-    raise ArgumentError(f"cannot use {name}={value!r}: {name} must be of type {kind}")

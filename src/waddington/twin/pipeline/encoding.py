@@ -15,6 +15,7 @@ from sklearn.decomposition import PCA
 from waddington.optim import registry
 from waddington.twin.baselines import Additive, LatentHead, MeanChange, NoChange, Predictor
 from waddington.twin.heldout import average, observe, replicate_scores, score
+from waddington.twin.likelihoods import GAUSSIAN
 from waddington.twin.model import TwinEncoder
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.executor import Record, Unit
@@ -37,6 +38,7 @@ def make_encoder(prepared: Prepared, config: RunConfig, seed: int) -> TwinEncode
         embedding_dim=config.embedding_dim,
         joint_dim=config.embedding_dim,
         n_neighbors=config.n_neighbors,
+        likelihoods=dict.fromkeys(prepared.as_given, GAUSSIAN),
         seed=seed,
     )
 

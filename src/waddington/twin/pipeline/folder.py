@@ -15,6 +15,7 @@ import numpy as np
 from waddington._errors import OutputError
 from waddington._files import write_text
 from waddington.twin.pipeline.config import RunConfig
+from waddington.twin.preprocess import measured
 
 __all__ = ["OUTPUTS", "RunFolder", "fingerprint"]
 
@@ -73,7 +74,7 @@ class RunFolder:
             raise OutputError(
                 f"cannot start a run in {str(path)!r}: it already holds {', '.join(found[:4])}"
                 f"{', …' if len(found) > 4 else ''}; "
-                "accepted: another folder, or --resume to go on with the run that is there"
+                "accepted: another folder, or resume=True to go on with the run that is there"
             )
 
     def claim(self, config: RunConfig, data: str) -> None:
@@ -141,14 +142,14 @@ class RunFolder:
 
 
 def fingerprint(mdata: md.MuData) -> str:
-    """Hash what is learnt from: barcodes, features, counts, and the label columns."""
+    """Hash what is learnt from: barcodes, features, counts or values, and the label columns."""
     digest = hashlib.sha256()
     for name, part in mdata.mod.items():
         digest.update(name.encode())
         for names in (part.obs_names, part.var_names):
             digest.update("\n".join(map(str, names)).encode())
-        counts = part.layers["counts"].tocsr()
-        for array in (counts.indptr, counts.indices, counts.data):
+        matrix = measured(part, name)
+        for array in (matrix.indptr, matrix.indices, matrix.data) if hasattr(matrix, "indptr") else (matrix,):
             digest.update(np.ascontiguousarray(array).tobytes())
     for column in ("perturbation", "perturbation_mode", "time", "split", "cell_type"):
         if column in mdata.obs:

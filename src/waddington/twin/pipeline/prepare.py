@@ -30,10 +30,18 @@ from waddington.twin.design import (
     design_from_times,
     draw_train_cells,
 )
-from waddington.twin.modalities import COUNTS_LAYER
 from waddington.twin.order import Order, Root, order_cells, order_notes
 from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.preprocess import REDUCED, Preprocessor, cell_depth, depth_notes, model_counts, model_input
+from waddington.twin.preprocess import (
+    REDUCED,
+    Preprocessor,
+    cell_depth,
+    depth_notes,
+    is_as_given,
+    measured,
+    model_counts,
+    model_input,
+)
 from waddington.twin.rooting import read_root, root_hint
 
 __all__ = ["Prepared", "load", "prepare", "read_cells", "save"]
@@ -48,7 +56,9 @@ class Prepared:
     inputs: dict[str, Float]
     """Normalized profiles of the selected features, (cells, features), by modality."""
     counts: dict[str, sparse.csr_matrix]
-    """Raw counts of the same features."""
+    """Raw counts of the same features, or their values where those are taken as given."""
+    as_given: tuple[str, ...]
+    """Modalities whose values are taken as given: their noise is Gaussian."""
     names: dict[str, npt.NDArray[np.str_]]
     """Names of the same features."""
     spaces: dict[str, Float]
@@ -75,17 +85,9 @@ def read_cells(config: RunConfig) -> md.MuData:
     DataError
         When the input cannot be used; the message says what was found and what is accepted.
     """
-    if config.file is None and not (config.rna or config.atac or config.protein):
+    if config.simulated:
         return simulate.simulate(n_cells=config.n_cells, seed=config.seed)
-    return io.read(
-        config.file,
-        rna=config.rna,
-        atac=config.atac,
-        protein=config.protein,
-        perturbation_key=config.perturbation_key,
-        time_key=config.time_key,
-        split_key=config.split_key,
-    )
+    return io.read(config.file, **config.read_arguments())
 
 
 def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = lambda: None) -> Prepared:
@@ -145,6 +147,7 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     prepared = Prepared(
         inputs=inputs,
         counts=counts,
+        as_given=tuple(name for name, part in mdata.mod.items() if is_as_given(part)),
         names=selected,
         spaces=spaces,
         order=order,
@@ -186,8 +189,8 @@ def _measured(spaces: dict[str, Float], mdata: md.MuData) -> dict[str, Float]:
     """Blank the components of cells without a single count, whose place among the others would be made up."""
     found = {}
     for name, space in spaces.items():
-        layers = mdata.mod[name].layers
-        empty = np.asarray(layers[COUNTS_LAYER].sum(axis=1)).ravel() == 0 if COUNTS_LAYER in layers else False
+        part = mdata.mod[name]
+        empty = False if is_as_given(part) else np.asarray(measured(part, name).sum(axis=1)).ravel() == 0
         found[name] = np.where(np.broadcast_to(empty, len(space))[:, None], np.float32(np.nan), space)
     return found
 
@@ -234,6 +237,7 @@ def _save(prepared: Prepared, folder: Path) -> None:
         "notes": prepared.notes,
         "roots": {str(part): dataclasses.asdict(root) for part, root in prepared.order.roots.items()},
         "modalities": list(prepared.inputs),
+        "as_given": prepared.as_given,
     }
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
@@ -258,6 +262,7 @@ def load(folder: Path) -> Prepared:
 
     return Prepared(
         inputs=of("inputs"),
+        as_given=tuple(facts["as_given"]),
         names=of("names"),
         spaces=of("spaces"),
         counts={name: sparse.csr_matrix(sparse.load_npz(folder / f"counts-{name}.npz")) for name in modalities},

@@ -68,7 +68,8 @@ def _unmeasurable(finished: Finished) -> list[str]:
 
 def _low_counts(prepared: Prepared) -> list[str]:
     """Say where cells have so few counts that little can be measured on them."""
-    totals = {name: float(np.median(np.asarray(x.sum(axis=1)))) for name, x in prepared.counts.items()}
+    counted = {name: x for name, x in prepared.counts.items() if name not in prepared.as_given}
+    totals = {name: float(np.median(np.asarray(x.sum(axis=1)))) for name, x in counted.items()}
     return [
         f"Low counts: half of the cells have fewer than {total:.0f} counts on the features of {name}."
         for name, total in totals.items()
@@ -163,7 +164,7 @@ def notes(config: RunConfig, prepared: Prepared, finished: Finished) -> list[str
     if prepared.design.kind == "pseudotime":
         said.append(_CIRCULAR)
     said += [*prepared.notes, *_low_counts(prepared)]
-    if config.file is None and not (config.rna or config.atac or config.protein):
+    if config.simulated:
         said.append(
             "The cells are simulated: what holds here is a property of the simulator until real cells confirm it."
         )
