@@ -42,6 +42,7 @@ class Bucket(Unit):
             self.buffers[name] = torch.cat([local_real(m.state[name]).reshape(-1).to(dtype) for m in members])
             for member, part in zip(members, _shaped(self.buffers[name], values), strict=True):
                 member.state[name] = like_its_parameter(part, member.param)
+                self.placed[id(member.state), name] = member.state, member.state[name]
 
     def fetch(self) -> None:
         """Copy the gradients, and the parameters, which others may have changed."""

@@ -26,6 +26,8 @@ from waddington.optim._units import Member
 
 __all__ = ["RuleOptimizer", "is_phantom", "refuse_transforms"]
 
+_KEPT = 16  # sets of parameters, as of experts or of alternating tasks, whose layouts are kept
+
 
 class RuleOptimizer(RuleState):
     """A torch optimizer that runs a rule; subclasses name the rule, perhaps a rate control, and their arguments.
@@ -71,7 +73,9 @@ class RuleOptimizer(RuleState):
     _finite: torch.Tensor | None = None
     """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
     _families: tuple[Family, ...] = ()
-    _order: Sequence[Member] = ()
+    _kept: dict[tuple[int, ...], tuple[Family, ...]] = {}  # noqa: RUF012  (replaced, never written to, where it is empty)
+    """Layouts of recent sets of parameters, by lengths of groups and identities, the last used last."""
+    _wanted: tuple[int, ...] = ()
     _states: Sequence[dict[str, Any]] = ()
     _in_backward: BackwardSteps | None = None
     _before: tuple[tuple[torch.Tensor, dict[str, Any] | None], ...] = ()
@@ -259,9 +263,20 @@ class RuleOptimizer(RuleState):
         return sorted(records, key=lambda record: -record.coordinates)
 
     def _laid_out(self) -> tuple[Family, ...]:
-        """Give the families of the parameters that have gradients."""
-        if self._is_laid_out():
+        """Give the families of the parameters that have gradients; those of recent sets of parameters are kept."""
+        lists = [group["params"] for group in self.param_groups]
+        wanted = (*map(len, lists), *(id(param) for params in lists for param in params if param.grad is not None))
+        if wanted == self._wanted and self._is_in_place():
             return self._families
+        if wanted in self._kept:
+            families = self._kept.pop(wanted)
+            others = [family for kept in reversed(self._kept.values()) for family in kept]
+            if all(self._fits(family) and family.take_over(self.state, others) for family in families):
+                self._kept[wanted] = families
+                return self._use(wanted, families)
+            for family in (*families, *others):  # something was replaced, perhaps in all of them
+                family.leave()
+            self._kept = {}
         found: list[tuple[torch.Tensor, dict[str, Any], int, int]] = []
         index = -1
         for group_index, group in enumerate(self.param_groups):
@@ -273,31 +288,28 @@ class RuleOptimizer(RuleState):
                     check_gradient(param, group, group_index)
                     found.append((param, group, group_index, index))
         members = [self._member(*each) for each in found]
-        staying = {id(member.param) for member in members}
-        for family in self._families:
-            for member in family.members:
-                if id(member.param) not in staying and self.state.get(member.param) is member.state:
-                    member.leave(family.entries)
-        self._families = tuple(self._lay_out(members, ways_of(self._rule, members)))
-        self._states = list(self.state.values())
-        self._order = sorted((m for family in self._families for m in family.members), key=lambda m: m.index)
-        return self._families
+        model = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
+        families = tuple(self._lay_out(members, ways_of(self._rule, members, model or members)))
+        self._kept = {**self._kept, wanted: families}
+        while len(self._kept) > _KEPT:
+            for family in self._kept.pop(next(iter(self._kept))):
+                family.leave()
+        return self._use(wanted, families)
 
-    def _is_laid_out(self) -> bool:
-        """Tell whether the last layout still holds: the same parameters have gradients, and nothing has moved."""
+    def _use(self, wanted: tuple[int, ...], families: tuple[Family, ...]) -> tuple[Family, ...]:
+        self._wanted, self._families, self._states = wanted, families, list(self.state.values())
+        return families
+
+    def _fits(self, family: Family) -> bool:
         groups = self.param_groups
-        if not self._families or any(
-            family.group_index >= len(groups) or not family.still_fits(groups[family.group_index])
-            for family in self._families
-        ):
+        return family.group_index < len(groups) and family.still_fits(groups[family.group_index])
+
+    def _is_in_place(self) -> bool:
+        """Tell whether nothing has moved since the last step, which was one of the same parameters."""
+        if not self._families or not all(map(self._fits, self._families)):
             return False
         # Identities of the states, in their order: asking the state for each parameter costs a hash of each.
         if len(self.state) != len(self._states) or not all(map(operator.is_, self.state.values(), self._states)):
-            return False
-        found = [param for group in groups for param in group["params"] if param.grad is not None]
-        if len(found) != len(self._order):
-            return False
-        if not all(param is member.param for param, member in zip(found, self._order, strict=True)):
             return False
         return all(family.is_in_place() for family in self._families)
 

@@ -19,7 +19,7 @@ from waddington.optim._rule import Layouts, Rule
 if TYPE_CHECKING:
     from waddington.optim._units import Member
 
-__all__ = ["check_apart", "check_gradient", "check_parameter", "check_state", "named"]
+__all__ = ["check_apart", "check_gradient", "check_parameter", "check_state", "may_be_cast", "named"]
 
 
 def named(param: torch.Tensor, group: dict[str, Any], group_index: int) -> str:
@@ -109,6 +109,16 @@ def check_state(member: Member, layouts: Layouts, rule: Rule) -> None:
             _refuse(member, f"its {name} is sharded otherwise than the parameter")
     for name in ("step", *rule.scalars(member.group)):
         _refuse(member, _why_not(member.state[name], name, (), param, complex=False))
+
+
+def may_be_cast(entry: Any, dtype: torch.dtype) -> bool:
+    """Tell whether an entry of a state is of another dtype than wanted, but of the same kind, and can be read."""
+    return (
+        isinstance(entry, torch.Tensor)
+        and entry.dtype != dtype
+        and (entry.is_floating_point(), entry.is_complex()) == (dtype.is_floating_point, dtype.is_complex)
+        and has_memory(_local(entry))
+    )
 
 
 def _why_not(entry: Any, name: str, shape: tuple[int, ...], param: torch.Tensor, *, complex: bool) -> str:

@@ -20,13 +20,13 @@ from waddington.optim._batch import Batch
 from waddington.optim._bucket import Bucket
 from waddington.optim._compiled import Kernel, failures, kernel_for
 from waddington.optim._execution import Way, rounds_stochastically
-from waddington.optim._forms import is_plain
+from waddington.optim._forms import has_memory, is_plain
 from waddington.optim._gradients import Gradients
 from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
 from waddington.optim._recipe import NUMBERS, SUMS, Recipe
 from waddington.optim._rule import Rule, Settings, Tensors
-from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
+from waddington.optim._slots import compute_dtype, is_sharded, local_real, real_dtype, statistics_dtype
 from waddington.optim._standing import Standing
 from waddington.optim._units import Member, Single, Unit, can_be_compiled
 from waddington.optim.moments import Number, Numbers
@@ -73,6 +73,7 @@ class Family:
         self.device, self.dtype = first.value.device, real_dtype(compute_dtype(first.param))
         self.signature = signature(rule, self.group)
         exact = statistics_dtype(self.device)
+        self._placed = {at: found for unit in self.units for at, found in unit.placed.items()}
         self.steps = torch.stack([member.state["step"].to(self.device, torch.float32) for member in members])
         self._spread("step", self.steps)
         self.scalars: Tensors = {}
@@ -116,6 +117,38 @@ class Family:
     def _spread(self, name: str, column: torch.Tensor) -> None:
         for member, entry in zip(self.members, column.unbind(), strict=True):
             member.state[name] = entry
+            self._placed[id(member.state), name] = member.state, entry
+
+    def take_over(self, state: Mapping[torch.Tensor, Any], others: Sequence[Family]) -> bool:
+        """Take entries of the states back that other layouts have had since, and tell whether all is in place again.
+
+        Entries of columns and of buckets are copied; tensors that are stepped alone have to be the same. What no layout
+        has put where it is was replaced by the user.
+        """
+        if self._standing.holds(state):
+            return True
+        moved = [(at, held, mine) for at, (held, mine) in self._placed.items() if held.get(at[1]) is not mine]
+        if not self._standing.is_whole() or not all(
+            any(other.has_placed(at, held.get(at[1])) for other in others) and _may_be_copied(held[at[1]], mine)
+            for at, held, mine in moved
+        ):
+            return False
+        if moved:
+            torch._foreach_copy_([mine for *_, mine in moved], [held[at[1]] for at, held, _ in moved])
+        for at, held, mine in moved:
+            held[at[1]] = mine
+        return self._standing.holds(state)
+
+    def has_placed(self, at: tuple[int, str], entry: Any) -> bool:
+        """Tell whether an entry is one that this layout has put into a state, under the state's identity and a name."""
+        return at in self._placed and self._placed[at][1] is entry
+
+    def leave(self) -> None:
+        """Leave entries of the states that are part of something longer to themselves, as this layout is given up."""
+        for member in self.members:
+            member.leave(
+                [name for name in self.entries if self.has_placed((id(member.state), name), member.state.get(name))]
+            )
 
     def _work(self) -> Work:
         values = tuple(map(self.group.get, self._choices))
@@ -300,6 +333,10 @@ class Family:
     def rounds(self) -> bool:
         """Whether anything is rounded stochastically."""
         return rounds_stochastically(self.members[0].param, self.group)
+
+
+def _may_be_copied(theirs: torch.Tensor, mine: torch.Tensor) -> bool:
+    return theirs.shape == mine.shape and theirs.dtype == mine.dtype and has_memory(local_real(theirs))
 
 
 def signature(rule: Rule, group: Settings) -> tuple[Any, ...]:

@@ -64,10 +64,9 @@ class Standing:
             unchanged = all(map(operator.is_, entries, self._entries))
         except KeyError:
             return False
-        return (
-            unchanged
-            and (state is None or all(map(operator.is_, map(state.get, self._params), self._states)))
-            and self._forms.are(self._formed)
-            and self._addresses_now() == self._addresses
-            and self._storages.are_whole()
-        )
+        same_states = state is None or all(map(operator.is_, map(state.get, self._params), self._states))
+        return unchanged and same_states and self.is_whole()
+
+    def is_whole(self) -> bool:
+        """Tell whether the tensors that were found, held by states or not, are where and what they were."""
+        return self._forms.are(self._formed) and self._addresses_now() == self._addresses and self._storages.are_whole()

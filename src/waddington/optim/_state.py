@@ -17,6 +17,7 @@ import torch
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
+from waddington.optim._fit import may_be_cast
 from waddington.optim._loading import load_and_place, place
 from waddington.optim._names import check_rule
 from waddington.optim._recording import Recorded
@@ -214,7 +215,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
         for name in self._rule.buffers(group):
             dtype = layouts[name][1] if name in layouts else self._buffer_dtype(param, group)
             if name in state:
-                if state[name].dtype != dtype:  # model.double() has been called
+                if may_be_cast(state[name], dtype):  # model.double() has been called
                     state[name] = state[name].to(dtype)
             elif name in layouts:
                 state[name] = torch.zeros(layouts[name][0], dtype=dtype, device=param.device)

@@ -11,7 +11,7 @@ import torch
 
 from waddington.optim._execution import Way, memory_order
 from waddington.optim._fit import check_gradient, named
-from waddington.optim._forms import is_plain
+from waddington.optim._forms import has_memory, is_plain
 from waddington.optim._host import reads_are_free
 from waddington.optim._noise import Words, places_of, random_words
 from waddington.optim._phases import DROPPED, Take, Want, look, take
@@ -98,7 +98,9 @@ class Member:
         """Take entries that are part of something longer out of it, which would otherwise be kept for their sake."""
         for name in names:
             entry = self.state.get(name)
-            if not self._sharded and entry is not None and entry.untyped_storage().nbytes() > entry.nbytes:
+            if self._sharded or entry is None or not has_memory(entry):
+                continue
+            if entry.untyped_storage().nbytes() > entry.nbytes:
                 self.state[name] = entry.clone()
 
 
@@ -115,6 +117,8 @@ class Unit(ABC):
         Where it does, or does not, and why.
     is_begun
         Whether this step has written to it.
+    placed
+        Entries that it has put into states, and these, by the state's identity and the name.
     """
 
     compiled: bool = False
@@ -128,6 +132,7 @@ class Unit(ABC):
 
     def __init__(self, rows: slice, members: Sequence[Member]) -> None:
         self.rows, self.members = rows, list(members)
+        self.placed: dict[tuple[int, str], tuple[dict[str, Any], torch.Tensor]] = {}
         self.at: int | slice = rows
 
     def join(self, family: Family) -> None:
