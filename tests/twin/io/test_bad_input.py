@@ -247,6 +247,11 @@ class TestContent:
         adata.uns["protein_names"] = np.array(["CD3"])
         refuse("found 3 columns and 1 names", path=adata)
 
+    def test_more_proteins_than_there_can_be(self, make: Make) -> None:
+        adata = make()
+        adata.obsm["protein_counts"] = sp.csr_matrix((30, 10**9))
+        refuse("found 1,000,000,000 columns", path=adata)
+
 
 class TestInMemory:
     def test_good_data_come_back_as_they_are(self, make: Make) -> None:

@@ -22,6 +22,9 @@ PROTEIN_OBSM: Final = (
 )
 """Keys of ``obsm`` under which antibody counts are kept beside RNA (scvi-tools' first)."""
 
+_MOST_PROTEINS: Final = 100_000
+"""A sparse matrix may declare any number of columns without holding one; each would get a name."""
+
 _INTERVAL: Final = re.compile(r"^[\w.]+[:_-]\d+[-_]\d+$")
 
 
@@ -142,6 +145,11 @@ def _protein_of_obsm(adata: ad.AnnData, key: str, source: str) -> ad.AnnData:
     """Make an AnnData of antibody counts that lie beside RNA."""
     table = adata.obsm[key]
     n_features = table.shape[1]
+    if n_features > _MOST_PROTEINS:
+        raise DataError(
+            f"cannot use obsm[{key!r}] of {source}: found {n_features:,} columns; "
+            f"accepted are at most {_MOST_PROTEINS:,}"
+        )
     if isinstance(table, pd.DataFrame):
         names: Sequence[str] = [str(column) for column in table.columns]
     else:
