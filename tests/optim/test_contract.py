@@ -67,6 +67,7 @@ def test_converges(row: Row):
     assert rosenbrock(params).item() < 0.02 * first
 
 
+@pytest.mark.slow  # of every class, the kit's check "matrix" asks it at once, in testing/test_ours.py
 @each_kind
 def test_fits_a_matrix(row: Row):
     torch.manual_seed(0)
