@@ -315,14 +315,15 @@ class Reader:
         line = process.stdout.readline() if answered else ""
         if line:
             return line.rstrip("\n")
-        process.kill()
-        code = process.wait()
+        code = self.close()
         self._process = self._start()
         return f"FINDING crash (exit code {code})" if answered else f"FINDING no answer in {seconds:.0f} s"
 
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+    def close(self) -> int:
+        """End the process and its pipes; give its exit code."""
+        with self._process as process:
+            process.kill()
+        return process.returncode
 
 
 @pytest.mark.slow
