@@ -59,6 +59,10 @@ class ProgressListener(Listener):
         self._fractions = {}
         self._task = self._progress.add_task(title, total=max(total, 1))
 
+    def note(self, text: str) -> None:
+        """Print what the user should know now."""
+        self._progress.console.print(text, markup=False, highlight=False)
+
     def advance(self, event: Event | None = None) -> None:
         """Move the bar of the present stage: to the sum of its units' fractions, or by one step."""
         if self._task is None:

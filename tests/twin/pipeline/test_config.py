@@ -56,7 +56,7 @@ def test_tuning_and_evaluation_seeds_are_disjoint() -> None:
         ({"optimizer": ["Adm"]}, "Did you mean 'Adam'"),
         ({"optimizer": []}, "at least one"),
         ({"optimizer": ["ScheduleFreeAdamW"]}, "evaluates other weights than it trains"),
-        ({"lr": 0.0}, r"lr=0.0: lr must be a number in \(0, inf\]"),
+        ({"lr": 0.0}, r"lr=0.0: lr must be a number in \(0, inf\)"),
         ({"beta2": 1.0}, "beta2=1.0"),
         ({"alpha_min": 0.1}, "alpha_min=0.1 with alpha_max=0.01"),
         ({"lr_grid": (1e-3, -1.0)}, "lr_grid=-1"),
@@ -72,6 +72,24 @@ def test_tuning_and_evaluation_seeds_are_disjoint() -> None:
 def test_bad_fields_are_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         RunConfig.of("default", **fields)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "inf", "nan"])
+@pytest.mark.parametrize("name", ["lr", "eps", "beta1", "alpha_max", "alpha_min", "test_fraction", "lr_grid", "seeds"])
+def test_what_is_no_finite_number_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ArgumentError, match=name):
+        RunConfig.of(**{name: [value] if name == "lr_grid" else value})
+
+
+def test_a_device_that_is_not_there_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    for device in ("banana", "cuda", "cuda:0", "meta"):
+        with pytest.raises(ArgumentError, match=f"device='{device}'.*accepted here: cpu"):
+            RunConfig.of(device=device)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert [RunConfig.of(device=name).device for name in ("cpu", "cuda", "cuda:1")] == ["cpu", "cuda", "cuda:1"]
+    with pytest.raises(ArgumentError, match="no such device; accepted here: cpu, cuda:0, cuda:1"):
+        RunConfig.of(device="cuda:2")
 
 
 def test_an_unknown_preset_is_refused() -> None:

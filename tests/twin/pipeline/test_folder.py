@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from waddington._errors import OutputError
+from waddington._errors import DataError, OutputError
 from waddington.twin import simulate
-from waddington.twin.pipeline import RunConfig
+from waddington.twin.pipeline import RunConfig, run
 from waddington.twin.pipeline.folder import RunFolder, fingerprint
 
 CONFIG = RunConfig.of("smoke")
@@ -74,3 +74,15 @@ def test_a_link_to_a_folder_that_is_yet_to_be_made(tmp_path: Path) -> None:
     RunFolder(tmp_path / "link")
     assert (tmp_path / "disk" / "results").is_dir()
     assert (tmp_path / "link").is_symlink()
+
+
+def test_an_empty_folder_has_nothing_to_resume(tmp_path: Path) -> None:
+    assert RunFolder(tmp_path / "out", resume=True).is_empty
+    RunFolder(tmp_path / "out", resume=True).claim(CONFIG, "data")
+    assert not RunFolder(tmp_path / "out", resume=True).is_empty
+
+
+def test_resuming_where_nothing_is_is_said(tmp_path: Path) -> None:
+    (tmp_path / "damaged.h5ad").write_text("no cells")
+    with pytest.warns(UserWarning, match="nothing to resume in .*out"), pytest.raises(DataError):
+        run(tmp_path / "damaged.h5ad", out=tmp_path / "out", resume=True)

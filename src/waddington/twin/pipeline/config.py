@@ -15,6 +15,7 @@ from waddington._checks import check_choice, check_in_range, check_known
 from waddington._errors import ArgumentError
 from waddington.optim import registry
 from waddington.twin.conditions import MODES
+from waddington.twin.device import check_device
 from waddington.twin.io import given_modalities
 from waddington.twin.order import PARTS
 from waddington.twin.pipeline.fields import typed
@@ -188,12 +189,13 @@ class RunConfig:
                     f"cannot use optimizer={name!r}: it evaluates other weights than it trains, and a run would judge"
                     " those that it trains; accepted are optimizers without train() and eval()"
                 )
+        check_device(self.device)
         check_choice("protocol", self.protocol, _PROTOCOLS)
         check_choice("action_space", self.action_space, _ACTIONS)
         check_choice("parts", self.parts, PARTS)
         check_choice("preset", self.preset, PRESETS)
         for name in ("lr", "eps", "alpha_min", "alpha_max"):
-            check_in_range(name, getattr(self, name), 0.0, open_low=True)
+            check_in_range(name, getattr(self, name), 0.0, open_low=True, open_high=True)
         for name in ("beta1", "beta2"):
             check_in_range(name, getattr(self, name), 0.0, 1.0, open_high=True)
         if self.target_sum is not None:
@@ -205,7 +207,7 @@ class RunConfig:
                 "the small base rate must not exceed the large one"
             )
         for rate in self.lr_grid:
-            check_in_range("lr_grid", rate, 0.0, open_low=True)
+            check_in_range("lr_grid", rate, 0.0, open_low=True, open_high=True)
         for name, low in _AT_LEAST.items():
             check_in_range(name, getattr(self, name), low)
         self._check_reading()

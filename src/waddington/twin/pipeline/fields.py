@@ -43,6 +43,6 @@ def typed(name: str, value: Any, kind: str) -> Any:
             return float(value)
         if kind.startswith("str") and isinstance(value, str | Path):
             return str(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise ArgumentError(f"cannot use {name}={value!r}: {name} must be of type {kind}")

@@ -70,6 +70,8 @@ class RunFolder:
                 f"cannot write to output folder {str(path)!r}: {reason}; accepted: a folder that can be written"
             ) from error
         found = [name for name in (*OUTPUTS, "work") if (path / name).exists()]
+        self.is_empty = not found
+        """Whether no run was there."""
         if found and not resume:
             raise OutputError(
                 f"cannot start a run in {str(path)!r}: it already holds {', '.join(found[:4])}"

@@ -71,7 +71,8 @@ def run(
     out
         Folder for the outputs; refused if it holds another run.
     resume
-        Go on with the run that is in `out`. It ends with the same metrics as an undisturbed one.
+        Go on with the run that is in `out`; where there is none, that is said and a new one starts. It ends with the
+        same metrics as an undisturbed one.
     preset
         ``"smoke"``, ``"default"`` or ``"paper"``.
     listener
@@ -96,6 +97,8 @@ def run(
     config = RunConfig.of(preset, file=str(file) if file is not None else None, **fields)
     listener = listener or Listener()
     folder = RunFolder(Path(out), resume=resume)
+    if resume and folder.is_empty:
+        listener.note(f"nothing to resume in {str(out)!r}: a new run starts there")
     with folder.locked():
         listener.stage("Reading cells", 1)
         mdata = read_cells(config)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+
 from waddington.twin.pipeline.executor import Event
 
 __all__ = ["Listener"]
 
 
 class Listener:
-    """Hears of a run's stages; this one says nothing. The command line's shows bars."""
+    """Hears of a run's stages; this one warns of what matters. The command line's shows bars."""
 
     def stage(self, title: str, total: int) -> None:
         """Begin a stage of `total` pieces of work."""
+
+    def note(self, text: str) -> None:
+        """Hear something that the user should know now; this one warns."""
+        warnings.warn(text, UserWarning, stacklevel=3)
 
     def advance(self, event: Event | None = None) -> None:
         """Hear that a unit moved on, or (without an event) that one piece is done."""
