@@ -284,6 +284,21 @@ def test_a_diverging_optimizer_ends_in_nan_and_not_in_an_error(toy):
     assert np.isnan(encoder.embed(toy.inputs, toy.spaces)["joint"]).any()
 
 
+def test_values_as_given_are_learnt_with_gaussian_noise_and_decoded_as_values(toy):
+    values = {"rna": toy.inputs["rna"] * 50 - 20}
+    encoder = TwinEncoder({"rna": toy.sizes["rna"]}, likelihoods={"rna": "gaussian"}, **SMALL)
+    history = encoder.fit(values, values, train=train_mask(), epochs=12, batch_size=32)
+    frame = history.to_frame()
+    loss = frame[(frame["term"] == "own/rna") & (frame["split"] == "validation")]["loss"]
+    assert loss.iloc[-1] < loss.iloc[0]
+    unseen = values["rna"][~train_mask()]
+    decoded = encoder.decode(encoder.embed({"rna": unseen})["joint"], "rna")
+    by_mean = ((unseen - values["rna"][train_mask()].mean(axis=0)) ** 2).mean()
+    assert ((decoded - unseen) ** 2).mean() < 0.9 * by_mean
+    loaded = TwinEncoder.from_state_dict(encoder.state_dict())
+    np.testing.assert_array_equal(loaded.embed({"rna": unseen})["joint"], encoder.embed({"rna": unseen})["joint"])
+
+
 def test_bad_arguments_are_refused_before_any_work(toy):
     with pytest.raises(ArgumentError, match="heads=3"):
         TwinEncoder(toy.sizes, hidden=16, heads=3)
