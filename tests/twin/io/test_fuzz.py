@@ -344,7 +344,7 @@ def test_a_thousand_damaged_files(tmp_path: Path) -> None:
         reader.close()
     print(f"{n_cases} damaged files: {n_cases - n_read - len(found)} refused, {n_read} read and sound")
     assert not found, "\n".join(found)
-    assert 0 < n_read < n_cases
+    assert seconds or 0 < n_read < n_cases
 
 
 if __name__ == "__main__":
