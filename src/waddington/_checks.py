@@ -25,16 +25,20 @@ def check_in_range(
     open_low: bool = False,
     open_high: bool = False,
 ) -> None:
-    """Refuse a number outside an interval (closed unless said otherwise); NaN is always outside.
+    """Refuse a number outside an interval (closed unless said otherwise); NaN, and what is no number, always are.
 
     Raises
     ------
     ArgumentError
         Names the argument, its value and the interval.
     """
-    above = value > low if open_low else value >= low
-    below = value < high if open_high else value <= high
-    if not (above and below):
+    try:
+        is_inside = bool(value > low if open_low else value >= low) and bool(
+            value < high if open_high else value <= high
+        )
+    except (TypeError, ValueError, RuntimeError):  # a text, None, several numbers
+        is_inside = False
+    if not is_inside:
         interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
         raise ArgumentError(f"cannot use {name}={value!r}: {name} must be a number in {interval}")
 

@@ -35,7 +35,8 @@ class Bucket(Unit):
         self._values, self._parts = values, _shaped(self.value, values)
         self._flats = [value.view(-1) for value in values] if all(v.is_contiguous() for v in values) else None
         tensors = torch.arange(len(values), device=self.value.device)
-        self._tensor = tensors.repeat_interleave(torch.tensor(lengths, device=self.value.device))
+        each = torch.tensor(lengths, device=self.value.device)
+        self._tensor = tensors.repeat_interleave(each, output_size=sum(lengths))
         self.buffers = {}
         for name in names:
             dtype = state_dtype(members[0].param, members[0].group)

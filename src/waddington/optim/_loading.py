@@ -27,6 +27,7 @@ def load_and_place(
     put: Place,
     shape_of: ShapeOf,
     needed: Callable[[dict[str, Any]], tuple[str, ...]] = lambda group: (),
+    check: Callable[[dict[str, Any]], None] = lambda group: None,
 ) -> None:
     """Load a state through torch, then put each entry where it belongs.
 
@@ -43,14 +44,18 @@ def load_and_place(
         ``(parameter, group, name) -> shape`` that a saved entry must have; None where any will do.
 
     needed
-        ``group -> names`` of entries without which a saved state is refused.
+        ``group -> names`` of entries without which the state of a parameter that has been stepped is refused.
+
+    check
+        Refuses a group as it is going to be.
 
     Raises
     ------
     ValueError
         From torch: the groups or their sizes do not match; nothing has been changed.
     ArgumentError
-        An entry is missing that is needed, or has another shape than its parameter asks for; nothing has been changed.
+        An entry is missing that is needed, or has another shape than its parameter asks for, or a setting is refused;
+        nothing has been changed.
     """
     present = [dict(group) for group in optimizer.param_groups]
     captured: list[dict[str, Any]] = []
@@ -58,10 +63,12 @@ def load_and_place(
     def look(_: Any, loaded: dict[str, Any]) -> None:
         captured.append(loaded)
         for group, saved in zip(optimizer.param_groups, loaded["param_groups"], strict=False):
+            settings = {**group, **saved}
+            check(settings)
             for key in saved["params"]:
                 entries = loaded["state"].get(key, {})
-                lacking = [name for name in needed(group) if name not in entries]
-                if entries and lacking:
+                lacking = [name for name in needed(settings) if not isinstance(entries.get(name), torch.Tensor)]
+                if "step" in entries and lacking:  # without a step there are the entries of the whole model at most
                     raise ArgumentError(
                         f"cannot load a state of {', '.join(map(str, entries))}: it lacks {', '.join(lacking)};"
                         f" accepted are states of {type(optimizer).__name__}"

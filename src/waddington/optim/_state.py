@@ -30,6 +30,8 @@ __all__ = ["MASKED", "SKIPPED", "RuleState", "carrier", "check_agreement", "chec
 
 SKIPPED = "skipped_steps"
 MASKED = "masked_coordinates"
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What no step count is of use without; all other buffers can be begun."""
 
 
 def settings_of(arguments: Mapping[str, Any], *others: str) -> dict[str, Any]:
@@ -46,15 +48,17 @@ def check_common(group: Settings) -> None:
     ArgumentError
         Names the argument, its value and the range.
     """
-    check_in_range("lr", float(group["lr"]), 0.0, open_high=True)
+    check_in_range("lr", group["lr"], 0.0, open_high=True)
     check_in_range("eps", group["eps"], 0.0, open_high=True)
     check_in_range("weight_decay", group["weight_decay"], 0.0, open_high=True)
-    if len(group["betas"]) != 2:
+    if not isinstance(group["betas"], tuple | list) or len(group["betas"]) != 2:
         raise ArgumentError(f"cannot use betas={group['betas']!r}: betas must be two numbers in [0, 1)")
     for index, beta in enumerate(group["betas"]):
         check_in_range(f"betas[{index}]", beta, 0.0, 1.0, open_high=True)
     check_choice("nonfinite", group["nonfinite"], ("mask", "skip", "raise", "propagate"))
-    check_choice("stochastic_rounding", group["stochastic_rounding"], (False, True))
+    for name in ("stochastic_rounding", "maximize", "decoupled_weight_decay", "bias_correction", "amsgrad"):
+        if name in group:
+            check_choice(name, group[name], (False, True))
     check_choice("compile", group["compile"], ("auto", False, True))
     if "state_dtype" in group:
         check_choice("state_dtype", group["state_dtype"], ("float32", "bfloat16"))
@@ -161,6 +165,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
         """Give the settings of a group that follow from its others."""
         # Schedulers and Stable-Baselines3 overwrite lr; a rate stated relative to it needs the value it was stated at.
         # torch's initial_lr will not do, for some schedulers change it.
+        check_in_range("lr", settings["lr"], 0.0, open_high=True)
         return {"base_lr": settings.get("base_lr", float(settings["lr"]))}
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -303,8 +308,8 @@ class RuleState(Recorded, torch.optim.Optimizer):
         ValueError
             From torch: the groups or their sizes do not match.
         ArgumentError
-            A buffer has another shape than its parameter asks for, or the state is another optimizer's and of no use;
-            nothing has been changed.
+            A buffer has another shape than its parameter asks for, a setting is outside its range, or the state is
+            another optimizer's and of no use, as are steps without their moments. Nothing has been changed.
         """
 
         def put(param: torch.Tensor, group: dict[str, Any], name: str, value: Any) -> Any:
@@ -321,9 +326,16 @@ class RuleState(Recorded, torch.optim.Optimizer):
             return self._layouts(param, group).get(name, (tuple(param.shape), param.dtype))[0]
 
         def needed(group: dict[str, Any]) -> tuple[str, ...]:
-            return self._rule.buffers(group) if self._rule.only_its_own else ()
+            buffers = self._rule.buffers(group)
+            return buffers if self._rule.only_its_own else tuple(name for name in _MOMENTS if name in buffers)
 
-        load_and_place(self, lambda: super(RuleState, self).load_state_dict(dict(state_dict)), put, shape_of, needed)
+        def check(group: dict[str, Any]) -> None:
+            self._check_group({**group, **self._fixed})
+
+        def load() -> None:
+            super(RuleState, self).load_state_dict(dict(state_dict))
+
+        load_and_place(self, load, put, shape_of, needed, check)
         for group in self.param_groups:
             group.update(self._fixed)
             for param in group["params"]:
