@@ -23,7 +23,8 @@ PICTURE_WORDS: Mapping[str, tuple[str, str, str]] = {
         "Top: courses of features that change strongly (mean ± standard error; dashed: predicted). Bottom: scaled "
         "courses of the strongest features. ▲ up, ▼ down: sign of Spearman's correlation with pseudotime at a false "
         "discovery rate of 5 % and a correlation of at least 0.1, where the drawn course goes the same way; "
-        "–: no call.",
+        "–: no call. Where the order was computed from the same cells, calls describe that order and test nothing: "
+        "features that vary along any order are called, in noise as well.",
         "Line charts and heat maps of features along pseudotime for each modality, with the up or down call beside "
         "each feature's row.",
     ),
