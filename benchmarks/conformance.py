@@ -31,6 +31,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
+from measuring import commit
 from waddington.optim.testing import check_optimizer, checks
 
 ROOT = Path(__file__).parents[1]
@@ -171,7 +172,7 @@ def page(reports: list[dict[str, Any]], missing: list[str], command: str, second
         "print(check_optimizer(torch.optim.AdamW))",
         "```",
         "",
-        f"`{command}`, {datetime.date.today()}, {seconds:.0f} s; Python {platform.python_version()},"
+        f"`{command}`, {datetime.date.today()}, commit {commit()}, {seconds:.0f} s; Python {platform.python_version()},"
         f" {', '.join(version_of(library) for library in dict.fromkeys(['torch', *libraries]))}."
         + (f" Not installed: {', '.join(missing)}." if missing else ""),
         "",

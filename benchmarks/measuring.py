@@ -36,6 +36,7 @@ __all__ = [
     "ROOT",
     "Timed",
     "available_bytes",
+    "commit",
     "facts",
     "interleaved",
     "options_of",
@@ -163,7 +164,7 @@ def facts() -> dict[str, Any]:
     return {
         "command": " ".join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
         "date": str(datetime.date.today()),
-        "commit": _commit(),
+        "commit": commit(),
         "versions": {"python": platform.python_version(), **_versions()},
         "machine": {
             "processor": _processor(),
@@ -206,7 +207,7 @@ def _versions() -> dict[str, str | None]:
     return found
 
 
-def _commit() -> str:
+def commit() -> str:
     """Give the commit, and whether the sources differ from it."""
 
     def git(*arguments: str) -> str:

@@ -25,7 +25,7 @@ _DATA, _GUIDE, _COMPARE, _WHERE = reading.DATA, "Optimizer (the guide's paramete
 
 _MEANINGS = {
     "report.html": "everything on one page; start here",
-    "metrics.csv": "every measurement: protocol, optimizer, seed, modality, split, metric, value",
+    "metrics.csv": "every measurement: a row for each predictor, optimizer, seed, modality, split, metric",
     "measurability.csv": "which conditions can be measured, and why others cannot",
     "predictions.h5mu": "predicted and observed change of each scored condition, with its spread",
     "landscape.png": "Waddington's landscape of these cells, with the ways the agent led them",

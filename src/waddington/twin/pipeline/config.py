@@ -41,7 +41,7 @@ _ACTIONS = ("auto", "discrete", "continuous")
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What a run does. Every field may be a flag, a line of a TOML file or a keyword."""
+    """What a run does. Every field may be a line of a TOML file, `--set` or a keyword; many are flags too."""
 
     # --- what is read ---
     file: str | None = None
