@@ -55,6 +55,8 @@ def test_replicates_agree_where_there_is_an_effect() -> None:
     values, design = additive_world()
     found = average(replicate_scores(values, NAMES, design))
     assert value(found, "pearson", "held-out cells") > 0.9
+    once = average(replicate_scores(values, NAMES, design, repeats=1))
+    assert found["n"].tolist() == once["n"].tolist(), "conditions are counted, not halvings"
 
 
 def test_what_a_predictor_refuses_is_not_scored() -> None:

@@ -81,3 +81,12 @@ def test_measurable_conditions_are_shown_where_there_are_any() -> None:
     shown = headline(metrics)
     assert shown.set_index("modality")["value"].to_dict() == {"rna": 0.9, "atac": 0.5}
     assert headline(both) is both
+
+
+def test_averages_over_all_and_over_measurable_conditions_are_never_mixed() -> None:
+    one = _metrics([("response", "Adam", 0, "pearson", 0.2)])
+    both = pd.concat([one.assign(conditions="all"), one.assign(conditions="measurable", value=0.8)])
+    (row,) = summarize(both).itertuples()
+    assert (row.mean, row.n) == (0.8, 1)
+    apart = summarize(both, by=["conditions", "metric"])
+    assert apart["mean"].tolist() == [0.2, 0.8]

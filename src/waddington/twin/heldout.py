@@ -113,8 +113,8 @@ def score(truth: Truth, predictor: Predictor) -> pd.DataFrame:
 def replicate_scores(values: Values, names: Names, design: Design, *, repeats: int = 5, seed: int = 0) -> pd.DataFrame:
     """Score one random half of the test cells as a prediction of the other, each half with its own controls.
 
-    Only labels with at least 10 test cells are used. The halves have half the depth of the truth, so the row
-    understates what a full replicate would reach.
+    Only labels with at least 10 test cells are used; each has one row a metric, the mean over `repeats`. The halves
+    have half the depth of the truth, so the row understates what a full replicate would reach.
     """
     rng = np.random.default_rng(seed)
     rows: list[dict[str, object]] = []
@@ -131,7 +131,9 @@ def replicate_scores(values: Values, names: Names, design: Design, *, repeats: i
                 split_of={label: split},
             )
             rows += score_change(truth, label, mean_change(values, first, first_control))
-    return pd.DataFrame(rows, columns=["condition", "split", "modality", "metric", "value"])
+    keys = ["condition", "split", "modality", "metric"]
+    scores = pd.DataFrame(rows, columns=[*keys, "value"])
+    return scores.groupby(keys, sort=False)["value"].mean().reset_index()
 
 
 def _halves(cells: npt.NDArray[np.intp], rng: np.random.Generator) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

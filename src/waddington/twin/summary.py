@@ -113,7 +113,9 @@ def summarize(metrics: pd.DataFrame, *, by: Iterable[str] = _ALL) -> pd.DataFram
     Parameters
     ----------
     metrics
-        Tidy metrics; missing values (a metric that is not measurable) are left out and counted in ``n``.
+        Tidy metrics; missing values (a metric that is not measurable) are left out and counted in ``n``. Averages over
+        all and over measurable conditions are not mixed: the rows of :func:`headline` are taken, unless ``by`` keeps
+        ``conditions`` apart.
     by
         Columns that are kept apart.
 
@@ -134,6 +136,8 @@ def summarize(metrics: pd.DataFrame, *, by: Iterable[str] = _ALL) -> pd.DataFram
             f"cannot summarize metrics: column(s) {', '.join(missing)} missing; found {', '.join(metrics.columns)}"
         )
     keys = list(by)
+    if "conditions" not in keys:
+        metrics = headline(metrics)
     frame = metrics.assign(
         optimizer=metrics["optimizer"].fillna("none").astype(str),
         value=pd.to_numeric(metrics["value"], errors="coerce").replace([np.inf, -np.inf], np.nan),

@@ -33,6 +33,8 @@ _PAIRED = ["seed", "split", "modality", "n"]
 _RIVALS = ("no change", "mean", "additive", "pca", "untrained", "random projection")
 """Rivals of the encoder: the strongest that are known, not only the simplest."""
 
+_ONE_SEED = "One seed alone shows no scatter, so nothing can be told apart; a run of two seeds or more may tell."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -207,7 +209,9 @@ def _against(
     return Verdict(
         question=question,
         answer=_answer(known),
-        sentence=f"Trained with {optimizer} (the best in validation), {'; '.join(parts)}.",
+        sentence=_ONE_SEED
+        if _single(known)
+        else f"Trained with {optimizer} (the best in validation), {'; '.join(parts)}.",
         evidence=f"{_what(metric)} ({_counted(known)}): "
         + "; ".join(f"{name} {outcome.text}" for name, outcome in known.items()),
     )
@@ -215,14 +219,19 @@ def _against(
 
 def _answer(known: dict[str, Comparison]) -> str:
     """Answer yes if all are beaten, partly if some are, no if none is; a single seed answers nothing."""
-    if all(outcome.seeds < 2 for outcome in known.values()):
+    if _single(known):
         return "not measurable"
     better = sum(outcome.better for outcome in known.values())
     return "yes" if better == len(known) else "partly" if better else "no"
 
 
+def _single(known: Mapping[str, Comparison]) -> bool:
+    """Whether there is one seed alone, whose scatter nobody knows."""
+    return all(outcome.seeds < 2 for outcome in known.values())
+
+
 def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> list[Verdict]:
-    """Ask of encoders and of agents whether a switching optimizer beats tuned Adam."""
+    """Ask of encoders and of agents whether a switching optimizer beats Adam."""
     found = []
     for predictor, what in (("response", "encoders"), ("agent", "agents")):
         rivals = [name for name in optimizers if name.startswith("ASGD")]
@@ -231,14 +240,15 @@ def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> l
         adam = {"predictor": predictor, "optimizer": "Adam"}
         outcomes = {name: compare(metrics, {"predictor": predictor, "optimizer": name}, adam, "mse") for name in rivals}
         known = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
-        question = f"Do switching optimizers train better {what} than Adam, each at its tuned rate?"
+        question = f"Do switching optimizers train better {what} than Adam?"
         if not known:
             found.append(_incomparable(question))
             continue
         better = [name for name, outcome in known.items() if outcome.better]
         worse = [name for name, outcome in known.items() if outcome.worse]
         sentence = (
-            f"{_join(better)}: lower error than Adam." if better
+            _ONE_SEED if _single(known)
+            else f"{_join(better)}: lower error than Adam." if better
             else f"{_join(worse)}: higher error than Adam." if worse
             else "This run does not tell them apart."
         )  # fmt: skip
@@ -270,7 +280,9 @@ def _published(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> Verdict:
         question=question,
         answer=_answer(known),
         sentence=(
-            f"{_join(better)} ends closer to the original cell than doing nothing does."
+            _ONE_SEED
+            if _single(known)
+            else f"{_join(better)} ends closer to the original cell than doing nothing does."
             if better
             else "No agent: the published error compares the final state with the original one, "
             "so the less a policy moves, the better it scores."
