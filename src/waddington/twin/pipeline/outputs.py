@@ -34,6 +34,7 @@ __all__ = [
     "choose",
     "metric_panels",
     "shortened_labels",
+    "shown_conditions",
     "versions",
     "write_config",
     "write_measurability",
@@ -48,6 +49,12 @@ _PACKAGES = (
     "waddington", "torch", "numpy", "scipy", "pandas", "scikit-learn", "anndata", "mudata", "scanpy", "torch_geometric",
     "gymnasium", "stable_baselines3", "matplotlib",
 )  # fmt: skip
+
+_PREDICTORS = (
+    "Filled: models; hollow, on grey: baselines, and a replicate of half the test cells, which a good model can "
+    "surpass because it learns from more."
+)
+_POLICIES = "Filled: agents; hollow, on grey: doing nothing, and acting at random."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,24 +216,41 @@ def write_pictures(
         made[name] = Picture(
             path=folder.path / f"{name}.png",
             title=f"Metrics: {', '.join(filter(None, (protocol, split, who)))}",
-            caption="Filled: models; hollow, on grey: baselines, and a replicate of half the test cells, which a good "
-            "model can surpass because it learns from more. Mean ± standard deviation over seeds; small dots are "
-            "seeds.",
+            caption=(_POLICIES if chosen["predictor"].map(is_told).all() else _PREDICTORS)
+            + " Mean ± standard deviation over seeds; small dots are seeds."
+            + (_without(_unmeasurable(chosen)) if protocol == "held-out" else ""),
             alt=f"Dot plots of the main metrics, {protocol} protocol, {split}; all values are in the tables.",
         )
     if predicted is not None and predicted.obs["measured_support"].any():
-        known = predicted.obs["measured_support"].to_numpy(dtype=bool)
-        before = {name: part.layers["change"][known].ravel() for name, part in predicted.mod.items()}
-        after = {name: part.layers["observed_change"][known].ravel() for name, part in predicted.mod.items()}
+        rows = {name: shown_conditions(part.obs) for name, part in predicted.mod.items()}
+        before = {name: part.layers["change"][rows[name]].ravel() for name, part in predicted.mod.items()}
+        after = {name: part.layers["observed_change"][rows[name]].ravel() for name, part in predicted.mod.items()}
+        none = [name for name, part in predicted.mod.items() if not part.obs["measurable"][rows[name]].all()]
         keep("scatter", plots.scatter(before, after))
         made["scatter"] = Picture(
             path=folder.path / "scatter.png",
             title="Predicted against observed change",
-            caption="A point is one feature in one scored condition that can be predicted; the dashed line is perfect "
-            "prediction.",
+            caption="A point is one feature in one measurable condition that can be predicted; the dashed line is "
+            f"perfect prediction.{_without(none)}",
             alt="Scatter plots of predicted against observed change for each modality, with correlation and R².",
         )
     return made
+
+
+def shown_conditions(obs: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Choose the rows of a modality's predictions that are drawn: the measurable ones, or all where there are none."""
+    known = obs["measured_support"].to_numpy(dtype=bool)
+    wanted = known & obs["measurable"].to_numpy(dtype=bool)
+    return wanted if wanted.any() else known
+
+
+def _unmeasurable(metrics: pd.DataFrame) -> list[str]:
+    """Name the modalities of one picture of which :func:`headline` had to keep all conditions."""
+    return [str(name) for name in metrics.loc[metrics["conditions"] == "all", "modality"].unique()]
+
+
+def _without(modalities: list[str]) -> str:
+    return f" None is measurable in {', '.join(modalities)}: all conditions are shown there." if modalities else ""
 
 
 def metric_panels(metrics: pd.DataFrame) -> list[tuple[str, str, bool]]:
