@@ -265,7 +265,8 @@ class RuleOptimizer(RuleState):
     def _laid_out(self) -> tuple[Family, ...]:
         """Give the families of the parameters that have gradients; those of recent sets of parameters are kept."""
         lists = [group["params"] for group in self.param_groups]
-        wanted = (*map(len, lists), *(id(param) for params in lists for param in params if param.grad is not None))
+        with_gradient = [param for params in lists for param in params if param.grad is not None]
+        wanted = (*map(len, lists), *map(id, with_gradient))
         if wanted == self._wanted and self._is_in_place():
             return self._families
         if wanted in self._kept:
@@ -274,6 +275,7 @@ class RuleOptimizer(RuleState):
             if all(self._fits(family) and family.take_over(self.state, others) for family in families):
                 self._kept[wanted] = families
                 return self._use(wanted, families)
+            check_apart(self.param_groups, self.state, self._rule.buffers)  # of entries as the user has put them
             for family in (*families, *others):  # something was replaced, perhaps in all of them
                 family.leave()
             self._kept = {}

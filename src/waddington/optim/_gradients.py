@@ -73,8 +73,10 @@ class Gradients:
         return addresses if self._are_as_read and not self._copies else None
 
     def _check(self, grads: Sequence[torch.Tensor]) -> None:
-        for member in self._members:
+        for member, grad in zip(self._members, grads, strict=True):
             member.check_gradient()
+            is_there = is_plain(grad) and not grad._is_zerotensor()
+            member.copies = grad.untyped_storage().data_ptr() in self.written if is_there else grad._is_zerotensor()
         self._are_as_read = all(unit.reads(grad) for unit, grad in zip(self._compiled, grads, strict=False))
         self._forms = None
         if self._are_plain and all(is_plain(grad) and not grad._is_zerotensor() for grad in grads):

@@ -103,6 +103,7 @@ class Family:
         self.sums = torch.zeros(len(members), SUMS, dtype=exact, device=self.device)
         self._columns_of_sums = self.sums.unbind(1)
         self._kernels: dict[Any, Kernel] = {}
+        self._ready: Kernel | None = None
         self.is_one_bucket = len(self.units) == 1 and isinstance(self.units[0], Bucket)
         self.direct: Tensors = {}
         for unit in self.units:
@@ -226,8 +227,8 @@ class Family:
             unit.fetch()
 
     def prepare(self, wanted: Take, *, rounds: bool) -> None:
-        """Make the kernel that :meth:`take` needs."""
-        self._kernel(wanted, rounds=rounds)
+        """Make the kernel that :meth:`take` needs, which is called next."""
+        self._ready = self._kernel(wanted, rounds=rounds)
 
     @property
     def written(self) -> list[torch.Tensor]:
@@ -266,7 +267,7 @@ class Family:
     def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
         """Write the new values of every tensor; give the names of the sums taken on the way."""
         names: tuple[str, ...] = ()
-        kernel = self._kernel(wanted, rounds=salts is not None)
+        kernel = self._ready
         for unit in reversed(self._eager):  # what was looked at last may still be in a cache
             names = unit.take(wanted, salts)
         if self._batch is not None and kernel is not None:

@@ -185,10 +185,13 @@ class Step:
         columns = {name: self._joined([found[name] for found in totals]) for name in totals[0]}
         sizes = self._joined([family.sizes for family in self.families])
         entries, row = self._of_control
+        known: Numbers | None = self._decided
         if not self._is_late:  # nothing has been written yet, and nothing is before all can be
+            free = reads_are_free(row.device)
+            known = read(entries, row) if free else None
             self._new_row = row = row.clone()
-            entries = dict(zip(entries, row.unbind(), strict=True))
-        known = self._decided if self._is_late else None
+            if not free:
+                entries = dict(zip(entries, row.unbind(), strict=True))
         self._decided = decide(self.control, columns, sizes, entries, self.settings, self.finite, row, known)
 
     def _count(self, dropped: Sequence[torch.Tensor]) -> None:

@@ -49,7 +49,7 @@ class Member:
     is_plain
         Whether the parameter is neither complex nor a shard.
     copies
-        Whether this step's gradient lies in memory that the step writes to.
+        Whether this step's gradient is to be copied: it lies in memory that the step writes to, or in none.
     """
 
     __slots__ = (
@@ -76,12 +76,13 @@ class Member:
     def gradient(self) -> torch.Tensor:
         """Give the local real gradient, with values in memory of its own."""
         grad = self.param.grad
-        if not self.is_plain or grad is None or grad.layout is not torch.strided:
-            grad = gradient_of(self.param)
+        if self.is_plain and not self.copies and grad is not None and grad.layout is torch.strided:
+            return grad
+        grad = gradient_of(self.param)
         if self._sharded:
             return local_real(grad)
-        if self.copies or grad._is_zerotensor():
-            grad = grad.clone()  # of zeros it makes some that are there
+        if self.copies:
+            grad = grad.clone()
         return local_real(grad.resolve_conj() if grad.is_complex() else grad)
 
     def check_gradient(self) -> None:
