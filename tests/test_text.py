@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waddington._text import cell_width, shorten, shorten_all, visible
+from waddington._text import cell_width, counted, shorten, shorten_all, visible
 
 
 @given(st.text())
@@ -48,3 +48,7 @@ def test_different_texts_stay_different(texts: list[str]) -> None:
 def test_wide_letters_fill_two_columns() -> None:
     assert cell_width("細胞") == 4
     assert shorten("細胞細胞細胞", 7) == "細…胞"
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    assert [counted(n, "cell") for n in (0, 1, 2, 1200)] == ["0 cells", "1 cell", "2 cells", "1,200 cells"]

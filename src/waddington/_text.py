@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable
 
-__all__ = ["REPLACEMENT", "cell_width", "shorten", "shorten_all", "visible"]
+__all__ = ["REPLACEMENT", "cell_width", "counted", "shorten", "shorten_all", "visible"]
 
 REPLACEMENT = "�"
 """Shown for what has no picture of its own: bidirectional overrides, surrogates, C1 controls."""
@@ -13,6 +13,11 @@ REPLACEMENT = "�"
 _ELLIPSIS = "…"
 _OVERRIDES = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C, 0xFEFF}
 _PICTURES = {**{code: 0x2400 + code for code in range(0x20)}, 0x7F: 0x2421}  # U+2400: control pictures
+
+
+def counted(number: int, thing: str) -> str:
+    """Write how many there are of a thing: ``"1 cell"``, ``"1,200 cells"``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def visible(text: str) -> str:

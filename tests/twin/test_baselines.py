@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from waddington._errors import UnsupportedError
+from waddington._errors import DataError, UnsupportedError
 from waddington.twin.baselines import Additive, LatentHead, MeanChange, NoChange, mean_change
 from waddington.twin.design import Design, design_from_conditions, design_from_times
 
@@ -87,3 +87,16 @@ def test_mean_change_is_in_double_precision() -> None:
     change = mean_change(x, np.arange(5000), np.arange(5000, 10_000))
     assert change["rna"].dtype == np.float64
     assert change["rna"] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("model", ["additive", "head"])
+def test_a_bare_name_stands_for_its_one_measured_mode(model: str) -> None:
+    labels = np.repeat(np.array(["control", "A:knockout", "A:activation", "B:knockout"]), 40)
+    x = np.random.default_rng(0).normal(size=(len(labels), 4)).astype(np.float32)
+    values, design = {"rna": x}, design_from_conditions(labels)
+    predictor = Additive(values, design) if model == "additive" else LatentHead(x, values, design)
+    np.testing.assert_array_equal(predictor.predict("B")["rna"], predictor.predict("B:knockout")["rna"])
+    with pytest.raises(DataError, match="which 'A' is meant: measured are A:activation and A:knockout"):
+        predictor.predict("A")
+    with pytest.raises(UnsupportedError, match=r"'Z'.*not measured"):
+        predictor.predict("Z")

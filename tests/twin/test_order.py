@@ -72,7 +72,7 @@ def test_cells_that_no_path_reaches_have_no_pseudotime_and_are_counted():
     groups = np.array(["T"] * 120 + ["B"] * 60 + ["B"] * 3)
     said = " ".join(order_notes(order, names=np.arange(183).astype(str), groups=groups))
     assert "120 cells (T 100%); 60 cells (B 100%); 3 cells in 1 smaller part" in said
-    assert "63 cells have no order" in said
+    assert "63 cells without an order" in said
 
 
 def test_the_root_decides_which_part_is_ordered():

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sklearn.linear_model import RidgeCV
 
 from waddington._errors import UnsupportedError
-from waddington.twin.conditions import condition_label, parse_label
+from waddington.twin.conditions import condition_label, parse_label, resolve_condition
 from waddington.twin.design import Design
 from waddington.twin.response import LatentResponse
 
@@ -87,7 +87,10 @@ class Additive:
         ------
         UnsupportedError
             When the condition or one of its parts was never measured; names it.
+        DataError
+            When a bare name was measured in several modes; names them.
         """
+        label = _resolved(label, self._design, self._measured)
         if label in self._measured:
             return self._measured[label]
         parts = [self._measured[part] for part in _measured_parts(label, self._design, self._measured)]
@@ -150,7 +153,10 @@ class LatentHead:
         ------
         UnsupportedError
             When the condition or one of its parts was never measured; names it and those that were.
+        DataError
+            When a bare name was measured in several modes; names them.
         """
+        label = _resolved(label, self._design, self.shifts)
         if label in self.shifts:
             return self.decode(self.shifts[label])
         if label == self._design.control:
@@ -158,6 +164,13 @@ class LatentHead:
         _measured_parts(label, self._design, self.shifts)
         assert self._response is not None, "only perturbations have parts"
         return self.decode(self._response.predict(label))
+
+
+def _resolved(label: str, design: Design, measured: Mapping[str, object]) -> str:
+    """Write a condition by its canonical label; a bare name stands for its one measured mode."""
+    if design.kind != "perturbation" or label in measured:
+        return label
+    return condition_label(resolve_condition(label, measured))
 
 
 def _measured_parts(label: str, design: Design, measured: Mapping[str, object]) -> list[str]:

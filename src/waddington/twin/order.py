@@ -21,6 +21,7 @@ from scipy.stats import spearmanr
 
 from waddington._checks import check_choice
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.pseudotime import central_cell, diffusion_components, find_tips, guess_root
 
 __all__ = ["MIN_PART", "PARTS", "Order", "Root", "RootHint", "describe_parts", "order_cells", "order_notes"]
@@ -212,11 +213,11 @@ def describe_parts(part: npt.NDArray[np.int64], groups: npt.NDArray[np.str_] | N
     """Say how many cells each part has, and what most of them are."""
     sizes = np.bincount(part)
     large = [p for p in range(len(sizes)) if sizes[p] >= MIN_PART][:_NAMED]
-    said = [f"{sizes[p]} cells{_kinds(groups, part == p)}" for p in large]
+    said = [f"{counted(sizes[p], 'cell')}{_kinds(groups, part == p)}" for p in large]
     rest = sizes.sum() - sizes[large].sum()
     if rest:
         n_rest = len(sizes) - len(large)
-        said.append(f"{rest} cells in {n_rest} smaller part{'s' if n_rest > 1 else ''}")
+        said.append(f"{counted(rest, 'cell')} in {counted(n_rest, 'smaller part')}")
     return "; ".join(said)
 
 
@@ -262,9 +263,10 @@ def order_notes(
     if order.part.max() > 0:
         missing = int((~np.isfinite(order.pseudotime)).sum())
         outcome = (
-            f"{missing} cells have no order: no pseudotime, no stage."
+            f"{counted(missing, 'cell')} without an order: no pseudotime, no stage."
             if len(order.roots) == 1
-            else f"Each part has an order of its own, and orders are not compared; {missing} cells have none."
+            else "Each part has an order of its own, and orders are not compared; "
+            f"{counted(missing, 'cell')} without one."
         )
         parts = describe_parts(order.part, groups)
         notes.append(f"No path joins the {order.part.max() + 1} parts of the cells' graph: {parts}. {outcome}")

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from waddington._errors import ArgumentError, DataError
 from waddington.twin.io import describe, given_modalities, read, validate, write
+from waddington.twin.preprocess import check_scaling
 
 Make = Callable[..., ad.AnnData]
 
@@ -100,3 +101,14 @@ def test_undeclared_values_are_refused_with_the_advice(make: Make) -> None:
     adata.X = adata.X * np.float32(0.37)
     with pytest.raises(DataError, match=r"counts_layer=; or normalization='none'"):
         read(md.MuData({"rna": adata}))
+
+
+def test_options_that_would_do_nothing_are_refused(make: Make) -> None:
+    given = read(make(), normalization="none")
+    for options in ({"target_sum": 5.0, "size_factor_key": None}, {"target_sum": None, "size_factor_key": "depth"}):
+        with pytest.raises(ArgumentError, match="RNA is taken as given; leave it out"):
+            check_scaling(given, **options)
+    check_scaling(given, target_sum=None, size_factor_key=None)
+    check_scaling(read(make()), target_sum=5.0, size_factor_key=None)
+    with pytest.raises(DataError, match="counts_layer='lognorm': no modality is read as counts"):
+        read(make(), normalization="none", counts_layer="lognorm")

@@ -309,3 +309,8 @@ class TestWriting:
     def test_another_ending_is_refused(self, make: Make, tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=re.escape("accepted is '.h5mu'")):
             write(read(make()), tmp_path / "cells.h5ad")
+
+
+def test_a_link_to_nothing_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "cells.h5ad").symlink_to("gone.h5ad")
+    refuse("cells.h5ad: it is a link to 'gone.h5ad', where nothing is", path=tmp_path / "cells.h5ad")

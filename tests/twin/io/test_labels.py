@@ -48,7 +48,7 @@ def test_usual_names_are_recognised() -> None:
     }
     assert "time from obs['treatment_time']" in notes
     assert "time is in h" in notes
-    assert "taken as control: 'ctrl' (1 cells)" in notes
+    assert "taken as control: 'ctrl' (1 cell)" in notes
     assert any("read as perturbation; perturbation_mode= says otherwise" in note for note in notes)
 
 

@@ -139,3 +139,11 @@ class TestGuides:
     def test_a_column_that_no_modality_has_is_refused(self, make: Make) -> None:
         with pytest.raises(DataError, match="gdo:nothing"):
             read(self.both(make, "gdo"), perturbation_key="gdo:nothing")
+
+
+def test_labels_that_bear_their_modes_are_not_said_to_lack_them() -> None:
+    obs = pd.DataFrame({"perturbation": ["control", "A:knockout", "A:drug"] * 10}, index=[f"c{i}" for i in range(30)])
+    adata = ad.AnnData(np.ones((30, 3), np.float32), obs=obs)
+    said = notes(read(adata))
+    assert "2 conditions beside control" in said
+    assert "no column of modes" not in said

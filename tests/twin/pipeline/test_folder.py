@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from waddington._errors import DataError, OutputError
+from waddington._errors import ArgumentError, DataError, OutputError
 from waddington.twin import simulate
 from waddington.twin.pipeline import RunConfig, run
 from waddington.twin.pipeline.folder import RunFolder, fingerprint
@@ -86,3 +86,17 @@ def test_resuming_where_nothing_is_is_said(tmp_path: Path) -> None:
     (tmp_path / "damaged.h5ad").write_text("no cells")
     with pytest.warns(UserWarning, match="nothing to resume in .*out"), pytest.raises(DataError):
         run(tmp_path / "damaged.h5ad", out=tmp_path / "out", resume=True)
+
+
+def test_a_run_refused_while_its_cells_are_prepared_leaves_its_folder_free(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(ArgumentError, match="nothing here has that name"):
+            run(out=tmp_path, preset="smoke", root="nowhere")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_in_a_folder_before_is_not_forgotten(tmp_path: Path) -> None:
+    RunFolder(tmp_path).claim(CONFIG, "data")
+    RunFolder(tmp_path, resume=True).forget()
+    RunFolder(tmp_path, resume=True).claim(CONFIG, "data")
+    assert (tmp_path / "work" / "config.json").exists()

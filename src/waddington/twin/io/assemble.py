@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from waddington._errors import DataError, UnknownNameError
+from waddington._text import counted
 from waddington.twin.io.counts import find_counts, find_values
 from waddington.twin.io.files import quiet_mudata
 from waddington.twin.io.validation import MIN_CELLS, check_names, check_size
@@ -186,8 +187,11 @@ def build(
             f"cannot join modalities {', '.join(parts)}: found {len(cells)} shared cells; "
             f"accepted are at least {min_cells}"
         )
-    _check_layer("counts_layer", counts_layer, {name: part for name, part in parts.items() if name not in as_given})
-    _check_layer("layer", layer, {name: part for name, part in parts.items() if name in as_given})
+    counted_parts = {name: part for name, part in parts.items() if name not in as_given}
+    _check_layer("counts_layer", counts_layer, counted_parts, kind="counts")
+    _check_layer(
+        "layer", layer, {name: part for name, part in parts.items() if name in as_given}, kind="values as given"
+    )
     built: dict[str, ad.AnnData] = {}
     for modality in in_order(parts):
         part = parts[modality]
@@ -196,22 +200,26 @@ def build(
         if modality in as_given:
             named = layer if layer in part.adata.layers else None
             values, place = find_values(part.adata, modality=modality, source=part.source, layer=named)
-            notes.append(f"{modality}: {part.adata.n_vars} features, values as given from {place} of {part.source}")
+            notes.append(
+                f"{modality}: {counted(part.adata.n_vars, 'feature')}, values as given from {place} of {part.source}"
+            )
             built[modality] = _rebuild(part.adata, values, VALUES_LAYER, cells, order)
             continue
         named = counts_layer if counts_layer in part.adata.layers else None
         counts, place = find_counts(part.adata, modality=modality, source=part.source, counts_layer=named)
-        notes.append(f"{modality}: {part.adata.n_vars} features, counts from {place} of {part.source}")
+        notes.append(f"{modality}: {counted(part.adata.n_vars, 'feature')}, counts from {place} of {part.source}")
         built[modality] = _rebuild(part.adata, counts, COUNTS_LAYER, cells, order)
         n_empty = int((np.diff(built[modality].layers[COUNTS_LAYER].indptr) == 0).sum())
         if n_empty:
-            notes.append(f"{modality}: {n_empty} cells have no counts at all")
+            notes.append(f"{modality}: {counted(n_empty, 'cell')} without any counts")
     with quiet_mudata():
         return md.MuData(built), notes
 
 
-def _check_layer(option: str, layer: str | None, parts: Mapping[str, Part]) -> None:
+def _check_layer(option: str, layer: str | None, parts: Mapping[str, Part], *, kind: str) -> None:
     """Refuse a named layer that none of the modalities that it is meant for has."""
+    if layer is not None and not parts:
+        raise DataError(f"cannot use {option}={layer!r}: no modality is read as {kind}; accepted: leave it out")
     if layer is not None and not any(layer in part.adata.layers for part in parts.values()):
         found = sorted({name for part in parts.values() for name in part.adata.layers})
         raise DataError(

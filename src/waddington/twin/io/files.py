@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -60,6 +61,10 @@ def check_exists(path: Path) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, PermissionError):
             raise refusal(path, error) from error
+        if path.is_symlink():
+            raise DataError(
+                f"cannot read {path}: it is a link to {os.readlink(path)!r}, where nothing is; accepted is {ACCEPTED}"
+            ) from error
         close = difflib.get_close_matches(path.name, _names_beside(path), n=1)
         hint = f" (beside it is {close[0]!r})" if close else ""
         raise DataError(f"cannot read {path}: it does not exist{hint}; accepted is {ACCEPTED}") from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.conditions import (
     CONTROL,
     MODE_COLUMNS,
@@ -144,7 +145,7 @@ def read_perturbations(
         )
     written = {label: condition_columns(parse_label(label)) for label in labels.unique()}
     notes = [
-        f"perturbations from obs[{column!r}]: {len(written) - 1} conditions beside control",
+        f"perturbations from obs[{column!r}]: {counted(len(written) - 1, 'condition')} beside control",
         f"taken as control: {_counted(own[is_control])}",
         *_notes_on_names(own, labels, keys),
         *_notes_on_modes(obs, labels, keys),
@@ -219,14 +220,15 @@ def _notes_on_modes(obs: pd.DataFrame, labels: pd.Series, keys: LabelKeys) -> li
     if unknown:
         return [f"no mode of perturbation is called {_shown(unknown)}: read as {default}"]
     has_mode = keys.mode is not None or any(name in obs.columns for name in MODE_COLUMNS)
-    if has_mode or keys.default_mode is not None or (labels == CONTROL).all():
+    is_guessed = any(edit.mode == default for label in labels.unique() for edit in parse_label(label))
+    if has_mode or keys.default_mode is not None or not is_guessed:
         return []
     return [f"no column of modes: perturbations are read as {default}; perturbation_mode= says otherwise"]
 
 
 def _counted(labels: pd.Series, n_shown: int = 8) -> str:
     counts = labels.astype(str).value_counts()
-    shown = [f"{label!r} ({count:,} cells)" for label, count in counts.head(n_shown).items()]
+    shown = [f"{label!r} ({counted(count, 'cell')})" for label, count in counts.head(n_shown).items()]
     return ", ".join(shown) + (f" and {len(counts) - n_shown} more" if len(counts) > n_shown else "")
 
 

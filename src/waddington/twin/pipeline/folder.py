@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,11 @@ class RunFolder:
         self.units.mkdir(parents=True, exist_ok=True)
         write_text(self.work / "data.txt", data)
         write_text(record, json.dumps(config.to_dict(), indent=2))
+
+    def forget(self) -> None:
+        """Drop the claim of a run that was refused before its work began; a run that was here before stays."""
+        if self.is_empty:
+            shutil.rmtree(self.work, ignore_errors=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from waddington._errors import WaddingtonError
 from waddington.twin.io import write
 from waddington.twin.pipeline.acting import reference_unit
 from waddington.twin.pipeline.config import RunConfig
@@ -105,7 +106,11 @@ def run(
         data = fingerprint(mdata)
         listener.advance()
         folder.claim(config, data)
-        prepared = _prepared(mdata, config, folder, listener)
+        try:
+            prepared = _prepared(mdata, config, folder, listener)
+        except WaddingtonError:
+            folder.forget()
+            raise
         finished = run_stages(config, folder, listener, modalities=prepared.inputs)
         return _write_outputs(config, folder, prepared, finished, data, listener)
 

@@ -36,6 +36,7 @@ from waddington.twin.preprocess import (
     REDUCED,
     Preprocessor,
     cell_depth,
+    check_scaling,
     depth_notes,
     is_as_given,
     measured,
@@ -108,6 +109,7 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
         When there is nothing to measure change between, or too few cells to do so.
     """
     root = read_root(config.root, mdata)
+    check_scaling(mdata, target_sum=config.target_sum, size_factor_key=config.size_factor_key)
     cell_depth(mdata, config.size_factor_key)  # A column that cannot serve is refused before any work.
     labels = np.asarray(conditions_of(mdata), dtype=np.str_)
     split = np.asarray(mdata.obs["split"], dtype=np.str_) if "split" in mdata.obs else None

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington._errors import DataError
+from waddington._errors import ArgumentError, DataError
 from waddington.twin.modalities import COUNTS_LAYER, TITLES
+from waddington.twin.preprocess.features import is_as_given
 from waddington.twin.preprocess.fitting import FittedModality, Options
 from waddington.twin.preprocess.transforms import cell_totals
 
-__all__ = ["cell_depth", "depth_notes"]
+__all__ = ["cell_depth", "check_scaling", "depth_notes"]
 
 
 def cell_depth(mdata: md.MuData, size_factor_key: str | None) -> npt.NDArray[np.float64] | None:
@@ -36,10 +37,24 @@ def cell_depth(mdata: md.MuData, size_factor_key: str | None) -> npt.NDArray[np.
     if bad.any():
         raise DataError(
             f"cannot use size_factor_key={size_factor_key!r}: found {int(bad.sum())} of {len(factors)} cells without a "
-            f"size factor, the first is {mdata.obs[size_factor_key].iloc[int(bad.argmax())]!r} in cell "
+            f"size factor, the first is {str(mdata.obs[size_factor_key].iloc[int(bad.argmax())])!r} in cell "
             f"{str(mdata.obs_names[int(bad.argmax())])!r}; accepted are numbers above 0"
         )
     return factors
+
+
+def check_scaling(mdata: md.MuData, *, target_sum: float | None, size_factor_key: str | None) -> None:
+    """Refuse what says how RNA counts are scaled where there are none to scale.
+
+    Raises
+    ------
+    ArgumentError
+        When RNA is missing, or was declared to be taken as given.
+    """
+    for name, value in (("target_sum", target_sum), ("size_factor_key", size_factor_key)):
+        if value is not None and ("rna" not in mdata.mod or is_as_given(mdata.mod["rna"])):
+            found = "RNA is taken as given" if "rna" in mdata.mod else "there is no RNA"
+            raise ArgumentError(f"cannot use {name}={value!r}: it scales RNA counts, and {found}; leave it out")
 
 
 def depth_notes(mdata: md.MuData, fitted: Mapping[str, FittedModality], options: Options) -> list[str]:
