@@ -124,6 +124,10 @@ def _put(twin: Twin, at: int, name: str, value: object) -> None:
         twin.state(at)[name] = value  # type: ignore[assignment]
 
 
+def _real(twin: Twin, at: int) -> torch.Tensor:
+    return torch.view_as_real(twin.params[at].data)[..., 0] if twin.params[at].is_complex() else twin.params[at].data
+
+
 def _longer(shape: torch.Size) -> tuple[int, ...]:
     return (shape[0] + 3, *shape[1:]) if shape else (3,)
 
@@ -196,8 +200,8 @@ DEEDS: dict[str, Deed] = {
     "negate": lambda t, i, j, n: _set(t, i, torch._neg_view(t.params[i].data)),
     "tie": lambda t, i, j, n: _set(t, i, t.params[j].data),
     "overlap": _overlap,
-    "double": lambda t, i, j, n: _set(t, i, t.params[i].data.double()),
-    "halve": lambda t, i, j, n: _set(t, i, t.params[i].data.bfloat16()),
+    "double": lambda t, i, j, n: _set(t, i, _real(t, i).double()),
+    "halve": lambda t, i, j, n: _set(t, i, _real(t, i).bfloat16()),
     "complex": lambda t, i, j, n: _set(t, i, t.params[i].data.to(torch.complex64)),
     "free parameter": lambda t, i, j, n: _free(t.params[i].data),
     "cut parameter": lambda t, i, j, n: _free(t.params[i].data, 8 + 4 * MARGIN),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ from torch._compile import _disable_dynamo
 from waddington._errors import UnsupportedError
 from waddington.optim._backward import BackwardSteps, why_not_in_backward
 from waddington.optim._execution import Execution, Way, ways_of
-from waddington.optim._fit import check_apart, check_gradient, check_parameter, check_state
+from waddington.optim._fit import Apart, check_gradient, check_parameter, check_state
 from waddington.optim._layout import Family, lay_out
 from waddington.optim._rule import Tensors
 from waddington.optim._slots import HasGroup, gradient_of, local_real
@@ -78,7 +79,7 @@ class RuleOptimizer(RuleState):
     _wanted: tuple[int, ...] = ()
     _states: Sequence[dict[str, Any]] = ()
     _in_backward: BackwardSteps | None = None
-    _before: tuple[tuple[torch.Tensor, dict[str, Any] | None], ...] = ()
+    _before: list[tuple[torch.Tensor, dict[str, Any] | None]] = []  # noqa: RUF012  (replaced before it is written to)
     """Parameters that are being laid out, and the entries that their states had; until something is written."""
 
     @_disable_dynamo  # traced, it would be compiled anew whenever gradients are; inside torch.compile it is eager
@@ -131,7 +132,7 @@ class RuleOptimizer(RuleState):
             self._take_back()
             raise
         finally:
-            self._before = ()
+            self._before = []
         return loss
 
     def _take_back(self) -> None:
@@ -149,15 +150,22 @@ class RuleOptimizer(RuleState):
     def _member(self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int) -> Member:
         """Make the state of a parameter that has a gradient, where there is none."""
         found = self.state.get(param)
-        self._before += ((param, None if found is None else dict(found)),)
+        self._before.append((param, None if found is None else dict(found)))
         return Member(param, group, group_index, index, self._state_of(param, group))
 
     def _lay_out(self, members: Sequence[Member], ways: Sequence[Way]) -> list[Family]:
         rule = self._rule
         for member in members:
             check_state(member, self._layouts(member.param, member.group), rule)
-        check_apart(self.param_groups, self.state, rule.buffers)
-        return lay_out(rule, members, ways)
+        apart = self._apart
+        apart.check(self)
+        families = lay_out(rule, members, ways)
+        apart.learn(self)  # what was moved lies in memory of its own
+        return families
+
+    @cached_property
+    def _apart(self) -> Apart:
+        return Apart()
 
     def _step(self, families: Sequence[Family], model_state: Tensors) -> None:
         settings, row = self.param_groups[0], self._model_row
@@ -166,7 +174,7 @@ class RuleOptimizer(RuleState):
             step.run()
         finally:
             if step.is_begun:  # and cannot be taken back
-                self._before = ()
+                self._before = []
         self._finite = step.finite
         if self._recording_on and not step.is_left_out:
             self._record(step)
@@ -211,6 +219,7 @@ class RuleOptimizer(RuleState):
                     self._refuse_in_backward()  # a loaded state may have brought other settings
                     check_parameter(param, group, group_index)
                     check_gradient(param, group, group_index)
+                    self._before = []
                     (family,) = self._lay_out([self._member(param, group, group_index, index)], [ways[id(param)]])
                     known[index] = family
                 self._step([family], self._model_state())
@@ -218,7 +227,7 @@ class RuleOptimizer(RuleState):
                 self._take_back()
                 raise
             finally:
-                self._before = ()
+                self._before = []
 
         self._in_backward = BackwardSteps(self, step_one)
 
@@ -275,7 +284,7 @@ class RuleOptimizer(RuleState):
             if all(self._fits(family) and family.take_over(self.state, others) for family in families):
                 self._kept[wanted] = families
                 return self._use(wanted, families)
-            check_apart(self.param_groups, self.state, self._rule.buffers)  # of entries as the user has put them
+            self._apart.check(self)  # of entries as the user has put them
             for family in (*families, *others):  # something was replaced, perhaps in all of them
                 family.leave()
             self._kept = {}
@@ -289,6 +298,7 @@ class RuleOptimizer(RuleState):
                     gradient_of(param)
                     check_gradient(param, group, group_index)
                     found.append((param, group, group_index, index))
+        self._before = []
         members = [self._member(*each) for each in found]
         model = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
         families = tuple(self._lay_out(members, ways_of(self._rule, members, model or members)))

@@ -7,7 +7,8 @@ gradients, which are new at every step, whenever they are of another form than b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import operator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,9 +18,10 @@ from waddington.optim._forms import has_memory, is_plain, overlapping
 from waddington.optim._rule import Layouts, Rule
 
 if TYPE_CHECKING:
+    from waddington.optim._state import RuleState
     from waddington.optim._units import Member
 
-__all__ = ["check_apart", "check_gradient", "check_parameter", "check_state", "may_be_cast", "named"]
+__all__ = ["Apart", "check_gradient", "check_parameter", "check_state", "may_be_cast", "named"]
 
 
 def named(param: torch.Tensor, group: dict[str, Any], group_index: int) -> str:
@@ -146,48 +148,71 @@ def _refuse(member: Member, reason: str) -> None:
         )
 
 
-def check_apart(
-    groups: Sequence[dict[str, Any]],
-    states: Mapping[torch.Tensor, dict[str, Any]],
-    buffers: Callable[[dict[str, Any]], Iterable[str]],
-) -> None:
-    """Check that no coordinate that a step may write to is another's as well.
+class Apart:
+    """Whether all coordinates of parameters and buffers lie in places of their own; looked at where something moved."""
 
-    Parameters
-    ----------
-    groups, states
-        The optimizer's.
-    buffers
-        The entries of a group's states that have coordinates.
+    def __init__(self) -> None:
+        self._tensors: list[torch.Tensor] = []
+        self._places: list[tuple[int, int]] = []
 
-    Raises
-    ------
-    DataError
-        Names both.
-    """
-    whose: list[str] = []
-    tensors: list[torch.Tensor] = []
-    for group_index, group in enumerate(groups):
-        for param in group["params"]:
-            state = states.get(param, {})
-            for name, tensor in (("", param), *((name, state.get(name)) for name in buffers(group))):
-                if isinstance(tensor, torch.Tensor):
-                    whose.append(f"{name or 'the values'} of {named(param, group, group_index)}")
-                    tensors.append(_local(tensor))
-    found = overlapping(tensors)
-    if found is None:
-        return
-    first, second = (whose[place] for place in found)
-    if found[0] == found[1]:
+    def learn(self, optimizer: RuleState) -> None:
+        """Take note of where all is, which is known to be apart."""
+        self._tensors = list(_written(optimizer).values())
+        self._places = _places(self._tensors)
+
+    def check(self, optimizer: RuleState) -> None:
+        """Check that no coordinate that a step may write to is another's as well.
+
+        Raises
+        ------
+        DataError
+            Names both.
+        """
+        written = _written(optimizer)
+        tensors = list(written.values())
+        same = len(tensors) == len(self._tensors) and all(map(operator.is_, tensors, self._tensors))
+        if same and _places(tensors) == self._places:
+            return
+        found = overlapping(list(map(_local, tensors)))
+        if found is None:
+            self._tensors, self._places = tensors, _places(tensors)
+            return
+        keys = list(written)
+        first, second = (_name(optimizer, *keys[place]) for place in found)
+        if found[0] == found[1]:
+            raise DataError(
+                f"cannot step: several coordinates of {first} lie in one place of memory; accepted are tensors of their"
+                " own memory (.clone())"
+            )
         raise DataError(
-            f"cannot step: several coordinates of {first} lie in one place of memory; accepted are tensors of their own"
-            " memory (.clone())"
+            f"cannot step: {first} and {second} lie in one memory, and a step of one would overwrite the other;"
+            " accepted is one Parameter in both places (module_b.weight = module_a.weight), listed once, or memory of"
+            " its own for each (.clone())"
         )
-    raise DataError(
-        f"cannot step: {first} and {second} lie in one memory, and a step of one would overwrite the other; accepted is"
-        " one Parameter in both places (module_b.weight = module_a.weight), listed once, or memory of its own for each"
-        " (.clone())"
-    )
+
+
+def _written(optimizer: RuleState) -> dict[tuple[int, int, str], torch.Tensor]:
+    """Give parameters and buffers by group, place in the group, and name."""
+    found: dict[tuple[int, int, str], torch.Tensor] = {}
+    for group_index, group in enumerate(optimizer.param_groups):
+        names = optimizer._rule.buffers(group)
+        for at, param in enumerate(group["params"]):
+            found[group_index, at, "the values"] = param
+            state = optimizer.state.get(param, {})
+            for name in names:
+                entry = state.get(name)
+                if isinstance(entry, torch.Tensor):
+                    found[group_index, at, name] = entry
+    return found
+
+
+def _places(tensors: Sequence[torch.Tensor]) -> list[tuple[int, int]]:
+    return list(zip(map(torch.Tensor.data_ptr, tensors), map(torch.Tensor.numel, tensors), strict=True))
+
+
+def _name(optimizer: RuleState, group_index: int, at: int, entry: str) -> str:
+    group = optimizer.param_groups[group_index]
+    return f"{entry} of {named(group['params'][at], group, group_index)}"
 
 
 def _local(tensor: torch.Tensor) -> torch.Tensor:

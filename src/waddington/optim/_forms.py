@@ -38,24 +38,17 @@ class Forms:
     """
 
     def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
-        self._forms = list(map(form_of, tensors))
-        self._learn(tensors)
-
-    def _learn(self, tensors: Sequence[torch.Tensor]) -> None:
         self._guard = None
         if _Guard is not None and tensors:
             self._guard = _Guard(*tensors, dynamic_dims_sizes=None, dynamic_dims_strides=None)
+        else:
+            self._forms = list(map(form_of, tensors))
 
     def are(self, tensors: Sequence[torch.Tensor]) -> bool:
-        """Tell whether tensors, as many, have these forms."""
-        if self._guard is not None and self._guard.check(*tensors):
-            return True
-        if any(tensor.layout is not torch.strided for tensor in tensors):
-            return False
-        same = list(map(form_of, tensors)) == self._forms
-        if same:  # the guard minds the modes that torch is in, too
-            self._learn(tensors)
-        return same
+        """Tell whether tensors, as many, have these forms; False may also come of a mode that torch is in since."""
+        if self._guard is not None:
+            return self._guard.check(*tensors)
+        return all(t.layout is torch.strided for t in tensors) and list(map(form_of, tensors)) == self._forms
 
 
 class Storages:
@@ -87,6 +80,8 @@ def is_plain(tensor: torch.Tensor) -> bool:
 
 def span(tensor: torch.Tensor) -> int:
     """Give the number of bytes from a dense tensor's first coordinate to behind its last."""
+    if tensor.is_contiguous():
+        return tensor.nbytes
     if tensor.numel() == 0:
         return 0
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))

@@ -20,13 +20,13 @@ from waddington.optim._batch import Batch
 from waddington.optim._bucket import Bucket
 from waddington.optim._compiled import Kernel, failures, kernel_for
 from waddington.optim._execution import Way, rounds_stochastically
-from waddington.optim._forms import has_memory, is_plain
+from waddington.optim._forms import is_plain
 from waddington.optim._gradients import Gradients
 from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
 from waddington.optim._recipe import NUMBERS, SUMS, Recipe
 from waddington.optim._rule import Rule, Settings, Tensors
-from waddington.optim._slots import compute_dtype, is_sharded, local_real, real_dtype, statistics_dtype
+from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
 from waddington.optim._standing import Standing
 from waddington.optim._units import Member, Single, Unit, can_be_compiled
 from waddington.optim.moments import Number, Numbers
@@ -126,19 +126,23 @@ class Family:
         Entries of columns and of buckets are copied; tensors that are stepped alone have to be the same. What no layout
         has put where it is was replaced by the user.
         """
-        if self._standing.holds(state):
-            return True
+        if not self._standing.has_states(state) or not self._standing.is_whole():
+            return False
         moved = [(at, held, mine) for at, (held, mine) in self._placed.items() if held.get(at[1]) is not mine]
-        if not self._standing.is_whole() or not all(
-            any(other.has_placed(at, held.get(at[1])) for other in others) and _may_be_copied(held[at[1]], mine)
-            for at, held, mine in moved
-        ):
+        owners: dict[int, Family] = {}
+        for at, held, mine in moved:
+            theirs: Any = held.get(at[1])
+            owner = next((other for other in others if other.has_placed(at, theirs)), None)
+            if owner is None or theirs.shape != mine.shape:
+                return False
+            owners[id(owner)] = owner
+        if not all(owner._standing.is_whole() for owner in owners.values()):
             return False
         if moved:
             torch._foreach_copy_([mine for *_, mine in moved], [held[at[1]] for at, held, _ in moved])
         for at, held, mine in moved:
             held[at[1]] = mine
-        return self._standing.holds(state)
+        return self._standing.has_entries()
 
     def has_placed(self, at: tuple[int, str], entry: Any) -> bool:
         """Tell whether an entry is one that this layout has put into a state, under the state's identity and a name."""
@@ -334,10 +338,6 @@ class Family:
     def rounds(self) -> bool:
         """Whether anything is rounded stochastically."""
         return rounds_stochastically(self.members[0].param, self.group)
-
-
-def _may_be_copied(theirs: torch.Tensor, mine: torch.Tensor) -> bool:
-    return theirs.shape == mine.shape and theirs.dtype == mine.dtype and has_memory(local_real(theirs))
 
 
 def signature(rule: Rule, group: Settings) -> tuple[Any, ...]:

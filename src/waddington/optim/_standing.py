@@ -59,13 +59,18 @@ class Standing:
         state
             The optimizer's; None where it is known to hold the same states.
         """
+        return self.has_entries() and (state is None or self.has_states(state)) and self.is_whole()
+
+    def has_entries(self) -> bool:
+        """Tell whether the states hold the entries that were found."""
         try:
-            entries = chain.from_iterable(map(self._pick, self._states))
-            unchanged = all(map(operator.is_, entries, self._entries))
+            return all(map(operator.is_, chain.from_iterable(map(self._pick, self._states)), self._entries))
         except KeyError:
             return False
-        same_states = state is None or all(map(operator.is_, map(state.get, self._params), self._states))
-        return unchanged and same_states and self.is_whole()
+
+    def has_states(self, state: Mapping[torch.Tensor, Any]) -> bool:
+        """Tell whether an optimizer's state holds the states that were found."""
+        return all(map(operator.is_, map(state.get, self._params), self._states))
 
     def is_whole(self) -> bool:
         """Tell whether the tensors that were found, held by states or not, are where and what they were."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -242,7 +243,6 @@ class Single(Unit):
     def join(self, family: Family) -> None:
         """Take the place in a family."""
         super().join(family)
-        self._entries = family.table[self.rows.start].unbind()
         self._sums = family.sums[self.rows.start]
 
     def reads(self, grad: torch.Tensor) -> bool:
@@ -273,6 +273,10 @@ class Single(Unit):
     def spread(self, found: torch.Tensor) -> torch.Tensor:
         """Leave a number as it is."""
         return found
+
+    @cached_property
+    def _entries(self) -> tuple[torch.Tensor, ...]:
+        return self.family.table[self.rows.start].unbind()
 
     def numbers(self) -> Mapping[str, Number]:
         """Give the numbers of this step."""
