@@ -101,6 +101,16 @@ def test_freed_memory_is_neither_read_nor_written(deed, compile):
 
 
 @EACH_WAY
+def test_a_parameter_without_memory_is_refused(compile):
+    for size in (60, 0):
+        param, optimizer = one(compile, size)
+        param.data = torch._efficientzerotensor(param.shape)
+        param.grad = torch.ones(param.shape)
+        with pytest.raises(DataError, match="one of torch's zero tensors"):
+            optimizer.step()
+
+
+@EACH_WAY
 @pytest.mark.parametrize("where", ["itself", "another's", "a moment"])
 def test_gradients_that_lie_in_what_is_written_are_read_as_they_were(where, compile):
     found = []

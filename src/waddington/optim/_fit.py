@@ -220,5 +220,7 @@ def _local(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _freed(tensor: torch.Tensor) -> str:
+    if tensor._is_zerotensor():
+        return "it is one of torch's zero tensors, which have none"
     held = tensor.untyped_storage().nbytes()
     return f"its storage has {held:,} bytes, too few for {tensor.numel():,} coordinates of {tensor.dtype}"

@@ -90,10 +90,12 @@ def span(tensor: torch.Tensor) -> int:
 
 def has_memory(tensor: torch.Tensor) -> bool:
     """Tell whether the storage of a dense tensor reaches as far as the tensor; True where that cannot be known."""
+    if tensor._is_zerotensor():  # even an empty one is not written to
+        return False
     if not is_plain(tensor) or tensor.numel() == 0:
         return True
     end = tensor.storage_offset() * tensor.element_size() + span(tensor)
-    return not tensor._is_zerotensor() and tensor.data_ptr() != 0 and tensor.untyped_storage().nbytes() >= end
+    return tensor.data_ptr() != 0 and tensor.untyped_storage().nbytes() >= end
 
 
 def overlapping(tensors: Sequence[torch.Tensor]) -> tuple[int, int] | None:
