@@ -150,9 +150,6 @@ def test_a_training_resumes_bit_for_bit(row: Row, carry):
     assert all(torch.equal(left[key], right[key]) for key in left)
 
 
-@pytest.mark.xfail(
-    reason="known fault: kept layouts leave entries in shared buckets, so a saved state holds them whole"
-)
 def test_a_saved_state_is_as_large_as_its_entries():
     """Also where layers have been frozen one after the other; a view of one long tensor drags all of it along."""
     params = [torch.ones(50 + index, requires_grad=True) for index in range(200)]

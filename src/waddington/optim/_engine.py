@@ -301,6 +301,8 @@ class RuleOptimizer(RuleState):
         self._before = []
         members = [self._member(*each) for each in found]
         model = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
+        for family in self._families:
+            family.leave({id(member.param) for member in members})
         families = tuple(self._lay_out(members, ways_of(self._rule, members, model or members)))
         self._kept = {**self._kept, wanted: families}
         while len(self._kept) > _KEPT:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from waddington.optim._batch import Batch
 from waddington.optim._bucket import Bucket
 from waddington.optim._compiled import Kernel, failures, kernel_for
 from waddington.optim._execution import Way, rounds_stochastically
-from waddington.optim._forms import is_plain
+from waddington.optim._forms import has_memory, is_plain
 from waddington.optim._gradients import Gradients
 from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
@@ -28,7 +29,7 @@ from waddington.optim._recipe import NUMBERS, SUMS, Recipe
 from waddington.optim._rule import Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
 from waddington.optim._standing import Standing
-from waddington.optim._units import Member, Single, Unit, can_be_compiled
+from waddington.optim._units import Member, Single, Unit, can_be_compiled, may_leave
 from waddington.optim.moments import Number, Numbers
 
 __all__ = ["Family", "lay_out"]
@@ -73,6 +74,8 @@ class Family:
         self.device, self.dtype = first.value.device, real_dtype(compute_dtype(first.param))
         self.signature = signature(rule, self.group)
         exact = statistics_dtype(self.device)
+        self._params = {id(member.state): member.param for member in members}
+        self._left: dict[tuple[int, str], torch.Tensor] = {}  # entries that were placed, and then left to themselves
         self._placed = {at: found for unit in self.units for at, found in unit.placed.items()}
         self.steps = torch.stack([member.state["step"].to(self.device, torch.float32) for member in members])
         self._spread("step", self.steps)
@@ -132,7 +135,7 @@ class Family:
         owners: dict[int, Family] = {}
         for at, held, mine in moved:
             theirs: Any = held.get(at[1])
-            owner = next((other for other in others if other.has_placed(at, theirs)), None)
+            owner = next((other for other in (self, *others) if other.has_placed(at, theirs)), None)
             if owner is None or theirs.shape != mine.shape:
                 return False
             owners[id(owner)] = owner
@@ -142,18 +145,27 @@ class Family:
             torch._foreach_copy_([mine for *_, mine in moved], [held[at[1]] for at, held, _ in moved])
         for at, held, mine in moved:
             held[at[1]] = mine
+            for owner in owners.values():
+                owner._left.pop(at, None)
         return self._standing.has_entries()
 
     def has_placed(self, at: tuple[int, str], entry: Any) -> bool:
         """Tell whether an entry is one that this layout has put into a state, under the state's identity and a name."""
+        if at in self._left and self._left[at] is entry:
+            return has_memory(self._left[at])
         return at in self._placed and self._placed[at][1] is entry
 
-    def leave(self) -> None:
-        """Leave entries of the states that are part of something longer to themselves, as this layout is given up."""
-        for member in self.members:
-            member.leave(
-                [name for name in self.entries if self.has_placed((id(member.state), name), member.state.get(name))]
-            )
+    def leave(self, staying: AbstractSet[int] = frozenset()) -> None:
+        """Leave entries that are part of something longer to themselves; a saved state would hold all of it.
+
+        Parameters
+        ----------
+        staying
+            Identities of the parameters whose entries go on as part of something longer.
+        """
+        for at, (held, mine) in self._placed.items():
+            if held.get(at[1]) is mine and id(self._params[at[0]]) not in staying and may_leave(mine):
+                held[at[1]] = self._left[at] = mine.clone()
 
     def _work(self) -> Work:
         values = tuple(map(self.group.get, self._choices))

@@ -80,6 +80,10 @@ def load_and_place(
                     f"cannot load {name} of shape {tuple(value.shape)} for a parameter of shape {tuple(param.shape)}:"
                     f" it must have the shape {shape}"
                 )
+            if shape is not None and isinstance(value, torch.Tensor) and value.is_complex() and not param.is_complex():
+                raise ArgumentError(
+                    f"cannot load {name} of {value.dtype} for a parameter of {param.dtype}: real numbers are accepted"
+                )
 
     # Registered last, it sees what the user's own hooks have made of the state.
     handle = optimizer.register_load_state_dict_pre_hook(look)

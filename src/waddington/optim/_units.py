@@ -31,7 +31,7 @@ from waddington.optim.moments import Number
 if TYPE_CHECKING:
     from waddington.optim._layout import Family
 
-__all__ = ["Member", "Single", "Unit", "can_be_compiled"]
+__all__ = ["Member", "Single", "Unit", "can_be_compiled", "may_leave"]
 
 
 class Member:
@@ -96,14 +96,10 @@ class Member:
         """The parameter's place in its group, and its name if it has one."""
         return named(self.param, self.group, self.group_index)
 
-    def leave(self, names: Sequence[str]) -> None:
-        """Take entries that are part of something longer out of it, which would otherwise be kept for their sake."""
-        for name in names:
-            entry = self.state.get(name)
-            if self._sharded or entry is None or not has_memory(entry):
-                continue
-            if entry.untyped_storage().nbytes() > entry.nbytes:
-                self.state[name] = entry.clone()
+
+def may_leave(entry: torch.Tensor) -> bool:
+    """Tell whether an entry of a state is part of something longer, which would be kept for its sake."""
+    return not is_sharded(entry) and has_memory(entry) and entry.untyped_storage().nbytes() > entry.nbytes
 
 
 class Unit(ABC):
