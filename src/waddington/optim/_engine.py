@@ -280,13 +280,13 @@ class RuleOptimizer(RuleState):
             return self._families
         if wanted in self._kept:
             families = self._kept.pop(wanted)
-            others = [family for kept in reversed(self._kept.values()) for family in kept]
-            if all(self._fits(family) and family.take_over(self.state, others) for family in families):
+            others = [family.placement for kept in reversed(self._kept.values()) for family in kept]
+            if all(self._fits(family) and family.placement.take_over(self.state, others) for family in families):
                 self._kept[wanted] = families
                 return self._use(wanted, families)
             self._apart.check(self)  # of entries as the user has put them
-            for family in (*families, *others):  # something was replaced, perhaps in all of them
-                family.leave()
+            for placement in (*(family.placement for family in families), *others):  # perhaps all was replaced
+                placement.leave()
             self._kept = {}
         found: list[tuple[torch.Tensor, dict[str, Any], int, int]] = []
         index = -1
@@ -302,12 +302,12 @@ class RuleOptimizer(RuleState):
         members = [self._member(*each) for each in found]
         model = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
         for family in self._families:
-            family.leave({id(member.param) for member in members})
+            family.placement.leave({id(member.param) for member in members})
         families = tuple(self._lay_out(members, ways_of(self._rule, members, model or members)))
         self._kept = {**self._kept, wanted: families}
         while len(self._kept) > _KEPT:
             for family in self._kept.pop(next(iter(self._kept))):
-                family.leave()
+                family.placement.leave()
         return self._use(wanted, families)
 
     def _use(self, wanted: tuple[int, ...], families: tuple[Family, ...]) -> tuple[Family, ...]:

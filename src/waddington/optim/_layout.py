@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 import torch
@@ -21,15 +20,16 @@ from waddington.optim._batch import Batch
 from waddington.optim._bucket import Bucket
 from waddington.optim._compiled import Kernel, failures, kernel_for
 from waddington.optim._execution import Way, rounds_stochastically
-from waddington.optim._forms import has_memory, is_plain
+from waddington.optim._forms import is_plain
 from waddington.optim._gradients import Gradients
 from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
+from waddington.optim._placement import Placement
 from waddington.optim._recipe import NUMBERS, SUMS, Recipe
 from waddington.optim._rule import Rule, Settings, Tensors
 from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
 from waddington.optim._standing import Standing
-from waddington.optim._units import Member, Single, Unit, can_be_compiled, may_leave
+from waddington.optim._units import Member, Single, Unit, can_be_compiled
 from waddington.optim.moments import Number, Numbers
 
 __all__ = ["Family", "lay_out"]
@@ -63,6 +63,8 @@ class Family:
         Names of the entries of the states that belong to the layout.
     settled
         What the rule concluded from its sums at this step.
+    placement
+        The entries that were put into states.
     together
         Whether all tensors have taken the same number of steps, and the host may know it.
     """
@@ -74,8 +76,6 @@ class Family:
         self.device, self.dtype = first.value.device, real_dtype(compute_dtype(first.param))
         self.signature = signature(rule, self.group)
         exact = statistics_dtype(self.device)
-        self._params = {id(member.state): member.param for member in members}
-        self._left: dict[tuple[int, str], torch.Tensor] = {}  # entries that were placed, and then left to themselves
         self._placed = {at: found for unit in self.units for at, found in unit.placed.items()}
         self.steps = torch.stack([member.state["step"].to(self.device, torch.float32) for member in members])
         self._spread("step", self.steps)
@@ -116,56 +116,13 @@ class Family:
         self.entries = (*rule.buffers(self.group), "step", *self.scalars)
         formed = len(rule.buffers(self.group))
         self._standing = Standing([m.param for m in members], [m.state for m in members], self.entries, formed)
+        self.placement = Placement(members, self._placed, self._standing)
         self._gradients = Gradients(members, compiled)
 
     def _spread(self, name: str, column: torch.Tensor) -> None:
         for member, entry in zip(self.members, column.unbind(), strict=True):
             member.state[name] = entry
             self._placed[id(member.state), name] = member.state, entry
-
-    def take_over(self, state: Mapping[torch.Tensor, Any], others: Sequence[Family]) -> bool:
-        """Take entries of the states back that other layouts have had since, and tell whether all is in place again.
-
-        Entries of columns and of buckets are copied; tensors that are stepped alone have to be the same. What no layout
-        has put where it is was replaced by the user.
-        """
-        if not self._standing.has_states(state) or not self._standing.is_whole():
-            return False
-        moved = [(at, held, mine) for at, (held, mine) in self._placed.items() if held.get(at[1]) is not mine]
-        owners: dict[int, Family] = {}
-        for at, held, mine in moved:
-            theirs: Any = held.get(at[1])
-            owner = next((other for other in (self, *others) if other.has_placed(at, theirs)), None)
-            if owner is None or theirs.shape != mine.shape:
-                return False
-            owners[id(owner)] = owner
-        if not all(owner._standing.is_whole() for owner in owners.values()):
-            return False
-        if moved:
-            torch._foreach_copy_([mine for *_, mine in moved], [held[at[1]] for at, held, _ in moved])
-        for at, held, mine in moved:
-            held[at[1]] = mine
-            for owner in owners.values():
-                owner._left.pop(at, None)
-        return self._standing.has_entries()
-
-    def has_placed(self, at: tuple[int, str], entry: Any) -> bool:
-        """Tell whether an entry is one that this layout has put into a state, under the state's identity and a name."""
-        if at in self._left and self._left[at] is entry:
-            return has_memory(self._left[at])
-        return at in self._placed and self._placed[at][1] is entry
-
-    def leave(self, staying: AbstractSet[int] = frozenset()) -> None:
-        """Leave entries that are part of something longer to themselves; a saved state would hold all of it.
-
-        Parameters
-        ----------
-        staying
-            Identities of the parameters whose entries go on as part of something longer.
-        """
-        for at, (held, mine) in self._placed.items():
-            if held.get(at[1]) is mine and id(self._params[at[0]]) not in staying and may_leave(mine):
-                held[at[1]] = self._left[at] = mine.clone()
 
     def _work(self) -> Work:
         values = tuple(map(self.group.get, self._choices))
