@@ -61,7 +61,7 @@ def check_exists(path: Path) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, PermissionError):
             raise refusal(path, error) from error
-        if path.is_symlink():
+        if os.path.islink(path):  # False, where pathlib raises, for a name that is too long
             raise DataError(
                 f"cannot read {path}: it is a link to {os.readlink(path)!r}, where nothing is; accepted is {ACCEPTED}"
             ) from error
