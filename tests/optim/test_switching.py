@@ -115,6 +115,41 @@ def test_the_small_rate_is_a_tenth_of_whatever_the_large_one_is_at_first(build, 
     assert [group["alpha_min"] for group in optimizer.param_groups] == pytest.approx([lr / 10, lr / 40, lr / 5])
 
 
+@pytest.mark.parametrize("zero", [0, 0.0, torch.tensor(0.0)], ids=["whole", "real", "tensor"])
+@pytest.mark.parametrize(
+    "build", [ASGDAdam, ASGDAMSGrad, lambda params, lr: Switched(torch.optim.Adam(params, lr=lr))], ids=lambda _: ""
+)
+def test_a_warm_up_may_begin_at_zero_and_keeps_the_ratio(build, zero):
+    params = [torch.ones(2, requires_grad=True) for _ in range(2)]
+    optimizer = build([{"params": [params[0]]}, {"params": [params[1]], "lr": 1.0}], zero)
+    moved = []
+    for rate, large in ((0.0, 0.0), (0.2, 1.0), (0.2, 0.0)):
+        optimizer.param_groups[0]["lr"] = rate
+        for param in params:
+            param.grad = torch.ones(2)
+        if optimizer.state:
+            optimizer._model_state()["switch_large"].fill_(large)
+        before = params[0].detach().clone()
+        optimizer.step()
+        optimizer.load_state_dict(optimizer.state_dict())
+        moved.append((before - params[0].detach())[0].item())
+    assert moved[0] == 0.0
+    assert moved[1] == pytest.approx(0.2, rel=1e-4)
+    assert moved[2] == pytest.approx(0.02, rel=1e-4)
+
+
+def test_beside_a_rate_of_zero_a_given_small_rate_can_only_be_zero_and_stays_it():
+    optimizer = ASGDAdam([torch.ones(2, requires_grad=True)], lr=0.0, alpha_min=0.0, switch="momentum")
+    optimizer.param_groups[0]["lr"] = 0.1
+    (param,) = optimizer.param_groups[0]["params"]
+    param.grad = torch.tensor([1.0, -1.0])  # the small rate
+    optimizer.step()
+    assert torch.equal(param.detach(), torch.ones(2))
+    for build in (ASGDAdam, lambda params, lr, alpha_min: Switched(torch.optim.Adam(params, lr), alpha_min=alpha_min)):
+        with pytest.raises(ArgumentError, match=r"alpha_min=0.001 with lr=0.0: lr is the large base rate"):
+            build([torch.ones(2, requires_grad=True)], lr=0.0, alpha_min=1e-3)
+
+
 def test_a_given_small_rate_is_what_it_is_in_every_group():
     params = [torch.ones(2, requires_grad=True) for _ in range(3)]
     groups = [{"params": params[:1]}, {"params": params[1:2], "lr": 1.0}, {"params": params[2:], "alpha_min": 0.0}]
@@ -185,7 +220,6 @@ def test_settings_of_the_whole_model_agree_between_groups():
     [
         ({"alpha_min": 0.1}, r"alpha_min=0.1 with lr=0.01: lr is the large base rate"),
         ({"alpha_min": -1e-3}, r"cannot use alpha_min=-0.001"),
-        ({"lr": 0.0}, r"cannot use lr=0.0"),
         ({"switch": "median"}, r"'relative', 'linear', 'mean', 'coordinate', 'momentum'"),
         ({"large_rate_in": "both"}, r"'flat', 'sharp'"),
         ({"adaptive": 0.0}, r"cannot use adaptive=0.0"),

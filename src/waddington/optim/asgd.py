@@ -42,10 +42,11 @@ class ASGDAdam(RuleOptimizer):
     params
         Parameters, groups or named parameters, as for every torch optimizer.
     lr
-        The large base rate α_max, and the handle that schedulers turn.
+        The large base rate α_max, and the handle that schedulers turn. May begin at 0, for a warm-up.
     alpha_min
         The small base rate, given at the initial value of `lr`: a scheduler's factor scales both. In [0, lr]; None is
-        ``lr / 10``, of each group's own `lr`.
+        ``lr / 10``, of each group's own `lr`. Of an `lr` that begins at 0 it is a tenth at any later value (the group
+        then holds None), and a given 0 stays 0.
     betas
         Decay of the first and the second moment, each in [0, 1).
     eps

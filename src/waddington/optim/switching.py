@@ -82,20 +82,30 @@ def check_switch(settings: Settings) -> None:
     check_in_range("hysteresis", settings["hysteresis"], 0.0, open_low=True, open_high=True)
     for name in ("switch_interval", "memory"):
         check_count(name, settings[name], 1)
-    check_in_range("alpha_min", settings["alpha_min"], 0.0, open_high=True)
-    large = settings.get("base_lr", float(settings["lr"]))
-    check_in_range("lr", large, 0.0, open_low=True, open_high=True)
-    if settings["alpha_min"] > large:
+    large, small = settings.get("base_lr", float(settings["lr"])), settings["alpha_min"]
+    check_in_range("lr", large, 0.0, open_high=True)
+    if small is None and large == 0.0:
+        return
+    check_in_range("alpha_min", small, 0.0, open_high=True)
+    if small > large:
         raise ArgumentError(
-            f"cannot use alpha_min={settings['alpha_min']!r} with lr={large!r}: lr is the large base rate, so alpha_min"
-            " must be a number from 0 to lr"
+            f"cannot use alpha_min={small!r} with lr={large!r}: lr is the large base rate, so alpha_min must be a"
+            " number from 0 to lr"
         )
 
 
-def small_rate(settings: Settings) -> float:
-    """Give `alpha_min`, which is a tenth of the first `lr` where it is None."""
+def small_rate(settings: Settings) -> float | None:
+    """Give `alpha_min`, which is a tenth of the first `lr` where it is None; it stays None where that is 0."""
     given: float | None = settings["alpha_min"]
-    return settings["base_lr"] / _RATIO if given is None else given
+    return settings["base_lr"] / _RATIO if given is None and settings["base_lr"] else given
+
+
+def _ratio(settings: Settings) -> float:
+    """Give the small rate as a fraction of the large one: as both were first, which schedulers scale together."""
+    large, small = settings["base_lr"], settings["alpha_min"]
+    if small is None:
+        return 1.0 / _RATIO
+    return float(small / large) if large else 0.0  # beside 0 none but 0 can be given
 
 
 def sign_vote(mean_absolute: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
@@ -284,7 +294,7 @@ def _relative(mean_square: Number, state: Numbers, settings: Settings, scalars: 
 def _mix(large: Number, settings: Settings) -> Number:
     # Both ends are exact: 1 gives lr to the last bit, 0 gives alpha_min * lr / base_lr.
     lr: Number = settings["lr"]
-    small = lr * (settings["alpha_min"] / settings["base_lr"])
+    small = lr * _ratio(settings)
     mixed: Number = large * lr + (1.0 - large) * small
     return mixed
 
@@ -379,5 +389,5 @@ class Switched(UpdateWrapper):
 
 def _factor(state: Tensors, settings: Settings) -> torch.Tensor:
     """Give the chosen rate as a fraction of ``lr``; both ends are exact."""
-    large, small = state["switch_large"], float(settings["alpha_min"] / settings["base_lr"])
+    large, small = state["switch_large"], _ratio(settings)
     return large + (1.0 - large) * small
