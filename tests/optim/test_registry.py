@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,22 @@ def advance(params, optimizer, steps):
         for param in params:
             param.grad = param.detach() + torch.randn(param.shape, generator=generator)
         optimizer.step()
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["parameters", "context"])
+@pytest.mark.parametrize("name", registry.names())
+def test_a_model_on_the_meta_device_is_stepped(name, inside):
+    if inside and name in ("RAdam", "NAdam", "Adagrad"):
+        pytest.skip("torch's own reads its step counts, which it makes on the default device")
+    known(name)
+    params = [torch.nn.Parameter(torch.empty(shape, device="meta")) for shape in ((64, 48), (5,))]
+    with torch.device("meta") if inside else nullcontext():
+        optimizer = registry.build(name, params)
+        for _ in range(2):
+            for param in params:
+                param.grad = torch.empty_like(param)
+            optimizer.step()
+    assert all(param.is_meta for param in params)
 
 
 def loss_of(params):

@@ -142,7 +142,7 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, settings: S
     weights = weight, weight_sq
     momentum = before @ exp_avg
     # The only value that is read on the host: a decomposition at every step would cost more than the rest of it.
-    if bool(before.any()):
+    if before.is_meta or bool(before.any()):  # there are no values to read on the meta device
         tiny = torch.finfo(grad.dtype).tiny
         target = torch.lerp(total, momentum / weights[0].clamp_min(tiny), settings["rho"])
         basis = next_basis(target, before)
