@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 import torch
 
 from waddington._errors import ArgumentError
-from waddington.optim import AMGT, AMVT, ASGDAdam, MicroAdam, Padam
+from waddington.optim import AMGT, AMVT, ASGDAdam, Lookahead, MicroAdam, Padam
 
 
 def _stepped(make, *, without: int = 0):
@@ -66,3 +67,60 @@ def test_a_model_without_memory_is_stepped():
             param.grad = torch.empty_like(param)
     optimizer.step()
     assert optimizer.state[optimizer.param_groups[0]["params"][1]]["exp_avg"].is_meta
+
+
+def _spoilt(name, entry):
+    state = copy.deepcopy(_stepped(lambda params: Padam(params, amsgrad=True)).state_dict())
+    state["state"][1][name] = entry
+    return state
+
+
+def _moment(value):
+    return torch.tensor([0.5] * 6 + [value])
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "match"),
+    [
+        ("step", torch.tensor(-5.0), r"parameter 1 of group 0: step=-5.0: accepted is one whole number from 0"),
+        ("step", torch.tensor(math.nan), "step=nan"),
+        ("step", math.inf, "step=inf"),
+        ("step", 2.5, "step=2.5"),
+        ("step", "7", "step='7'"),
+        ("step", torch.ones(2), r"step of shape \(2,\)"),
+        ("exp_avg", _moment(math.nan), "parameter 1 of group 0: exp_avg, which holds nan: accepted are finite numbers"),
+        ("exp_avg", _moment(-math.inf), "exp_avg, which holds -inf"),
+        ("exp_avg_sq", _moment(math.inf), "exp_avg_sq, which holds inf"),
+        ("exp_avg_sq", _moment(-0.5), "exp_avg_sq, which holds -0.5: it is an average of squares.*from 0"),
+        ("max_exp_avg_sq", _moment(-0.5), "max_exp_avg_sq, which holds -0.5"),
+        ("skipped_steps", torch.tensor(math.nan), "skipped_steps, which holds nan"),
+    ],
+)
+def test_what_no_step_leaves_behind_is_refused_by_name(name, entry, match):
+    _refused(_stepped(lambda params: Padam(params, amsgrad=True)), _spoilt(name, entry), match)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"), [("step", 7), ("step", 7.0), ("exp_avg", _moment(-0.5)), ("exp_avg_sq", _moment(-0.0))]
+)
+def test_what_steps_do_leave_behind_is_loaded(name, entry):
+    optimizer = _stepped(lambda params: Padam(params, amsgrad=True))
+    optimizer.load_state_dict(_spoilt(name, entry))
+    loaded = optimizer.state[optimizer.param_groups[0]["params"][1]][name]
+    assert torch.equal(loaded, torch.as_tensor(entry, dtype=torch.float32))
+
+
+def test_a_state_of_torchs_adam_that_overflowed_is_refused():
+    theirs = _stepped(torch.optim.Adam)
+    theirs.state[theirs.param_groups[0]["params"][0]]["exp_avg_sq"][3, 4] = math.inf
+    for ours in (ASGDAdam, AMGT, AMVT):
+        _refused(_stepped(ours), theirs.state_dict(), "parameter 0 of group 0: exp_avg_sq, which holds inf")
+
+
+def test_a_wrappers_own_entries_are_looked_at():
+    def build(params):
+        return Lookahead(torch.optim.SGD(params, lr=0.1))
+
+    state = copy.deepcopy(_stepped(build).state_dict())
+    state["state"][1]["slow_param"] = _moment(math.nan)
+    _refused(_stepped(build), state, "parameter 1 of group 0: slow_param, which holds nan")

@@ -10,7 +10,7 @@ import torch
 from optim.table import OWN
 from optim.training import assert_same, make_gradients, make_params, run, values
 from waddington._errors import ArgumentError, UnsupportedError
-from waddington.optim import AMVT, ASGDAdam
+from waddington.optim import AMVT, ASGDAdam, LDAdam, MicroAdam
 
 ROWS = [row for row in OWN if row.name not in ("MicroAdam-sparse", "LDAdam-ranked")]
 each_rule = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -90,3 +90,29 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(UnsupportedError, match="complex"):
         optimizer.step()
     assert not param.detach().any()
+
+
+@pytest.mark.parametrize("cls", [MicroAdam, LDAdam])
+def test_it_is_refused_where_the_state_has_a_form_of_its_own(cls):
+    params = make_params()
+    words = f"state_dtype='bfloat16' with {cls.__name__}"
+    with pytest.raises(ArgumentError, match=words):
+        cls([{"params": params, "state_dtype": "bfloat16"}])
+    optimizer = cls(params)
+    with pytest.raises(ArgumentError, match=words):
+        optimizer.add_param_group({"params": [torch.ones(2, requires_grad=True)], "state_dtype": "bfloat16"})
+    saved = optimizer.state_dict()
+    saved["param_groups"][0]["state_dtype"] = "bfloat16"
+    with pytest.raises(ArgumentError, match=words):
+        optimizer.load_state_dict(saved)
+    for _ in range(2):  # before the first step, and between two
+        optimizer.param_groups[0]["state_dtype"] = "bfloat16"
+        for param in params:
+            param.grad = torch.ones_like(param)
+        before, count = [param.detach().clone() for param in params], len(optimizer.state)
+        with pytest.raises(ArgumentError, match=words):
+            optimizer.step()
+        assert all(map(torch.equal, params, before))
+        assert len(optimizer.state) == count
+        del optimizer.param_groups[0]["state_dtype"]
+        optimizer.step()

@@ -7,12 +7,14 @@ references to the loaded tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from waddington._errors import ArgumentError
+from waddington.optim._fit import named
+from waddington.optim._loaded import why_not_loaded
 from waddington.optim._slots import compute_dtype, statistics_dtype
 
 __all__ = ["load_and_place", "place"]
@@ -28,6 +30,7 @@ def load_and_place(
     shape_of: ShapeOf,
     needed: Callable[[dict[str, Any]], tuple[str, ...]] = lambda group: (),
     check: Callable[[dict[str, Any]], None] = lambda group: None,
+    computed_with: Callable[[dict[str, Any]], Collection[str]] = lambda group: (),
 ) -> None:
     """Load a state through torch, then put each entry where it belongs.
 
@@ -39,23 +42,22 @@ def load_and_place(
         Calls torch's loading.
     put
         ``(parameter, group, name, saved value) -> value to keep``.
-
     shape_of
         ``(parameter, group, name) -> shape`` that a saved entry must have; None where any will do.
-
     needed
         ``group -> names`` of entries without which the state of a parameter that has been stepped is refused.
-
     check
         Refuses a group as it is going to be.
+    computed_with
+        ``group -> names`` of entries whose values are looked at (:func:`waddington.optim._loaded.why_not_loaded`).
 
     Raises
     ------
     ValueError
         From torch: the groups or their sizes do not match; nothing has been changed.
     ArgumentError
-        An entry is missing that is needed, or has another shape than its parameter asks for, or a setting is refused;
-        nothing has been changed.
+        An entry is missing that is needed, has another shape than its parameter asks for, or holds what no step leaves
+        behind, or a setting is refused; nothing has been changed.
     """
     present = [dict(group) for group in optimizer.param_groups]
     captured: list[dict[str, Any]] = []
@@ -84,6 +86,10 @@ def load_and_place(
                 raise ArgumentError(
                     f"cannot load {name} of {value.dtype} for a parameter of {param.dtype}: real numbers are accepted"
                 )
+            reason = why_not_loaded(name, value) if name in computed_with(group) else ""
+            if reason:
+                group_index = next(at for at, each in enumerate(optimizer.param_groups) if each is group)
+                raise ArgumentError(f"cannot load the state of {named(param, group, group_index)}: {reason}")
 
     # Registered last, it sees what the user's own hooks have made of the state.
     handle = optimizer.register_load_state_dict_pre_hook(look)

@@ -104,7 +104,8 @@ class Rule:
     ----------
     buffers
         Names of the buffers that the settings ask for; each has the tensor's shape and starts at zero. The names are
-        torch's own, so that states move between torch's optimizers and these.
+        torch's own, so that states move between torch's optimizers and these. A name that ends in ``_sq`` or ``_var``
+        says that no value is negative, which is looked at when a state is loaded.
     coefficients, measure, settle, update, observe
         The functions of the module's docstring; `settle` and `observe` may be missing.
     settles_for_later

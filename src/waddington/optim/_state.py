@@ -197,6 +197,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
                 f"cannot use compile=True with {type(self).__name__}: it {self._rule.needs_whole}, and kernels are for"
                 " tensors of any length; accepted are 'auto' and False, which run it eagerly"
             )
+        self._refuse_state_dtype(settings)
         check_rule(self._rule, self._control, settings)
         control = () if self._control is None else self._control.settings
         check_agreement(("nonfinite", *self._of_the_model, *control), settings, self.param_groups)
@@ -242,7 +243,16 @@ class RuleState(Recorded, torch.optim.Optimizer):
             )
         return torch.bfloat16
 
+    def _refuse_state_dtype(self, group: Settings) -> None:
+        given = group.get("state_dtype", "float32")
+        if "state_dtype" not in self.defaults and given != "float32":
+            raise ArgumentError(
+                f"cannot use state_dtype={given!r} with {type(self).__name__}: it has no such setting, for its"
+                " state has a form of its own; accepted are groups without state_dtype"
+            )
+
     def _layouts(self, param: torch.Tensor, group: Settings) -> Layouts:
+        self._refuse_state_dtype(group)
         if self._rule.needs_whole and is_sharded(param):
             raise UnsupportedError(
                 f"cannot use {type(self).__name__} on a sharded parameter (DTensor) of shape {tuple(param.shape)}: it"
@@ -251,14 +261,17 @@ class RuleState(Recorded, torch.optim.Optimizer):
             )
         return {} if self._rule.layouts is None else self._rule.layouts(param, group)
 
+    def _entries(self) -> dict[str, float]:
+        """Name the entries that belong to the whole model, with their first values."""
+        entries = {SKIPPED: 0.0} | ({} if self._rule.needs_whole else {MASKED: 0.0})
+        return entries if self._control is None else entries | self._control.initial(self.param_groups[0])
+
     def _model_state(self) -> Tensors:
         """Give the 0-d entries that belong to the whole model, made at their first use."""
         param, found, known = self._known_model
         if known and self.state.get(param) is found and all(found.get(name) is value for name, value in known.items()):
             return known
-        entries = {SKIPPED: 0.0} | ({} if self._rule.needs_whole else {MASKED: 0.0})
-        if self._control is not None:
-            entries |= self._control.initial(self.param_groups[0])
+        entries = self._entries()
         # The first trainable parameter is the same before and after a restart, whichever gradients came first, and
         # torch.distributed.checkpoint loads the state of trainable parameters only.
         trainable = (p for group in self.param_groups for p in group["params"] if p.requires_grad)
@@ -309,7 +322,9 @@ class RuleState(Recorded, torch.optim.Optimizer):
             From torch: the groups or their sizes do not match.
         ArgumentError
             A buffer has another shape than its parameter asks for, a setting is outside its range, or the state is
-            another optimizer's and of no use, as are steps without their moments. Nothing has been changed.
+            another optimizer's and of no use, as are steps without their moments. Or an entry holds what no step leaves
+            behind: a count that is no whole number from 0, a number that is not finite, an average of squares below 0.
+            Nothing has been changed.
         """
 
         def put(param: torch.Tensor, group: dict[str, Any], name: str, value: Any) -> Any:
@@ -331,11 +346,15 @@ class RuleState(Recorded, torch.optim.Optimizer):
 
         def check(group: dict[str, Any]) -> None:
             self._check_group({**group, **self._fixed})
+            self._refuse_state_dtype(group)
+
+        def computed_with(group: dict[str, Any]) -> tuple[str, ...]:
+            return ("step", *self._rule.buffers(group), *self._rule.scalars(group), *self._entries())
 
         def load() -> None:
             super(RuleState, self).load_state_dict(dict(state_dict))
 
-        load_and_place(self, load, put, shape_of, needed, check)
+        load_and_place(self, load, put, shape_of, needed, check, computed_with)
         for group in self.param_groups:
             group.update(self._fixed)
             for param in group["params"]:

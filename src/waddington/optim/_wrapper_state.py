@@ -151,12 +151,20 @@ class WrapperState(Recorded, torch.optim.Optimizer):
         ------
         ValueError
             From torch: the groups or their sizes do not match.
+        ArgumentError
+            An entry of the wrapper's own has another shape than its parameter, or holds a number that is not finite.
         """
         given = dict(state_dict)
         for before in self._optimizer_load_state_dict_pre_hooks.values():
             changed = before(self, given)
             given = given if changed is None else changed
-        load_and_place(self.optimizer, lambda: self.optimizer.load_state_dict(given), self._put, self._shape)
+        load_and_place(
+            self.optimizer,
+            lambda: self.optimizer.load_state_dict(given),
+            self._put,
+            self._shape,
+            computed_with=lambda group: (*self._buffer_names(), *self._entries()),
+        )
         self._loose = {}
         for after in self._optimizer_load_state_dict_post_hooks.values():
             after(self)
