@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from optim.replacing import try_out
-from waddington._errors import ArgumentError, DataError, UnsupportedError
+from waddington._errors import DataError, UnsupportedError
 from waddington.optim import AMGT, ASGDAdam, Padam, _compiled, _engine
-from waddington.optim._forms import Forms, overlapping
+from waddington.optim._forms import Forms
 from waddington.optim.amgt import AMGT_RULE
 
 EACH_WAY = pytest.mark.parametrize("compile", [True, False], ids=["compiled", "eager"])
@@ -134,40 +134,6 @@ def test_gradients_that_lie_in_what_is_written_are_read_as_they_were(where, comp
         torch.testing.assert_close(left, right, rtol=1e-6, atol=1e-7)
 
 
-@EACH_WAY
-@pytest.mark.parametrize("size", [100, 20000])
-def test_two_parameters_over_one_memory_are_refused_on_every_path(size, compile):
-    first = torch.nn.Parameter(torch.ones(size))
-    second = torch.nn.Parameter(first.data[10:])
-    optimizer = Padam([first, second], compile=compile)
-    first.grad, second.grad = torch.ones(size), torch.ones(size - 10)
-    with pytest.raises(
-        DataError, match="values of parameter 0 of group 0 and the values of parameter 1 of group 0 lie in"
-    ):
-        optimizer.step()
-    assert torch.equal(first, torch.ones(size))
-    assert not optimizer.state
-
-
-def test_parts_of_one_memory_that_do_not_overlap_are_stepped():
-    whole = torch.ones(50, 6)
-    params = [torch.nn.Parameter(whole[:, ::2]), torch.nn.Parameter(whole[:, 1::2])]
-    optimizer = Padam(params, compile=False)
-    for param in params:
-        param.grad = torch.ones_like(param)
-    optimizer.step()
-    assert (whole < 1.0).all()
-
-
-def test_overlaps_are_found_to_the_byte():
-    whole = torch.zeros(10, 10)
-    assert overlapping([whole[:, :3], whole[:, 3:], torch.ones(3)]) is None
-    assert overlapping([whole[:, :4], torch.ones(3), whole[:, 3:]]) == (0, 2)
-    assert overlapping([whole[:1].expand(10, 10)]) == (0, 0)
-    assert overlapping([torch.as_strided(whole, (5, 4), (3, 1))]) == (0, 0)
-    assert overlapping([whole.view(torch.int16)[:, ::2], whole.view(torch.int16)[:, 1::2]]) is None
-
-
 def test_forms_are_all_that_decides_how_an_address_is_read():
     tensor = torch.zeros(4, 6)
     forms = Forms([tensor])
@@ -177,17 +143,20 @@ def test_forms_are_all_that_decides_how_an_address_is_read():
     assert not any(forms.are([other]) for other in others)
 
 
-def test_one_parameter_twice_is_refused_when_groups_are_built():
-    param, other = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(3))
-    with pytest.raises(ArgumentError, match="parameter 2 of group 0 is also parameter 0 of group 0"):
-        Padam([param, other, param])
-    with pytest.raises(ArgumentError, match="parameter 0 of group 1 is also parameter 1 of group 0"):
-        Padam([{"params": [other, param]}, {"params": param}])
-    optimizer = Padam(iter([param]))
-    with pytest.raises(ArgumentError, match="parameter 1 of group 1 is also parameter 0 of group 0"):
-        optimizer.add_param_group({"params": [other, param]})
-    optimizer.add_param_group({"params": iter([other])})
-    assert len(optimizer.param_groups) == 2
+@EACH_WAY
+@pytest.mark.parametrize("size", [60, 6000])
+@pytest.mark.parametrize("where", ["parameter", "gradient"])
+def test_numbers_for_storing_are_refused_by_their_dtype(where, size, compile):
+    param = torch.nn.Parameter(torch.ones(size))
+    param.grad_dtype = None
+    if where == "parameter":
+        param.data = param.data.to(torch.float8_e4m3fn)
+    param.grad = torch.ones(size).to(torch.float8_e5m2)
+    optimizer = Padam([param], compile=compile)
+    dtype = "float8_e4m3fn" if where == "parameter" else "float8_e5m2"
+    with pytest.raises(DataError, match=f"parameter 0 of group 0.*torch.{dtype}, which.*accepted are torch.float32"):
+        optimizer.step()
+    assert not optimizer.state
 
 
 # -- whole or not at all --

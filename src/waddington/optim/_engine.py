@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -101,7 +102,8 @@ class RuleOptimizer(RuleState):
         ------
         DataError
             A gradient is not finite and ``nonfinite="raise"``. Or a parameter, a gradient or an entry of the state was
-            replaced, resized, tied or freed, and does not fit any more.
+            replaced, resized, tied or freed, and does not fit any more. Tied parameters are refused where two of one
+            memory have gradients at once; where no more than one has, the memory is stepped as its own.
         UnsupportedError
             A gradient is sparse, or the call stands inside a transform of ``torch.func``, or ``compile=True`` and
             compiling failed.
@@ -153,12 +155,12 @@ class RuleOptimizer(RuleState):
         self._before.append((param, None if found is None else dict(found)))
         return Member(param, group, group_index, index, self._state_of(param, group))
 
-    def _lay_out(self, members: Sequence[Member], ways: Sequence[Way]) -> list[Family]:
+    def _lay_out(self, members: Sequence[Member], ways: Sequence[Way], stepped: AbstractSet[int]) -> list[Family]:
         rule = self._rule
         for member in members:
             check_state(member, self._layouts(member.param, member.group), rule)
         apart = self._apart
-        apart.check(self)
+        apart.check(self, stepped)
         families = lay_out(rule, members, ways)
         apart.learn(self)  # what was moved lies in memory of its own
         return families
@@ -220,7 +222,8 @@ class RuleOptimizer(RuleState):
                     check_parameter(param, group, group_index)
                     check_gradient(param, group, group_index)
                     self._before = []
-                    (family,) = self._lay_out([self._member(param, group, group_index, index)], [ways[id(param)]])
+                    member = self._member(param, group, group_index, index)
+                    (family,) = self._lay_out([member], [ways[id(param)]], ways.keys())
                     known[index] = family
                 self._step([family], self._model_state())
             except BaseException:
@@ -278,13 +281,14 @@ class RuleOptimizer(RuleState):
         wanted = (*map(len, lists), *map(id, with_gradient))
         if wanted == self._wanted and self._is_in_place():
             return self._families
+        stepped = frozenset(map(id, with_gradient))
         if wanted in self._kept:
             families = self._kept.pop(wanted)
             others = [family.placement for kept in reversed(self._kept.values()) for family in kept]
             if all(self._fits(family) and family.placement.take_over(self.state, others) for family in families):
                 self._kept[wanted] = families
                 return self._use(wanted, families)
-            self._apart.check(self)  # of entries as the user has put them
+            self._apart.check(self, stepped)  # of entries as the user has put them
             for placement in (*(family.placement for family in families), *others):  # perhaps all was replaced
                 placement.leave()
             self._kept = {}
@@ -303,7 +307,7 @@ class RuleOptimizer(RuleState):
         model = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
         for family in self._families:
             family.placement.leave({id(member.param) for member in members})
-        families = tuple(self._lay_out(members, ways_of(self._rule, members, model or members)))
+        families = tuple(self._lay_out(members, ways_of(self._rule, members, model or members), stepped))
         self._kept = {**self._kept, wanted: families}
         while len(self._kept) > _KEPT:
             for family in self._kept.pop(next(iter(self._kept))):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 
@@ -23,13 +24,31 @@ if TYPE_CHECKING:
 
 __all__ = ["Apart", "check_gradient", "check_parameter", "check_state", "may_be_cast", "named"]
 
+_VALUES = "the values"
+"""What a parameter's own coordinates are called beside its buffers."""
+_COMPUTED_WITH = (
+    torch.float32,
+    torch.float64,
+    torch.bfloat16,
+    torch.float16,
+    torch.complex64,
+    torch.complex128,
+    torch.complex32,
+)
+"""Dtypes of parameters and gradients; those of fewer bits, as float8, are for storing."""
+
 
 def named(param: torch.Tensor, group: dict[str, Any], group_index: int) -> str:
     """Name a parameter as the user knows it: by its place in its group, and its name where groups have names."""
     at = next((at for at, other in enumerate(group["params"]) if other is param), None)
-    names = group.get("param_names")
-    name = f" ({names[at]!r})" if names and at is not None else ""
-    return f"parameter {'?' if at is None else at}{name} of group {group_index}"
+    return f"parameter ? of group {group_index}" if at is None else named_at(at, group, group_index)
+
+
+def named_at(at: int, group: dict[str, Any], group_index: int) -> str:
+    """Name the parameter at a place of a group; a user may have appended one that is there already."""
+    names = group.get("param_names") or ()
+    name = f" ({names[at]!r})" if at < len(names) else ""
+    return f"parameter {at}{name} of group {group_index}"
 
 
 def check_parameter(param: torch.Tensor, group: dict[str, Any], group_index: int) -> None:
@@ -38,11 +57,14 @@ def check_parameter(param: torch.Tensor, group: dict[str, Any], group_index: int
     Raises
     ------
     DataError
-        Its storage was freed or is too short, or its coordinates share memory with one another, or are kept negated.
+        Its storage was freed or is too short, or its coordinates share memory with one another, or are kept negated, or
+        are of a dtype that cannot be computed with.
     """
     local = _local(param)
-    reason = ""
-    if local.layout is not torch.strided:
+    reason = _why_not_computed_with(param.dtype)
+    if reason:
+        reason = f"it {reason}"
+    elif local.layout is not torch.strided:
         reason = f"it is of layout {local.layout}; accepted are dense parameters"
     elif not has_memory(local):
         reason = _freed(local) + "; give it memory again (parameter.data = ...) before step()"
@@ -55,13 +77,20 @@ def check_parameter(param: torch.Tensor, group: dict[str, Any], group_index: int
         raise DataError(f"cannot step {named(param, group, group_index)}, of shape {tuple(param.shape)}: {reason}")
 
 
+def _why_not_computed_with(dtype: torch.dtype) -> str:
+    if dtype in _COMPUTED_WITH:
+        return ""
+    return f"is of {dtype}, which cannot be computed with; accepted are {', '.join(map(str, _COMPUTED_WITH))}"
+
+
 def check_gradient(param: torch.Tensor, group: dict[str, Any], group_index: int) -> None:
     """Check that a gradient is its parameter's.
 
     Raises
     ------
     DataError
-        It has another shape, device or kind of number, or its storage was freed or is too short.
+        It has another shape, device or kind of number, or a dtype that cannot be computed with, or its storage was
+        freed or is too short.
     """
     grad = param.grad
     assert grad is not None
@@ -72,6 +101,8 @@ def check_gradient(param: torch.Tensor, group: dict[str, Any], group_index: int)
         reason = f"its gradient is on {grad.device}, and the parameter on {param.device}"
     elif grad.is_complex() != param.is_complex() or not (grad.is_floating_point() or grad.is_complex()):
         reason = f"its gradient is of {grad.dtype}, and the parameter of {param.dtype}"
+    elif _why_not_computed_with(grad.dtype):
+        reason = f"its gradient {_why_not_computed_with(grad.dtype)}"
     elif not has_memory(local) and not local._is_zerotensor():
         reason = f"its gradient has no memory: {_freed(local)}"
     elif local.shape != mine.shape and type(grad) is type(param):
@@ -149,19 +180,32 @@ def _refuse(member: Member, reason: str) -> None:
 
 
 class Apart:
-    """Whether all coordinates of parameters and buffers lie in places of their own; looked at where something moved."""
+    """Whether all coordinates that a step writes to lie in places of their own; looked at where something moved.
+
+    The values of a parameter that is not stepped may be those of others, too: a frozen one that is tied, or one of two
+    views that take turns. A step of either does to the memory what it would do alone. Buffers are their parameter's
+    alone at all times, for what is not stepped now may be stepped next.
+    """
 
     def __init__(self) -> None:
         self._tensors: list[torch.Tensor] = []
         self._places: list[tuple[int, int]] = []
+        self._stepped: AbstractSet[int] = frozenset()
 
     def learn(self, optimizer: RuleState) -> None:
-        """Take note of where all is, which is known to be apart."""
+        """Take note of where all is, after moves into memory of its own."""
         self._tensors = list(_written(optimizer).values())
         self._places = _places(self._tensors)
 
-    def check(self, optimizer: RuleState) -> None:
+    def check(self, optimizer: RuleState, stepped: AbstractSet[int]) -> None:
         """Check that no coordinate that a step may write to is another's as well.
+
+        Parameters
+        ----------
+        optimizer
+            Whose parameters and buffers.
+        stepped
+            Identities of the parameters that are stepped together.
 
         Raises
         ------
@@ -169,26 +213,34 @@ class Apart:
             Names both.
         """
         written = _written(optimizer)
-        tensors = list(written.values())
+        keys, tensors = list(written), list(written.values())
         same = len(tensors) == len(self._tensors) and all(map(operator.is_, tensors, self._tensors))
-        if same and _places(tensors) == self._places:
+        if same and _places(tensors) == self._places and stepped <= self._stepped:
             return
-        found = overlapping(list(map(_local, tensors)))
-        if found is None:
-            self._tensors, self._places = tensors, _places(tensors)
-            return
-        keys = list(written)
-        first, second = (_name(optimizer, *keys[place]) for place in found)
-        if found[0] == found[1]:
-            raise DataError(
-                f"cannot step: several coordinates of {first} lie in one place of memory; accepted are tensors of their"
-                " own memory (.clone())"
-            )
+        left = list(range(len(keys)))
+        while (found := overlapping([_local(tensors[at]) for at in left])) is not None:
+            pair = [left[place] for place in found]
+            are_values = all(keys[at][2] == _VALUES for at in pair)
+            idle = [at for at in pair if are_values and id(tensors[at]) not in stepped]
+            if not idle:
+                _refuse_overlap(optimizer, *(keys[at] for at in pair))
+            left.remove(idle[0])
+        are_all_apart = len(left) == len(keys)
+        self._tensors, self._places = tensors, _places(tensors)
+        self._stepped = frozenset(map(id, tensors)) if are_all_apart else stepped
+
+
+def _refuse_overlap(optimizer: RuleState, first: tuple[int, int, str], second: tuple[int, int, str]) -> NoReturn:
+    if first == second:
         raise DataError(
-            f"cannot step: {first} and {second} lie in one memory, and a step of one would overwrite the other;"
-            " accepted is one Parameter in both places (module_b.weight = module_a.weight), listed once, or memory of"
-            " its own for each (.clone())"
+            f"cannot step: several coordinates of {_name(optimizer, *first)} lie in one place of memory; accepted are"
+            " tensors of their own memory (.clone())"
         )
+    raise DataError(
+        f"cannot step: {_name(optimizer, *first)} and {_name(optimizer, *second)} lie in one memory, and a step of one"
+        " would overwrite the other; accepted is one Parameter in both places (module_b.weight = module_a.weight),"
+        " listed once, or memory of its own for each (.clone())"
+    )
 
 
 def _written(optimizer: RuleState) -> dict[tuple[int, int, str], torch.Tensor]:
@@ -197,7 +249,7 @@ def _written(optimizer: RuleState) -> dict[tuple[int, int, str], torch.Tensor]:
     for group_index, group in enumerate(optimizer.param_groups):
         names = optimizer._rule.buffers(group)
         for at, param in enumerate(group["params"]):
-            found[group_index, at, "the values"] = param
+            found[group_index, at, _VALUES] = param
             state = optimizer.state.get(param, {})
             for name in names:
                 entry = state.get(name)
@@ -211,8 +263,7 @@ def _places(tensors: Sequence[torch.Tensor]) -> list[tuple[int, int]]:
 
 
 def _name(optimizer: RuleState, group_index: int, at: int, entry: str) -> str:
-    group = optimizer.param_groups[group_index]
-    return f"{entry} of {named(group['params'][at], group, group_index)}"
+    return f"{entry} of {named_at(at, optimizer.param_groups[group_index], group_index)}"
 
 
 def _local(tensor: torch.Tensor) -> torch.Tensor:
