@@ -298,7 +298,10 @@ def test_whatever_is_replaced_kernels_do_what_operations_do():
 
 @pytest.mark.slow
 def test_whatever_is_replaced_for_long():
-    seconds, seed = float(os.environ.get("WADDINGTON_FUZZ_SECONDS", "60")), 1
+    seconds, seed = (
+        float(os.environ.get("WADDINGTON_FUZZ_SECONDS", "60")),
+        int(os.environ.get("WADDINGTON_FUZZ_SEED", "1")),
+    )
     while seconds > 0:
         try_out(seed, seconds=min(seconds, 30.0))
         seconds, seed = seconds - 30.0, seed + 1
@@ -330,9 +333,9 @@ def test_a_memory_checker_finds_nothing(tmp_path):
         "WADDINGTON_CACHE": str(tmp_path),
         "PYTHONPATH": str(Path(__file__).parents[1]),
     }
-    seconds = os.environ.get("WADDINGTON_FUZZ_SECONDS", "60")
+    seconds, seed = os.environ.get("WADDINGTON_FUZZ_SECONDS", "60"), os.environ.get("WADDINGTON_FUZZ_SEED", "1")
     done = subprocess.run(
-        [sys.executable, "-c", CHECKED, "1", seconds], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", CHECKED, seed, seconds], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-4000:]
     assert any(tmp_path.iterdir()), "no kernel was made"
