@@ -13,7 +13,7 @@ import torch
 
 from optim.replacing import try_out
 from waddington._errors import DataError, UnsupportedError
-from waddington.optim import AMGT, ASGDAdam, Padam, _compiled, _engine
+from waddington.optim import AMGT, ASGDAdam, Padam, _compiled
 from waddington.optim._forms import Forms
 from waddington.optim.amgt import AMGT_RULE
 
@@ -223,69 +223,6 @@ def test_a_step_that_breaks_off_says_what_is_changed():
     (note,) = caught.value.__notes__
     assert "Changed, with their buffers: parameter 2 of group 0." in note
     assert all(optimizer.state[param]["step"] == 0 for param in params)
-
-
-# -- sets of gradients that come and go --
-
-
-SETS = [[0, 1, 2], [2, 3], [0, 1, 2], [1], [2, 3], [], [1], [0, 3]]
-
-
-@EACH_WAY
-def test_layouts_of_recent_sets_are_kept_and_change_nothing(compile, monkeypatch):
-    """Each parameter is stepped as if it were alone, whatever others are with it, and nothing is laid out twice."""
-    laid_out = []
-    lay_out = _engine.lay_out
-    monkeypatch.setattr(_engine, "lay_out", lambda *args: laid_out.append(1) or lay_out(*args))
-    params, twins = ([torch.nn.Parameter(torch.linspace(-1.0, at, 20 + at)) for at in range(4)] for _ in range(2))
-    together = AMGT(params, lr=0.1, compile=compile)
-    alone = [AMGT([twin], lr=0.1, compile=compile) for twin in twins]
-    for step, which in enumerate(SETS * 3):
-        for at, (param, twin) in enumerate(zip(params, twins, strict=True)):
-            param.grad, twin.grad = (torch.full((20 + at,), 1.0 + step) if at in which else None for _ in range(2))
-        laid_out.clear()
-        together.step()
-        assert bool(laid_out) == (step < len(SETS) and which not in SETS[:step])
-        for optimizer in alone:
-            optimizer.step()
-        if step == 10:  # what the user does to one that has left counts when it comes back
-            for optimizer, param in ((together, params[1]), (alone[1], twins[1])):
-                optimizer.state[param]["exp_avg"].mul_(2.0)
-                optimizer.state[param]["step"].fill_(5.0)
-    for at, (param, twin) in enumerate(zip(params, twins, strict=True)):
-        torch.testing.assert_close(param, twin, rtol=1e-6, atol=1e-7)
-        assert torch.equal(together.state[param]["step"], alone[at].state[twin]["step"])
-
-
-def test_what_was_replaced_is_seen_by_layouts_that_were_kept():
-    params = [torch.nn.Parameter(torch.ones(20)) for _ in range(2)]
-    optimizer = AMGT(params, lr=0.1, compile=False)
-
-    def step(which):
-        for at, param in enumerate(params):
-            param.grad = torch.ones_like(param) if at in which else None
-        optimizer.step()
-
-    for which in ([0, 1], [0], [0, 1], [0]):
-        step(which)
-    optimizer.state[params[1]]["exp_avg"] = torch.zeros(30)
-    step([0])
-    with pytest.raises(DataError, match="its exp_avg has shape"):
-        step([0, 1])
-    optimizer.state[params[1]]["exp_avg"] = torch.zeros(20)
-    step([0, 1])
-    assert optimizer.state[params[0]]["step"] == 6
-    assert optimizer.state[params[1]]["step"] == 3
-
-
-def test_only_so_many_layouts_are_kept():
-    params = [torch.nn.Parameter(torch.ones(20)) for _ in range(40)]
-    optimizer = AMGT(params, compile=False)
-    for at in range(40):
-        params[at].grad = torch.ones(20)
-        optimizer.step()
-        params[at].grad = None
-    assert len(optimizer._kept) == _engine._KEPT
 
 
 # -- at random --
