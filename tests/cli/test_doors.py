@@ -19,7 +19,7 @@ from typer.main import get_command
 import waddington
 from waddington import twin
 from waddington.cli._app import app, run_app
-from waddington.cli._spelling import spell, spellings
+from waddington.cli._spelling import Written, spell, spellings
 from waddington.twin import io
 from waddington.twin.pipeline import RunConfig
 from waddington.twin.pipeline.config import READ_FIELDS
@@ -121,12 +121,62 @@ def test_the_library_names_no_flag() -> None:
         ("resume=True to go on", "--resume to go on", "resume=True to go on"),
         ("both file='a' and", "both FILE 'a' and", "both FILE 'a' and"),
         ("n_cells=5", "--cells 5", "n_cells=5"),
+        ("cannot use lr=True: x", "cannot use --lr True: x", "cannot use lr=True: x"),
         ("modalities['x']=3, obs['lr=2']", "modalities['x']=3, obs['lr=2']", "modalities['x']=3, obs['lr=2']"),
     ],
 )
 def test_spelling(said: str, run: str, describe: str) -> None:
     assert spell(said, RUN) == run
     assert spell(said, DESCRIBE) == describe
+
+
+def test_settings_are_spelled_as_they_were_written() -> None:
+    written = Written(file=Path("run.toml"), in_file={"lr": True, "seed": 1}, by_set=frozenset({"horizon"}))
+    assert spell("cannot use lr=True: x", RUN, written) == "run.toml: cannot use lr = true: x"
+    assert spell("seed=1 with eps=0.5, resume=True", RUN, written) == "run.toml: seed = 1 with eps = 0.5, --resume"
+    assert spell("cannot use horizon=0: x", RUN, written) == "cannot use --set horizon=0: x"
+    assert spell("cannot use eps=0.5: x", RUN, written) == "cannot use --eps 0.5: x"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("lr = true", "lr = true: lr must be a number"),
+        ('seeds = "many"', 'seeds = "many": seeds must be a whole number'),
+        ("lr_grid = [0.1, true]", "lr_grid = [0.1, true]: lr_grid must be a list of numbers"),
+        ("paper_net = [64.5]", "paper_net = [64.5]: paper_net must be a list of whole numbers"),
+        ("device = 2026-01-01", 'device = "2026-01-01": device must be text'),
+        ("alpha_min = 5.0", "alpha_min = 5 with alpha_max = 0.01: the small base rate must not exceed the large one"),
+        (
+            'layer = "x"',
+            "layer = \"x\" with normalization = 'total': it names values that are taken as they are; "
+            "accepted: normalization = 'none' with it, or counts_layer for raw counts",
+        ),
+    ],
+)
+def test_a_file_of_settings_is_answered_in_its_own_words(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, line: str, said: str
+) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(line)
+    assert run_app(["run", "--config", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == f"error: {path}: cannot use {said}\n"
+
+
+@pytest.mark.parametrize("name", ["out", "resume", "listener"])
+def test_what_is_no_setting_is_refused_by_name(capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str) -> None:
+    assert run_app(["run", "--set", f"{name}=x", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith(f"error: unknown configuration field '{name}'")
+
+
+def test_python_is_answered_in_keywords_and_plain_words(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^cannot use lr=True: lr must be a number$"):
+        twin.run(out=tmp_path / "out", lr=True)
+
+
+def test_a_folder_as_configuration_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run_app(["run", "--config", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "cannot read configuration" in capsys.readouterr().err
 
 
 @pytest.fixture

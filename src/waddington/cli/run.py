@@ -13,6 +13,7 @@ from rich.text import Text
 
 from waddington.cli import _reading as reading
 from waddington.cli._screen import make_console, plain, table_or_list
+from waddington.cli._spelling import Written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,7 @@ _MEANINGS = {
 
 
 def run(
+    context: typer.Context,
     file: Annotated[
         Path | None,
         typer.Argument(help="A .h5mu, .h5ad, 10x .h5, .zarr or 10x mtx folder; without one, simulated cells."),
@@ -172,12 +174,19 @@ def run(
         "batch_size": batch_size, "epochs": epochs, "protocol": protocol, "seeds": seeds, "ppo_steps": ppo_steps,
         "device": device, "workers": workers, "lr_grid": _grid(lr_grid),
     }  # fmt: skip
-    fields: dict[str, Any] = pipeline.load_toml(config) if config is not None else {}
-    fields |= dict(_setting(text) for text in setting or ())
-    fields |= {name: value for name, value in flags.items() if value is not None}
+    in_file: dict[str, Any] = pipeline.load_toml(config) if config is not None else {}
+    by_set = dict(_setting(text) for text in setting or ())
+    by_flag = {name: value for name, value in {"file": file, **flags}.items() if value is not None}
+    context.obj = Written(
+        file=config,
+        in_file={name: value for name, value in in_file.items() if name not in by_set | by_flag},
+        by_set=frozenset(by_set.keys() - by_flag),
+        by_flag=frozenset(by_flag),
+    )
+    fields: dict[str, Any] = in_file | by_set | by_flag
     chosen = str(preset or fields.pop("preset", "default"))
     fields.pop("preset", None)
-    fields["file"] = file if file is not None else fields.get("file")
+    pipeline.RunConfig.of(chosen, **fields)  # A name such as `out` is no field, wherever it was written.
 
     from waddington.cli._progress import ProgressListener
 

@@ -62,7 +62,7 @@ def test_tuning_and_evaluation_seeds_are_disjoint() -> None:
         ({"lr_grid": (1e-3, -1.0)}, "lr_grid=-1"),
         ({"target_sum": 0}, r"target_sum=0.0: target_sum must be a number in \(0, inf\)"),
         ({"seeds": 0}, "seeds=0"),
-        ({"seeds": 2.5}, "seeds=2.5: seeds must be of type int"),
+        ({"seeds": 2.5}, "seeds=2.5: seeds must be a whole number"),
         ({"epochs": "many"}, "epochs='many'"),
         ({"protocol": "papers"}, "protocol='papers'"),
         ({"batchsize": 3}, "Did you mean 'batch_size'"),
