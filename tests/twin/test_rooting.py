@@ -77,3 +77,26 @@ def test_controls_that_are_not_there_are_refused(mdata: md.MuData) -> None:
     mdata.obs["perturbation"] = "A"
     with pytest.raises(DataError, match="no control cell"):
         read_root("control", mdata)
+
+
+def test_only_what_the_cells_have_is_advised(mdata: md.MuData) -> None:
+    with pytest.raises(ArgumentError) as refused:
+        read_root("nothing", mdata)
+    assert str(refused.value).endswith(
+        "accepted: a cell's barcode, a feature's name, a value of obs['cell_type'] ('B', 'HSC', 'KLF1') or 'control'"
+    )
+    mdata.obs = pd.DataFrame(index=mdata.obs_names)
+    with pytest.raises(ArgumentError) as refused:
+        read_root("nothing", mdata)
+    assert str(refused.value).endswith("accepted: a cell's barcode or a feature's name")
+
+
+def test_columns_that_would_serve_are_listed(mdata: md.MuData) -> None:
+    columns = {"subtype": ["x", "y", "x", "y"], "age": ["3h", "9h", "3h", "9h"], "barcode": list("abcd")}
+    mdata.obs = pd.DataFrame({**columns, "n_counts": [1.5, 2.5, 1.5, 2.5]}, index=mdata.obs_names)
+    with pytest.raises(DataError) as refused:
+        read_root("time", mdata)
+    assert str(refused.value).endswith(
+        "a value of a column that cell_type_key= names, such as 'subtype' or 'time' with a column that time_key= names, "
+        "such as 'age'"
+    )

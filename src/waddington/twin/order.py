@@ -230,7 +230,11 @@ def _kinds(groups: npt.NDArray[np.str_] | None, chosen: npt.NDArray[np.bool_]) -
 
 
 def order_notes(
-    order: Order, *, names: npt.NDArray[np.str_], groups: npt.NDArray[np.str_] | None = None
+    order: Order,
+    *,
+    names: npt.NDArray[np.str_],
+    groups: npt.NDArray[np.str_] | None = None,
+    settled_by: str = "A cell or a marker gene",
 ) -> tuple[str, ...]:
     """Say what a reader must know of an order: guessed roots with their alternatives, and cells without an order.
 
@@ -242,6 +246,8 @@ def order_notes(
         Barcode of each cell, (cells,).
     groups
         What each cell is, (cells,), where that is known.
+    settled_by
+        What these cells have that a guessed root could be named by.
     """
 
     def called(cell: int) -> str:
@@ -257,7 +263,7 @@ def order_notes(
             )
             text += (
                 f" It may as well be another end (rank correlation of the two orders: {ends}). "
-                "A cell, a cluster or a marker gene named as `root` settles it."
+                f"{settled_by} named as `root` settles it."
             )
         notes.append(text)
     if order.part.max() > 0:

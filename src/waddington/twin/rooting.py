@@ -13,8 +13,10 @@ from typing import Final, Literal
 import mudata as md
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from waddington._errors import ArgumentError, DataError
+from waddington.twin.io.times import parse_times
 from waddington.twin.order import RootHint
 from waddington.twin.pseudotime import earliest_cells
 
@@ -23,7 +25,10 @@ __all__ = ["RootChoice", "read_root", "root_hint"]
 Kind = Literal["cell", "cluster", "gene", "time", "control"]
 
 _KINDS: Final[tuple[Kind, ...]] = ("cell", "cluster", "gene")
-_ACCEPTED: Final = "a cell's barcode, a value of cell_type, a feature's name, 'time' or 'control'"
+_ACCEPTED: Final = ("a cell's barcode", "a feature's name")
+_READ: Final = frozenset({"perturbation", "perturbation_mode", "time", "batch", "cell_type", "split"})
+_SHOWN: Final = 4  # columns, or values of one, that a message lists
+_MOST_TIMES, _MOST_CLUSTERS = 30, 60  # values of a column that may be read as one or the other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +62,11 @@ def read_root(root: str | None, mdata: md.MuData) -> RootChoice | None:
         return RootChoice(kind="time") if _has_times(mdata) else None
     if root == "time":
         if not _has_times(mdata):
-            raise DataError("cannot use root='time': found no observed time; accepted: cells with a column of times")
+            raise DataError(f"cannot use root='time': found no observed time; accepted: {_accepted(mdata)}")
         return RootChoice(kind="time")
     if root == "control":
-        if "perturbation" not in mdata.obs or not (mdata.obs["perturbation"] == "control").any():
-            raise DataError("cannot use root='control': found no control cell; accepted: cells with labelled controls")
+        if not _has_controls(mdata):
+            raise DataError(f"cannot use root='control': found no control cell; accepted: {_accepted(mdata)}")
         return RootChoice(kind="control")
     before, colon, after = root.partition(":")
     found = _meanings(root, mdata, _KINDS)
@@ -75,7 +80,54 @@ def read_root(root: str | None, mdata: md.MuData) -> RootChoice | None:
     known = [*_clusters(mdata), *(str(name) for part in mdata.mod.values() for name in part.var_names)]
     close = difflib.get_close_matches(after if colon else root, known, n=3)
     hint = f"; like it are {', '.join(map(repr, close))}" if close else ""
-    raise ArgumentError(f"cannot use root={root!r}: nothing here has that name{hint}; accepted: {_ACCEPTED}")
+    raise ArgumentError(f"cannot use root={root!r}: nothing here has that name{hint}; accepted: {_accepted(mdata)}")
+
+
+def _accepted(mdata: md.MuData) -> str:
+    """Say what a root may be among these cells, and which columns would serve where none was read as such."""
+    said, clusters = list(_ACCEPTED), _clusters(mdata)
+    if clusters:
+        said.append(f"a value of obs['cell_type'] ({_listed(clusters)})")
+    if _has_times(mdata):
+        said.append("'time'")
+    if _has_controls(mdata):
+        said.append("'control'")
+    times = [] if "time" in mdata.obs else [name for name in _free_columns(mdata) if _reads_as_time(mdata.obs[name])]
+    if not clusters:
+        groups = [name for name in _free_columns(mdata) if name not in times and _groups_cells(mdata.obs[name])]
+        said += [f"a value of a column that cell_type_key= names, such as {_listed(groups)}"] if groups else []
+    if times:
+        said.append(f"'time' with a column that time_key= names, such as {_listed(times)}")
+    return ", ".join(said[:-1]) + f" or {said[-1]}"
+
+
+def _free_columns(mdata: md.MuData) -> list[str]:
+    """Name the columns of cells that nothing was read from."""
+    return [str(name) for name in mdata.obs.columns if str(name).removesuffix("_original") not in _READ]
+
+
+def _groups_cells(values: pd.Series) -> bool:
+    """Say whether a column may name clusters: a few words, each of several cells."""
+    return not pd.api.types.is_float_dtype(values) and 1 < values.nunique() <= min(_MOST_CLUSTERS, len(values) // 2)
+
+
+def _reads_as_time(values: pd.Series) -> bool:
+    """Say whether a column may hold times: a few different ones, with a unit in its name or its words."""
+    if not 1 < values.nunique() <= min(_MOST_TIMES, len(values) // 2):
+        return False
+    try:
+        return bool(parse_times(values).unit)
+    except DataError:
+        return False
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(map(repr, names[:_SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
+def _has_controls(mdata: md.MuData) -> bool:
+    return "perturbation" in mdata.obs and bool((mdata.obs["perturbation"] == "control").any())
 
 
 def _has_times(mdata: md.MuData) -> bool:

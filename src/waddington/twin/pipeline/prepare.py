@@ -156,7 +156,12 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
         groups=groups,
         design=design,
         notes=(
-            *order_notes(order, names=np.asarray(mdata.obs_names, dtype=np.str_), groups=known),
+            *order_notes(
+                order,
+                names=np.asarray(mdata.obs_names, dtype=np.str_),
+                groups=known,
+                settled_by="A cell or a marker gene" if types is None else "A cell, a cluster or a marker gene",
+            ),
             *_read_notes(mdata),
             *depth_notes(mdata, preprocessor.fitted, preprocessor.options),
             *design.notes,
