@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import unicodedata
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+import waddington
 from waddington._text import cell_width, counted, shorten, shorten_all, visible
 
 
@@ -52,3 +56,22 @@ def test_wide_letters_fill_two_columns() -> None:
 
 def test_one_of_a_thing_is_no_plural() -> None:
     assert [counted(n, "cell") for n in (0, 1, 2, 1200)] == ["0 cells", "1 cell", "2 cells", "1,200 cells"]
+    assert [counted(n, "entry", "entries") for n in (1, 2)] == ["1 entry", "2 entries"]
+
+
+def test_messages_count_by_that_one_rule() -> None:
+    """No text puts a number before a plural by itself; capitals are constants, and the rest are no counts."""
+    nouns = re.compile(r" (?:cells|conditions|features|labels|genes|columns|barcodes)\b")
+    allowed = re.compile(r"[A-Z_]+|sorted\(sizes\)|split|one\.median_features")
+    rooms = [Path(waddington.__file__).parent / room for room in ("twin", "cli")]
+    texts = [
+        (path.name, ast.unparse(before.value), after.value)
+        for room in rooms
+        for path in room.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.JoinedStr)
+        for before, after in zip(node.values, node.values[1:], strict=False)
+        if isinstance(before, ast.FormattedValue) and isinstance(after, ast.Constant)
+    ]
+    assert len(texts) > 100
+    assert not [text for text in texts if nouns.match(str(text[2])) and not allowed.fullmatch(text[1])]

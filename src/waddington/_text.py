@@ -15,9 +15,9 @@ _OVERRIDES = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x
 _PICTURES = {**{code: 0x2400 + code for code in range(0x20)}, 0x7F: 0x2421}  # U+2400: control pictures
 
 
-def counted(number: int, thing: str) -> str:
-    """Write how many there are of a thing: ``"1 cell"``, ``"1,200 cells"``."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+def counted(number: int, thing: str, things: str = "") -> str:
+    """Write how many there are of a thing: ``"1 cell"``, ``"1,200 cells"``; a plural not in -s is given."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
 def visible(text: str) -> str:

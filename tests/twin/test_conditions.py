@@ -166,7 +166,7 @@ class TestConditionsOf:
             conditions_of(pd.DataFrame({"condition": ["ctrl"], "batch": [1]}), perturbation_key="guide")
 
     def test_cells_without_a_label_are_counted(self) -> None:
-        with pytest.raises(DataError, match="4 of 5 cells have no label"):
+        with pytest.raises(DataError, match="4 of 5 cells without a label"):
             conditions_of(pd.DataFrame({"perturbation": ["A", None, float("nan"), "None", " "]}))
 
     @pytest.mark.parametrize(

@@ -76,8 +76,8 @@ def test_small_conditions_are_named_not_scored() -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.array(["A:knockout"] * 50), "found no control cell"),
-        (np.array(["control"] * 50), "all 50 cells are controls"),
+        (np.array(["A:knockout"] * 50), "found no control among 50 cells"),
+        (np.array(["control"] * 50), "found 50 cells, all controls"),
         (np.array(["control"] * 5 + ["A:knockout"] * 50), "found 4 training cells of it|found 1 test cells of it"),
         (np.array(["control"] * 50 + ["A:knockout"] * 5), f"none of 1 has {MIN_CELLS} test cells"),
     ],
@@ -101,6 +101,14 @@ def test_times_are_measured_from_the_first() -> None:
     assert design.kind == "time"
     with pytest.raises(DataError, match="found 1 time point"):
         design_from_times(np.zeros(50))
+
+
+def test_times_and_stages_stay_in_order() -> None:
+    design = design_from_times(np.repeat([24.0, 0.0, 3.0, 10.0], 50), unit="h")
+    assert design.label_order == ("time 0 h", "time 3 h", "time 10 h", "time 24 h")
+    assert list(design.split_of) == ["time 3 h", "time 10 h", "time 24 h"]
+    stages = design_from_stages(np.linspace(0, 1, 900), train=draw_train_cells(900), n_stages=12)
+    assert stages.label_order == tuple(f"stage {s}" for s in range(1, 13))
 
 
 def test_stages_are_quarters_of_the_training_cells() -> None:

@@ -78,7 +78,7 @@ def test_bad_input_is_refused() -> None:
     plane, times, _ = _fork(50)
     with pytest.raises(DataError, match="49 pseudotimes"):
         quasi_potential(plane, times[:49])
-    with pytest.raises(DataError, match="5 cells have finite values"):
+    with pytest.raises(DataError, match="found 5 cells with finite values"):
         quasi_potential(plane[:5], times[:5])
     with pytest.raises(DataError, match="one point"):
         quasi_potential(np.zeros((50, 2)), times)

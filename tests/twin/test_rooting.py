@@ -97,6 +97,6 @@ def test_columns_that_would_serve_are_listed(mdata: md.MuData) -> None:
     with pytest.raises(DataError) as refused:
         read_root("time", mdata)
     assert str(refused.value).endswith(
-        "a value of a column that cell_type_key= names, such as 'subtype' or 'time' with a column that time_key= names, "
-        "such as 'age'"
+        "a value of a column that cell_type_key= names, such as 'subtype' "
+        "or 'time' with a column that time_key= names, such as 'age'"
     )

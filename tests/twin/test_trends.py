@@ -76,7 +76,7 @@ def test_bad_input_is_refused() -> None:
         call_trends(times, {"rna": values}, {"rna": list("abc")})
     with pytest.raises(DataError, match="29 pseudotimes"):
         smooth_course(times[:29], values)
-    with pytest.raises(DataError, match="2 cells have one"):
+    with pytest.raises(DataError, match="found 2 cells with one"):
         smooth_course([0.0, 1.0, np.nan], np.ones((3, 1)))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from waddington._text import counted
 from waddington.cli import _reading as reading
 from waddington.cli._screen import make_console, plain, table_or_list
 from waddington.cli._spelling import SpellingCommand, spell
@@ -66,7 +67,7 @@ def describe(
         for part in description.modalities
     ]
     columns = ("modality", "features", "density", "median counts a cell", "layers")
-    title = f"{description.n_cells:,} cells"
+    title = counted(description.n_cells, "cell")
     console.print(table_or_list(console, title, columns, parts, numeric=columns[1:4]))
     if len(description.conditions) > 0:
         rows = [(label, f"{cells:,}") for label, cells in description.conditions.itertuples(index=False)]

@@ -188,11 +188,11 @@ def run(
     fields.pop("preset", None)
     pipeline.RunConfig.of(chosen, **fields)  # A name such as `out` is no field, wherever it was written.
 
-    from waddington.cli._progress import ProgressListener
+    from waddington.cli._progress import make_listener
 
     console = make_console()
     try:
-        with ProgressListener(console) as listener:
+        with make_listener(console) as listener:
             result = pipeline.run(out=out, resume=resume, preset=chosen, listener=listener, **fields)
     except KeyboardInterrupt:
         console.print(plain(f"interrupted; the same command with --resume goes on from what is in {out}"))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from waddington._text import counted
 from waddington.cli._screen import make_console, plain
 
 __all__ = ["simulate"]
@@ -30,9 +31,9 @@ def simulate(
     if out.exists() and not force:
         raise OutputError(f"cannot write {str(out)!r}: the file exists; accepted: another name, or --force")
     console = make_console()
-    with console.status(f"simulating {n_cells:,} cells"):
+    with console.status(f"simulating {counted(n_cells, 'cell')}"):
         mdata = simulator.simulate(n_cells=n_cells, n_genes=n_genes, n_peaks=n_peaks, n_proteins=n_proteins, seed=seed)
         simulator.write(mdata, out)
     sizes = ", ".join(f"{name} {part.n_vars:,}" for name, part in mdata.mod.items())
-    console.print(plain(f"wrote {out}: {mdata.n_obs:,} cells; features: {sizes}"))
+    console.print(plain(f"wrote {out}: {counted(mdata.n_obs, 'cell')}; features: {sizes}"))
     console.print(plain(f"next: waddington data describe {out}   or   waddington run {out} --out results"))

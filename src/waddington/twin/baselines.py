@@ -16,6 +16,7 @@ import numpy.typing as npt
 from sklearn.linear_model import RidgeCV
 
 from waddington._errors import UnsupportedError
+from waddington._text import counted
 from waddington.twin.conditions import condition_label, parse_label, resolve_condition
 from waddington.twin.design import Design
 from waddington.twin.response import LatentResponse
@@ -189,7 +190,7 @@ def _measured_parts(label: str, design: Design, measured: Mapping[str, object]) 
         alone = " alone" if design.kind == "perturbation" else ""
         raise UnsupportedError(
             f"cannot predict the change of {label}: found no training cells with {' or '.join(missing)}{alone}; "
-            f"accepted: {'combinations of ' if alone else ''}the {len(seen)} measured conditions ({known})"
+            f"accepted: {'combinations of ' if alone else ''}the {counted(len(seen), 'measured condition')} ({known})"
         )
     return parts
 

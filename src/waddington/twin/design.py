@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from waddington._checks import check_in_range
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.conditions import Perturbation, condition_label, parse_label
 
 __all__ = [
@@ -55,7 +56,9 @@ class Design:
     train: npt.NDArray[np.bool_]
     """Cells that a model may learn from, shape (cells,)."""
     split_of: dict[str, str]
-    """Way of being held out of every scored label but the control; one of :data:`SPLITS`."""
+    """Way of being held out of every scored label but the control, one of :data:`SPLITS`; times in their order."""
+    label_order: tuple[str, ...] = ()
+    """Labels that have an order of their own, in that order: times, stages; empty for perturbations."""
     notes: tuple[str, ...] = field(default=())
     """What was left out, in words for the report."""
 
@@ -108,12 +111,13 @@ def design_from_conditions(
     found = dict(zip(names.tolist(), counts.tolist(), strict=True))
     if control not in found:
         raise DataError(
-            f"cannot measure change: found no control cell among {len(labels)} cells with conditions "
+            f"cannot measure change: found no control among {counted(len(labels), 'cell')} with conditions "
             f"{', '.join(list(found)[:5])}; accepted: cells labelled control, ctrl or non-targeting"
         )
     if len(found) == 1:
         raise DataError(
-            f"cannot measure change: all {len(labels)} cells are controls; accepted: at least one condition"
+            f"cannot measure change: found {counted(len(labels), 'cell')}, all controls; accepted: at least one "
+            "condition"
         )
 
     rng = np.random.default_rng(seed)
@@ -164,7 +168,9 @@ def design_from_times(
     times = np.asarray(times, dtype=np.float64)
     points = np.unique(times[np.isfinite(times)])
     if len(points) < 2:
-        raise DataError(f"cannot order cells by time: found {len(points)} time point; accepted: at least two")
+        raise DataError(
+            f"cannot order cells by time: found {counted(len(points), 'time point')}; accepted: at least two"
+        )
     # Ten digits, because six would give two late times one label.
     name_of = {point: f"time {point:.10g} {unit}".rstrip() for point in points.tolist()}
     labels = np.array([name_of.get(time, UNTIMED) for time in times.tolist()], dtype=np.str_)
@@ -172,7 +178,7 @@ def design_from_times(
     rng = np.random.default_rng(seed)
     train = _draw_cells(labels, test_fraction, rng) if split is None else split == "train"
     split_of = {name_of[point]: "held-out cells" for point in points[1:].tolist()}
-    return _keep_measured("time", labels, control, train, split_of)
+    return _keep_measured("time", labels, control, train, split_of, label_order=tuple(name_of.values()))
 
 
 def design_from_stages(
@@ -209,7 +215,8 @@ def design_from_stages(
         stages = 1 + np.searchsorted(edges, pseudotime[inside], side="right")
         labels[inside] = [f"stage {stage}" for stage in stages]
     split_of = {f"stage {s}": "held-out cells" for s in range(2, n_stages + 1)}
-    return _keep_measured("pseudotime", labels.astype(np.str_), "stage 1", train, split_of)
+    order = ("stage 1", *split_of)
+    return _keep_measured("pseudotime", labels.astype(np.str_), "stage 1", train, split_of, label_order=order)
 
 
 def draw_train_cells(n_cells: int, *, test_fraction: float = 0.2, seed: int = 0) -> npt.NDArray[np.bool_]:
@@ -232,6 +239,8 @@ def _keep_measured(
     control: str,
     train: npt.NDArray[np.bool_],
     split_of: dict[str, str],
+    *,
+    label_order: tuple[str, ...] = (),
 ) -> Design:
     """Score only what has enough test cells, and say what was dropped.
 
@@ -245,12 +254,12 @@ def _keep_measured(
         n_control = len(design.cells(control, train=is_train))
         if n_control < MIN_CELLS:
             raise DataError(
-                f"cannot measure change from {control!r}: found {n_control} {part} cells of it; "
+                f"cannot measure change from {control!r}: found {counted(n_control, f'{part} cell')} of it; "
                 f"accepted: at least {MIN_CELLS}"
             )
     sizes = {name: len(design.cells(name, train=False)) for name in split_of}
-    kept = {name: way for name, way in sorted(split_of.items()) if sizes[name] >= MIN_CELLS}
-    dropped = sorted(set(split_of) - set(kept))
+    kept = {name: way for name, way in split_of.items() if sizes[name] >= MIN_CELLS}
+    dropped = [name for name in split_of if name not in kept]
     if not kept:
         raise DataError(
             f"cannot score any condition: none of {len(split_of)} has {MIN_CELLS} test cells (largest: "
@@ -258,10 +267,12 @@ def _keep_measured(
         )
     notes = (
         (
-            f"{len(dropped)} conditions have fewer than {MIN_CELLS} test cells and are not scored: "
+            f"{counted(len(dropped), 'condition')} with fewer than {MIN_CELLS} test cells, not scored: "
             f"{', '.join(dropped[:6])}{', …' if len(dropped) > 6 else ''}",
         )
         if dropped
         else ()
     )
-    return Design(kind=kind, labels=labels, control=control, train=train, split_of=kept, notes=notes)
+    return Design(
+        kind=kind, labels=labels, control=control, train=train, split_of=kept, label_order=label_order, notes=notes
+    )

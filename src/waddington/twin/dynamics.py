@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError
+from waddington._text import counted
 from waddington.twin.response import LatentResponse
 
 __all__ = ["CellState", "Dynamics", "build_dynamics", "fit_flow"]
@@ -82,7 +83,9 @@ def fit_flow(
     ordered = np.isfinite(time)
     cells, time = cells[ordered], time[ordered]
     if len(cells) < 2:
-        raise ArgumentError(f"cannot fit a flow: found {len(cells)} cells with a pseudotime; accepted: at least 2")
+        raise ArgumentError(
+            f"cannot fit a flow: found {counted(len(cells), 'cell')} with a pseudotime; accepted: at least 2"
+        )
     rng = np.random.default_rng(seed)
     slices = np.array_split(np.argsort(time, kind="stable"), min(n_landmarks, len(cells)))
     landmarks = cells[[rng.choice(part) for part in slices]]

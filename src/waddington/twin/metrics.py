@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from waddington._errors import ArgumentError
+from waddington._text import counted
 
 __all__ = ["CLASSIFICATION", "METRICS", "REGRESSION", "change_metrics"]
 
@@ -55,7 +56,8 @@ def change_metrics(
     observed = np.asarray(observed, dtype=np.float64).ravel()
     if predicted.shape != observed.shape or predicted.size == 0:
         raise ArgumentError(
-            f"cannot compare predicted change of {predicted.size} features with observed change of {observed.size}: "
+            f"cannot compare predicted change of {counted(predicted.size, 'feature')} with observed change of "
+            f"{observed.size}: "
             "both must have the same, non-zero number of features"
         )
     if not (np.isfinite(predicted).all() and np.isfinite(observed).all()):

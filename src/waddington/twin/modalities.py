@@ -22,6 +22,7 @@ __all__ = [
     "VALUES_LAYER",
     "canonical_modality",
     "in_order",
+    "in_words",
     "is_guides",
     "modality_of_feature_type",
 ]
@@ -35,8 +36,16 @@ COUNTS_LAYER: Final = "counts"
 VALUES_LAYER: Final = "values"
 """The layer that holds instead what a modality was declared to be as it is: normalized or continuous values."""
 
-TITLES: Final = {"rna": "RNA", "atac": "ATAC", "protein": "Protein"}
-"""How a modality is written in tables and on axes."""
+TITLES: Final = {
+    "rna": "RNA",
+    "atac": "Chromatin (ATAC)",
+    "protein": "Surface protein",
+    "joint": "Joint",
+    "all": "All",
+}
+"""How a modality is written where it stands alone: in headings, on axes, at the beginning of a note."""
+
+_WORDS: Final = {"rna": "RNA", "atac": "chromatin accessibility", "protein": "surface protein"}
 
 ALIASES: Final = {
     "rna": ("rna", "gex", "gene", "genes", "expression", "gene_expression", "transcriptome", "mrna"),
@@ -98,6 +107,15 @@ def canonical_modality(name: str) -> str:
         accepted = "; ".join(f"{modality} ({', '.join(aliases[1:])})" for modality, aliases in ALIASES.items())
         raise UnknownNameError(f"unknown modality {name!r}. Known, with other names that are understood: {accepted}")
     return found
+
+
+def in_words(modality: str) -> str:
+    """Name a modality within a sentence; errors name keys and options instead, as these are what a user can change.
+
+    >>> in_words("atac")
+    'chromatin accessibility'
+    """
+    return _WORDS.get(modality, modality)
 
 
 def modality_of_feature_type(kind: str) -> str | None:

@@ -26,6 +26,7 @@ import torch
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.encoder_config import EncoderConfig
 from waddington.twin.feeding import encode, evaluate, refresh, start
 from waddington.twin.history import History
@@ -159,7 +160,9 @@ class TwinEncoder:
         n_watched = round(validation * usable.size)
         watched, fitted = np.sort(order[:n_watched]), np.sort(order[n_watched:])
         if fitted.size < 2:
-            raise DataError(f"cannot train: found {fitted.size} cells besides validation; accepted are 2 or more")
+            raise DataError(
+                f"cannot train: found {counted(fitted.size, 'cell')} besides validation; accepted are 2 or more"
+            )
         self.module.to(device)
         anchors = self._prepare(cells, places, fitted, seed=seed)
         history = History()

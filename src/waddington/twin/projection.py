@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from waddington._checks import check_choice, check_in_range, require_extra
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.layout import adaptive_kernel, spread_layout, walk_layout
 
 __all__ = ["orient", "project_2d"]
@@ -66,7 +67,8 @@ def project_2d(
     if not np.isfinite(data).all():
         bad = int((~np.isfinite(data)).any(axis=1).sum())
         raise DataError(
-            f"cannot project x: {bad} of {len(data)} cells hold NaN or infinity; finite values are accepted"
+            f"cannot project x: found NaN or infinity in {bad} of {counted(len(data), 'cell')}; finite values are "
+            "accepted"
         )
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(len(data), max_cells, replace=False)) if len(data) > max_cells else np.arange(len(data))

@@ -19,6 +19,7 @@ from scipy.sparse.linalg import eigsh
 
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError, DataError
+from waddington._text import counted
 from waddington.twin.graph import connectivities
 from waddington.twin.neighbors import knn_graph
 
@@ -88,7 +89,7 @@ def diffusion_pseudotime(
         if label is not None and label.shape != (n,):
             raise DataError(f"cannot use {name}: found shape {label.shape}; accepted is ({n},)")
     if root is not None and not 0 <= root < n:
-        raise ArgumentError(f"cannot use root={root}: root must be the index of one of {n} cells")
+        raise ArgumentError(f"cannot use root={root}: root must be the index of one of {counted(n, 'cell')}")
     if sparse.issparse(cells):
         graph = sparse.csr_matrix(cells)
     else:

@@ -20,6 +20,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from waddington._checks import check_in_range
 from waddington._errors import DataError
+from waddington._text import counted
 
 __all__ = ["QuasiPotential", "quasi_potential"]
 
@@ -109,12 +110,15 @@ def quasi_potential(
     times = np.asarray(pseudotime, dtype=np.float64).ravel()
     if points.ndim != 2 or points.shape[1] != 2 or len(points) != len(times):
         raise DataError(
-            f"cannot compute a landscape: found an embedding of shape {points.shape} and {len(times)} pseudotimes; "
+            f"cannot compute a landscape: found an embedding of shape {points.shape} and "
+            f"{counted(len(times), 'pseudotime')}; "
             "cells by 2 and one pseudotime a cell are accepted"
         )
     known = np.isfinite(times) & np.isfinite(points).all(axis=1)
     if known.sum() < 10:
-        raise DataError(f"cannot compute a landscape: {int(known.sum())} cells have finite values; 10 are needed")
+        raise DataError(
+            f"cannot compute a landscape: found {counted(int(known.sum()), 'cell')} with finite values; 10 are needed"
+        )
     points, times = points[known], np.clip(times[known], 0.0, 1.0)
     low, high = points.min(axis=0), points.max(axis=0)
     extent = float((high - low).max())

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.graph import joint_neighbors
 from waddington.twin.minibatch import CellTable, IntArray, Matrix
 from waddington.twin.neighbors import knn_graph, neighbor_table, present_rows
@@ -112,7 +113,9 @@ def coordinates(
     for name in cells.inputs:
         found: Matrix = cells.inputs[name] if spaces is None or name not in spaces else spaces[name]
         if found.shape[0] != cells.n_cells:
-            raise DataError(f"cannot use spaces[{name!r}]: found {found.shape[0]} cells; accepted are {cells.n_cells}")
+            raise DataError(
+                f"cannot use spaces[{name!r}]: found {counted(found.shape[0], 'cell')}; accepted are {cells.n_cells}"
+            )
         dense = np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float32)
         places[name] = np.where(cells.present[name][:, None], dense, np.float32(np.nan))
     return places

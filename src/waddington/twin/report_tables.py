@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from waddington._text import counted
+from waddington.twin.modalities import TITLES
 from waddington.twin.summary import BASELINES, headline, is_told, lower_is_better, metric_label, summarize
 
 __all__ = ["Block", "Cell", "Group", "Row", "Table", "flat_settings", "loss_table", "metric_blocks", "plain_table"]
 
 _PROTOCOLS = {"held-out": "Held-out protocol", "paper": "Paper protocol"}
-_MODALITIES = {"rna": "RNA", "atac": "Chromatin (ATAC)", "protein": "Surface protein", "joint": "Joint", "all": "All"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +86,7 @@ def metric_blocks(metrics: pd.DataFrame) -> list[Block]:
         rows = metrics[(metrics["protocol"] == protocol) & (metrics["split"] == split)]
         names = list(dict.fromkeys(part["metric"].astype(str)))
         groups = tuple(
-            Group(name=_MODALITIES.get(str(modality), str(modality)), rows=_rows(values, names))
+            Group(name=TITLES.get(str(modality), str(modality)), rows=_rows(values, names))
             for modality, values in part.groupby("modality", sort=False, dropna=False)
         )
         n_seeds = int(seeds[protocol, split])
@@ -110,14 +111,14 @@ def _counted(rows: pd.DataFrame) -> str:
     if "conditions" not in rows.columns or (rows["protocol"] != "held-out").all():
         return ""
     said = {
-        str(modality): f"{int(part['n'].max())} measurable conditions"
+        str(modality): counted(int(part["n"].max()), "measurable condition")
         if kind == "measurable"
-        else f"{int(part['n'].max())} conditions, none measurable"
+        else f"{counted(int(part['n'].max()), 'condition')}, none measurable"
         for (modality, kind), part in rows.groupby(["modality", "conditions"], sort=False)
     }
     if len(set(said.values())) == 1:
         return f"{next(iter(said.values()))}, "
-    return "; ".join(f"{_MODALITIES.get(name, name)} {text}" for name, text in said.items()) + "; "
+    return "; ".join(f"{TITLES.get(name, name)} {text}" for name, text in said.items()) + "; "
 
 
 def _rows(part: pd.DataFrame, names: list[str]) -> tuple[Row, ...]:

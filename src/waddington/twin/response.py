@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._errors import DataError, UnsupportedError
+from waddington._text import counted
 from waddington.twin.conditions import (
     CONTROL,
     Condition,
@@ -236,13 +237,13 @@ class LatentResponse:
 def _check_cells(cells: Array, names: npt.NDArray[np.str_], control: str) -> None:
     if cells.ndim != 2 or len(cells) != len(names):
         raise DataError(
-            f"cannot fit a response: found an embedding of shape {cells.shape} and {len(names)} labels; "
+            f"cannot fit a response: found an embedding of shape {cells.shape} and {counted(len(names), 'label')}; "
             "accepted: shape (n, d) and n labels"
         )
     if not np.isfinite(cells).all():
         bad = int((~np.isfinite(cells)).any(axis=1).sum())
         raise DataError(
-            f"cannot fit a response: found NaN or infinity in {bad} of {len(cells)} cells; accepted: numbers"
+            f"cannot fit a response: found NaN or infinity in {bad} of {counted(len(cells), 'cell')}; accepted: numbers"
         )
     if not (names == control).any():
         raise DataError(

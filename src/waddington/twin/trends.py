@@ -17,6 +17,7 @@ from scipy import stats
 
 from waddington._checks import check_in_range
 from waddington._errors import DataError
+from waddington._text import counted
 
 __all__ = ["call_trends", "false_discovery_rates", "smooth_course"]
 
@@ -105,7 +106,8 @@ def call_trends(
         features = [str(name) for name in names[modality]]
         if len(features) != dense.shape[1]:
             raise DataError(
-                f"cannot name the features of {modality!r}: found {len(features)} names for {dense.shape[1]} columns"
+                f"cannot name the features of {modality!r}: found {counted(len(features), 'name')} for "
+                f"{counted(dense.shape[1], 'column')}"
             )
         rho = _rank_correlation(times, dense)
         degrees = max(len(times) - 2, 1)
@@ -174,5 +176,7 @@ def _checked(pseudotime: npt.ArrayLike, values: Any) -> tuple[_Array, _Array]:
         )
     known = np.isfinite(times)
     if known.sum() < 3:
-        raise DataError(f"cannot follow features along pseudotime: {int(known.sum())} cells have one; 3 are needed")
+        raise DataError(
+            f"cannot follow features along pseudotime: found {counted(int(known.sum()), 'cell')} with one; 3 are needed"
+        )
     return times[known], matrix[known]

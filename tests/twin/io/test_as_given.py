@@ -57,7 +57,7 @@ def test_what_was_written_is_read_as_what_it_is_declared_to_be(cytometry: ad.Ann
     file = write(read(protein=cytometry, normalization="none"), tmp_path / "cells.h5mu")
     back = read(file, normalization="none", layer="values")
     np.testing.assert_array_equal(back.mod["protein"].X, cytometry.X)
-    with pytest.raises(DataError, match=r"negative values.*normalization='none'"):
+    with pytest.raises(DataError, match=r"negative value.*normalization='none'"):
         read(file)
 
 
@@ -88,7 +88,7 @@ def test_refusals(make: Make, cytometry: ad.AnnData) -> None:
         read(make(), normalization="none:protein")
     bad = cytometry.copy()
     bad.X[2, 3] = np.nan
-    with pytest.raises(DataError, match="1 NaN or infinite values, first nan in cell 'cell2-1', feature 'CD3'"):
+    with pytest.raises(DataError, match="1 NaN or infinite value, first nan in cell 'cell2-1', feature 'CD3'"):
         read(protein=bad, normalization="none")
     flat = cytometry.copy()
     flat.X[:] = 2.5

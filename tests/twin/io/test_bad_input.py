@@ -152,7 +152,7 @@ class TestCells:
         barcodes.obs_names = ["same", "same", *barcodes.obs_names[2:]]
         features.var_names = ["Gata1", "Gata1", "Gata1", *features.var_names[3:]]
         barcodes.write_h5ad(tmp_path / "barcodes.h5ad")
-        refuse("barcodes.h5ad: found 1 duplicate barcodes, the first is 'same'", path=tmp_path / "barcodes.h5ad")
+        refuse("barcodes.h5ad: found 1 duplicate barcode, the first is 'same'", path=tmp_path / "barcodes.h5ad")
         refuse("found 2 duplicate features, the first is 'Gata1'", path=features)
 
 
@@ -161,10 +161,10 @@ class TestCounts:
     @pytest.mark.parametrize(
         ("value", "parts"),
         [
-            (np.nan, ("found 1 NaN or infinite values, first nan in cell 'cell4-1', feature 'Gene2'",)),
-            (np.inf, ("found 1 NaN or infinite values, first inf",)),
-            (-2, ("found 1 negative values, first -2 in cell 'cell4-1', feature 'Gene2'",)),
-            (0.37, ("that are no integers", "first 0.37 in cell 'cell4-1'", "normalized already", "counts_layer")),
+            (np.nan, ("found 1 NaN or infinite value, first nan in cell 'cell4-1', feature 'Gene2'",)),
+            (np.inf, ("found 1 NaN or infinite value, first inf",)),
+            (-2, ("found 1 negative value, first -2 in cell 'cell4-1', feature 'Gene2'",)),
+            (0.37, ("no integers", "first 0.37 in cell 'cell4-1'", "normalized already", "counts_layer")),
         ],
     )
     def test_one_bad_value_is_pointed_at(self, make: Make, value: float, parts: tuple[str, ...], dense: bool) -> None:
@@ -245,7 +245,7 @@ class TestContent:
         adata = make()
         adata.obsm["protein_counts"] = np.ones((30, 3))
         adata.uns["protein_names"] = np.array(["CD3"])
-        refuse("found 3 columns and 1 names", path=adata)
+        refuse("found 3 columns and 1 name in uns", path=adata)
 
     def test_more_proteins_than_there_can_be(self, make: Make) -> None:
         adata = make()

@@ -34,7 +34,7 @@ def test_numbers_and_words(make: Make) -> None:
     assert found.labels["time"] == {"2": 20, "10": 10}
     text = str(found)
     assert text.startswith("30 cells\nRNA: 8 features")
-    assert "Protein: 2 features" in text
+    assert "Surface protein: 2 features" in text
     assert "conditions: control (5), Gene1:perturbation (20)" in text
     assert "note: time from obs['day']" in text
 

@@ -215,7 +215,7 @@ class TestJoining:
         assert all(list(part.obs_names) == kept for part in mdata.mod.values())
         np.testing.assert_array_equal(dense(mdata, "atac"), atac[kept].X.toarray())
         np.testing.assert_array_equal(dense(mdata, "rna"), rna[kept].X.toarray())
-        assert "rna: 5 of 30 cells left out, other modalities lack them" in mdata.uns["waddington"]["notes"]
+        assert "RNA: 5 of 30 cells left out, other modalities lack them" in mdata.uns["waddington"]["notes"]
 
     def test_columns_of_all_files_are_kept(self, make: Make) -> None:
         rna, atac = make(), make(stem="peak")

@@ -194,11 +194,11 @@ class TestMtx:
         ("text", "message"),
         [
             (HEAD + "1000000000 1000000000 30\n" + ENTRIES, "found a matrix of 1000000000 x 1000000000 beside 30"),
-            (HEAD + "3 30 1000000000\n" + ENTRIES, "1,000,000,000 entries are declared for 3 x 30 in"),
+            (HEAD + "3 30 1000000000\n" + ENTRIES, "1,000,000,000 entries declared for 3 x 30 in"),
             (HEAD + "3 30 31\n" + ENTRIES + "1 1 1\n", "an entry that is stored twice"),
             (HEAD + "3 30 30\n" + ENTRIES * 2, "file too long"),
             (HEAD + "3 30 31\n" + ENTRIES + "4 1 1\n", "out of bounds"),
-            (HEAD + "3 30 31\n" + ENTRIES + "2 1 -1\n", "negative values"),
+            (HEAD + "3 30 31\n" + ENTRIES + "2 1 -1\n", "1 negative value,"),
             (HEAD + "3 30 31\n" + ENTRIES + f"2 1 {10**30}\n", "out of range"),
             (HEAD.replace("general", "symmetric") + "3 30 30\n" + ENTRIES, "'symmetric'"),
             (HEAD.replace("coordinate", "array") + "3 30\n", "first line is"),

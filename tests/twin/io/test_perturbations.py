@@ -72,7 +72,7 @@ def test_cells_without_a_label_are_left_out_and_counted(make: Make, missing: Any
     mdata = read(adata)
     assert mdata.n_obs == mdata.mod["rna"].n_obs == 20
     assert counted(mdata) == {"control": 10, "A:perturbation": 10}
-    assert "10 of 30 cells have no label in obs['perturbation'] and are left out" in notes(mdata)
+    assert "10 of 30 cells without a label in obs['perturbation'], left out" in notes(mdata)
     np.testing.assert_array_equal(
         mdata.mod["rna"].layers["counts"].toarray(), adata[mdata.obs_names].X.toarray(), strict=True
     )

@@ -53,5 +53,5 @@ def test_kang_is_a_cytokine(data_dir: Path) -> None:
 
 
 def test_larry_is_normalized_and_refused(data_dir: Path) -> None:
-    with pytest.raises(DataError, match="224057 of 225001 values that are no integers"):
+    with pytest.raises(DataError, match="224,057 of 225,001 values to be no integers"):
         read(data_dir / "larry_weinreb" / "larry_781cells.h5ad")

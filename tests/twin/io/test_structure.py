@@ -27,7 +27,7 @@ def put(name: str, place: int, value: int) -> Spoil:
 
 
 SPOILS: dict[str, tuple[Spoil, str]] = {
-    "index_above": (put("indices", 5, 99), "1 (column|row) indices out of range, the first is 99"),
+    "index_above": (put("indices", 5, 99), "1 (column|row) index out of range, the first is 99"),
     "index_below": (put("indices", 5, -1), "out of range, the first is -1"),
     "pointer_falls": (put("indptr", 3, 10_000), "a pointer that falls from 10000"),
     "first_pointer": (put("indptr", 0, 1), "pointers from 1 to"),
@@ -166,5 +166,5 @@ class TestValues:
         adata = make()
         adata.X = adata.X.astype(np.int64)
         adata.X.data[0] = 2**24 + 1
-        with pytest.raises(DataError, match="1 values above 16,777,216"):
+        with pytest.raises(DataError, match="1 value above 16,777,216"):
             read(adata)

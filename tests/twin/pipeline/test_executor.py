@@ -6,16 +6,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from waddington.twin.pipeline.executor import Event, Executor, Record, Unit, read_record
 
 UNITS = [Unit(kind="encoder", protocol="test", optimizer="Adam", lr=10.0**-k, seed=k) for k in range(4)]
 
 
+def thread_counts() -> set[int]:
+    """Count the threads of PyTorch and of every BLAS and OpenMP that is loaded."""
+    return {torch.get_num_threads(), *(library["num_threads"] for library in threadpool_info())}
+
+
 def square(unit: Unit, folder: Path, tell: object) -> Record:
     """Compute something, and leave a mark that it was computed."""
     with (folder / "calls.txt").open("a") as log:
-        log.write(f"{unit.seed} {torch.get_num_threads()} {os.environ.get('OMP_WAIT_POLICY')}\n")
+        log.write(f"{unit.seed} {max(thread_counts())} {os.environ.get('OMP_WAIT_POLICY')}\n")
     tell(0.5)  # type: ignore[operator]
     return {"objective": unit.seed**2, "scores": [], "history": {}}
 
@@ -51,7 +57,11 @@ def check_that_an_error_ends_the_run_and_loses_nothing(folder: Path, executor: E
 
 
 def test_here(tmp_path: Path) -> None:
-    check_that_every_unit_runs_once_on_one_thread(tmp_path, Executor())
+    with threadpool_limits(2):
+        before = thread_counts()
+        assert max(before) == 2
+        check_that_every_unit_runs_once_on_one_thread(tmp_path, Executor())
+        assert thread_counts() == before
     (tmp_path / "broken").mkdir()
     check_that_an_error_ends_the_run_and_loses_nothing(tmp_path / "broken", Executor())
 

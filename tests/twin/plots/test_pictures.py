@@ -201,6 +201,28 @@ def test_many_labels_leave_the_rare_ones_grey(fork: Fork) -> None:
     assert legend.get_texts()[-1].get_text() == "other (21 labels)"
 
 
+@pytest.mark.parametrize(
+    ("labels", "order", "shown"),
+    [
+        (["time 0", "time 3", "time 1", "time 10"], ["time 0", "time 1", "time 3", "time 10"], "given"),
+        ([0.0, 3.0, 1.0, 10.0], [], "by value"),
+        (["first", "later", "in between", "last"], [], "by pseudotime"),
+    ],
+)
+def test_labels_stand_in_their_own_order_or_else_in_that_of_pseudotime(
+    fork: Fork, labels: list[object], order: list[str], shown: str
+) -> None:
+    ground = quasi_potential(fork[0], fork[1], n_grid=30)
+    quarters = np.argsort(np.argsort(fork[1])) * 4 // len(fork[1])
+    named = [labels[[0, 2, 1, 3][quarter]] if shown == "by pseudotime" else labels[quarter] for quarter in quarters]
+    panels = plots.landscape(fork[0], fork[1], labels=named, label_order=order, potential=ground)
+    legend = panels["map"].get_legend()
+    assert legend is not None
+    said = [text.get_text() for text in legend.get_texts()]
+    wanted = {"given": order, "by value": ["0.0", "1.0", "3.0", "10.0"]}
+    assert said == wanted.get(shown, ["first", "in between", "later", "last"])
+
+
 def test_landscape_refuses_what_doesnt_fit(fork: Fork) -> None:
     with pytest.raises(DataError, match="3 labels for 500 cells"):
         plots.landscape(fork[0], fork[1], labels=["a", "b", "c"])

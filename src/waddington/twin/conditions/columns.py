@@ -8,6 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.conditions.controls import CONTROL, is_control_name, is_missing
 from waddington.twin.conditions.joined import JOIN, known_names
 from waddington.twin.conditions.modes import DEFAULT_MODE, is_mode_word
@@ -81,7 +82,8 @@ def conditions_of(
     n_missing = int(labels.isin([label for label in distinct if is_missing(label)]).sum())
     if n_missing:
         raise DataError(
-            f"cannot read conditions from column {label_column!r}: {n_missing} of {len(labels)} cells have no label; "
+            f"cannot read conditions from column {label_column!r}: {n_missing} of {counted(len(labels), 'cell')} "
+            "without a label; "
             f"accepted is a label for every cell, {CONTROL!r} for unperturbed ones"
         )
     known = known_names(map(str, distinct), [*genes, *getattr(data, "var_names", ())])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from waddington._errors import DataError, UnsupportedError
+from waddington._text import counted
 from waddington.twin.conditions.controls import CONTROL, is_control_name, is_missing
 from waddington.twin.conditions.joined import JOIN, MARK, names_in
 from waddington.twin.conditions.modes import DEFAULT_MODE, GENE_MODES, MODES, canonical_mode, is_mode_word
@@ -130,7 +131,8 @@ def _align_modes(label: str, perturbed: list[bool], mode: str | None, *, sep: st
         words = words * n_genes
     if len(words) != n_genes:
         raise DataError(
-            f"cannot read perturbation {label!r} with mode {mode!r}: found {n_genes} genes and {len(words)} modes; "
+            f"cannot read perturbation {label!r} with mode {mode!r}: found {counted(n_genes, 'gene')} and "
+            f"{counted(len(words), 'mode')}; "
             f"accepted is one mode for all or one for each, joined by {sep!r}"
         )
     return [canonical_mode(word) for word in words]

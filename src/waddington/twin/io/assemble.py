@@ -17,7 +17,7 @@ from waddington._text import counted
 from waddington.twin.io.counts import find_counts, find_values
 from waddington.twin.io.files import quiet_mudata
 from waddington.twin.io.validation import MIN_CELLS, check_names, check_size
-from waddington.twin.modalities import COUNTS_LAYER, VALUES_LAYER, canonical_modality, in_order
+from waddington.twin.modalities import COUNTS_LAYER, TITLES, VALUES_LAYER, canonical_modality, in_order
 
 __all__ = ["Part", "build", "gene_names", "merge_obs", "named_column", "shared_cells"]
 
@@ -53,7 +53,7 @@ def shared_cells(parts: Mapping[str, Part]) -> tuple[pd.Index, list[str]]:
         cells = cells[cells.isin(part.adata.obs_names)]
     if not len(cells):
         shown = "; ".join(
-            f"{modality} of {part.source}: {part.adata.n_obs} cells such as {str(part.adata.obs_names[0])!r}"
+            f"{modality} of {part.source}: {counted(part.adata.n_obs, 'cell')} such as {str(part.adata.obs_names[0])!r}"
             for modality, part in parts.items()
         )
         hint = " (they would match without the suffix after '-')" if _match_without_suffix(parts) else ""
@@ -62,7 +62,8 @@ def shared_cells(parts: Mapping[str, Part]) -> tuple[pd.Index, list[str]]:
             f"accepted are equal barcodes for the same cell{hint}"
         )
     notes = [
-        f"{modality}: {part.adata.n_obs - len(cells)} of {part.adata.n_obs} cells left out, other modalities lack them"
+        f"{TITLES[modality]}: {part.adata.n_obs - len(cells)} of {counted(part.adata.n_obs, 'cell')} left out, other "
+        "modalities lack them"
         for modality, part in parts.items()
         if part.adata.n_obs > len(cells)
     ]
@@ -184,7 +185,7 @@ def build(
     cells, notes = shared_cells(parts)
     if len(cells) < min_cells:
         raise DataError(
-            f"cannot join modalities {', '.join(parts)}: found {len(cells)} shared cells; "
+            f"cannot join modalities {', '.join(parts)}: found {counted(len(cells), 'shared cell')}; "
             f"accepted are at least {min_cells}"
         )
     counted_parts = {name: part for name, part in parts.items() if name not in as_given}
@@ -201,17 +202,20 @@ def build(
             named = layer if layer in part.adata.layers else None
             values, place = find_values(part.adata, modality=modality, source=part.source, layer=named)
             notes.append(
-                f"{modality}: {counted(part.adata.n_vars, 'feature')}, values as given from {place} of {part.source}"
+                f"{TITLES[modality]}: {counted(part.adata.n_vars, 'feature')}, values as given from {place} of "
+                f"{part.source}"
             )
             built[modality] = _rebuild(part.adata, values, VALUES_LAYER, cells, order)
             continue
         named = counts_layer if counts_layer in part.adata.layers else None
         counts, place = find_counts(part.adata, modality=modality, source=part.source, counts_layer=named)
-        notes.append(f"{modality}: {counted(part.adata.n_vars, 'feature')}, counts from {place} of {part.source}")
+        notes.append(
+            f"{TITLES[modality]}: {counted(part.adata.n_vars, 'feature')}, counts from {place} of {part.source}"
+        )
         built[modality] = _rebuild(part.adata, counts, COUNTS_LAYER, cells, order)
         n_empty = int((np.diff(built[modality].layers[COUNTS_LAYER].indptr) == 0).sum())
         if n_empty:
-            notes.append(f"{modality}: {counted(n_empty, 'cell')} without any counts")
+            notes.append(f"{TITLES[modality]}: {counted(n_empty, 'cell')} without any counts")
     with quiet_mudata():
         return md.MuData(built), notes
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.conditions import conditions_of
 from waddington.twin.modalities import COUNTS_LAYER, TITLES, VALUES_LAYER, in_order
 
@@ -85,9 +86,9 @@ class Description:
     notes: tuple[str, ...]
 
     def __str__(self) -> str:
-        lines = [f"{self.n_cells:,} cells"]
+        lines = [counted(self.n_cells, "cell")]
         lines += [
-            f"{TITLES[one.modality]}: {one.n_features:,} features, {one.density:.1%} not zero, "
+            f"{TITLES[one.modality]}: {counted(one.n_features, 'feature')}, {one.density:.1%} not zero, "
             + (
                 "values as given"
                 if one.as_given

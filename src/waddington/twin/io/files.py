@@ -18,6 +18,7 @@ import zarr
 from zarr.storage import ZipStore
 
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.io.headers import check_hdf5, check_zarr, store_bytes
 from waddington.twin.io.heaps import check_heaps
 from waddington.twin.io.limits import check_declared, check_regular
@@ -162,7 +163,7 @@ def _recognise_hdf5(path: Path) -> Any:
     except Exception as error:
         if "truncated" in str(error):
             raise DataError(
-                f"cannot read {path}: the file is cut off (truncated at {path.stat().st_size} bytes); "
+                f"cannot read {path}: the file is cut off (truncated at {counted(path.stat().st_size, 'byte')}); "
                 "accepted is a complete file: copy or download it again"
             ) from error
         raise refusal(path, error) from error

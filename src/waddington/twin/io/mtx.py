@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 import scipy.io
 
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.io.limits import check_declared, check_regular
 
 __all__ = ["BROKEN", "Header", "open_packed", "read_header", "read_matrix"]
@@ -100,7 +101,10 @@ def read_header(path: Path) -> Header:
     stored = path.stat().st_size
     unpacked = stored * _PACKED_RATIO + _LONGEST_LINE if path.suffix == ".gz" else stored
     if n_entries > n_rows * n_columns or n_entries * _LEAST_BYTES > unpacked + 1:
-        raise _broken(path, f"{n_entries:,} entries are declared for {n_rows:,} x {n_columns:,} in {stored:,} bytes")
+        raise _broken(
+            path,
+            f"{counted(n_entries, 'entry', 'entries')} declared for {n_rows:,} x {n_columns:,} in {stored:,} bytes",
+        )
     check_declared(n_entries * _BYTES_IN_MEMORY, unpacked, what=str(path))
     return Header(n_rows, n_columns, n_entries, min(unpacked, begun + n_entries * _MOST_BYTES) + 1)
 

@@ -78,14 +78,16 @@ def keep_labelled(obs: pd.DataFrame, keys: LabelKeys) -> tuple[pd.DataFrame, lis
     if keys.control is not None and is_missing(keys.control):
         kept = obs.copy()
         kept[column] = labels.where(~missing, CONTROL)
-        return kept, [f"{n_missing} of {len(obs)} cells have no label in obs[{column!r}] and are taken as control"]
+        return kept, [
+            f"{n_missing} of {counted(len(obs), 'cell')} without a label in obs[{column!r}], taken as control"
+        ]
     if n_missing == len(obs):
         raise DataError(
-            f"cannot read perturbations from obs[{column!r}]: none of {len(obs)} cells has a label; "
+            f"cannot read perturbations from obs[{column!r}]: none of {counted(len(obs), 'cell')} has a label; "
             f"accepted is a label for some, {CONTROL!r} for unperturbed ones"
         )
     return obs[~missing], [
-        f"{n_missing} of {len(obs)} cells have no label in obs[{column!r}] and are left out; "
+        f"{n_missing} of {counted(len(obs), 'cell')} without a label in obs[{column!r}], left out; "
         "control='nan' takes them as control"
     ]
 

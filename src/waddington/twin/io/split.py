@@ -13,7 +13,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from waddington._errors import DataError, UnknownNameError
-from waddington.twin.modalities import FEATURE_TYPES, canonical_modality, is_guides, modality_of_feature_type
+from waddington._text import counted
+from waddington.twin.modalities import FEATURE_TYPES, canonical_modality, in_words, is_guides, modality_of_feature_type
 
 __all__ = ["PROTEIN_OBSM", "split_modalities"]
 
@@ -67,7 +68,9 @@ def split_modalities(data: Any, *, source: str, role: str | None = None) -> tupl
         )
     others = [modality for modality in parts if modality != role]
     if others:
-        notes.append(f"{source} also holds {', '.join(others)}, not used because it was given as {role}")
+        notes.append(
+            f"{source} also holds {', '.join(map(in_words, others))}, not used: only its {in_words(role)} was asked for"
+        )
     return {role: parts[role]}, notes
 
 
@@ -102,7 +105,7 @@ def _split_anndata(adata: ad.AnnData, source: str, role: str | None) -> tuple[di
     for key in PROTEIN_OBSM:
         if key in adata.obsm and "protein" not in parts and role in (None, "protein"):
             parts["protein"] = _protein_of_obsm(adata, key, source)
-            notes.append(f"{source}: protein was taken from obsm[{key!r}]")
+            notes.append(f"{source}: {in_words('protein')} was taken from obsm[{key!r}]")
     if role == "protein" and "protein" not in parts:
         parts["protein"] = adata
     return parts, notes
@@ -131,8 +134,8 @@ def _split_features(adata: ad.AnnData, source: str, role: str | None) -> tuple[d
         # A file without feature types is what the caller says; protein may still lie in obsm.
         return ({} if role == "protein" else {role: adata}), []
     if _are_intervals(adata.var_names):
-        return {"atac": adata}, [f"{source}: features are genomic intervals, read as atac"]
-    return {"rna": adata}, [f"{source}: features bear no types, read as rna"]
+        return {"atac": adata}, [f"{source}: features are genomic intervals, read as {in_words('atac')}"]
+    return {"rna": adata}, [f"{source}: features bear no types, read as {in_words('rna')}"]
 
 
 def _are_intervals(names: pd.Index, n_looked_at: int = 200) -> bool:
@@ -147,7 +150,7 @@ def _protein_of_obsm(adata: ad.AnnData, key: str, source: str) -> ad.AnnData:
     n_features = table.shape[1]
     if n_features > _MOST_PROTEINS:
         raise DataError(
-            f"cannot use obsm[{key!r}] of {source}: found {n_features:,} columns; "
+            f"cannot use obsm[{key!r}] of {source}: found {counted(n_features, 'column')}; "
             f"accepted are at most {_MOST_PROTEINS:,}"
         )
     if isinstance(table, pd.DataFrame):
@@ -158,7 +161,8 @@ def _protein_of_obsm(adata: ad.AnnData, key: str, source: str) -> ad.AnnData:
         names = [str(name) for name in recorded] if recorded is not None else [f"{key}_{i}" for i in range(n_features)]
     if len(names) != n_features:
         raise DataError(
-            f"cannot use obsm[{key!r}] of {source}: found {n_features} columns and {len(names)} names in uns; "
+            f"cannot use obsm[{key!r}] of {source}: found {counted(n_features, 'column')} and "
+            f"{counted(len(names), 'name')} in uns; "
             "accepted is one name for each column"
         )
     matrix = table.to_numpy() if isinstance(table, pd.DataFrame) else table

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from waddington._errors import DataError
+from waddington._text import counted
 
 __all__ = ["check_sparse", "check_structure"]
 
@@ -96,14 +97,20 @@ def _check_compressed(matrix: Any, shape: tuple[int, int], what: str, names: tup
     data, indices, indptr = matrix.data, matrix.indices, matrix.indptr
     for name, array, kinds in (("data", data, "biufc"), ("indices", indices, "iu"), ("indptr", indptr, "iu")):
         if array.ndim != 1 or array.dtype.kind not in kinds:
-            _refuse(what, f"{name} of type {array.dtype} in {array.ndim} dimensions", "numbers in one dimension")
+            _refuse(
+                what, f"{name} of type {array.dtype} in {counted(array.ndim, 'dimension')}", "numbers in one dimension"
+            )
     if len(indptr) != n_major + 1:
-        _refuse(what, f"{len(indptr)} pointers for {n_major} {major}s", f"{n_major + 1}")
+        _refuse(what, f"{counted(len(indptr), 'pointer')} for {counted(n_major, major)}", f"{n_major + 1}")
     if len(data) != len(indices):
-        _refuse(what, f"{len(data)} values with {len(indices)} indices", "as many of each")
+        _refuse(
+            what, f"{counted(len(data), 'value')} with {counted(len(indices), 'index', 'indices')}", "as many of each"
+        )
     if indptr[0] != 0 or indptr[-1] != len(data):
         _refuse(
-            what, f"pointers from {indptr[0]} to {indptr[-1]} for {len(data)} values", f"pointers from 0 to {len(data)}"
+            what,
+            f"pointers from {indptr[0]} to {indptr[-1]} for {counted(len(data), 'value')}",
+            f"pointers from 0 to {len(data)}",
         )
     falls = indptr[1:] < indptr[:-1]
     if falls.any():
@@ -133,7 +140,11 @@ def _check_range(indices: Any, size: int, what: str, name: str) -> None:
     if len(indices) and (indices.min() < 0 or indices.max() >= size):
         wrong = (indices < 0) | (indices >= size)
         first = indices[int(wrong.argmax())]
-        _refuse(what, f"{int(wrong.sum())} {name} indices out of range, the first is {first}", f"0 to {size - 1}")
+        _refuse(
+            what,
+            f"{counted(int(wrong.sum()), f'{name} index', f'{name} indices')} out of range, the first is {first}",
+            f"0 to {size - 1}",
+        )
 
 
 def _refuse(what: str, found: str, accepted: str) -> NoReturn:

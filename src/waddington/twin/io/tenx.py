@@ -16,6 +16,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.io.mtx import BROKEN, open_packed, read_header, read_matrix
 from waddington.twin.io.structure import check_sparse
 
@@ -64,7 +65,8 @@ def read_tenx_h5(path: Path) -> ad.AnnData:
         found = {key: group[key].shape for key in sizes}
         if found != sizes or any(column.shape != (n_features,) for column in columns):
             raise DataError(
-                f"cannot read {path}: it is damaged: found {found} for {n_features} features x {n_cells} cells; "
+                f"cannot read {path}: it is damaged: found {found} for {counted(n_features, 'feature')} x "
+                f"{counted(n_cells, 'cell')}; "
                 f"accepted are {sizes} and as many features"
             )
         # 10x stores features x barcodes by column, which read by row is barcodes x features.
@@ -109,7 +111,7 @@ def read_tenx_mtx(path: Path) -> ad.AnnData:
     if shape not in (size, size[::-1]):
         raise DataError(
             f"cannot read {matrix_path}: found a matrix of {shape[0]} x {shape[1]} beside "
-            f"{size[0]} barcodes and {size[1]} features; accepted is features x barcodes"
+            f"{counted(size[0], 'barcode')} and {counted(size[1], 'feature')}; accepted is features x barcodes"
         )
     entries = read_matrix(matrix_path, header)
     check_sparse(entries, what=str(matrix_path))

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from waddington._errors import DataError
+from waddington._text import counted
 
 __all__ = ["BIRTH", "Times", "parse_times", "read_time"]
 
@@ -139,7 +140,7 @@ def _check_all_read(words: pd.Series, numbers: pd.Series) -> None:
     bad = numbers.isna() | numbers.abs().eq(float("inf"))
     if bad.any():
         raise DataError(
-            f"cannot read column {words.name!r} as time: found {int(bad.sum())} of {len(words)} cells "
+            f"cannot read column {words.name!r} as time: found {int(bad.sum())} of {counted(len(words), 'cell')} "
             f"without a time, the first is {words[bad].iloc[0]!r}; "
             "accepted are numbers, also with a unit ('30min', '3h', 'day 2', '48hpf', 'E14.5')"
         )

@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from waddington._errors import DataError
+from waddington._text import counted
 
 __all__ = ["MIN_CELLS", "as_csr", "check_columns", "check_counts", "check_names", "check_size", "check_values"]
 
@@ -39,12 +40,11 @@ def check_size(n_cells: int, n_features: int, *, modality: str, source: str, min
     """
     if n_features == 0:
         raise DataError(
-            f"cannot use {modality} of {source}: found 0 features ({n_cells} cells); accepted is at least 1"
+            f"cannot use {modality} of {source}: found 0 features ({counted(n_cells, 'cell')}); accepted is at least 1"
         )
     if n_cells < min_cells:
         raise DataError(
-            f"cannot use {modality} of {source}: found {n_cells} cell{'' if n_cells == 1 else 's'}; "
-            f"accepted are at least {min_cells}"
+            f"cannot use {modality} of {source}: found {counted(n_cells, 'cell')}; accepted are at least {min_cells}"
         )
 
 
@@ -73,7 +73,8 @@ def check_names(names: pd.Index, *, kind: str, modality: str, source: str) -> No
             else "var_names_make_unique() of scanpy gives repeats a number"
         )
         raise DataError(
-            f"cannot use {modality} of {source}: found {len(repeats)} duplicate {kind}, "
+            f"cannot use {modality} of {source}: found "
+            f"{counted(len(repeats), f'duplicate {kind[:-1]}', f'duplicate {kind}')}, "
             f"the first is {str(repeats[0])!r}; accepted are unique names ({remedy})"
         )
 
@@ -145,13 +146,13 @@ def check_counts(
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         bad = ~np.isfinite(values)
         raise DataError(
-            f"cannot use {what} as counts: found {int(bad.sum())} NaN or infinite values, "
+            f"cannot use {what} as counts: found {counted(int(bad.sum()), 'NaN or infinite value')}, "
             f"{_first(matrix, bad, obs_names, var_names)}; accepted are finite integers of 0 or more"
         )
     negative = values < 0
     if negative.any():
         raise DataError(
-            f"cannot use {what} as counts: found {int(negative.sum())} negative values, "
+            f"cannot use {what} as counts: found {counted(int(negative.sum()), 'negative value')}, "
             f"{_first(matrix, negative, obs_names, var_names)}; "
             f"accepted are integers of 0 or more (scaled data are not counts); {_DECLARED}"
         )
@@ -160,7 +161,8 @@ def check_counts(
         fractional = np.abs(values - rounded) > np.where(rounded == 0, _ZERO_TOLERANCE, _INTEGER_TOLERANCE)
         if fractional.any():
             raise DataError(
-                f"cannot use {what} as counts: found {int(fractional.sum())} of {values.size} values that are "
+                f"cannot use {what} as counts: found {int(fractional.sum()):,} of {counted(values.size, 'value')} to "
+                "be "
                 f"no integers (largest value {values.max():.4g}; {_first(matrix, fractional, obs_names, var_names)}), "
                 "so it is normalized already; accepted are raw counts in layers['counts'], X or raw.X, "
                 f"or in a layer named with counts_layer=; {_DECLARED}"
@@ -168,12 +170,13 @@ def check_counts(
     large = values > _LARGEST_COUNT
     if large.any():
         raise DataError(
-            f"cannot use {what} as counts: found {int(large.sum())} values above {_LARGEST_COUNT:,}, "
+            f"cannot use {what} as counts: found {counted(int(large.sum()), 'value')} above {_LARGEST_COUNT:,}, "
             f"{_first(matrix, large, obs_names, var_names)}; accepted are counts that float32 holds exactly"
         )
     if not values.any():
         raise DataError(
-            f"cannot use {what} as counts: found {matrix.shape[0]} cells x {matrix.shape[1]} features, all of them 0; "
+            f"cannot use {what} as counts: found {counted(matrix.shape[0], 'cell')} x "
+            f"{counted(matrix.shape[1], 'feature')}, all of them 0; "
             "accepted is at least one count"
         )
 
@@ -200,13 +203,13 @@ def check_values(
     bad = ~np.isfinite(matrix.data)
     if bad.any():
         raise DataError(
-            f"cannot use {what} as it is: found {int(bad.sum())} NaN or infinite values, "
+            f"cannot use {what} as it is: found {counted(int(bad.sum()), 'NaN or infinite value')}, "
             f"{_first(matrix, bad, obs_names, var_names)}; accepted are finite numbers (missing ones filled in)"
         )
     if not abs(matrix.max(axis=0) - matrix.min(axis=0)).sum():
         raise DataError(
-            f"cannot use {what} as it is: found {matrix.shape[0]} cells that do not differ in any of "
-            f"{matrix.shape[1]} features; accepted are values that vary"
+            f"cannot use {what} as it is: found {counted(matrix.shape[0], 'cell')} that do not differ in any of "
+            f"{counted(matrix.shape[1], 'feature')}; accepted are values that vary"
         )
 
 

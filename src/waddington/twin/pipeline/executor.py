@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from waddington._files import write_text
 
@@ -197,6 +198,18 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Give PyTorch, BLAS and OpenMP one thread for a moment, those that are loaded meanwhile, too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with _environment(_WORKER_ENVIRONMENT), threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _nobody(_: Event) -> None:
     """Hear nothing."""
 
@@ -204,12 +217,8 @@ def _nobody(_: Event) -> None:
 def _run_here(
     unit: Unit, function: Callable[[Unit, Path, Tell], Record], folder: Path, say: Callable[[Event], None]
 ) -> Record:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with _one_thread():
         record = function(unit, folder, lambda fraction: say(Event(unit=unit, fraction=fraction)))
-    finally:
-        torch.set_num_threads(threads)
     write_record(folder, unit, record)
     say(Event(unit=unit, fraction=1.0, done=True))
     return record

@@ -19,6 +19,7 @@ import torch
 from waddington._files import write_text
 from waddington.twin import plots
 from waddington.twin.design import SPLITS
+from waddington.twin.modalities import in_words
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.executor import Unit
 from waddington.twin.pipeline.folder import RunFolder
@@ -189,6 +190,7 @@ def write_pictures(
             flat,
             prepared.pseudotime,
             labels=prepared.groups,
+            label_order=prepared.design.label_order,
             trajectories={name: _on_map(course, latent, flat) for name, course in courses.items()},
             roots=[root.cell for root in order.roots.values()],
             possible_roots=[cell for root in order.roots.values() for cell in root.others],
@@ -250,7 +252,11 @@ def _unmeasurable(metrics: pd.DataFrame) -> list[str]:
 
 
 def _without(modalities: list[str]) -> str:
-    return f" None is measurable in {', '.join(modalities)}: all conditions are shown there." if modalities else ""
+    return (
+        f" None is measurable in {', '.join(map(in_words, modalities))}: all conditions are shown there."
+        if modalities
+        else ""
+    )
 
 
 def metric_panels(metrics: pd.DataFrame) -> list[tuple[str, str, bool]]:

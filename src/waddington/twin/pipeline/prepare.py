@@ -240,6 +240,7 @@ def _save(prepared: Prepared, folder: Path) -> None:
         "kind": design.kind,
         "control": design.control,
         "split_of": design.split_of,
+        "label_order": design.label_order,
         "design_notes": design.notes,
         "notes": prepared.notes,
         "roots": {str(part): dataclasses.asdict(root) for part, root in prepared.order.roots.items()},
@@ -285,6 +286,7 @@ def load(folder: Path) -> Prepared:
             control=facts["control"],
             train=arrays["train"],
             split_of=facts["split_of"],
+            label_order=tuple(facts.get("label_order", ())),  # runs begun by an earlier version have none
             notes=tuple(facts["design_notes"]),
         ),
         notes=tuple(facts["notes"]),

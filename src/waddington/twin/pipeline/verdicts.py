@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from waddington._text import counted
 from waddington.twin.heldout import CIRCULAR
 from waddington.twin.pipeline.acting import IDLE, RANDOM
 from waddington.twin.report import Verdict
@@ -180,7 +181,7 @@ def _unanswered(verdict: Verdict, measurability: pd.DataFrame) -> Verdict:
     return Verdict(
         question=verdict.question,
         answer="not measurable",
-        sentence=f"Replicates agree on none of {n} condition{'s' if n > 1 else ''}"
+        sentence=f"Replicates agree on none of {counted(n, 'condition')}"
         f"{f' in any of {modalities} modalities' if modalities > 1 else ''}: there is no change to be right or wrong "
         "about.",
         evidence=f"Strongest agreement of two halves of the experiment: r = {strongest:.2f}.",

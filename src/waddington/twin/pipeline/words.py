@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from waddington._text import counted
 from waddington.twin.heldout import CIRCULAR
+from waddington.twin.modalities import in_words
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.outputs import Chosen
 from waddington.twin.pipeline.prepare import Prepared
@@ -60,7 +62,8 @@ def _unmeasurable(finished: Finished) -> list[str]:
             names = ", ".join(f"{row.condition} ({row.reason})" for row in left_out.head(_NAMED).itertuples())
             more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
             said.append(
-                f"Not measurable in {modality}: {len(left_out)} of {len(part)} conditions, which take no part in "
+                f"Not measurable in {in_words(str(modality))}: {len(left_out)} of {counted(len(part), 'condition')}, "
+                "left out of "
                 f"verdicts: {names}{more}."
             )
     return said
@@ -71,7 +74,7 @@ def _low_counts(prepared: Prepared) -> list[str]:
     counted = {name: x for name, x in prepared.counts.items() if name not in prepared.as_given}
     totals = {name: float(np.median(np.asarray(x.sum(axis=1)))) for name, x in counted.items()}
     return [
-        f"Low counts: half of the cells have fewer than {total:.0f} counts on the features of {name}."
+        f"Low counts: half of the cells have fewer than {total:.0f} counts on the features of {in_words(name)}."
         for name, total in totals.items()
         if total < _LOW_COUNTS
     ]
@@ -95,7 +98,7 @@ def data_facts(prepared: Prepared, finished: Finished) -> dict[str, object]:
         "cells": len(design.train),
         "training cells": int(design.train.sum()),
         "test cells": int((~design.train).sum()),
-        "features": {name: x.shape[1] for name, x in prepared.inputs.items()},
+        "features": {in_words(name): x.shape[1] for name, x in prepared.inputs.items()},
         "change is measured from": design.control,
         "labels are": {
             "perturbation": "perturbations",
@@ -104,7 +107,7 @@ def data_facts(prepared: Prepared, finished: Finished) -> dict[str, object]:
         }[design.kind],
         "conditions scored": ways,
         "conditions measurable": {
-            str(modality): f"{int(part['measurable'].sum())} of {len(part)}"
+            in_words(str(modality)): f"{int(part['measurable'].sum())} of {len(part)}"
             for modality, part in finished.measurability.groupby("modality", sort=False)
         },
     }
@@ -174,7 +177,7 @@ def notes(config: RunConfig, prepared: Prepared, finished: Finished) -> list[str
             "genes."
         )
     if config.seeds < 3:
-        said.append(f"{config.seeds} seed{'s' if config.seeds > 1 else ''}: too few to tell contestants apart.")
+        said.append(f"{counted(config.seeds, 'seed')}: too few to tell contestants apart.")
     at_edge = finished.tuned["lr"].isin([*config.lr_grid[:1], *config.lr_grid[-1:]])
     edge = finished.tuned[finished.tuned["chosen"] & at_edge]
     if len(edge):

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
 from waddington._errors import ArgumentError, DataError
+from waddington._text import counted
 from waddington.twin.plots.ground import ROOT_COLOR, Cells, draw_map, draw_surface
 from waddington.twin.plots.labels import short_labels
 from waddington.twin.plots.paths import lay_paths
@@ -42,6 +43,7 @@ def landscape(
     pseudotime: npt.ArrayLike,
     *,
     labels: Sequence[str] | npt.ArrayLike | None = None,
+    label_order: Sequence[str] = (),
     trajectories: Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike] | None = None,
     roots: Sequence[int] = (),
     possible_roots: Sequence[int] = (),
@@ -65,6 +67,9 @@ def landscape(
     labels
         One label a cell (fate, time, condition), shown by colour; the most frequent 10 at most, others are grey. By
         default cells are coloured by pseudotime.
+    label_order
+        Labels that have an order of their own, such as measured times, as the legend lists them; numbers are listed by
+        value, and all others follow by their mean pseudotime.
     trajectories
         Courses in the plane of ``embedding``, each ``(steps, 2)``; a mapping names them in the legend and
         numbers their ends.
@@ -103,9 +108,14 @@ def landscape(
     """
     points = np.asarray(embedding, dtype=np.float64)
     times = np.asarray(pseudotime, dtype=np.float64).ravel()
-    named = None if labels is None else np.asarray(labels).astype(str)
+    given = None if labels is None else np.asarray(labels)
+    if given is not None and given.dtype.kind in "iuf" and not len(label_order):
+        label_order = np.unique(given).astype(str).tolist()
+    named = None if given is None else given.astype(str)
     if named is not None and len(named) != len(points):
-        raise DataError(f"cannot draw a landscape: found {len(named)} labels for {len(points)} cells")
+        raise DataError(
+            f"cannot draw a landscape: found {counted(len(named), 'label')} for {counted(len(points), 'cell')}"
+        )
     courses = _named_courses(trajectories)
     if potential is None and oriented:
         stacked = np.concatenate([points, *courses.values()]) if courses else points
@@ -136,7 +146,7 @@ def landscape(
     shown = finite if len(finite) <= max_cells else np.sort(rng.choice(finite, max_cells, replace=False))
     # Cells are drawn in random order, so that no label lies on top of all others.
     shown = rng.permutation(shown)
-    colors, handles = _cell_colors(times, named, shown)
+    colors, handles = _cell_colors(times, named, shown, label_order)
     cells = Cells(points[shown], colors, np.isfinite(times[shown]), points[list(roots)], points[list(possible_roots)])
     paths = lay_paths(courses, float(max(np.ptp(ground.x), np.ptp(ground.y))))
     draw_surface(surface, ground, cells, paths, view or ((48.0, -70.0) if descent else (68.0, -70.0)))
@@ -169,7 +179,9 @@ def _legend_of_order(missing: int, total: int, rooted: bool, is_guess: bool) -> 
         handles.append(Line2D([], [], color="white", label="May as well be the root", **star))
     if missing:
         hollow: dict[str, Any] = {"marker": "o", "linestyle": "", "markersize": 5, "markerfacecolor": "white"}
-        handles.append(Line2D([], [], markeredgecolor=MUTED, label=f"No order: {missing} of {total} cells", **hollow))
+        handles.append(
+            Line2D([], [], markeredgecolor=MUTED, label=f"No order: {missing:,} of {counted(total, 'cell')}", **hollow)
+        )
     return handles
 
 
@@ -193,7 +205,7 @@ def _named_courses(trajectories: Sequence[npt.ArrayLike] | Mapping[str, npt.Arra
 
 
 def _cell_colors(
-    times: _Array, named: npt.NDArray[np.str_] | None, shown: npt.NDArray[np.int64]
+    times: _Array, named: npt.NDArray[np.str_] | None, shown: npt.NDArray[np.int64], order: Sequence[str]
 ) -> tuple[_Array, list[Line2D]]:
     """Return an RGBA row for every cell shown, and the legend's handles."""
     if named is None:
@@ -206,9 +218,10 @@ def _cell_colors(
     counts = Counter(named.tolist())
     kept = [name for name, _ in counts.most_common(_MOST_LABELS if len(counts) <= _MOST_LABELS else _MOST_LABELS - 1)]
     mean_time = {name: float(np.nanmean(np.nan_to_num(times[named == name], nan=1.0))) for name in kept}
-    kept.sort(key=lambda name: (mean_time[name], name))
+    place = {name: at for at, name in enumerate(order)}
+    kept.sort(key=lambda name: (place.get(name, len(place)), mean_time[name], name))
     palette = colors_for(kept)
-    rest = f"other ({len(counts) - len(kept)} labels)"
+    rest = f"other ({counted(len(counts) - len(kept), 'label')})"
     if len(kept) < len(counts):
         palette[rest] = "#C9CED4"
     shown_as = short_labels(palette)

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.plots.style import Panels, clean, colors_for, new_figure, panels_from, styled
 
 __all__ = ["loss_curves"]
@@ -58,7 +59,7 @@ def loss_curves(
     frame = history.assign(loss=pd.to_numeric(history["loss"], errors="coerce").replace([np.inf, -np.inf], np.nan))
     finite = frame.dropna(subset=["loss"])
     if finite.empty:
-        raise DataError(f"cannot draw loss curves: none of {len(history)} losses is finite")
+        raise DataError(f"cannot draw loss curves: none of {counted(len(history), 'loss', 'losses')} is finite")
     splits = [name for name in _TITLES if (finite["split"] == name).any()]
     splits += [name for name in finite["split"].unique() if name not in splits]
     if axes is None:

@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from waddington._errors import DataError
+from waddington.twin.modalities import TITLES
 from waddington.twin.plots.style import (
     INK,
-    MODALITY_LABELS,
     MUTED,
     Panels,
     clean,
@@ -117,7 +117,7 @@ def metric_bars(
         tick.set_color(MUTED if baseline else INK)
     if axes is None:
         handles = [
-            Line2D([], [], marker=_MARKERS[i % len(_MARKERS)], color=colors[m], label=MODALITY_LABELS.get(m, m))
+            Line2D([], [], marker=_MARKERS[i % len(_MARKERS)], color=colors[m], label=TITLES.get(m, m))
             for i, m in enumerate(modalities)
         ]
         if any(baseline for _, baseline in rows):

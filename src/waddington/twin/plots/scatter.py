@@ -11,11 +11,11 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from waddington._errors import DataError
-from waddington._text import cell_width
+from waddington._text import cell_width, counted
+from waddington.twin.modalities import TITLES
 from waddington.twin.plots.labels import short_labels
 from waddington.twin.plots.style import (
     INK,
-    MODALITY_LABELS,
     MUTED,
     Panels,
     clean,
@@ -84,11 +84,12 @@ def scatter(
         guess = np.asarray(guesses[modality], dtype=np.float64).ravel()
         if len(truth) != len(guess):
             raise DataError(
-                f"cannot compare {modality!r}: found {len(guess)} predicted and {len(truth)} observed values"
+                f"cannot compare {modality!r}: found {counted(len(guess), 'predicted value')} and "
+                f"{counted(len(truth), 'observed value')}"
             )
         written = [str(name) for name in named.get(modality, [])]
         _draw_panel(panel, guess, truth, written, n_named, colors[modality])
-        panel.set_title(MODALITY_LABELS.get(modality, modality))
+        panel.set_title(TITLES.get(modality, modality))
         panel.set_xlabel(f"Observed {quantity}")
     next(iter(drawn.values())).set_ylabel(f"Predicted {quantity}")
     return Panels(drawn)

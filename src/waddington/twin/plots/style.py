@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from waddington._errors import ArgumentError, OutputError
 from waddington._files import replacing
+from waddington._text import counted
 from waddington.twin.plots.labels import fonts
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "COURSE_CMAP",
     "INK",
     "LANDSCAPE_CMAP",
-    "MODALITY_LABELS",
     "MUTED",
     "Panels",
     "clean",
@@ -73,15 +73,6 @@ _FIXED = {
 
 CALL_COLORS: Mapping[str, str] = {"up": "#B2182B", "down": "#2166AC", "flat": "#A0A7AF"}
 """Colours of an up, a down and no call: the ends of the diverging map, told apart by colour-blind readers."""
-
-MODALITY_LABELS: Mapping[str, str] = {
-    "rna": "RNA",
-    "atac": "Chromatin (ATAC)",
-    "protein": "Surface protein",
-    "joint": "Joint",
-    "all": "All",
-}
-"""How a modality is written for readers."""
 
 LANDSCAPE_CMAP = LinearSegmentedColormap.from_list(
     "waddington", ["#2b4a5e", "#4d7f8c", "#8fb3a8", "#cfd6bd", "#ece2cb", "#f7f1e6"]
@@ -234,7 +225,7 @@ def panels_from(axes: Axes | Sequence[Axes] | Mapping[str, Axes], names: Sequenc
         return {name: axes[name] for name in names}
     given = [axes] if isinstance(axes, Axes) else list(axes)
     if len(given) != len(names):
-        raise ArgumentError(f"cannot draw {len(names)} panels ({', '.join(names)}) into {len(given)} axes")
+        raise ArgumentError(f"cannot draw {counted(len(names), 'panel')} ({', '.join(names)}) into {len(given)} axes")
     return dict(zip(names, given, strict=True))
 
 

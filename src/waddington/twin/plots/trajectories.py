@@ -16,12 +16,12 @@ from matplotlib.ticker import FuncFormatter
 from waddington._checks import check_in_range
 from waddington._errors import DataError
 from waddington._text import cell_width
+from waddington.twin.modalities import TITLES
 from waddington.twin.plots.labels import short_labels
 from waddington.twin.plots.style import (
     CALL_COLORS,
     COURSE_CMAP,
     INK,
-    MODALITY_LABELS,
     Panels,
     clean,
     colors_for,
@@ -111,7 +111,7 @@ def trajectories(
         shown_as = short_labels(part["feature"].iloc[columns], _LONGEST)
         part["feature"] = part["feature"].map(lambda name, shown=shown_as: shown.get(name, name))
         guess = None if predicted is None or modality not in predicted else predicted[modality]
-        title = MODALITY_LABELS.get(modality, modality)
+        title = TITLES.get(modality, modality)
         counts = part["call"].value_counts()
         tally = f"{counts.get('up', 0)} up, {counts.get('down', 0)} down of {len(part)}"
         courses, heat = panels[f"{modality} courses"], panels[f"{modality} map"]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from waddington._errors import ArgumentError, DataError
+from waddington._text import counted
 from waddington.twin.modalities import COUNTS_LAYER, TITLES
 from waddington.twin.preprocess.features import is_as_given
 from waddington.twin.preprocess.fitting import FittedModality, Options
@@ -36,7 +37,8 @@ def cell_depth(mdata: md.MuData, size_factor_key: str | None) -> npt.NDArray[np.
     bad = ~(np.isfinite(factors) & (factors > 0))
     if bad.any():
         raise DataError(
-            f"cannot use size_factor_key={size_factor_key!r}: found {int(bad.sum())} of {len(factors)} cells without a "
+            f"cannot use size_factor_key={size_factor_key!r}: found {int(bad.sum())} of "
+            f"{counted(len(factors), 'cell')} without a "
             f"size factor, the first is {str(mdata.obs[size_factor_key].iloc[int(bad.argmax())])!r} in cell "
             f"{str(mdata.obs_names[int(bad.argmax())])!r}; accepted are numbers above 0"
         )

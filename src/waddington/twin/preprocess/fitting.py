@@ -13,6 +13,7 @@ import scipy.sparse as sp
 import torch
 
 from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.preprocess.components import leading_axes, project
 from waddington.twin.preprocess.selection import normalized_dispersion, top_features
 from waddington.twin.preprocess.transforms import (
@@ -150,7 +151,7 @@ def fit_modality(
     """
     if not counts.nnz:
         raise DataError(
-            f"cannot fit {modality}: found {counts.shape[0]} training cells without a single count; "
+            f"cannot fit {modality}: found {counted(counts.shape[0], 'training cell')} without a single count; "
             "accepted are training cells that were measured"
         )
     weights = _learn_weights(counts, modality, options)
@@ -189,7 +190,8 @@ def fit_as_given(values: Any, names: pd.Index, modality: str, options: Options) 
     _, variance = column_moments(values)
     if not variance.any():
         raise DataError(
-            f"cannot fit {modality}: found {values.shape[0]} training cells that do not differ in any feature; "
+            f"cannot fit {modality}: found {counted(values.shape[0], 'training cell')} without a difference in any "
+            "feature; "
             "accepted are values that vary"
         )
     most = {"rna": options.n_top_genes, "atac": options.n_top_peaks}.get(modality, len(names))

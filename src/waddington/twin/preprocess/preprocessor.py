@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, DataError
+from waddington._text import counted
 from waddington.twin.modalities import MODALITIES, in_order
 from waddington.twin.preprocess.components import project
 from waddington.twin.preprocess.depth import cell_depth
@@ -195,10 +196,10 @@ def _check_mask(train: npt.ArrayLike | None, n_cells: int) -> npt.NDArray[np.boo
     if mask.dtype != np.bool_ or mask.shape != (n_cells,):
         raise ArgumentError(
             f"cannot use train of type {mask.dtype} and shape {mask.shape}: "
-            f"accepted is a boolean for each of {n_cells} cells"
+            f"accepted is a boolean for each of {counted(n_cells, 'cell')}"
         )
     if mask.sum() < 3:
-        raise ArgumentError(f"cannot fit on {int(mask.sum())} training cells: accepted are at least 3")
+        raise ArgumentError(f"cannot fit on {counted(int(mask.sum()), 'training cell')}: accepted are at least 3")
     return mask
 
 
@@ -214,7 +215,8 @@ def _check_features(adata: ad.AnnData, modality: str, fitted: Mapping[str, Fitte
             else "they are in another order or more"
         )
         raise DataError(
-            f"cannot transform {modality}: found {adata.n_vars} features, fitted were {len(names)}, of which {found}; "
+            f"cannot transform {modality}: found {counted(adata.n_vars, 'feature')}, fitted were {len(names)}, of "
+            f"which {found}; "
             "accepted are the same features in the same order"
         )
     if is_as_given(adata) != fitted[modality].as_given:

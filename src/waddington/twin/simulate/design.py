@@ -10,6 +10,7 @@ import pandas as pd
 
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError
+from waddington._text import counted
 from waddington.twin.conditions import Condition, Perturbation, condition_columns, make_condition
 from waddington.twin.simulate.network import MYELOID
 
@@ -87,7 +88,8 @@ def spread_cells(
         raise ArgumentError("cannot use conditions: some are listed twice; accepted is each once")
     if n_cells < len(conditions):
         raise ArgumentError(
-            f"cannot use n_cells={n_cells}: {len(conditions)} conditions need at least {len(conditions)} cells"
+            f"cannot use n_cells={n_cells}: {counted(len(conditions), 'condition')}, so at least "
+            f"{counted(len(conditions), 'cell')} are needed"
         )
     perturbed = [index for index, condition in enumerate(conditions) if condition]
     counts = np.zeros(len(conditions), dtype=np.int64)
