@@ -311,7 +311,7 @@ def test_bad_arguments_are_refused_before_any_work(toy):
     encoder = TwinEncoder(toy.sizes, **SMALL)
     with pytest.raises(ArgumentError, match="schedule='step'"):
         encoder.fit(toy.inputs, toy.counts, toy.spaces, schedule="step")
-    with pytest.raises(DataError, match="found 1 cell besides"):
+    with pytest.raises(DataError, match="cannot train: 1 cell besides"):
         encoder.fit(toy.inputs, toy.counts, toy.spaces, train=np.arange(240) == 3)
     with pytest.raises(DataError, match=r"shape \(3,\)"):
         encoder.fit(toy.inputs, toy.counts, toy.spaces, train=np.ones(3, dtype=bool))

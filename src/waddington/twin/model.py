@@ -160,9 +160,7 @@ class TwinEncoder:
         n_watched = round(validation * usable.size)
         watched, fitted = np.sort(order[:n_watched]), np.sort(order[n_watched:])
         if fitted.size < 2:
-            raise DataError(
-                f"cannot train: found {counted(fitted.size, 'cell')} besides validation; accepted are 2 or more"
-            )
+            raise DataError(f"cannot train: {counted(fitted.size, 'cell')} besides validation; accepted: 2 or more")
         self.module.to(device)
         anchors = self._prepare(cells, places, fitted, seed=seed)
         history = History()
