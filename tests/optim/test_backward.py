@@ -109,3 +109,16 @@ def test_recording_and_stepping_inside_backward_exclude_each_other():
     optimizer.step_in_backward()
     with pytest.raises(UnsupportedError, match="inside backward"):
         optimizer.record()
+
+
+def test_a_policy_that_needs_all_gradients_is_refused_also_when_it_comes_later():
+    param = torch.nn.Parameter(torch.ones(60))
+    optimizer = AMVT([param])
+    optimizer.step_in_backward()
+    param.sum().backward()
+    optimizer.step()
+    before = param.detach().clone()
+    optimizer.param_groups[0]["nonfinite"] = "raise"
+    with pytest.raises(UnsupportedError, match="nonfinite='raise'"):
+        param.sum().backward()
+    assert torch.equal(param, before)
