@@ -8,8 +8,8 @@ import math
 import pytest
 import torch
 
-from waddington._errors import ArgumentError
-from waddington.optim import AMGT, AMVT, ASGDAdam, Lookahead, MicroAdam, Padam
+from waddington._errors import ArgumentError, UnsupportedError
+from waddington.optim import AMGT, AMVT, ASGDAdam, LDAdam, Lookahead, MicroAdam, Padam
 
 
 def _stepped(make, *, without: int = 0):
@@ -22,9 +22,9 @@ def _stepped(make, *, without: int = 0):
     return optimizer
 
 
-def _refused(optimizer, state, match: str) -> None:
+def _refused(optimizer, state, match: str, error=ArgumentError) -> None:
     before = copy.deepcopy(optimizer.state_dict())
-    with pytest.raises(ArgumentError, match=match):
+    with pytest.raises(error, match=match):
         optimizer.load_state_dict(state)
     assert repr(optimizer.state_dict()) == repr(before)
 
@@ -115,6 +115,23 @@ def test_a_state_of_torchs_adam_that_overflowed_is_refused():
     theirs.state[theirs.param_groups[0]["params"][0]]["exp_avg_sq"][3, 4] = math.inf
     for ours in (ASGDAdam, AMGT, AMVT):
         _refused(_stepped(ours), theirs.state_dict(), "parameter 0 of group 0: exp_avg_sq, which holds inf")
+
+
+def test_entries_are_held_against_the_settings_that_are_loaded_with_them():
+    saved = _stepped(lambda params: LDAdam(params, rank=4))
+    other = _stepped(lambda params: LDAdam(params, rank=8))
+    other.load_state_dict(saved.state_dict())
+    assert repr(other.state_dict()) == repr(saved.state_dict())
+
+
+def test_a_dtype_that_a_parameter_cannot_have_is_refused_before_anything_is_changed():
+    param = torch.nn.Parameter(torch.ones(7, dtype=torch.complex64))
+    optimizer = AMVT([param])
+    param.grad = torch.ones_like(param)
+    optimizer.step()
+    state = copy.deepcopy(optimizer.state_dict())
+    state["param_groups"][0]["state_dtype"] = "bfloat16"
+    _refused(optimizer, state, "state_dtype='bfloat16' for a complex parameter", UnsupportedError)
 
 
 def test_a_wrappers_own_entries_are_looked_at():

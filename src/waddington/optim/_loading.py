@@ -75,7 +75,7 @@ def load_and_place(
                         f"cannot load a state of {', '.join(map(str, entries))}: it lacks {', '.join(lacking)};"
                         f" accepted are states of {type(optimizer).__name__}"
                     )
-        for param, group, name, value in _entries(optimizer, loaded):
+        for param, group, group_index, name, value in _entries(optimizer, loaded):
             shape = shape_of(param, group, name)
             if shape is not None and isinstance(value, torch.Tensor) and tuple(value.shape) != shape:
                 raise ArgumentError(
@@ -88,7 +88,6 @@ def load_and_place(
                 )
             reason = why_not_loaded(name, value) if name in computed_with(group) else ""
             if reason:
-                group_index = next(at for at, each in enumerate(optimizer.param_groups) if each is group)
                 raise ArgumentError(f"cannot load the state of {named(param, group, group_index)}: {reason}")
 
     # Registered last, it sees what the user's own hooks have made of the state.
@@ -100,18 +99,22 @@ def load_and_place(
     for group, before in zip(optimizer.param_groups, present, strict=True):
         for name, value in before.items():
             group.setdefault(name, value)
-    for param, group, name, value in _entries(optimizer, captured[-1]):
+    for param, group, _, name, value in _entries(optimizer, captured[-1]):
         optimizer.state[param][name] = put(param, group, name, value)
 
 
 def _entries(
     optimizer: torch.optim.Optimizer, loaded: Mapping[str, Any]
-) -> Iterator[tuple[torch.Tensor, dict[str, Any], str, Any]]:
-    """Pair the entries of a saved state with the parameters that they are for, by their order as torch does."""
-    for group, saved in zip(optimizer.param_groups, loaded["param_groups"], strict=False):
+) -> Iterator[tuple[torch.Tensor, dict[str, Any], int, str, Any]]:
+    """Pair the entries of a saved state with the parameters that they are for, by their order as torch does.
+
+    A group's settings are given as they are going to be: those that were saved, where there are such.
+    """
+    for at, (group, saved) in enumerate(zip(optimizer.param_groups, loaded["param_groups"], strict=False)):
+        settings = {**group, **saved, "params": group["params"]}
         for key, param in zip(saved["params"], group["params"], strict=False):
             for name, value in loaded["state"].get(key, {}).items():
-                yield param, group, name, value
+                yield param, settings, at, name, value
 
 
 def place(param: torch.Tensor, name: str, value: Any, *, is_buffer: bool) -> Any:

@@ -325,6 +325,8 @@ class RuleState(Recorded, torch.optim.Optimizer):
             another optimizer's and of no use, as are steps without their moments. Or an entry holds what no step leaves
             behind: a count that is no whole number from 0, a number that is not finite, an average of squares below 0.
             Nothing has been changed.
+        UnsupportedError
+            The saved ``state_dtype`` is one that a parameter cannot have. Nothing has been changed.
         """
 
         def put(param: torch.Tensor, group: dict[str, Any], name: str, value: Any) -> Any:
@@ -336,9 +338,12 @@ class RuleState(Recorded, torch.optim.Optimizer):
             return place(param, name, value, is_buffer=False)
 
         def shape_of(param: torch.Tensor, group: dict[str, Any], name: str) -> tuple[int, ...] | None:
-            if name not in self._rule.buffers(group):
+            if name not in self._rule.buffers({**group, **self._fixed}):
                 return None
-            return self._layouts(param, group).get(name, (tuple(param.shape), param.dtype))[0]
+            layouts = self._layouts(param, group)
+            if name not in layouts:
+                self._buffer_dtype(param, group)  # may be one that there is not
+            return layouts.get(name, (tuple(param.shape), param.dtype))[0]
 
         def needed(group: dict[str, Any]) -> tuple[str, ...]:
             buffers = self._rule.buffers(group)
@@ -349,7 +354,8 @@ class RuleState(Recorded, torch.optim.Optimizer):
             self._refuse_state_dtype(group)
 
         def computed_with(group: dict[str, Any]) -> tuple[str, ...]:
-            return ("step", *self._rule.buffers(group), *self._rule.scalars(group), *self._entries())
+            settings = {**group, **self._fixed}
+            return ("step", *self._rule.buffers(settings), *self._rule.scalars(settings), *self._entries())
 
         def load() -> None:
             super(RuleState, self).load_state_dict(dict(state_dict))
