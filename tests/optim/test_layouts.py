@@ -9,6 +9,7 @@ import torch
 
 from waddington._errors import DataError
 from waddington.optim import AMGT, AMVT, ASGDAdam, Padam, _engine
+from waddington.optim._units import may_leave
 from waddington.optim.padam import PADAM_RULE
 
 EACH_WAY = pytest.mark.parametrize("compile", [True, False], ids=["compiled", "eager"])
@@ -130,10 +131,12 @@ def test_what_is_done_to_one_that_is_away_counts_when_it_is_back(deed, size, com
             torch.testing.assert_close(together.state[params[1]][name], value, rtol=1e-6, atol=1e-7)
 
 
-@EACH_WAY
-@pytest.mark.parametrize("away", [True, False], ids=["away", "with another set"])
-def test_freed_memory_is_not_taken_over(away, compile):
-    params = [torch.nn.Parameter(torch.ones(20)) for _ in range(3)]
+AB = ([0, 1, 2], [2, 3], [0, 1, 2], [2, 3])
+
+
+def taking_turns(sets, compile=False):
+    """Give parameters that have been stepped in sets, their optimizer, and what steps another set."""
+    params = [torch.nn.Parameter(torch.ones(20)) for _ in range(4 + _engine._KEPT)]
     optimizer = AMVT(params, compile=compile)
 
     def step(which):
@@ -141,11 +144,49 @@ def test_freed_memory_is_not_taken_over(away, compile):
             param.grad = torch.ones(20) if at in which else None
         optimizer.step()
 
-    for which in ([0, 1], [1, 2], [0, 1], [1, 2]):
+    for which in sets:
         step(which)
-    optimizer.state[params[0 if away else 1]]["exp_avg"].untyped_storage().resize_(0)
+    return params, optimizer, step
+
+
+@EACH_WAY
+@pytest.mark.parametrize(
+    ("sets", "at"), [(AB[:2], 0), (AB, 0), (AB, 2)], ids=["left alone", "away", "with another set"]
+)
+def test_freed_memory_is_not_taken_over(sets, at, compile):
+    params, optimizer, step = taking_turns(sets, compile)
+    optimizer.state[params[at]]["exp_avg"].untyped_storage().resize_(0)
     with pytest.raises(DataError, match="its exp_avg has no memory"):
-        step([0, 1])
+        step(sets[0])
+
+
+def lies_alone(entry):
+    return entry.untyped_storage().nbytes() == entry.nbytes
+
+
+def test_entries_lie_alone_when_their_layout_goes():
+    """Else a saved state would hold all that they once lay with."""
+    params, optimizer, step = taking_turns(AB)
+    assert not lies_alone(optimizer.state[params[0]]["exp_avg"])
+    for at in range(4, 4 + _engine._KEPT):
+        step([at])
+    assert all(lies_alone(optimizer.state[params[at]][name]) for at in range(4) for name in ("exp_avg", "step"))
+
+
+def test_entries_lie_alone_when_all_is_laid_out_anew():
+    params, optimizer, step = taking_turns(AB)
+    assert not lies_alone(optimizer.state[params[3]]["exp_avg"])
+    optimizer.state[params[1]]["exp_avg"] = torch.ones(20)
+    step([0, 1, 2])
+    assert lies_alone(optimizer.state[params[3]]["exp_avg"])
+
+
+def test_only_what_lies_in_something_longer_may_leave_it():
+    whole, cut = torch.ones(60), torch.ones(60)
+    last = cut[40:]
+    cut.untyped_storage().resize_(4 * 30)  # longer than the part, and yet it does not reach as far
+    assert may_leave(whole[:20])
+    assert not any(map(may_leave, (whole, last, torch._efficientzerotensor((3,)))))
 
 
 def test_what_is_replaced_stays_the_users_when_its_set_goes():
