@@ -182,8 +182,8 @@ def _unanswered(verdict: Verdict, measurability: pd.DataFrame) -> Verdict:
         question=verdict.question,
         answer="not measurable",
         sentence=f"Replicates agree on none of {counted(n, 'condition')}"
-        f"{f' in any of {modalities} modalities' if modalities > 1 else ''}: there is no change to be right or wrong "
-        "about.",
+        f"{f' in any of {modalities} modalities' if modalities > 1 else ''}: nothing here tells a right prediction "
+        "from a wrong one.",
         evidence=f"Strongest agreement of two halves of the experiment: r = {strongest:.2f}.",
     )
 
