@@ -9,6 +9,7 @@ import torch
 
 from waddington._errors import DataError
 from waddington.optim import AMGT, AMVT, ASGDAdam, Padam, _engine
+from waddington.optim._standing import Standing
 from waddington.optim._units import may_leave
 from waddington.optim.padam import PADAM_RULE
 
@@ -181,6 +182,16 @@ def test_entries_lie_alone_when_all_is_laid_out_anew():
     optimizer.state[params[1]]["exp_avg"] = torch.ones(20)
     step([0, 1])
     assert all(lies_alone(optimizer.state[params[at]]["exp_avg"]) for at in (2, 3, 4, 5))
+
+
+def test_a_storage_that_was_cut_is_seen_also_where_it_comes_to_lie_at_the_same_address(monkeypatch):
+    param, state = torch.nn.Parameter(torch.ones(20)), {"exp_avg": torch.ones(20)}
+    standing = Standing([param], [state], ["exp_avg"], 1)
+    found = standing._addresses_now()
+    monkeypatch.setattr(standing, "_addresses_now", lambda: found)
+    assert standing.holds()
+    state["exp_avg"].untyped_storage().resize_(8)
+    assert not standing.holds()
 
 
 def test_only_what_lies_in_something_longer_may_leave_it():
