@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
+import anndata as ad
+import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 
+from waddington.cli._app import run_app
 from waddington.cli._screen import make_console, plain, table_or_list
 
 LABELS = ("T cell [cycling]", "[red]x[/red]", ":x:", "benzo[a]pyrene", "dose [/h]", "\x1b[31mred")
@@ -46,3 +51,31 @@ def test_a_long_label_is_folded_never_cut() -> None:
     label = "x" * 160
     text = printed(40, table_or_list(Console(width=40), "Conditions", ("condition", "cells"), [(label, 1)], numeric=()))
     assert text.count("x") == 160
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_described_labels_fill_one_line_each(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, width: int
+) -> None:
+    labels = ["control", "begin_" + "x" * 160 + "_end", "begin_" + "x" * 150 + "_end"]
+    obs = pd.DataFrame({"perturbation": labels * 10, "batch": labels * 10}, index=[f"c{i}" for i in range(30)])
+    counts = np.random.default_rng(0).poisson(3, (30, 6)).astype(np.float32)
+    ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=[f"G{i}" for i in range(6)])).write_h5ad(tmp_path / "a.h5ad")
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert run_app(["data", "describe", str(tmp_path / "a.h5ad")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    long = [line for line in lines if "begin" in line or "xxx" in line]
+    assert len(long) == 4
+    assert all("begin_" in line and "…" in line and "10" in line for line in long)
+
+
+def test_a_command_to_go_on_with_is_not_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    path = tmp_path / "a long name of cells.h5mu"
+    assert run_app(["simulate", str(path), "--cells", "60", "--genes", "20", "--peaks", "20", "--proteins", "3"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert f"next: waddington data describe '{path}'" in said
+    assert f"next: waddington run '{path}' --out results" in said

@@ -1,4 +1,4 @@
-"""Every Python snippet of the README and of the optimizers' pages runs; one that cannot says why, above it."""
+"""Every Python snippet of the README and of the docs' pages runs; one that cannot says why, above it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "optimizers").glob("*.md"))]
+EVERY_PAGE = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for page in EVERY_PAGE if "```python" in page.read_text(encoding="utf-8")]
+OTHERWISE_FENCED = re.compile(r"^(?:[ \t]+```|~~~|```(?!python$))[ \t]*(?:py|python|python3|pycon)\b", re.MULTILINE)
 FENCED = re.compile(r"^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"<!--\s*not run\b(?P<reason>.*?)-->", re.DOTALL)
 
@@ -85,6 +87,15 @@ def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_does_not_run_says_why(page: Path) -> None:
     unexplained = [s.line for s in snippets_of(page.read_text(encoding="utf-8")) if s.reason == ""]
     assert not unexplained, f"blocks that are marked as not run without a reason, at lines {unexplained}"
+
+
+def test_every_python_block_is_found() -> None:
+    """No block is written in a way that the pattern above would miss."""
+    assert {ROOT / "docs" / "index.md", ROOT / "docs" / "optimizers" / "index.md"} <= set(PAGES)
+    for text in ("```py\na\n```", "  ```python\na\n  ```", "``` python\na\n```", "~~~python\na\n~~~", "```python3\n"):
+        assert OTHERWISE_FENCED.search(text), text
+    assert not OTHERWISE_FENCED.search("```python\na = 1\n```\n")
+    assert not [page.name for page in EVERY_PAGE if OTHERWISE_FENCED.search(page.read_text(encoding="utf-8"))]
 
 
 def test_every_page_has_a_snippet_that_runs() -> None:

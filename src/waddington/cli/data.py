@@ -8,12 +8,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from waddington._text import counted
+from waddington._text import counted, shorten_all
 from waddington.cli import _reading as reading
 from waddington.cli._screen import make_console, plain, table_or_list
 from waddington.cli._spelling import SpellingCommand, spell
 
 __all__ = ["app", "describe"]
+
+_BESIDE = 20  # columns that stand beside a label on its line: borders, number of cells, name of the column
 
 app = typer.Typer(help="Look at data.", no_args_is_help=True)
 
@@ -56,6 +58,7 @@ def describe(
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     description = io.describe(io.read(file, **given))
     console = make_console()
+    room = max(console.width - _BESIDE, 10)
     parts = [
         (
             part.modality,
@@ -70,10 +73,12 @@ def describe(
     title = counted(description.n_cells, "cell")
     console.print(table_or_list(console, title, columns, parts, numeric=columns[1:4]))
     if len(description.conditions) > 0:
-        rows = [(label, f"{cells:,}") for label, cells in description.conditions.itertuples(index=False)]
+        shown = shorten_all(description.conditions["condition"], room)
+        rows = [(shown[label], f"{cells:,}") for label, cells in description.conditions.itertuples(index=False)]
         console.print(table_or_list(console, "Conditions", ("condition", "cells"), rows, numeric=("cells",)))
     for name, values in description.labels.items():
-        listed = ", ".join(f"{value} ({cells:,})" for value, cells in values.items())
+        shown = shorten_all(values, room)
+        listed = ", ".join(f"{shown[value]} ({cells:,})" for value, cells in values.items())
         console.print(Text.assemble((name, "bold"), ": ", plain(listed)))
     for note in description.notes:
         console.print(plain(f"note: {spell(note, context.command)}"))

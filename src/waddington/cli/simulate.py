@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -36,4 +37,6 @@ def simulate(
         simulator.write(mdata, out)
     sizes = ", ".join(f"{name} {part.n_vars:,}" for name, part in mdata.mod.items())
     console.print(plain(f"wrote {out}: {counted(mdata.n_obs, 'cell')}; features: {sizes}"))
-    console.print(plain(f"next: waddington data describe {out}   or   waddington run {out} --out results"))
+    file = shlex.quote(str(out))
+    for command in (f"waddington data describe {file}", f"waddington run {file} --out results"):
+        console.print(plain(f"next: {command}"), soft_wrap=True)  # never broken, to be copied whole

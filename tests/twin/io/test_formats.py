@@ -126,6 +126,21 @@ class TestH5ad:
         for one, options in ((in_layer, {}), (in_raw, {}), (named, {"counts_layer": "umis_of_mine"})):
             np.testing.assert_array_equal(dense(read(one, **options), "rna"), counts)
 
+    @pytest.mark.filterwarnings("ignore::UserWarning:zarr")
+    @pytest.mark.parametrize("suffix", ["h5mu", "zarr"])
+    def test_counts_in_raw_of_several_modalities(self, make: Make, tmp_path: Path, suffix: str) -> None:
+        parts = {name: make() for name in ("rna", "protein")}
+        counts = {name: part.X.toarray() for name, part in parts.items()}
+        for part in parts.values():
+            part.raw = part.copy()
+            part.X = np.log1p(part.X.toarray()) * 1.1
+        path = tmp_path / f"cells.{suffix}"
+        mdata = md.MuData(parts)
+        mdata.write_h5mu(path) if suffix == "h5mu" else mdata.write_zarr(path)
+        found = read(path)
+        for name in parts:
+            np.testing.assert_array_equal(dense(found, name), counts[name])
+
     def test_integers_and_rounding_noise_are_counts(self, make: Make) -> None:
         adata = make(dense=True)
         noisy, whole = adata.copy(), adata.copy()

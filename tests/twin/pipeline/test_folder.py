@@ -44,6 +44,13 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "keep me"
 
 
+def test_a_name_that_is_too_long_and_links_in_a_ring_are_no_folders(tmp_path: Path) -> None:
+    (tmp_path / "ring").symlink_to(tmp_path / "ring")
+    for name in ("x" * 300, "ring"):
+        with pytest.raises(OutputError, match="cannot write to output folder"):
+            RunFolder(tmp_path / name)
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     with folder.locked(), pytest.raises(OutputError, match="another run is writing there"), folder.locked():

@@ -15,6 +15,7 @@ import anndata as ad
 import h5py
 import mudata as md
 import zarr
+from anndata.io import read_elem
 from zarr.storage import ZipStore
 
 from waddington._errors import DataError
@@ -210,5 +211,13 @@ def _read_zipped_zarr(path: Path) -> Any:
 
 def _read_zarr(group: Any, path: Path, stored: int) -> Any:
     check_zarr(group, path, stored)
-    # MuData's reader wants a store rather than a group where that is an AnnData's.
-    return md.read_zarr(group.store_path) if "mod" in group else ad.read_zarr(group)
+    if "mod" not in group:
+        return ad.read_zarr(group)
+    # MuData's reader wants a store rather than a group where that is an AnnData's, and leaves out what is in raw.
+    data = md.read_zarr(group.store_path)
+    for name, part in data.mod.items():
+        stored_part = group["mod"][name]
+        if isinstance(part, ad.AnnData) and part.raw is None and "raw" in stored_part:
+            raw = stored_part["raw"]
+            part.raw = ad.AnnData(read_elem(raw["X"]), obs=part.obs[[]], var=read_elem(raw["var"]))
+    return data

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from waddington._errors import DataError
-from waddington._text import counted
+from waddington._text import counted, shorten_all
 from waddington.twin.conditions import (
     CONTROL,
     MODE_COLUMNS,
@@ -27,6 +27,8 @@ __all__ = ["LabelKeys", "keep_labelled", "read_perturbations"]
 
 _MOST_LABELS = 2000
 """Columns with more different labels are not looked through for controls."""
+
+_LABEL_WIDTH = 48  # columns of a label in a message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,10 +232,16 @@ def _notes_on_modes(obs: pd.DataFrame, labels: pd.Series, keys: LabelKeys) -> li
 
 def _counted(labels: pd.Series, n_shown: int = 8) -> str:
     counts = labels.astype(str).value_counts()
-    shown = [f"{label!r} ({counted(count, 'cell')})" for label, count in counts.head(n_shown).items()]
+    short = _shortened(map(str, counts.index[:n_shown]))
+    shown = [f"{short[str(label)]} ({counted(count, 'cell')})" for label, count in counts.head(n_shown).items()]
     return ", ".join(shown) + (f" and {len(counts) - n_shown} more" if len(counts) > n_shown else "")
 
 
 def _shown(labels: list[str], n_shown: int = 5) -> str:
     more = len(labels) - n_shown
-    return ", ".join(map(repr, labels[:n_shown])) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(_shortened(labels[:n_shown]).values()) + (f" and {more} more" if more > 0 else "")
+
+
+def _shortened(labels: Iterable[str]) -> dict[str, str]:
+    """Quote labels, long ones shortened in their middle."""
+    return {label: repr(short) for label, short in shorten_all(labels, _LABEL_WIDTH, draw=str).items()}

@@ -59,8 +59,8 @@ class RunFolder:
         self.work = path / "work"
         self.units = self.work / "units"
         self.prepared = self.work / "prepared"
-        self._made = not path.exists()
         try:
+            self._made = not path.exists()
             # A link may point to a folder that is yet to be made.
             path.resolve().mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path, prefix=".waddington-"):
