@@ -155,6 +155,12 @@ class TestCells:
         refuse("barcodes.h5ad: found 1 duplicate barcode, the first is 'same'", path=tmp_path / "barcodes.h5ad")
         refuse("found 2 duplicate features, the first is 'Gata1'", path=features)
 
+    def test_columns_of_one_name(self, make: Make) -> None:
+        adata = make()
+        adata.obs = pd.DataFrame({"a": 1, "b": 2}, index=adata.obs_names)
+        adata.obs.columns = ["batch", "batch"]
+        refuse("cannot use obs of the AnnData given: found 1 duplicate column, the first is 'batch'", path=adata)
+
 
 class TestCounts:
     @pytest.mark.parametrize("dense", [False, True])

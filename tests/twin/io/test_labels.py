@@ -52,10 +52,15 @@ def test_usual_names_are_recognised() -> None:
     assert any("read as perturbation; perturbation_mode= says otherwise" in note for note in notes)
 
 
-def test_a_recognised_column_that_cannot_be_read_is_left_alone_with_a_note() -> None:
-    obs, notes = standard({"time": ["early", "late"], "split": ["fold1", "fold2"]})
-    assert list(obs["time"]) == ["early", "late"]
+@pytest.mark.parametrize(
+    "values", [["early", "late"], [True, False], list(pd.to_datetime(["2026-01-01", "2026-01-02"]))]
+)
+def test_a_recognised_column_that_cannot_be_read_is_set_aside_with_a_note(values: list[object]) -> None:
+    obs, notes = standard({"time": values, "split": values})
+    assert not {"time", "split"} & set(obs.columns), "read as a time or a split by what comes later"
+    assert list(obs["time_original"]) == values
     assert sum("is not used as" in note for note in notes) == 2
+    assert "the file's obs['time'] is kept in obs['time_original']" in notes
 
 
 def test_a_rewritten_column_keeps_the_files_own_beside_it() -> None:

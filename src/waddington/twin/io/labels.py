@@ -104,6 +104,11 @@ def standard_columns(
     if units:
         notes.append(f"time is in {units[0]}" if units[0] else "time bears no unit")
     result = obs.copy()
+    for target in ("time", "split"):
+        # What stands there under the twin's own name, and is no time or split, would be read as one later.
+        if target in obs.columns and target not in new:
+            result = result.rename(columns={target: f"{target}_original"})
+            notes.append(f"the file's obs[{target!r}] is kept in obs['{target}_original']")
     for target, values in new.items():
         if target in obs.columns and not _same(obs[target], values):
             result[f"{target}_original"] = obs[target]

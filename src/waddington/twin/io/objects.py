@@ -9,6 +9,8 @@ import anndata as ad
 import mudata as md
 import pandas as pd
 
+from waddington._errors import DataError
+from waddington._text import counted
 from waddington.twin.io.files import open_backed, quiet_mudata
 from waddington.twin.io.structure import check_structure
 
@@ -33,12 +35,13 @@ def make_ready(data: Any, *, source: str) -> Any:
     Raises
     ------
     DataError
-        When a file behind it is damaged, or a sparse matrix is stored wrongly.
+        When a file behind it is damaged, a sparse matrix is stored wrongly, or two columns of cells bear one name.
     """
     if isinstance(data, ad.AnnData):
         return _ready_table(data, source)
     if not isinstance(data, md.MuData):
         return data
+    _check_column_names(data.obs, source)
     parts = {
         name: _ready_table(part, f"{name} of {source}") if isinstance(part, ad.AnnData) else part
         for name, part in data.mod.items()
@@ -59,7 +62,17 @@ def make_ready(data: Any, *, source: str) -> Any:
     return ready
 
 
+def _check_column_names(obs: pd.DataFrame, source: str) -> None:
+    repeats = obs.columns[obs.columns.duplicated()]
+    if len(repeats):
+        raise DataError(
+            f"cannot use obs of {source}: found {counted(len(repeats), 'duplicate column')}, the first is "
+            f"{str(repeats[0])!r}; accepted are unique names"
+        )
+
+
 def _ready_table(adata: ad.AnnData, source: str) -> ad.AnnData:
+    _check_column_names(adata.obs, source)
     if adata.isbacked:
         file = Path(adata.filename)
         if adata.is_view:
