@@ -182,7 +182,7 @@ def test_kernels_are_made_before_anything_is_written(begun, monkeypatch):
             raise UnsupportedError("no double precision today")
         return _compiled.kernel_for(recipe)
 
-    monkeypatch.setattr("waddington.optim._layout.kernel_for", fail)
+    monkeypatch.setattr("waddington.optim._family.kernel_for", fail)
     optimizer.param_groups[0]["compile"] = True
     for _ in range(2):
         with pytest.raises(UnsupportedError, match="no double precision today"):

@@ -20,7 +20,7 @@ import torch
 from optim.parity import assert_same_course, gradients_for, steps_of
 from optim.training import assert_same, values
 from waddington._errors import DataError, UnsupportedError
-from waddington.optim import AMGT, AlphaAdam, _compiled, _layout, _native
+from waddington.optim import AMGT, AlphaAdam, _compiled, _family, _native
 from waddington.optim._execution import COMPILE_FROM
 from waddington.optim.alphaadam import ALPHAADAM_RULE
 
@@ -479,7 +479,7 @@ def recipes_of(cls, monkeypatch, **kwargs):
         found.append(recipe)
         raise UnsupportedError("none is made")
 
-    monkeypatch.setattr(_layout, "kernel_for", note)
+    monkeypatch.setattr(_family, "kernel_for", note)
     (param,) = some_params((COMPILE_FROM,))
     optimizer = cls([param], **kwargs)
     param.grad = torch.ones(COMPILE_FROM)

@@ -12,7 +12,7 @@ import torch
 from waddington.optim._noise import frame_of
 
 if TYPE_CHECKING:
-    from waddington.optim._layout import Family
+    from waddington.optim._family import Family
     from waddington.optim._units import Single
 
 __all__ = ["Batch"]
@@ -31,7 +31,7 @@ class Batch:
     Attributes
     ----------
     units
-        The tensors.
+        Those that take part in a step.
     written
         What a kernel may write to.
     is_begun
@@ -39,18 +39,26 @@ class Batch:
     """
 
     def __init__(self, family: Family, units: Sequence[Single]) -> None:
-        self.family, self.units = family, list(units)
+        self.family, self.all_units = family, list(units)
         self.is_begun = self._are_fetched = False
-        buffers = [[unit.value, *unit.buffers.values()] for unit in self.units]
-        self.written = [tensor for tensors in buffers for tensor in tensors]
-        self._lengths = np.array([unit.value.numel() for unit in self.units], dtype=np.int64)
-        self._addresses = np.array(
-            [[value.data_ptr(), 0, *(buffer.data_ptr() for buffer in rest)] for value, *rest in buffers], dtype=np.int64
+        self._tensors = [[unit.value, *unit.buffers.values()] for unit in units]
+        self._all_lengths = np.array([unit.value.numel() for unit in units], dtype=np.int64)
+        self._all_addresses = np.array(
+            [[value.data_ptr(), 0, *(buffer.data_ptr() for buffer in rest)] for value, *rest in self._tensors],
+            dtype=np.int64,
         )
-        self._noise = np.zeros((len(self.units), 4), dtype=np.int64)
-        table, sums = family.table, family.sums
+        self.select(range(len(units)))
+
+    def select(self, at: Sequence[int]) -> None:
+        """Have these tensors take part in the steps to come."""
+        self._at, rows = at, np.array(at, dtype=np.intp)
+        self.units = [self.all_units[row] for row in at]
+        self.written = [tensor for row in at for tensor in self._tensors[row]]
+        self._lengths, self._addresses = self._all_lengths[rows], self._all_addresses[rows]
+        self._noise = np.zeros((len(at), 4), dtype=np.int64)
+        table, sums = self.family.table, self.family.sums
         self._arguments = (
-            *(len(self.units), self._lengths.ctypes.data, self._addresses.ctypes.data),
+            *(len(at), self._lengths.ctypes.data, self._addresses.ctypes.data),
             *(table.data_ptr(), table.stride(0), self._noise.ctypes.data),
             *(sums.data_ptr(), sums.stride(0)),
         )
@@ -92,13 +100,17 @@ class Batch:
             self._noise[:, 0] = salts[: len(self.units)].numpy()
         return self._arguments
 
-    @property
-    def is_cut(self) -> bool:
-        """Whether coordinates that are neighbours here need not be so in the whole tensor."""
-        return bool((self.frames[:, 0] < torch.as_tensor(self._lengths, device=self.family.device)).any())
-
     @cached_property
+    def is_cut(self) -> bool:
+        """Whether coordinates that are neighbours here need not be so in the whole tensor; asked of all tensors."""
+        return bool((self._all_frames[:, 0] < torch.as_tensor(self._all_lengths, device=self.family.device)).any())
+
+    @property
     def frames(self) -> torch.Tensor:
         """Where each tensor's local part lies in it, int64 of shape (tensors, 3)."""
-        found = [frame_of(unit.member.param) for unit in self.units]
+        return self._all_frames[list(self._at)] if len(self._at) < len(self.all_units) else self._all_frames
+
+    @cached_property
+    def _all_frames(self) -> torch.Tensor:
+        found = [frame_of(unit.member.param) for unit in self.all_units]
         return torch.tensor(found, dtype=torch.int64, device=self.family.device)

@@ -13,7 +13,7 @@ from waddington.optim._execution import Way
 from waddington.optim._host import reads_are_free
 from waddington.optim._noise import Words, places_of, random_words
 from waddington.optim._phases import Take
-from waddington.optim._rule import Measured
+from waddington.optim._rule import Measured, Tensors
 from waddington.optim._slots import like_its_parameter, local_real, state_dtype
 from waddington.optim._units import Member, Unit
 from waddington.optim.moments import Number
@@ -24,26 +24,45 @@ __all__ = ["Bucket"]
 class Bucket(Unit):
     """Small tensors end to end: their buffers are views of one long buffer, parameters and gradients are copied."""
 
-    def __init__(self, rows: slice, members: Sequence[Member], names: Sequence[str], way: Way) -> None:
-        super().__init__(rows, members)
+    def __init__(self, members: Sequence[Member], names: Sequence[str], way: Way) -> None:
+        super().__init__(members)
         self.way = way
         values = [member.value for member in members]
-        lengths = [value.numel() for value in values]
-        self._alone = len(values) == 1
-        self._starts, self._lengths = np.cumsum([0, *lengths[:-1]]), np.array(lengths)
-        self.value = torch.cat([value.reshape(-1) for value in values])
-        self._values, self._parts = values, _shaped(self.value, values)
-        self._flats = [value.view(-1) for value in values] if all(v.is_contiguous() for v in values) else None
-        tensors = torch.arange(len(values), device=self.value.device)
-        each = torch.tensor(lengths, device=self.value.device)
-        self._tensor = tensors.repeat_interleave(each, output_size=sum(lengths))
-        self.buffers = {}
+        dtype = state_dtype(members[0].param, members[0].group)
+        self.whole: Tensors = {}
+        self._entries: dict[str, list[torch.Tensor]] = {}
         for name in names:
-            dtype = state_dtype(members[0].param, members[0].group)
-            self.buffers[name] = torch.cat([local_real(m.state[name]).reshape(-1).to(dtype) for m in members])
-            for member, part in zip(members, _shaped(self.buffers[name], values), strict=True):
+            self.whole[name] = torch.cat([local_real(m.state[name]).reshape(-1).to(dtype) for m in members])
+            self._entries[name] = _shaped(self.whole[name], values)
+            for member, part in zip(members, self._entries[name], strict=True):
                 member.state[name] = like_its_parameter(part, member.param)
                 self.placed[id(member.state), name] = member.state, member.state[name]
+
+    def select(self, start: int, which: Sequence[int]) -> None:
+        """Have these tensors take part; where they are not all, their buffers are copied out, and back again."""
+        self.members = [self.all_members[place] for place in which]
+        self.rows = self.at = slice(start, start + len(which))
+        values = [member.value for member in self.members]
+        self._alone = len(values) == 1
+        lengths = [value.numel() for value in values]
+        self._starts, self._lengths = np.cumsum([0, *lengths[:-1]]), np.array(lengths)
+        self.value = values[0].new_empty(sum(lengths))
+        self._values, self._parts = values, _shaped(self.value, values)
+        self._flats = [value.view(-1) for value in values] if all(v.is_contiguous() for v in values) else None
+        self._chosen: dict[str, list[torch.Tensor]] = {}
+        self.buffers = self.whole
+        if len(which) < len(self.all_members):
+            self._chosen = {name: [parts[place] for place in which] for name, parts in self._entries.items()}
+            self.buffers = {name: self.value.new_empty(0) for name in self.whole}
+        self.__dict__.pop("_tensor", None)
+        self.__dict__.pop("_places", None)
+
+    @cached_property
+    def _tensor(self) -> torch.Tensor:
+        """The tensor that each coordinate is of."""
+        each = torch.from_numpy(self._lengths).to(self.value.device)
+        tensors = torch.arange(len(self.members), device=self.value.device)
+        return tensors.repeat_interleave(each, output_size=len(self.value))
 
     def fetch(self) -> None:
         """Copy the gradients, and the parameters, which others may have changed."""
@@ -53,6 +72,8 @@ class Bucket(Unit):
             torch._foreach_copy_(self._parts, self._values)
         else:
             torch.cat(self._flats, out=self.value)
+        for name, parts in self._chosen.items():
+            self.buffers[name] = _flatten_dense_tensors(parts)  # type: ignore[no-untyped-call]
 
     def total(self, term: torch.Tensor) -> torch.Tensor:
         """Sum a term over each of the tensors."""
@@ -90,6 +111,8 @@ class Bucket(Unit):
         """Write new values."""
         names = super().take(wanted, salts)
         torch._foreach_copy_(self._values, self._parts)
+        for name, parts in self._chosen.items():
+            torch._foreach_copy_(parts, _shaped(self.buffers[name], parts))
         return names
 
 

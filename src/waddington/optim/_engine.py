@@ -7,9 +7,10 @@ It lays the tensors of the model out (:mod:`waddington.optim._layout`), which ho
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
+from itertools import compress
 from typing import Any, NamedTuple
 
 import torch
@@ -18,8 +19,9 @@ from torch._compile import _disable_dynamo
 from waddington._errors import UnsupportedError
 from waddington.optim._backward import BackwardSteps, why_not_in_backward
 from waddington.optim._execution import Execution, Way, ways_of
+from waddington.optim._family import Family
 from waddington.optim._fit import Apart, check_gradient, check_parameter, check_state
-from waddington.optim._layout import Family, lay_out
+from waddington.optim._layout import Layout, lay_out
 from waddington.optim._rule import Tensors
 from waddington.optim._slots import HasGroup, gradient_of, local_real
 from waddington.optim._state import RuleState
@@ -27,8 +29,6 @@ from waddington.optim._stepping import Step
 from waddington.optim._units import Member
 
 __all__ = ["RuleOptimizer", "is_phantom", "refuse_transforms"]
-
-_KEPT = 16  # sets of parameters, as of experts or of alternating tasks, whose layouts are kept
 
 
 class RuleOptimizer(RuleState):
@@ -74,11 +74,7 @@ class RuleOptimizer(RuleState):
 
     _finite: torch.Tensor | None = None
     """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
-    _families: tuple[Family, ...] = ()
-    _kept: dict[tuple[int, ...], tuple[Family, ...]] = {}  # noqa: RUF012  (replaced, never written to, where it is empty)
-    """Layouts of recent sets of parameters, by lengths of groups and identities, the last used last."""
-    _wanted: tuple[int, ...] = ()
-    _states: Sequence[dict[str, Any]] = ()
+    _layout: Layout | None = None
     _in_backward: BackwardSteps | None = None
     _before: list[tuple[torch.Tensor, dict[str, Any] | None]] = []  # noqa: RUF012  (replaced before it is written to)
     """Parameters that are being laid out, and the entries that their states had; until something is written."""
@@ -147,7 +143,13 @@ class RuleOptimizer(RuleState):
                 state.clear()
                 state.update(entries)
         if self._before:
-            self._families = ()
+            self._drop_layout(frozenset())
+
+    def _drop_layout(self, staying: AbstractSet[int]) -> None:
+        """Forget the layout; entries of states, but for those of some parameters by identity, lie alone again."""
+        if self._layout is not None:
+            self._layout.leave(staying)
+        self._layout = None
 
     def _member(self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int) -> Member:
         """Make the state of a parameter that has a gradient, where there is none."""
@@ -262,8 +264,9 @@ class RuleOptimizer(RuleState):
             One entry for each way and reason, the largest first. It depends on sizes and settings alone, unless
             compiling has failed, which is then the reason.
         """
-        units = [unit for family in self._families for unit in family.units]
-        found = [(unit.way, member.value.numel()) for unit in units for member in unit.members]
+        families = () if self._layout is None else self._layout.all_families
+        units = [unit for family in families for unit in family.all_units]
+        found = [(unit.way, member.value.numel()) for unit in units for member in unit.all_members]
         if not found:
             holders = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
             ways = ways_of(self._rule, holders)
@@ -275,61 +278,56 @@ class RuleOptimizer(RuleState):
         return sorted(records, key=lambda record: -record.coordinates)
 
     def _laid_out(self) -> tuple[Family, ...]:
-        """Give the families of the parameters that have gradients; those of recent sets of parameters are kept."""
-        lists = [group["params"] for group in self.param_groups]
-        with_gradient = [param for params in lists for param in params if param.grad is not None]
-        wanted = (*map(len, lists), *map(id, with_gradient))
-        if wanted == self._wanted and self._is_in_place():
-            return self._families
-        stepped = frozenset(map(id, with_gradient))
-        if wanted in self._kept:
-            families = self._kept.pop(wanted)
-            others = [family.placement for kept in reversed(self._kept.values()) for family in kept]
-            if all(self._fits(family) and family.placement.take_over(self.state, others) for family in families):
-                self._kept[wanted] = families
-                return self._use(wanted, families)
-            self._apart.check(self, stepped)  # of entries as the user has put them
-            for placement in (*(family.placement for family in families), *others):  # perhaps all was replaced
-                placement.leave()
-            self._kept = {}
+        """Give the families of the parameters that have gradients."""
+        groups, layout = self.param_groups, self._layout
+        params = [param for group in groups for param in group["params"]]
+        have_gradients = [param.grad is not None for param in params]
+        if not any(have_gradients):
+            return ()
+        if layout is not None and layout.holds(groups, self.state, have_gradients):
+            if layout.is_another_set:
+                self._check_apart(compress(params, have_gradients))
+            return layout.families
+        takes_part = have_gradients
+        if layout is not None:
+            known = [index in layout.indices for index in range(len(params))]
+            if layout.holds(groups, self.state, known):  # nothing was replaced: a gradient is the first of its tensor
+                takes_part = list(map(operator.or_, have_gradients, known))
+        return self._laid_out_anew(takes_part, frozenset(map(id, compress(params, have_gradients))))
+
+    def _laid_out_anew(self, takes_part: Sequence[bool], stepped: AbstractSet[int]) -> tuple[Family, ...]:
+        """Lay out some of the parameters, and give the families of those that are stepped, by identity."""
+        groups = self.param_groups
         found: list[tuple[torch.Tensor, dict[str, Any], int, int]] = []
         index = -1
-        for group_index, group in enumerate(self.param_groups):
+        for group_index, group in enumerate(groups):
             for param in group["params"]:
                 index += 1
-                if param.grad is not None:  # what cannot be stepped is refused before any state is made
+                if takes_part[index]:  # what cannot be stepped is refused before any state is made
                     check_parameter(param, group, group_index)
+                    found.append((param, group, group_index, index))
+                if id(param) in stepped:
                     gradient_of(param)
                     check_gradient(param, group, group_index)
-                    found.append((param, group, group_index, index))
         self._before = []
         members = [self._member(*each) for each in found]
-        model = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
-        for family in self._families:
-            family.placement.leave({id(member.param) for member in members})
-        families = tuple(self._lay_out(members, ways_of(self._rule, members, model or members), stepped))
-        self._kept = {**self._kept, wanted: families}
-        while len(self._kept) > _KEPT:
-            for family in self._kept.pop(next(iter(self._kept))):
-                family.placement.leave()
-        return self._use(wanted, families)
+        model = [_Held(p, group) for group in groups for p in group["params"] if p.requires_grad]
+        self._drop_layout({id(member.param) for member in members})
+        families = self._lay_out(members, ways_of(self._rule, members, model or members), stepped)
+        self._layout = Layout(families, groups, self.state)
+        self._layout.select([id(param) in stepped for group in groups for param in group["params"]])
+        return self._layout.families
 
-    def _use(self, wanted: tuple[int, ...], families: tuple[Family, ...]) -> tuple[Family, ...]:
-        self._wanted, self._families, self._states = wanted, families, list(self.state.values())
-        return families
-
-    def _fits(self, family: Family) -> bool:
-        groups = self.param_groups
-        return family.group_index < len(groups) and family.still_fits(groups[family.group_index])
-
-    def _is_in_place(self) -> bool:
-        """Tell whether nothing has moved since the last step, which was one of the same parameters."""
-        if not self._families or not all(map(self._fits, self._families)):
-            return False
-        # Identities of the states, in their order: asking the state for each parameter costs a hash of each.
-        if len(self.state) != len(self._states) or not all(map(operator.is_, self.state.values(), self._states)):
-            return False
-        return all(family.is_in_place() for family in self._families)
+    def _check_apart(self, params: Iterable[torch.Tensor]) -> None:
+        """Check that parameters lie apart that have not been stepped together before."""
+        stepped = frozenset(map(id, params))
+        if self._apart.knows(stepped):
+            return
+        try:
+            self._apart.check(self, stepped)
+        except BaseException:
+            self._drop_layout(frozenset())  # so that the next step asks again
+            raise
 
 
 class _Held(NamedTuple):

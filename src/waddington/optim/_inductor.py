@@ -55,9 +55,9 @@ class InductorKernel:
     def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
         """Do the phase; sums go to the family's table."""
         family = batch.family
-        call = self.on(family.device)
+        call, frames = self.on(family.device), None if salts is None else batch.frames
         for place, (unit, grad) in enumerate(zip(batch.units, batch.grads, strict=True)):
-            noise = () if salts is None else (salts[place], batch.frames[place])
+            noise = () if salts is None or frames is None else (salts[place], frames[place])
             call([unit.value, grad, *unit.buffers.values(), family.table[place], family.sums[place], *noise])
 
 

@@ -1,322 +1,116 @@
-"""How the tensors of a model are laid out for stepping, made at the first step and kept while nothing moves.
+"""How the tensors of a model are laid out for stepping; made when a first gradient comes, kept while nothing moves.
 
-Tensors of one parameter group, device and dtype are a *family*. What a rule knows of each of its tensors, the step
-count and a few numbers, stands in columns with one entry per tensor, so that a step turns all of them at once; the
-entries of ``state`` are views of the columns. A family's tensors are gone through as *units*
-(:mod:`waddington.optim._units`): a large tensor is a unit of its own; small ones, whose cost is that of calls and not
-of bytes, are laid end to end and stepped as one.
+A layout holds all tensors that have had a gradient. Gradients may come and go, as with experts or alternating tasks; a
+step is one of those tensors that have one now, and costs what a layout of these alone would. It is made anew where
+anything was replaced, and where a tensor has its first gradient.
 """
 
 from __future__ import annotations
 
-import warnings
+import operator
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import torch
 
-from waddington._errors import UnsupportedError
-from waddington.optim._batch import Batch
 from waddington.optim._bucket import Bucket
-from waddington.optim._compiled import Kernel, failures, kernel_for
-from waddington.optim._execution import Way, rounds_stochastically
+from waddington.optim._execution import Way
+from waddington.optim._family import Family
 from waddington.optim._forms import is_plain
-from waddington.optim._gradients import Gradients
-from waddington.optim._host import reads_are_free
-from waddington.optim._phases import Take, Want, Work
-from waddington.optim._placement import Placement
-from waddington.optim._recipe import NUMBERS, SUMS, Recipe
-from waddington.optim._rule import Rule, Settings, Tensors
-from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
-from waddington.optim._standing import Standing
+from waddington.optim._rule import Rule
 from waddington.optim._units import Member, Single, Unit, can_be_compiled
-from waddington.optim.moments import Number, Numbers
 
-__all__ = ["Family", "lay_out"]
+__all__ = ["Layout", "lay_out"]
 
 _BUCKET = 1 << 18  # coordinates in one bucket, which then stays in the processor's caches
-_NOT_OF_THE_RULE = ("compile", "nonfinite", "state_dtype")  # settings of the engine
 
 
-class Family:
-    """The tensors of one parameter group, device and dtype that take part in a step.
+class Layout:
+    """The families of a model, and which of their tensors take part in a step.
+
+    Parameters
+    ----------
+    families
+        Of all tensors that have had a gradient.
+    groups, state
+        The optimizer's.
 
     Attributes
     ----------
-    group, group_index
-        Their parameter group.
-    members, units
-        The tensors, in the order of rows, and how they are gone through.
-    steps
-        Step counts, shape (tensors,); ``state["step"]`` of each is a view.
-    scalars
-        The numbers that the rule remembers, likewise.
-    sizes, indices
-        Numbers of coordinates of the whole tensors, and the tensors' places in the model.
-    is_sharded
-        Whether sums have to be added over shards.
-    numbers
-        What the rule computes with at this step, by name: Python numbers, or tensors, 0-d or of shape (tensors,).
-    is_one_bucket, direct
-        Whether all tensors are stepped as one, and the sums last taken then, which need no table.
-    entries
-        Names of the entries of the states that belong to the layout.
-    settled
-        What the rule concluded from its sums at this step.
-    placement
-        The entries that were put into states.
-    together
-        Whether all tensors have taken the same number of steps, and the host may know it.
+    families
+        Those with tensors that take part.
+    indices
+        Places in the model of all tensors.
     """
 
-    def __init__(self, rule: Rule, members: Sequence[Member], units: Sequence[Unit]) -> None:
-        first = members[0]
-        self.rule, self.group, self.group_index = rule, first.group, first.group_index
-        self.members, self.units = list(members), list(units)
-        self.device, self.dtype = first.value.device, real_dtype(compute_dtype(first.param))
-        self.signature = signature(rule, self.group)
-        exact = statistics_dtype(self.device)
-        self._placed = {at: found for unit in self.units for at, found in unit.placed.items()}
-        self.steps = torch.stack([member.state["step"].to(self.device, torch.float32) for member in members])
-        self._spread("step", self.steps)
-        self.scalars: Tensors = {}
-        for name in rule.scalars(self.group):
-            self.scalars[name] = torch.stack([member.state[name].to(self.device, exact) for member in members])
-            self._spread(name, self.scalars[name])
-        self.sizes = torch.tensor([float(member.size) for member in members], dtype=exact, device=self.device)
-        self.together = False
-        on_host = reads_are_free(self.device)
-        self._counts = self.steps.numpy() if on_host else None
-        compiled = [unit for unit in self.units if isinstance(unit, Single) and unit.compiled]
-        self.own_sizes = self.sizes.to(self.dtype)
-        self.indices = torch.tensor([member.index for member in members], device=self.device)
-        self.is_sharded = any(is_sharded(member.param) for member in members)
-        self.numbers: dict[str, Number] = {}
-        self.settled: Tensors = {}
-        whole = bool(rule.needs_whole)
-        names = (name for name in self.group if name not in ("params", "param_names", "lr", *_NOT_OF_THE_RULE))
-        self._choices = [name for name in names if whole or isinstance(self.group[name], bool | str)]
-        self._chosen: tuple[Any, ...] = ()
-        self._work()
-        self.table = torch.zeros(len(members), NUMBERS, dtype=self.dtype, device=self.device)
-        self.places: dict[str, int] = {}
-        self._columns = self.table.unbind(1)
-        self._table_on_host = self.table.numpy() if on_host else None
-        self._filled: dict[str, float] = {}
-        self.sums = torch.zeros(len(members), SUMS, dtype=exact, device=self.device)
-        self._columns_of_sums = self.sums.unbind(1)
-        self._kernels: dict[Any, Kernel] = {}
-        self._ready: Kernel | None = None
-        self.is_one_bucket = len(self.units) == 1 and isinstance(self.units[0], Bucket)
-        self.direct: Tensors = {}
-        for unit in self.units:
-            unit.join(self)
-        self._batch = Batch(self, compiled) if compiled else None
-        self._eager = [unit for unit in self.units if unit not in compiled]
-        self.entries = (*rule.buffers(self.group), "step", *self.scalars)
-        formed = len(rule.buffers(self.group))
-        self._standing = Standing([m.param for m in members], [m.state for m in members], self.entries, formed)
-        self.placement = Placement(members, self._placed, self._standing)
-        self._gradients = Gradients(members, compiled)
+    def __init__(
+        self,
+        families: Sequence[Family],
+        groups: Sequence[dict[str, Any]],
+        state: Mapping[torch.Tensor, dict[str, Any]],
+    ) -> None:
+        self.all_families, self.families = tuple(families), tuple(families)
+        self._lists = [list(group["params"]) for group in groups]
+        self._states = list(state.values())
+        self._rows = [[member.index for member in family.all_members] for family in families]
+        self.indices = {index for rows in self._rows for index in rows}
+        count = sum(map(len, self._lists))
+        self._others = [index for index in range(count) if index not in self.indices]
+        self._have_gradients = [index in self.indices for index in range(count)]
 
-    def _spread(self, name: str, column: torch.Tensor) -> None:
-        for member, entry in zip(self.members, column.unbind(), strict=True):
-            member.state[name] = entry
-            self._placed[id(member.state), name] = member.state, entry
+    def holds(
+        self,
+        groups: Sequence[dict[str, Any]],
+        state: Mapping[torch.Tensor, dict[str, Any]],
+        have_gradients: Sequence[bool],
+    ) -> bool:
+        """Have the tensors with gradients take part, and tell whether they and their states are as they were found.
 
-    def _work(self) -> Work:
-        values = tuple(map(self.group.get, self._choices))
-        if values != self._chosen:
-            self._chosen = values
-            self.work = Work(self.rule, tuple(zip(self._choices, values, strict=True)), self.dtype)
-        return self.work
-
-    def still_fits(self, group: Settings) -> bool:
-        """Tell whether a group is this family's, and its settings ask for the same layout."""
-        return group is self.group and signature(self.rule, group) == self.signature
-
-    def is_in_place(self, state: Mapping[torch.Tensor, Any] | None = None) -> bool:
-        """Tell whether all tensors lie where they were found, and so do their states, which `state` still holds."""
-        return self._standing.holds(state)
-
-    def is_finite(self) -> bool:
-        """Tell whether all gradients are known to be finite, where one look tells."""
-        return self.is_one_bucket and self.units[0].is_finite()
-
-    # -- numbers --
-
-    def put(self, numbers: Numbers) -> None:
-        """Set numbers of this step; what is a Python number is written only where it is new."""
-        self.numbers.update(numbers)
-        for name, value in numbers.items():
-            if not isinstance(value, torch.Tensor) and self._batch is None:
-                continue
-            place = self.places.setdefault(name, len(self.places))
-            if isinstance(value, torch.Tensor):
-                self._columns[place].copy_(value)
-                self._filled.pop(name, None)
-            elif self._filled.get(name) != value:
-                if self._table_on_host is None:
-                    self._columns[place].fill_(value)
-                else:
-                    self._table_on_host[:, place] = value  # faster
-                self._filled[name] = value
-
-    def column(self, name: str) -> torch.Tensor:
-        """Give a number of each tensor, in the dtype of the computation."""
-        return self._columns[self.places[name]]
-
-    def advance(self) -> Tensors:
-        """Compute what depends on no coordinate for the step to come, and give the new values of remembered numbers."""
-        self._work()
-        self.numbers = {}
-        exact = statistics_dtype(self.device)
-        # Asked at every step, for a step count may have been written to.
-        counts = self._counts
-        self.together = counts is not None and bool((counts == counts[0]).all())
-        steps: Number = counts[0].item() + 1.0 if self.together else self.steps.to(exact) + 1.0  # type: ignore[index]
-        found = self.rule.coefficients(steps, self.scalars, self.group)
-        if self.rule.rate_factor is not None:
-            found["rate_factor"] = self.rule.rate_factor(steps, self.group)
-        if self.group["weight_decay"] or self._batch is not None:
-            found["weight_decay"] = self.group["weight_decay"]
-        self.put(found)
-        return {name: found[name] for name in self.scalars if name in found}  # type: ignore[misc]
-
-    def remember(self, new: Tensors, taken: torch.Tensor | None) -> None:
-        """Write new values of remembered numbers, unless the step is being left out."""
-        for name, value in new.items():
-            column = self.scalars[name]
-            column.copy_(value if taken is None else torch.where(taken.to(self.device), value, column))
-
-    # -- phases --
-
-    def fetch(self) -> None:
-        """Look up the gradients of this step, and check that they fit (:class:`~._gradients.Gradients`)."""
-        addresses = self._gradients.look_up()
-        if self._batch is not None:
-            self._batch.fetch(addresses)
-        for unit in self._eager:
-            unit.fetch()
-
-    def prepare(self, wanted: Take, *, rounds: bool) -> None:
-        """Make the kernel that :meth:`take` needs, which is called next."""
-        self._ready = self._kernel(wanted, rounds=rounds)
-
-    @property
-    def written(self) -> list[torch.Tensor]:
-        """What a step writes to: parameters and buffers as the units have them, and columns."""
-        units = [tensor for unit in self.units for tensor in (unit.value, *unit.buffers.values())]
-        return [*units, *(member.value for member in self.members), self.steps, *self.scalars.values()]
-
-    def keep_apart(self, written: frozenset[int]) -> None:
-        """Tell the addresses of all storages that steps of the model write to."""
-        self._gradients.written = written
-
-    @property
-    def begun(self) -> list[Member]:
-        """The tensors that this step has written to."""
-        begun = [member for unit in self._eager if unit.is_begun for member in unit.members]
-        return begun + [unit.member for unit in self._batch.units] if self._batch and self._batch.is_begun else begun
-
-    def release(self) -> None:
-        """Hold nothing of this step any more: gradients that a user sets to None are to be freed."""
-        if self._batch is not None:
-            self._batch.release()
-        for unit in self._eager:
-            unit.release()
-
-    def look(self, want: Want) -> tuple[str, ...]:
-        """Take sums of every tensor into ``sums``; give their names."""
-        names: tuple[str, ...] = ()
-        kernel = self._kernel(want, rounds=False)
-        if self._batch is not None and kernel is not None:
-            kernel.run(self._batch, None)
-            names = kernel.names
-        for unit in self._eager:
-            names = unit.look(want)
-        return names
-
-    def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
-        """Write the new values of every tensor; give the names of the sums taken on the way."""
-        names: tuple[str, ...] = ()
-        kernel = self._ready
-        for unit in reversed(self._eager):  # what was looked at last may still be in a cache
-            names = unit.take(wanted, salts)
-        if self._batch is not None and kernel is not None:
-            kernel.run(self._batch, salts)
-            self._batch.is_begun, names = True, kernel.names
-            torch.autograd.graph.increment_version(self._batch.written)  # autograd cannot see that a kernel writes
-        return names
-
-    def named_sums(self, names: Sequence[str], table: torch.Tensor | None = None, *, copy: bool = True) -> Tensors:
-        """Give the sums last taken, or those of a table of the same form, by name, each of shape (tensors,).
-
-        Without `copy` they hold until the next are taken.
+        Parameters
+        ----------
+        groups, state
+            The optimizer's.
+        have_gradients
+            Of each parameter.
         """
-        if self.is_one_bucket:
-            return {name: self.direct[name].to(self.sizes.dtype) for name in names}
-        if table is None and not copy:
-            return dict(zip(names, self._columns_of_sums, strict=False))
-        found = (self.sums if table is None else table)[:, : len(names)].clone()
-        return dict(zip(names, found.unbind(1), strict=True))
+        # Identities of the states, in their order: asking the state for each parameter costs a hash of each.
+        if not self._is_of(groups) or not _are(list(state.values()), self._states):
+            return False
+        if have_gradients != self._have_gradients and not self._select(have_gradients):
+            return False
+        return all(family.still_fits(groups[family.group_index]) and family.is_in_place() for family in self.families)
 
-    def shown(self, names: Sequence[str]) -> Tensors:
-        """Give numbers of this step by name, each of shape (tensors,), where there are such."""
-        known = {**self.numbers, **self.settled}
-        like = self.sizes
-        exact = {n: torch.as_tensor(known[n], dtype=like.dtype, device=like.device) for n in names if n in known}
-        return {name: value.expand(len(self.members)) for name, value in exact.items()}
+    def _is_of(self, groups: Sequence[dict[str, Any]]) -> bool:
+        return len(groups) == len(self._lists) and all(
+            _are(group["params"], params) for group, params in zip(groups, self._lists, strict=True)
+        )
 
-    def _kernel(self, phase: Want | Take, *, rounds: bool) -> Kernel | None:
-        """Give the kernel that does a phase, or None where all units do it themselves."""
-        if self._batch is None:
-            return None
-        key = (phase, self.work.settings, tuple(self.numbers), rounds)
-        if key not in self._kernels:
-            unit = self._batch.units[0]
-            numbers = tuple((name, self.places[name]) for name in self.numbers)
-            buffers = tuple((name, buffer.dtype) for name, buffer in unit.buffers.items())
-            if self.group["compile"] is not True and self.device.type in failures:
-                self._give_up(self._batch, failures[self.device.type])
-                return None
-            cut = rounds and self._batch.is_cut
-            recipe = Recipe(self.work, phase, numbers, self.device.type, unit.value.dtype, buffers, rounds, cut)
-            try:
-                self._kernels[key] = kernel_for(recipe)
-            except UnsupportedError as error:
-                if self.group["compile"] is True:
-                    raise
-                warnings.warn(f"{error}; the step goes on eagerly, and more slowly", RuntimeWarning, stacklevel=2)
-                self._give_up(self._batch, str(error))
-                return None
-        return self._kernels[key]
+    def _select(self, have_gradients: Sequence[bool]) -> bool:
+        if any(have_gradients[index] for index in self._others):
+            return False
+        self._have_gradients, found = [], list[Family]()  # nothing is known while it is being changed
+        for family, indices in zip(self.all_families, self._rows, strict=True):
+            rows = [row for row, index in enumerate(indices) if have_gradients[index]]
+            if rows and not family.select(rows):
+                return False
+            if rows:
+                found.append(family)
+        self.families, self._have_gradients = tuple(found), list(have_gradients)
+        return True
 
-    def _give_up(self, batch: Batch, reason: str) -> None:
-        """Go on without compiling; either way of doing a phase can follow either of the other."""
-        for unit in batch.units:
-            unit.compiled, unit.way = False, Way("eager", reason)
-            unit.fetch()
-        self._batch, self._eager = None, self.units
-
-    def sizes_of(self, unit: Unit) -> torch.Tensor:
-        """Give the numbers of coordinates of a unit's tensors, 0-d for one alone, in the dtype of the computation."""
-        return self.own_sizes[unit.at]
-
-    @property
-    def rounds(self) -> bool:
-        """Whether anything is rounded stochastically."""
-        return rounds_stochastically(self.members[0].param, self.group)
+    def leave(self, staying: AbstractSet[int]) -> None:
+        """Leave entries that are part of something longer to themselves, but for those of parameters by identity."""
+        for family in self.all_families:
+            family.leave(staying)
 
 
-def signature(rule: Rule, group: Settings) -> tuple[Any, ...]:
-    """Name what of a group's settings decides how its tensors are laid out."""
-    others = (group.get(name) for name in (*_NOT_OF_THE_RULE, "stochastic_rounding"))
-    return rule.buffers(group), rule.scalars(group), *others
+def _are(found: Sequence[Any], known: Sequence[Any]) -> bool:
+    return len(found) == len(known) and all(map(operator.is_, found, known))
 
 
 def lay_out(rule: Rule, members: Sequence[Member], ways: Sequence[Way]) -> list[Family]:
-    """Lay out the tensors that take part in a step.
+    """Lay out tensors.
 
     Parameters
     ----------
@@ -340,17 +134,12 @@ def lay_out(rule: Rule, members: Sequence[Member], ways: Sequence[Way]) -> list[
 
 def _family(rule: Rule, members: list[tuple[Member, Way]]) -> Family:
     names = rule.buffers(members[0][0].group)
-    ordered: list[Member] = []
-    units: list[Unit] = []
-    for member, way in sorted(members, key=lambda pair: not can_be_compiled(*pair)):  # a kernel's stand together
-        if way.how != "together":
-            units.append(Single(slice(len(ordered), len(ordered) + 1), member, names, way, bool(rule.needs_whole)))
-            ordered.append(member)
+    singles = [pair for pair in members if pair[1].how != "together"]
+    singles.sort(key=lambda pair: not can_be_compiled(*pair))  # a kernel's stand together
+    units: list[Unit] = [Single(member, names, way, bool(rule.needs_whole)) for member, way in singles]
     small = [(member, way) for member, way in members if way.how == "together"]
-    for part in _parts([member for member, _ in small]):
-        units.append(Bucket(slice(len(ordered), len(ordered) + len(part)), part, names, small[0][1]))
-        ordered += part
-    return Family(rule, ordered, units)
+    units += [Bucket(part, names, small[0][1]) for part in _parts([member for member, _ in small])]
+    return Family(rule, units)
 
 
 def _parts(members: list[Member]) -> Iterator[list[Member]]:

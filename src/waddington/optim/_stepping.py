@@ -29,8 +29,8 @@ import torch
 
 from waddington._errors import DataError
 from waddington.optim._control import decide, read
+from waddington.optim._family import Family
 from waddington.optim._host import reads_are_free
-from waddington.optim._layout import Family
 from waddington.optim._noise import make_salt
 from waddington.optim._phases import DROPPED, TAKEN, Take, Want
 from waddington.optim._rule import RateControl, Rule, Settings, Stage, Tensors
@@ -255,7 +255,9 @@ class Step:
         for family in self.families:
             if wanted.settles:
                 family.put({"size": family.sizes})
-            salts.append(make_salt(family.steps + 1.0, family.indices, _ROUNDING) if family.rounds else None)
+            salts.append(
+                make_salt(family.columns.steps + 1.0, family.columns.indices, _ROUNDING) if family.rounds else None
+            )
             family.prepare(wanted, rounds=salts[-1] is not None)
         for family, its in zip(self.families, salts, strict=True):
             sums = family.named_sums(family.take(wanted, its), copy=self.observed)
@@ -280,8 +282,7 @@ class Step:
             self._of_control[1].copy_(self._new_row)
         for at, (family, new) in enumerate(zip(self.families, self._remembered, strict=True)):
             taken = self._taken[at] if self._taken else self.finite if TAKEN in family.numbers else None
-            family.remember(new, taken)
-            family.steps.add_(1.0 if taken is None else taken.to(family.device))
+            family.columns.write(new, None if taken is None else taken.to(family.device))
 
     def _sums(self, want: Want, before: list[Tensors]) -> list[Tensors]:
         """Take sums over every tensor, and over all its shards; add them to those of the rounds before."""

@@ -29,7 +29,7 @@ from waddington.optim._slots import (
 from waddington.optim.moments import Number
 
 if TYPE_CHECKING:
-    from waddington.optim._layout import Family
+    from waddington.optim._family import Family
 
 __all__ = ["Member", "Single", "Unit", "can_be_compiled", "may_leave"]
 
@@ -107,8 +107,10 @@ class Unit(ABC):
 
     Attributes
     ----------
+    members, all_members
+        Those that take part in a step, and all.
     rows, at
-        Theirs in the columns of the family, and how they are picked there: a single tensor's entries are 0-d.
+        Theirs in the columns of a step, and how they are picked there: a single tensor's entries are 0-d.
     compiled
         Whether a kernel does it.
     way
@@ -128,15 +130,25 @@ class Unit(ABC):
     measured: Measured | None = None
     _known_finite: bool | None = None
 
-    def __init__(self, rows: slice, members: Sequence[Member]) -> None:
-        self.rows, self.members = rows, list(members)
-        self.placed: dict[tuple[int, str], tuple[dict[str, Any], torch.Tensor]] = {}
-        self.at: int | slice = rows
+    family: Family
+    rows: slice
+    at: int | slice
 
-    def join(self, family: Family) -> None:
-        """Take the place in a family."""
-        self.family = family
-        self._sums = family.sums[self.rows]
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members, self.all_members = list(members), list(members)
+        self.placed: dict[tuple[int, str], tuple[dict[str, Any], torch.Tensor]] = {}
+
+    @abstractmethod
+    def select(self, start: int, which: Sequence[int]) -> None:
+        """Have some of the tensors take part in the steps to come.
+
+        Parameters
+        ----------
+        start
+            The first row that is theirs in the columns of such a step.
+        which
+            Their places among the unit's.
+        """
 
     @abstractmethod
     def fetch(self) -> None:
@@ -212,16 +224,16 @@ class Unit(ABC):
         if self.family.is_one_bucket:
             self.family.direct = sums
         elif sums:
-            self._sums[..., : len(sums)].copy_(torch.stack(list(sums.values()), dim=-1))
+            self.family.sums[self.at, : len(sums)] = torch.stack(list(sums.values()), dim=-1)
         return tuple(sums)
 
 
 class Single(Unit):
     """One tensor, seen as one dimension wherever its memory allows it."""
 
-    def __init__(self, rows: slice, member: Member, names: Sequence[str], way: Way, whole: bool) -> None:
-        super().__init__(rows, [member])
-        self.member, self.at, self.way = member, rows.start, way
+    def __init__(self, member: Member, names: Sequence[str], way: Way, whole: bool) -> None:
+        super().__init__([member])
+        self.member, self.way = member, way
         self.compiled = can_be_compiled(member, way)
         order = None if whole else memory_order(member.value)
         self._order, self._is_flat = order or (), order is not None
@@ -236,10 +248,10 @@ class Single(Unit):
             return tensor
         return tensor.permute(self._order).reshape(-1) if self._order else tensor.reshape(-1)
 
-    def join(self, family: Family) -> None:
-        """Take the place in a family."""
-        super().join(family)
-        self._sums = family.sums[self.rows.start]
+    def select(self, start: int, which: Sequence[int]) -> None:
+        """Take a row."""
+        self.rows, self.at = slice(start, start + 1), start
+        self.__dict__.pop("_entries", None)
 
     def reads(self, grad: torch.Tensor) -> bool:
         """Tell whether a gradient that fits lies in memory as a kernel reads it."""
