@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from waddington.optim._noise import frame_of
+from waddington.optim._recent import Recent
 
 if TYPE_CHECKING:
     from waddington.optim._family import Family
     from waddington.optim._units import Single
 
 __all__ = ["Batch"]
+
+
+class _Call(NamedTuple):
+    """What a kernel is called with for some rows, and the memory that it is in."""
+
+    at: tuple[int, ...]
+    units: list[Single]
+    written: list[torch.Tensor]
+    lengths: npt.NDArray[np.int64]
+    addresses: npt.NDArray[np.int64]
+    noise: npt.NDArray[np.int64]
+    arguments: tuple[int, ...]
 
 
 class Batch:
@@ -47,21 +61,27 @@ class Batch:
             [[value.data_ptr(), 0, *(buffer.data_ptr() for buffer in rest)] for value, *rest in self._tensors],
             dtype=np.int64,
         )
-        self.select(range(len(units)))
+        self._recent = Recent[_Call]()
+        self.select(tuple(range(len(units))))
 
-    def select(self, at: Sequence[int]) -> None:
+    def select(self, at: tuple[int, ...]) -> None:
         """Have these tensors take part in the steps to come."""
-        self._at, rows = at, np.array(at, dtype=np.intp)
-        self.units = [self.all_units[row] for row in at]
-        self.written = [tensor for row in at for tensor in self._tensors[row]]
-        self._lengths, self._addresses = self._all_lengths[rows], self._all_addresses[rows]
-        self._noise = np.zeros((len(at), 4), dtype=np.int64)
+        self._now = self._recent.get(at, lambda: self._call(at))
+        self.units, self.written = self._now.units, self._now.written
+
+    def _call(self, at: tuple[int, ...]) -> _Call:
+        rows = np.array(at, dtype=np.intp)
+        lengths, addresses = self._all_lengths[rows], self._all_addresses[rows]
+        noise = np.zeros((len(at), 4), dtype=np.int64)
         table, sums = self.family.table, self.family.sums
-        self._arguments = (
-            *(len(at), self._lengths.ctypes.data, self._addresses.ctypes.data),
-            *(table.data_ptr(), table.stride(0), self._noise.ctypes.data),
+        arguments = (
+            *(len(at), lengths.ctypes.data, addresses.ctypes.data),
+            *(table.data_ptr(), table.stride(0), noise.ctypes.data),
             *(sums.data_ptr(), sums.stride(0)),
         )
+        units = [self.all_units[row] for row in at]
+        written = [tensor for row in at for tensor in self._tensors[row]]
+        return _Call(at, units, written, lengths, addresses, noise, arguments)
 
     def fetch(self, addresses: Sequence[int] | None) -> None:
         """Look up the gradients of this step.
@@ -76,7 +96,7 @@ class Batch:
             for unit in self.units:
                 unit.fetch()
             addresses = [unit.grad.data_ptr() for unit in self.units]
-        self._addresses[:, 1] = addresses[: len(self.units)]
+        self._now.addresses[:, 1] = addresses[: len(self.units)]
 
     @property
     def grads(self) -> list[torch.Tensor]:
@@ -96,9 +116,9 @@ class Batch:
     def arguments(self, salts: torch.Tensor | None) -> tuple[int, ...]:
         """Give what ``waddington_step`` (``_step.c``) is called with, but for the number of threads."""
         if salts is not None:
-            self._noise[:, 1:] = self.frames.numpy()
-            self._noise[:, 0] = salts[: len(self.units)].numpy()
-        return self._arguments
+            self._now.noise[:, 1:] = self.frames.numpy()
+            self._now.noise[:, 0] = salts[: len(self.units)].numpy()
+        return self._now.arguments
 
     @cached_property
     def is_cut(self) -> bool:
@@ -108,7 +128,8 @@ class Batch:
     @property
     def frames(self) -> torch.Tensor:
         """Where each tensor's local part lies in it, int64 of shape (tensors, 3)."""
-        return self._all_frames[list(self._at)] if len(self._at) < len(self.all_units) else self._all_frames
+        at = self._now.at
+        return self._all_frames[list(at)] if len(at) < len(self.all_units) else self._all_frames
 
     @cached_property
     def _all_frames(self) -> torch.Tensor:

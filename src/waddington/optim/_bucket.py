@@ -39,7 +39,15 @@ class Bucket(Unit):
                 self.placed[id(member.state), name] = member.state, member.state[name]
 
     def select(self, start: int, which: Sequence[int]) -> None:
-        """Have these tensors take part; where they are not all, their buffers are copied out, and back again."""
+        """Have some tensors take part; where they are not all, their buffers are copied out, and back again.
+
+        Parameters
+        ----------
+        start
+            The first row that is theirs in the columns of the steps to come.
+        which
+            Their places among the bucket's.
+        """
         self.members = [self.all_members[place] for place in which]
         self.rows = self.at = slice(start, start + len(which))
         values = [member.value for member in self.members]

@@ -40,8 +40,8 @@ class Columns:
         States and entries that were put into them, by the state's identity and the name.
     steps, scalars
         Of the tensors that take part in a step: step counts, shape (tensors,), and the remembered numbers.
-    sizes, indices
-        Of these: numbers of coordinates of the whole tensors, and places in the model.
+    sizes
+        Of these: numbers of coordinates of the whole tensors.
     """
 
     def __init__(self, members: Sequence[Member], names: Sequence[str], device: torch.device) -> None:
@@ -62,8 +62,14 @@ class Columns:
     def select(self, rows: torch.Tensor | None) -> None:
         """Give the entries of these rows from now on; None: of all."""
         self._rows = rows
-        self.sizes, self.indices = self._picked(self._all_sizes), self._picked(self._all_indices)
-        self._copy_out()
+        self.sizes = self._picked(self._all_sizes)
+        if rows is None:
+            self._copy_out()
+
+    @property
+    def indices(self) -> torch.Tensor:
+        """The tensors' places in the model."""
+        return self._picked(self._all_indices)
 
     def begin(self) -> None:
         """Look at the entries, which may have been written to since the last step."""

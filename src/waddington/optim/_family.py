@@ -88,10 +88,13 @@ class Family:
         self._filled: dict[str, float] = {}
         exact = statistics_dtype(self.device)
         self.sums = self._whole_sums = torch.zeros(len(members), SUMS, dtype=exact, device=self.device)
+        self._columns, self._columns_of_sums = self.table.unbind(1), self.sums.unbind(1)
+        self._entries: dict[int, tuple[torch.Tensor, ...]] = {}
         self._kernels: dict[Any, Kernel] = {}
         self._ready: Kernel | None = None
         self.direct: Tensors = {}
-        self._singles = sum(isinstance(unit, Single) for unit in units)
+        self._buckets = [unit for unit in units if isinstance(unit, Bucket)]
+        self._singles = len(units) - len(self._buckets)
         for unit in units:
             unit.family = self
         compiled = [unit for unit in units if isinstance(unit, Single) and unit.compiled]
@@ -100,9 +103,9 @@ class Family:
         formed = len(rule.buffers(self.group))
         self._standing = Standing([m.param for m in members], [m.state for m in members], self.entries, formed)
         self._gradients = Gradients(members, compiled)
-        self.select(range(len(members)))
+        self.select(tuple(range(len(members))))
 
-    def select(self, at: Sequence[int]) -> bool:
+    def select(self, at: tuple[int, ...]) -> bool:
         """Have these rows take part in the steps to come.
 
         Parameters
@@ -119,13 +122,12 @@ class Family:
             return False
         self.members = [self.all_members[row] for row in at]
         self.columns.select(None if len(at) == len(self.all_members) else torch.tensor(at, device=self.device))
-        self.own_sizes = self.columns.sizes.to(self.dtype)
+        self._own_sizes: torch.Tensor | None = None
         self.table, self.sums = self._whole_table[: len(at)], self._whole_sums[: len(at)]
-        self._columns, self._columns_of_sums = self.table.unbind(1), self.sums.unbind(1)
         self._gradients.select(at)
         self._place_units(at)
         if self._batch is not None:
-            self._batch.select([row for row in at if row < len(self._batch.all_units)])
+            self._batch.select(tuple(row for row in at if row < len(self._batch.all_units)))
         return True
 
     @property
@@ -142,9 +144,9 @@ class Family:
         """Find out which units take part, and tell them where; those of single tensors come first."""
         self.units = [self.all_units[row] for row in at if row < self._singles]
         for start, unit in enumerate(self.units):
-            unit.select(start, (0,))
+            unit.rows, unit.at = slice(start, start + 1), start
         start, begin = len(self.units), self._singles
-        for unit in self.all_units[self._singles :]:
+        for unit in self._buckets:
             end = begin + len(unit.all_members)
             which = [row - begin for row in at if begin <= row < end]
             if which:
@@ -183,7 +185,7 @@ class Family:
                 continue
             place = self.places.setdefault(name, len(self.places))
             if isinstance(value, torch.Tensor):
-                self._columns[place].copy_(value)
+                self._column(place).copy_(value)
                 self._filled.pop(name, None)
             elif self._filled.get(name) != value:
                 if self._table_on_host is None:
@@ -194,7 +196,10 @@ class Family:
 
     def column(self, name: str) -> torch.Tensor:
         """Give a number of each tensor, in the dtype of the computation."""
-        return self._columns[self.places[name]]
+        return self._column(self.places[name])
+
+    def _column(self, place: int) -> torch.Tensor:
+        return self._columns[place][: len(self.members)]
 
     def advance(self) -> Tensors:
         """Compute what depends on no coordinate for the step to come, and give the new values of remembered numbers."""
@@ -282,7 +287,8 @@ class Family:
         if self.is_one_bucket:
             return {name: self.direct[name].to(self.sizes.dtype) for name in names}
         if table is None and not copy:
-            return dict(zip(names, self._columns_of_sums, strict=False))
+            columns = zip(names, self._columns_of_sums, strict=False)
+            return {name: column[: len(self.members)] for name, column in columns}
         found = (self.sums if table is None else table)[:, : len(names)].clone()
         return dict(zip(names, found.unbind(1), strict=True))
 
@@ -327,7 +333,15 @@ class Family:
 
     def sizes_of(self, unit: Unit) -> torch.Tensor:
         """Give the numbers of coordinates of a unit's tensors, 0-d for one alone, in the dtype of the computation."""
-        return self.own_sizes[unit.at]
+        if self._own_sizes is None:
+            self._own_sizes = self.sizes.to(self.dtype)
+        return self._own_sizes[unit.at]
+
+    def numbers_at(self, row: int) -> tuple[torch.Tensor, ...]:
+        """Give the entries of the table for one tensor, each 0-d."""
+        if row not in self._entries:
+            self._entries[row] = self._whole_table[row].unbind()
+        return self._entries[row]
 
     @property
     def rounds(self) -> bool:

@@ -7,9 +7,22 @@ from collections.abc import Sequence
 import torch
 
 from waddington.optim._forms import Forms, has_memory, is_plain, span
+from waddington.optim._recent import Recent
 from waddington.optim._units import Member, Single
 
 __all__ = ["Gradients"]
+
+
+class _Set:
+    """What is known of the gradients of some rows."""
+
+    def __init__(self, at: tuple[int, ...], members: list[Member]) -> None:
+        self.at, self.members = at, members
+        self.params = [member.param for member in members]
+        self.joint: Forms | None = None  # of all of them; made where they are looked up once more
+        self.is_new = self.copies = True
+        self.spans: list[int] = []
+        self.are_plain = self.are_as_read = False
 
 
 class Gradients:
@@ -36,16 +49,12 @@ class Gradients:
         self._forms: list[Forms | None] = [None] * len(members)
         self._spans_of, self._is_as_read = [0] * len(members), [False] * len(members)
         self.written: frozenset[int] = frozenset()
-        self.select(range(len(members)))
+        self._recent = Recent[_Set]()
 
-    def select(self, at: Sequence[int]) -> None:
+    def select(self, at: tuple[int, ...]) -> None:
         """Look up the gradients of these rows from now on."""
-        self._at, self._members = at, [self._all[row] for row in at]
-        self._params = [member.param for member in self._members]
-        self._joint: Forms | None = None  # of all of them; made where they are looked up once more
-        self._is_new = self._copies = True
-        self._spans: list[int] = []
-        self._are_plain = self._are_as_read = False
+        self._now = self._recent.get(at, lambda: _Set(at, [self._all[row] for row in at]))
+        self._now.copies = True  # until it is looked at
 
     def look_up(self) -> list[int] | None:
         """Look up the gradients of this step, and check that they fit.
@@ -62,42 +71,45 @@ class Gradients:
         UnsupportedError
             One is sparse.
         """
-        grads: list[torch.Tensor] = [param.grad for param in self._params]  # type: ignore[misc]
-        if self._joint is None or not self._joint.are(grads):
-            self._check(grads)
-        if not self._are_plain:
+        now = self._now
+        grads: list[torch.Tensor] = [param.grad for param in now.params]  # type: ignore[misc]
+        if now.joint is None or not now.joint.are(grads):
+            self._check(now, grads)
+        if not now.are_plain:
             return None
         storages = list(map(torch.Tensor.untyped_storage, grads))
         addresses = list(map(torch.Tensor.data_ptr, grads))
         bases = addresses
         lengths = list(map(torch.UntypedStorage.nbytes, storages))
-        if lengths != self._spans or any(map(torch.Tensor.storage_offset, grads)):  # parts of something longer
-            for member, grad in zip(self._members, grads, strict=True):
+        if lengths != now.spans or any(map(torch.Tensor.storage_offset, grads)):  # parts of something longer
+            for member, grad in zip(now.members, grads, strict=True):
                 if not has_memory(grad):
                     member.check_gradient()  # refuses it
             bases = list(map(torch.UntypedStorage.data_ptr, storages))
-        if self._copies or not self.written.isdisjoint(bases):
-            self._keep_apart(bases)
-        return addresses if self._are_as_read and not self._copies else None
+        if now.copies or not self.written.isdisjoint(bases):
+            for member, base in zip(now.members, bases, strict=True):
+                member.copies = base in self.written  # all are read as they were before the step
+            now.copies = any(member.copies for member in now.members)
+        return addresses if now.are_as_read and not now.copies else None
 
-    def _check(self, grads: Sequence[torch.Tensor]) -> None:
+    def _check(self, now: _Set, grads: Sequence[torch.Tensor]) -> None:
         """Check those that have another form than they had before."""
-        self._joint = None
-        rows = list(zip(self._at, self._members, grads, strict=True))
+        now.joint = None
+        rows = list(zip(now.at, now.members, grads, strict=True))
         known = {row for row, _, grad in rows if self._has_its_form(row, grad)}
         for row, member, grad in rows:
             if row not in known:
                 self._check_one(row, member, grad)
-        self._are_plain = all(self._forms[row] is not None for row in self._at)
-        if not self._are_plain:  # then no more is looked at than this
+        now.are_plain = all(self._forms[row] is not None for row in now.at)
+        if not now.are_plain:  # then no more is looked at than this
             for row, member, grad in rows:
                 if row in known:
                     self._check_one(row, member, grad)
-        self._spans = [self._spans_of[row] for row in self._at]
-        self._are_as_read = all(self._is_as_read[row] for row in self._at if row < len(self._compiled))
-        if self._are_plain and not self._is_new:
-            self._joint = Forms(grads)
-        self._is_new = False
+        now.spans = [self._spans_of[row] for row in now.at]
+        now.are_as_read = all(self._is_as_read[row] for row in now.at if row < len(self._compiled))
+        if now.are_plain and not now.is_new:
+            now.joint = Forms(grads)
+        now.is_new = False
 
     def _has_its_form(self, row: int, grad: torch.Tensor) -> bool:
         known = self._forms[row]
@@ -112,9 +124,3 @@ class Gradients:
             self._is_as_read[row] = self._compiled[row].reads(grad)
         if is_there and is_plain(member.param):
             self._forms[row], self._spans_of[row] = Forms([grad]), span(grad)
-
-    def _keep_apart(self, bases: Sequence[int]) -> None:
-        """Have gradients copied that lie in a memory that this step writes to: all are read as they were before it."""
-        for member, base in zip(self._members, bases, strict=True):
-            member.copies = base in self.written
-        self._copies = any(member.copies for member in self._members)

@@ -91,7 +91,7 @@ class Layout:
             return False
         self._have_gradients, found = [], list[Family]()  # nothing is known while it is being changed
         for family, indices in zip(self.all_families, self._rows, strict=True):
-            rows = [row for row, index in enumerate(indices) if have_gradients[index]]
+            rows = tuple(row for row, index in enumerate(indices) if have_gradients[index])
             if rows and not family.select(rows):
                 return False
             if rows:

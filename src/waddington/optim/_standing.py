@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from waddington.optim._forms import Forms
+from waddington.optim._recent import Recent
 from waddington.optim._slots import is_sharded, local_real
 
 __all__ = ["Standing"]
 
 
-class _Found(NamedTuple):
+@dataclass
+class _Found:
     """What was found of some rows; a row is a parameter, and then the entries of its state."""
 
     states: list[dict[str, Any]]
@@ -30,6 +33,20 @@ class _Found(NamedTuple):
     addresses: list[int]
     storages: list[torch.UntypedStorage]
     lengths: list[int]
+    formed: list[torch.Tensor]
+    forms: Forms | None
+    forms_of_rows: list[tuple[Forms, tuple[torch.Tensor, ...]]]
+    is_known: bool = False
+
+    def have_forms(self) -> bool:
+        """Tell whether forms are as they were; of a set of rows that comes again, in one look."""
+        if self.forms is not None:
+            return self.forms.are(self.formed)
+        same = all(forms.are(tensors) for forms, tensors in self.forms_of_rows)
+        if same and self.is_known:
+            self.forms = Forms(self.formed)
+        self.is_known = True
+        return same
 
 
 class Standing:
@@ -51,20 +68,39 @@ class Standing:
         pick = operator.itemgetter(*names)
         self._pick = pick if len(names) > 1 else lambda state: (pick(state),)  # of one name it gives no tuple
         self._is_sharded = any(map(is_sharded, params))
-        rows = [(param, *entries) for param, entries in zip(params, map(self._pick, states), strict=True)]
-        tensors = list(chain.from_iterable(rows))
+        self._rows = [(param, *entries) for param, entries in zip(params, map(self._pick, states), strict=True)]
+        tensors = list(chain.from_iterable(self._rows))
         real = list(map(local_real, tensors)) if self._is_sharded else tensors
-        storages = list(map(torch.Tensor.untyped_storage, real))  # held, so that no other can come to lie there
-        where = _addresses(real), storages, _lengths(storages)
-        self._all = _Found(list(states), rows, _entries_of(rows), tensors, *where)
-        once = list({storage._cdata: storage for storage in storages}.values())  # one may serve many
-        self._whole = self._now = self._all._replace(storages=once, lengths=_lengths(once))
-        self._formed_rows = [row[: 1 + formed] for row in rows]
-        self._formed = list(chain.from_iterable(self._formed_rows))
-        self._forms, self._forms_of_rows = Forms(self._formed), list[Forms]()
-        self._at: Sequence[int] = range(len(rows))
+        self._states = list(states)
+        self._addresses = _addresses(real)
+        self._storages = list(map(torch.Tensor.untyped_storage, real))  # held, so that no other can come to lie there
+        self._lengths = _lengths(self._storages)
+        self._formed = [row[: 1 + formed] for row in self._rows]
+        self._forms_of_rows: list[tuple[Forms, tuple[torch.Tensor, ...]]] = []
+        self._recent = Recent[_Found]()
+        self._all = self._now = self._found(range(len(self._rows)))
+        once = {storage._cdata: storage for storage in self._storages}  # one may serve many
+        self._all.storages = list(once.values())
+        self._all.lengths = _lengths(self._all.storages)
+        self._all.forms = Forms(self._all.formed)
 
-    def select(self, at: Sequence[int]) -> bool:
+    def _found(self, at: Sequence[int]) -> _Found:
+        rows, width = [self._rows[row] for row in at], len(self._rows[0])
+        wide = [place for row in at for place in range(row * width, (row + 1) * width)]
+        return _Found(
+            states=[self._states[row] for row in at],
+            rows=rows,
+            entries=[entry for row in rows for entry in row[1:]],
+            tensors=list(chain.from_iterable(rows)),
+            addresses=[self._addresses[place] for place in wide],
+            storages=[self._storages[place] for place in wide],
+            lengths=[self._lengths[place] for place in wide],
+            formed=[tensor for row in at for tensor in self._formed[row]],
+            forms=None,
+            forms_of_rows=[self._forms_of_rows[row] for row in at] if self._forms_of_rows else [],
+        )
+
+    def select(self, at: tuple[int, ...]) -> bool:
         """Look at these rows from now on.
 
         Returns
@@ -72,23 +108,14 @@ class Standing:
         bool
             Whether that can be done: False where a tensor, of these or not, has another form by now.
         """
-        self._at, found = at, self._all
-        if len(at) == len(found.rows):
-            self._now = self._whole
+        if len(at) == len(self._rows):
+            self._now = self._all
             return True
         if not self._forms_of_rows:  # made where they are first needed, of what is known to be as it was
-            if not self._forms.are(self._formed):
+            if not self._all.have_forms():
                 return False
-            self._forms_of_rows = list(map(Forms, self._formed_rows))
-        rows, width = [found.rows[row] for row in at], len(found.rows[0])
-        wide = [place for row in at for place in range(row * width, (row + 1) * width)]
-        where = (
-            [found.addresses[place] for place in wide],
-            [found.storages[place] for place in wide],
-            [found.lengths[place] for place in wide],
-        )
-        tensors = list(chain.from_iterable(rows))
-        self._now = _Found([found.states[row] for row in at], rows, _entries_of(rows), tensors, *where)
+            self._forms_of_rows = [(Forms(tensors), tensors) for tensors in self._formed]
+        self._now = self._recent.get(at, lambda: self._found(at))
         return True
 
     def holds(self, state: Mapping[torch.Tensor, Any] | None = None) -> bool:
@@ -116,16 +143,7 @@ class Standing:
         """Tell whether the tensors are where and what they were."""
         now = self._now
         real = list(map(local_real, now.tensors)) if self._is_sharded else now.tensors
-        return self._have_forms() and _addresses(real) == now.addresses and _lengths(now.storages) == now.lengths
-
-    def _have_forms(self) -> bool:
-        if len(self._at) == len(self._formed_rows):
-            return self._forms.are(self._formed)
-        return all(self._forms_of_rows[row].are(self._formed_rows[row]) for row in self._at)
-
-
-def _entries_of(rows: Sequence[tuple[torch.Tensor, ...]]) -> list[torch.Tensor]:
-    return [entry for row in rows for entry in row[1:]]
+        return now.have_forms() and _addresses(real) == now.addresses and _lengths(now.storages) == now.lengths
 
 
 def _addresses(tensors: Sequence[torch.Tensor]) -> list[int]:

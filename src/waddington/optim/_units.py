@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -139,18 +138,6 @@ class Unit(ABC):
         self.placed: dict[tuple[int, str], tuple[dict[str, Any], torch.Tensor]] = {}
 
     @abstractmethod
-    def select(self, start: int, which: Sequence[int]) -> None:
-        """Have some of the tensors take part in the steps to come.
-
-        Parameters
-        ----------
-        start
-            The first row that is theirs in the columns of such a step.
-        which
-            Their places among the unit's.
-        """
-
-    @abstractmethod
     def fetch(self) -> None:
         """Look up the gradients of this step."""
 
@@ -248,11 +235,6 @@ class Single(Unit):
             return tensor
         return tensor.permute(self._order).reshape(-1) if self._order else tensor.reshape(-1)
 
-    def select(self, start: int, which: Sequence[int]) -> None:
-        """Take a row."""
-        self.rows, self.at = slice(start, start + 1), start
-        self.__dict__.pop("_entries", None)
-
     def reads(self, grad: torch.Tensor) -> bool:
         """Tell whether a gradient that fits lies in memory as a kernel reads it."""
         return (
@@ -282,13 +264,9 @@ class Single(Unit):
         """Leave a number as it is."""
         return found
 
-    @cached_property
-    def _entries(self) -> tuple[torch.Tensor, ...]:
-        return self.family.table[self.rows.start].unbind()
-
     def numbers(self) -> Mapping[str, Number]:
         """Give the numbers of this step."""
-        places, entries = self.family.places, self._entries
+        places, entries = self.family.places, self.family.numbers_at(self.rows.start)
         return {
             name: entries[places[name]] if isinstance(value, torch.Tensor) else value
             for name, value in self.family.numbers.items()
