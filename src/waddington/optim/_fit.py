@@ -197,6 +197,10 @@ class Apart:
         self._tensors = list(_written(optimizer).values())
         self._places = _places(self._tensors)
 
+    def knows(self, stepped: AbstractSet[int]) -> bool:
+        """Tell whether parameters, none of which has moved since, were found to lie apart."""
+        return stepped <= self._stepped
+
     def check(self, optimizer: RuleState, stepped: AbstractSet[int]) -> None:
         """Check that no coordinate that a step may write to is another's as well.
 

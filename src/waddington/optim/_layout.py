@@ -42,6 +42,8 @@ class Layout:
         Those with tensors that take part.
     indices
         Places in the model of all tensors.
+    is_another_set
+        Whether the last step was one of other tensors.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Layout:
         count = sum(map(len, self._lists))
         self._others = [index for index in range(count) if index not in self.indices]
         self._have_gradients = [index in self.indices for index in range(count)]
+        self.is_another_set = True
 
     def holds(
         self,
@@ -77,7 +80,8 @@ class Layout:
         # Identities of the states, in their order: asking the state for each parameter costs a hash of each.
         if not self._is_of(groups) or not _are(list(state.values()), self._states):
             return False
-        if have_gradients != self._have_gradients and not self._select(have_gradients):
+        self.is_another_set = have_gradients != self._have_gradients
+        if self.is_another_set and not self.select(have_gradients):
             return False
         return all(family.still_fits(groups[family.group_index]) and family.is_in_place() for family in self.families)
 
@@ -86,7 +90,8 @@ class Layout:
             _are(group["params"], params) for group, params in zip(groups, self._lists, strict=True)
         )
 
-    def _select(self, have_gradients: Sequence[bool]) -> bool:
+    def select(self, have_gradients: Sequence[bool]) -> bool:
+        """Have the tensors with gradients take part; False where one of them is not laid out, or any has moved."""
         if any(have_gradients[index] for index in self._others):
             return False
         self._have_gradients, found = [], list[Family]()  # nothing is known while it is being changed
