@@ -248,7 +248,7 @@ def test_what_was_laid_out_before_stays_so_where_another_is_refused():
     before = snapshot(optimizer)
     set_gradients(params, {0, 2}, 0)
     params[2].data = torch.ones(7)
-    with pytest.raises(DataError, match="parameter 2 of group 0, of shape .7,.: its gradient has shape"):
+    with pytest.raises(DataError, match=r"parameter 2 of group 0, of shape .7,.: its gradient has shape"):
         optimizer.step()
     after = snapshot(optimizer)
     assert all(torch.equal(before[name], after[name]) for name in before if name != "2")
