@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from waddington._errors import UnsupportedError
 from waddington.twin.pipeline.executor import Event, Executor, Record, Unit, read_record
 
 UNITS = [Unit(kind="encoder", protocol="test", optimizer="Adam", lr=10.0**-k, seed=k) for k in range(4)]
@@ -30,6 +32,12 @@ def fail_on_two(unit: Unit, folder: Path, tell: object) -> Record:
     if unit.seed == 2:
         raise RuntimeError("unit 2 is broken")
     return square(unit, folder, tell)
+
+
+def die(unit: Unit, folder: Path, tell: object) -> Record:
+    """End as the system ends a process for want of memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
 
 
 def calls(folder: Path) -> list[list[str]]:
@@ -77,6 +85,15 @@ def test_in_two_processes_where_no_thread_spins(tmp_path: Path, monkeypatch: pyt
     assert os.environ["OMP_NUM_THREADS"] == "2"
     (tmp_path / "broken").mkdir()
     check_that_an_error_ends_the_run_and_loses_nothing(tmp_path / "broken", executor)
+
+
+def test_a_worker_that_dies_is_said_to_have_died(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UnsupportedError, match=r"a worker process ended .* resume=True with workers=1"),
+        Executor(2) as two,
+    ):
+        two.run(UNITS[:1], die, folder=tmp_path)
+    assert Executor().run(UNITS[:1], square, folder=tmp_path)[UNITS[0]]["objective"] == 0
 
 
 def test_records_are_whole_and_say_what_they_are_of(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
+from waddington._errors import UnsupportedError
 from waddington._files import write_text
 
 __all__ = ["Event", "Executor", "Record", "Unit", "core_count", "read_record", "write_record"]
@@ -42,6 +44,13 @@ _WORKER_ENVIRONMENT = {
 """What a worker starts with, since libraries read it once, when they are loaded: one thread, and none that spins.
 
 Workers share the cores; threads of one that spin at a barrier take them from the others."""
+
+
+_BROKEN = (
+    "cannot go on: a worker process ended before its work was done; accepted: resume=True with workers=1 where memory "
+    "was short, and in a script the call below `if __name__ == '__main__':`, for workers read the script too"
+)
+"""Said where a process of the pool dies: Python alone says that one did."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -145,6 +154,8 @@ class Executor:
         ------
         Exception
             The first error of any unit.
+        UnsupportedError
+            A process ended before its unit did.
         """
         say = tell or _nobody
         wanted = list(dict.fromkeys(units))
@@ -153,7 +164,10 @@ class Executor:
             say(Event(unit=unit, fraction=1.0, done=True))
         missing = [unit for unit in wanted if unit not in records]
         if self._workers > 1 and missing:
-            found = self._run_pool(missing, function, folder, say)
+            try:
+                found = self._run_pool(missing, function, folder, say)
+            except BrokenProcessPool as error:
+                raise UnsupportedError(_BROKEN) from error
         else:
             found = {unit: _run_here(unit, function, folder, say) for unit in missing}
         return {unit: (records | found)[unit] for unit in wanted}
