@@ -80,7 +80,7 @@ class Family:
         whole = bool(rule.needs_whole)
         names = (name for name in self.group if name not in ("params", "param_names", "lr", *_NOT_OF_THE_RULE))
         self._choices = [name for name in names if whole or isinstance(self.group[name], bool | str)]
-        self._chosen: tuple[Any, ...] = ()
+        self._chosen: tuple[Any, ...] | None = None
         self._work()
         self.table = self._whole_table = torch.zeros(len(members), NUMBERS, dtype=self.dtype, device=self.device)
         self.places: dict[str, int] = {}
