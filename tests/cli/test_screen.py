@@ -13,6 +13,9 @@ from rich.console import Console
 
 from waddington.cli._app import run_app
 from waddington.cli._screen import make_console, plain, table_or_list
+from waddington.cli.run import _last_screen
+from waddington.twin.pipeline import RunConfig, RunResult
+from waddington.twin.report import Verdict
 
 LABELS = ("T cell [cycling]", "[red]x[/red]", ":x:", "benzo[a]pyrene", "dose [/h]", "\x1b[31mred")
 
@@ -79,3 +82,14 @@ def test_a_command_to_go_on_with_is_not_broken(
     said = capsys.readouterr().out.splitlines()
     assert f"next: waddington data describe '{path}'" in said
     assert f"next: waddington run '{path}' --out results" in said
+
+
+def test_one_reason_for_several_answers_is_said_once(tmp_path: Path) -> None:
+    why = "One seed shows no scatter."
+    asked = ("Is it better?", "Does it pay?")
+    verdicts = tuple(Verdict(question=question, answer="not measurable", sentence=why) for question in asked)
+    columns = ["protocol", "predictor", "optimizer", "seed", "modality", "split", "conditions", "n", "metric", "value"]
+    result = RunResult(out=tmp_path, metrics=pd.DataFrame(columns=columns), verdicts=verdicts, config=RunConfig())
+    text = printed(80, _last_screen(result, make_console()))
+    assert text.count(why) == 1
+    assert all(question in text for question in asked)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from waddington._errors import UnsupportedError
-from waddington.optim import AMGT, AMVT, LDAdam, MicroAdam, _execution
+from waddington.optim import AMGT, AMVT, LDAdam, Lookahead, MicroAdam, Switched, _execution
 from waddington.optim._slots import real_size
 
 
@@ -91,3 +91,19 @@ def test_gradients_set_to_none_are_freed(compile):
         optimizer.step()
         optimizer.zero_grad()
         assert [found() for found in alive] == [None, None, None]
+
+
+def test_a_component_says_what_the_optimizer_inside_does():
+    optimizer = AMVT(with_gradients((200, 200)), compile=False)
+    assert Lookahead(Switched(optimizer)).execution() == optimizer.execution()
+    with pytest.raises(UnsupportedError, match="cannot say how SGD steps: it is not of this package; accepted are"):
+        Lookahead(torch.optim.SGD(with_gradients((2,)), lr=0.1)).execution()
+
+
+def test_experts_count_from_their_first_gradient_on():
+    params = with_gradients((3,), (4,))
+    params[1].grad = None
+    optimizer = AMVT(params, compile=False)
+    assert ways(optimizer) == {"together": (2, 7)}
+    optimizer.step()
+    assert ways(optimizer) == {"together": (1, 3)}

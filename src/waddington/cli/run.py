@@ -222,10 +222,13 @@ def _last_screen(result: RunResult, console: Console) -> Group:
     answers = Table.grid(padding=(0, 2))
     answers.add_column(style="bold", no_wrap=True)
     answers.add_column(overflow="fold")
+    questions: dict[tuple[str, str], list[str]] = {}
     for verdict in result.verdicts:
-        word, sign = ANSWERS[verdict.answer]
+        questions.setdefault((verdict.answer, verdict.sentence), []).append(verdict.question)
+    for (answer, sentence), asked in questions.items():  # one reason for several answers is said once
+        word, sign = ANSWERS[answer]
         answers.add_row(
-            f"{sign} {word}", Text.assemble(plain(verdict.question), "\n", plain(verdict.sentence, style="dim"))
+            f"{sign} {word}", Text("\n").join([*(plain(question) for question in asked), plain(sentence, style="dim")])
         )
     files = Table.grid(padding=(0, 0))
     for name, meaning in _MEANINGS.items():
@@ -239,7 +242,7 @@ def _last_screen(result: RunResult, console: Console) -> Group:
 
 
 def _scores(metrics: pd.DataFrame, console: Console) -> list[RenderableType]:
-    """Show Pearson r of the change, mean ± sd over seeds, one column for each way of being held out."""
+    """Show Pearson r of the change, mean of modalities ± sd over seeds, a column for each way of being held out."""
     from waddington.twin.summary import contestant, headline
 
     metrics = headline(metrics)
@@ -255,7 +258,8 @@ def _scores(metrics: pd.DataFrame, console: Console) -> list[RenderableType]:
         for predictor, optimizer in dict.fromkeys((p, o) for p, o, _ in mean.index)
         if (keys := [(predictor, optimizer, split) for split in splits])
     ]
-    title = "Pearson r of held-out change, mean ± sd over seeds"
+    over = "± sd over seeds" if rows["seed"].nunique() > 1 else "(one seed)"
+    title = f"Pearson r of held-out change, mean of modalities {over}"
     return [table_or_list(console, title, ("predictor", *splits), cells, numeric=splits)]
 
 

@@ -258,6 +258,8 @@ class RuleOptimizer(RuleState):
     def execution(self) -> list[Execution]:
         """Say how tensors are stepped, compiled or eagerly, and why; before the first step, how they will be.
 
+        Counted are the tensors that have had a gradient; before the first step, all that require one.
+
         Returns
         -------
         list of Execution

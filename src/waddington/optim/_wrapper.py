@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch._compile import _disable_dynamo
 
+from waddington._errors import UnsupportedError
 from waddington.optim._engine import RuleOptimizer, is_phantom, refuse_transforms
+from waddington.optim._execution import Execution
 from waddington.optim._rule import Settings
 from waddington.optim._slots import Slot, local_real, minimized_gradient, real_size, stack, sum_over_shards
 from waddington.optim._state import SKIPPED
@@ -153,6 +155,23 @@ class OptimizerWrapper(WrapperState):
             return inner._decay_rate(param, group)
         rate: float | torch.Tensor = group["lr"]
         return rate
+
+    def execution(self) -> list[Execution]:
+        """Say how the wrapped optimizer steps its tensors: its own :meth:`~RuleOptimizer.execution`.
+
+        Raises
+        ------
+        UnsupportedError
+            What is wrapped is no optimizer of this package and does not say.
+        """
+        inner = self.innermost
+        if isinstance(inner, RuleOptimizer):
+            return inner.execution()
+        name = type(inner).__name__
+        raise UnsupportedError(
+            f"cannot say how {name} steps: it is not of this package; accepted are components around optimizers of "
+            "waddington.optim"
+        )
 
     def init_state(self) -> None:
         """Make the state of every trainable parameter now instead of at its first gradient."""

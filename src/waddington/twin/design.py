@@ -32,7 +32,15 @@ __all__ = [
     "draw_train_cells",
 ]
 
-SPLITS = ("held-out cells", "combo_seen2", "combo_seen1", "combo_seen0", "unseen_single")
+SPLITS = {
+    "held-out cells": "cells of a condition whose other cells were seen",
+    "combo_seen2": "a double whose two singles were measured",
+    "combo_seen1": "a double of which one single was measured",
+    "combo_seen0": "a double of which no single was measured",
+    "unseen_single": "a single that was never measured",
+}
+"""Ways of being held out, and what they mean."""
+
 MIN_CELLS = 5
 """Fewest test cells with which a condition, or its control, is still scored."""
 

@@ -93,17 +93,13 @@ def metric_blocks(metrics: pd.DataFrame) -> list[Block]:
         over = f"mean ± sd over {n_seeds} seeds" if n_seeds > 1 else "one seed"
         blocks.append(
             Block(
-                caption=f"{_PROTOCOLS.get(str(protocol), str(protocol))}, {_way(str(split))}"
+                caption=f"{_PROTOCOLS.get(str(protocol), str(protocol))}, {split}"
                 f"{', policies, which are told the target' if bool(told) else ''}: {_counted(rows)}{over}",
                 metrics=tuple((metric_label(name), "↓" if lower_is_better(name) else "↑") for name in names),
                 groups=groups,
             )
         )
     return blocks
-
-
-def _way(split: str) -> str:
-    return split if split.endswith("cells") else f"{split} cells"
 
 
 def _counted(rows: pd.DataFrame) -> str:

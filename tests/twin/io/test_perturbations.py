@@ -49,14 +49,24 @@ def test_a_column_of_perturbations_without_a_control_is_refused(make: Make, keys
     assert counted(read(adata, **keys, control="NT1")) == {"control": 15, "GATA1:perturbation": 15}
 
 
+def test_a_column_of_modes_is_not_offered_as_one_of_perturbations(make: Make) -> None:
+    adata = labelled(make, ["ctrl", "GATA1"], "guide_call", perturbation_mode=["control", "knockout"])
+    assert "perturbation_key='guide_call' reads it" in notes(read(adata))
+    assert "obs['perturbation_mode']" not in notes(read(adata))
+
+
+def test_a_control_without_a_column_is_refused_with_the_columns_that_hold_it(make: Make) -> None:
+    with pytest.raises(DataError, match=r"perturbation_key= \(columns with that label: 'guide_call'\)"):
+        read(labelled(make, ["ctrl", "GATA1"], "guide_call"), control="ctrl")
+
+
 def test_a_column_of_conditions_without_a_control_is_left_alone_and_named(make: Make) -> None:
     adata = labelled(make, ["healthy", "asthma"], "condition", stim=["ctrl", "stim", "stim"])
     mdata = read(adata)
     assert counted(mdata) == {"control": 30}
     assert "obs['condition'] is not read as perturbations: no label of it means control ('healthy' (15" in notes(mdata)
-    assert "obs['stim'] has a label for control ('stim' (20 cells), 'ctrl' (10 cells)); perturbation_key" in notes(
-        mdata
-    )
+    found = "obs['stim'] has a label for control ('stim' (20 cells), 'ctrl' (10 cells))"
+    assert f"{found}; perturbation_key='stim' reads it" in notes(mdata)
     assert counted(read(adata, control="healthy")) == {"control": 15, "asthma:perturbation": 15}
 
 

@@ -18,6 +18,7 @@ from tests.twin.pipeline.tiny import TINY, flags
 
 from waddington import twin
 from waddington._errors import OutputError
+from waddington.twin.design import SPLITS
 from waddington.twin.metrics import METRICS
 from waddington.twin.pipeline import OUTPUTS, Event, Listener, RunResult
 
@@ -115,6 +116,8 @@ def test_the_report_is_self_contained(tiny: tuple[RunResult, Recorder]) -> None:
     assert not re.search(r"""(?:src|href)\s*=\s*["'](?:https?:)?//""", page)
     for verdict in tiny[0].verdicts:
         assert verdict.sentence in page or verdict.sentence.replace("'", "&#39;") in page
+    for way in tiny[0].metrics.loc[tiny[0].metrics["protocol"] == "held-out", "split"].unique():
+        assert f"{way}, {SPLITS[way]}" in page
 
 
 def test_progress_reaches_the_end(tiny: tuple[RunResult, Recorder]) -> None:

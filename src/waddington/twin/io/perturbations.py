@@ -167,9 +167,10 @@ def _find_column(obs: pd.DataFrame, keys: LabelKeys) -> str | None:
         return column
     held = [name for name in PERTURBATION_COLUMNS if name in obs.columns and (obs[name] == keys.control).any()]
     if not held and not is_missing(keys.control):
+        holders = ", ".join(repr(name) for name in obs.columns if (obs[name] == keys.control).any())
         raise DataError(
             f"cannot take {keys.control!r} as control: found no column of perturbations; accepted is its name "
-            "as perturbation_key"
+            f"as perturbation_key= (columns with that label: {holders or 'none'})"
         )
     return held[0] if held else None
 
@@ -178,15 +179,17 @@ def _why_no_column(obs: pd.DataFrame) -> list[str]:
     notes = ["no column of perturbations: every cell is taken as control"]
     notes += [
         f"obs[{column!r}] is not read as perturbations: no label of it means control ({_counted(obs[column])}); "
-        "perturbation_key and control say otherwise"
+        "perturbation_key= and control= say otherwise"
         for column in PERTURBATION_COLUMNS
         if column in obs.columns
     ]
     for column in obs.columns:
         values = obs[column]
         is_short = values.dtype.kind == "O" and 1 < values.nunique() <= min(_MOST_LABELS, len(values) // 2)
-        if is_short and column not in PERTURBATION_COLUMNS and names_control(values):
-            notes.append(f"obs[{column!r}] has a label for control ({_counted(values)}); perturbation_key reads it")
+        if is_short and column not in (*PERTURBATION_COLUMNS, *MODE_COLUMNS) and names_control(values):
+            notes.append(
+                f"obs[{column!r}] has a label for control ({_counted(values)}); perturbation_key={column!r} reads it"
+            )
     return notes
 
 

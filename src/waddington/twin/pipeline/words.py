@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from waddington._text import counted
+from waddington.twin.design import SPLITS
 from waddington.twin.heldout import CIRCULAR
 from waddington.twin.modalities import in_words
 from waddington.twin.pipeline.config import RunConfig
@@ -98,16 +99,16 @@ def data_facts(prepared: Prepared, finished: Finished) -> dict[str, object]:
         "cells": len(design.train),
         "training cells": int(design.train.sum()),
         "test cells": int((~design.train).sum()),
-        "features": {in_words(name): x.shape[1] for name, x in prepared.inputs.items()},
+        **{f"features of {in_words(name)}": x.shape[1] for name, x in prepared.inputs.items()},
         "change is measured from": design.control,
         "labels are": {
             "perturbation": "perturbations",
             "time": "observed times",
             "pseudotime": "quarters of pseudotime",
         }[design.kind],
-        "conditions scored": ways,
-        "conditions measurable": {
-            in_words(str(modality)): f"{int(part['measurable'].sum())} of {len(part)}"
+        **{f"conditions scored, {way}": count for way, count in ways.items()},
+        **{
+            f"conditions measurable in {in_words(str(modality))}": f"{int(part['measurable'].sum())} of {len(part)}"
             for modality, part in finished.measurability.groupby("modality", sort=False)
         },
     }
@@ -142,6 +143,8 @@ def method(config: RunConfig, prepared: Prepared, chosen: Chosen) -> list[str]:
             "of them. They are told which change test cells show and asked to bring it about, so their rows measure "
             "control, not prediction; where they lead cells is read out by the same head."
         )
+        ways = [way for way in SPLITS if way in prepared.design.split_of.values()]
+        paragraphs.append(f"Held out are: {'; '.join(f'{way}, {SPLITS[way]}' for way in ways)}.")
     if "paper" in config.protocols:
         paragraphs.append(
             "Paper protocol, as published: untrained embeddings, row number as pseudotime, another cell as the target, "
