@@ -122,3 +122,23 @@ def test_a_policy_that_needs_all_gradients_is_refused_also_when_it_comes_later()
     with pytest.raises(UnsupportedError, match="nonfinite='raise'"):
         param.sum().backward()
     assert torch.equal(param, before)
+
+
+def test_what_was_moved_or_taken_out_is_refused():
+    params = [torch.nn.Parameter(torch.ones(20)) for _ in range(2)]
+    optimizer = Padam([{"params": [params[0]], "lr": 0.0}, {"params": [params[1]]}], compile=False)
+    optimizer.step_in_backward()
+    lists = [group["params"] for group in optimizer.param_groups]
+    for changed in (lists[::-1], [lists[0] + lists[1], []], [lists[0], []]):
+        for group, its in zip(optimizer.param_groups, changed, strict=True):
+            group["params"] = its
+        with pytest.raises(UnsupportedError, match=r"it was parameter 0 of group 1 and is not any more"):
+            params[1].sum().backward()
+        assert torch.equal(params[1], torch.ones(20))
+    for group, its in zip(optimizer.param_groups, lists[::-1], strict=True):
+        group["params"] = its
+    optimizer.step_in_backward()
+    params[0].grad = params[1].grad = None
+    (params[0] + params[1]).sum().backward()
+    assert (params[0] < 1.0).all()
+    assert torch.equal(params[1], torch.ones(20))

@@ -225,6 +225,23 @@ def test_a_step_that_breaks_off_says_what_is_changed():
     assert all(optimizer.state[param]["step"] == 0 for param in params)
 
 
+@EACH_WAY
+def test_an_interrupt_after_all_is_written_leaves_the_whole_step(compile, monkeypatch):
+    param = torch.nn.Parameter(torch.ones(60))
+    optimizer = ASGDAdam([param], compile=compile)
+    param.grad = torch.ones(60)
+    monkeypatch.setattr("waddington.optim._family.Family.release", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.step()
+    assert (param < 1.0).all()
+    assert optimizer.state[param]["step"] == 1
+    assert optimizer.state[param]["exp_avg"].all()
+
+
+def interrupt(_):
+    raise KeyboardInterrupt
+
+
 # -- at random --
 
 

@@ -107,6 +107,25 @@ def test_two_views_of_one_memory_may_take_turns_but_not_step_at_once(compile):
     assert [optimizer.state[view]["step"] for view in views] == [4, 2]
 
 
+def test_two_that_took_turns_are_refused_also_after_another_refusal():
+    first, other = torch.nn.Parameter(torch.ones(20)), torch.nn.Parameter(torch.ones(5))
+    second = torch.nn.Parameter(first.data)
+    optimizer = Padam([first, second, other], compile=False)
+    for param in (first, second):
+        optimizer.zero_grad()
+        param.grad = torch.ones(20)
+        optimizer.step()
+    first.grad, second.grad, other.grad = torch.ones(20), None, torch.ones(5)
+    other.data = torch.ones(6)
+    with pytest.raises(DataError, match="its gradient has shape"):
+        optimizer.step()
+    other.grad, second.grad = None, torch.ones(20)
+    before = first.detach().clone()
+    with pytest.raises(DataError, match="lie in one memory"):
+        optimizer.step()
+    assert torch.equal(first, before)
+
+
 def test_a_buffer_is_nobody_elses_even_while_it_is_not_stepped():
     whole = torch.linspace(-1.0, 1.0, 60)
     views = [torch.nn.Parameter(whole), torch.nn.Parameter(whole.view(6, 10))]

@@ -49,13 +49,20 @@ class BackwardSteps:
         self._handles = []
         index = -1
         for group_index, group in enumerate(optimizer.param_groups):
-            for param in group["params"]:
+            for at, param in enumerate(group["params"]):
                 index += 1
                 if param.requires_grad:
-                    self._handles.append(param.register_post_accumulate_grad_hook(self._hook(group_index, index)))
+                    hook = self._hook(optimizer, group_index, at, index)
+                    self._handles.append(param.register_post_accumulate_grad_hook(hook))
 
-    def _hook(self, group_index: int, index: int) -> Callable[[torch.Tensor], None]:
+    def _hook(self, optimizer: RuleOptimizer, group_index: int, at: int, index: int) -> Callable[[torch.Tensor], None]:
         def hook(param: torch.Tensor) -> None:
+            if not _is_at(optimizer, group_index, at, param):
+                raise UnsupportedError(
+                    f"cannot step a parameter of shape {tuple(param.shape)} inside backward: it was parameter {at} of"
+                    f" group {group_index} and is not any more, so it is not known whose settings are meant; call"
+                    " step_in_backward() again after groups were changed"
+                )
             if index in self._stepped:
                 raise UnsupportedError(
                     "cannot step inside a second backward() before optimizer.step(): gradients are used and freed as"
@@ -75,3 +82,9 @@ class BackwardSteps:
         """Take the hooks away."""
         for handle in self._handles:
             handle.remove()
+
+
+def _is_at(optimizer: RuleOptimizer, group_index: int, at: int, param: torch.Tensor) -> bool:
+    """Tell whether a parameter has this place: a user may move it to another group, or take it out."""
+    params = [group["params"] for group in optimizer.param_groups[group_index : group_index + 1]]
+    return any(len(listed) > at and listed[at] is param for listed in params)

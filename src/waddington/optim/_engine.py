@@ -289,6 +289,7 @@ class RuleOptimizer(RuleState):
         if layout is not None and layout.holds(groups, self.state, have_gradients):
             if layout.is_another_set:
                 self._check_apart(compress(params, have_gradients))
+                layout.is_another_set = False
             return layout.families
         takes_part = have_gradients
         if layout is not None:
@@ -318,6 +319,7 @@ class RuleOptimizer(RuleState):
         families = self._lay_out(members, ways_of(self._rule, members, model or members), stepped)
         self._layout = Layout(families, groups, self.state)
         self._layout.select([id(param) in stepped for group in groups for param in group["params"]])
+        self._layout.is_another_set = False
         return self._layout.families
 
     def _check_apart(self, params: Iterable[torch.Tensor]) -> None:

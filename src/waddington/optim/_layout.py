@@ -43,7 +43,7 @@ class Layout:
     indices
         Places in the model of all tensors.
     is_another_set
-        Whether the last step was one of other tensors.
+        Whether other tensors take part than those that were last found to lie apart; reset by who looks.
     """
 
     def __init__(
@@ -80,8 +80,7 @@ class Layout:
         # Identities of the states, in their order: asking the state for each parameter costs a hash of each.
         if not self._is_of(groups) or not _are(list(state.values()), self._states):
             return False
-        self.is_another_set = have_gradients != self._have_gradients
-        if self.is_another_set and not self.select(have_gradients):
+        if have_gradients != self._have_gradients and not self.select(have_gradients):
             return False
         return all(family.still_fits(groups[family.group_index]) and family.is_in_place() for family in self.families)
 
@@ -94,6 +93,7 @@ class Layout:
         """Have the tensors with gradients take part; False where one of them is not laid out, or any has moved."""
         if any(have_gradients[index] for index in self._others):
             return False
+        self.is_another_set = True
         self._have_gradients, found = [], list[Family]()  # nothing is known while it is being changed
         for family, indices in zip(self.all_families, self._rows, strict=True):
             rows = tuple(row for row, index in enumerate(indices) if have_gradients[index])

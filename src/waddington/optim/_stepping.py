@@ -64,7 +64,7 @@ class Step:
     is_left_out
         Afterwards: whether the host knows that it was not.
     is_begun
-        Afterwards: whether an error came when something had been written.
+        Afterwards: whether something was written, or the step ended, so that it cannot be taken back.
     sums
         Afterwards: the sums taken while writing, for each family.
     """
@@ -87,6 +87,7 @@ class Step:
             for family in self.families:
                 family.fetch()
             self._run()
+            self.is_begun = True
         except BaseException as error:
             self._say_what_is_changed(error)
             raise
