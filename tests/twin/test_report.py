@@ -71,6 +71,17 @@ VERDICT = Verdict(
 )
 
 
+def test_a_narrow_picture_fits_a_narrow_screen(tmp_path: Path, metrics: pd.DataFrame, picture: Path) -> None:
+    wide = tmp_path / "wide.png"
+    Figure(figsize=(20, 1)).savefig(wide, dpi=100)
+    path = write_report(
+        tmp_path / "r.html", title="A", verdicts=[], metrics=metrics, figures={"narrow": picture, "wide": wide}
+    )
+    narrow, other = _Page(path.read_text(encoding="utf-8")).all("img")
+    assert narrow["class"] == "narrow"
+    assert "class" not in other
+
+
 def test_the_page_is_whole_self_contained_and_accessible(
     tmp_path: Path, metrics: pd.DataFrame, history: pd.DataFrame, picture: Path
 ) -> None:

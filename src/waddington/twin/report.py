@@ -33,6 +33,9 @@ ANSWERS: Mapping[str, tuple[str, str]] = {
 }
 """What a verdict can answer: the word and the sign that stand for it (never the colour alone)."""
 
+_NARROW = 1000
+"""Pixels of width up to which a picture fits a telephone's screen; a wider one is moved sideways there."""
+
 _MIME = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg": "image/svg+xml"}
 
 
@@ -220,5 +223,6 @@ def _embedded(name: str, figure: Picture | str | os.PathLike[str]) -> dict[str, 
         "title": figure.title,
         "caption": figure.caption,
         "alt": figure.alt,
+        "narrow": kind == "image/png" and int.from_bytes(content[16:20], "big") <= _NARROW,
         "source": f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}",
     }

@@ -139,7 +139,7 @@ def _cell(record: dict[Any, Any] | None) -> Cell:
 
 
 def loss_table(history: pd.DataFrame) -> Table:
-    """Tabulate the loss of the last epoch of every optimizer, mean ± sd over seeds, one column a split."""
+    """Tabulate the loss of the last epoch of every optimizer, mean ± sd where there are seeds, one column a split."""
     frame = history.assign(loss=pd.to_numeric(history["loss"], errors="coerce").replace([np.inf, -np.inf], np.nan))
     last = frame.sort_values("epoch").groupby(["optimizer", "seed", "split"], sort=False).tail(1)
     splits = [name for name in ("train", "validation") if (last["split"] == name).any()]
@@ -152,8 +152,9 @@ def loss_table(history: pd.DataFrame) -> Table:
             row.append(f"{_number(losses.mean(), 4)}{deviation}" if len(losses) else "diverged")
         rows.append(tuple(row))
     headings = ("Optimizer", *(f"{split.capitalize()} loss" for split in splits))
+    over = "mean ± sd over seeds" if frame["seed"].nunique() > 1 else "one seed"
     return Table(
-        caption=f"Loss of the last epoch ({int(frame['epoch'].max())}), mean ± sd over seeds",
+        caption=f"Loss of the last epoch ({int(frame['epoch'].max())}), {over}",
         headings=headings,
         rows=tuple(rows),
         numeric=(False, *(True for _ in splits)),
