@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,6 +200,18 @@ def test_a_gradient_that_is_refused_leaves_no_state():
     with pytest.raises(UnsupportedError, match="layout"):
         optimizer.step()
     assert not optimizer.state
+
+
+def test_a_first_step_that_is_refused_leaves_no_state_of_the_model_either():
+    """It is kept with the first parameter, which need not be one that is stepped."""
+    params = [torch.nn.Parameter(torch.ones(5)) for _ in range(2)]
+    optimizer = ASGDAdam(params, nonfinite="raise", compile=False)
+    for values, stepped in ((torch.full((5,), torch.nan), False), (torch.ones(5), True)):
+        params[1].grad = values
+        with nullcontext() if stepped else pytest.raises(DataError, match="NaN"):
+            optimizer.step()
+        assert bool(optimizer.state) == stepped
+    assert set(optimizer.state) == set(params)
 
 
 def test_a_step_that_breaks_off_says_what_is_changed():

@@ -122,7 +122,7 @@ class RuleOptimizer(RuleState):
             families = self._laid_out()
             if not families:
                 return loss
-            model_state = self._model_state()
+            model_state = self._model_state_of_step()
             if without_state and all(is_phantom(member) for family in families for member in family.members):
                 return loss
             self._step(families, model_state)
@@ -132,6 +132,14 @@ class RuleOptimizer(RuleState):
         finally:
             self._before = []
         return loss
+
+    def _model_state_of_step(self) -> Tensors:
+        """Give the entries of the whole model, perhaps made for a parameter that is not stepped and had no state."""
+        count = len(self.state)
+        entries = self._model_state()
+        if len(self.state) > count:
+            self._before.append((self._known_model[0], None))
+        return entries
 
     def _take_back(self) -> None:
         """Leave state as it was before a step that could not begin."""
@@ -227,7 +235,7 @@ class RuleOptimizer(RuleState):
                     member = self._member(param, group, group_index, index)
                     (family,) = self._lay_out([member], [ways[id(param)]], ways.keys())
                     known[index] = family
-                self._step([family], self._model_state())
+                self._step([family], self._model_state_of_step())
             except BaseException:
                 self._take_back()
                 raise

@@ -149,10 +149,12 @@ def _family(rule: Rule, members: list[tuple[Member, Way]]) -> Family:
 
 def _parts(members: list[Member]) -> Iterator[list[Member]]:
     part: list[Member] = []
+    length = 0
     for member in members:
-        if part and sum(m.value.numel() for m in part) + member.value.numel() > _BUCKET:
+        length += member.value.numel()
+        if part and length > _BUCKET:
             yield part
-            part = []
+            part, length = [], member.value.numel()
         part.append(member)
     if part:
         yield part
