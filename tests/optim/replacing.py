@@ -177,6 +177,11 @@ def _load(twin: Twin, at: int, other: int, name: str) -> None:
     twin.optimizer.load_state_dict(twin.optimizer.state_dict())
 
 
+def _move_to_the_other_group(twin: Twin, at: int, other: int, name: str) -> None:
+    left, right = (group["params"] for group in twin.optimizer.param_groups[:: 1 if at % 2 else -1])
+    right.append(left.pop())
+
+
 def _overlap(twin: Twin, at: int, other: int, name: str) -> None:
     flat = twin.guarded((twin.params[at].numel() + twin.params[other].numel(),))
     first, second = twin.params[at].numel(), twin.params[other].numel()
@@ -248,6 +253,11 @@ DEEDS: dict[str, Deed] = {
     "long step count": lambda t, i, j, n: _put(t, i, "step", torch.ones(2)),
     "forget": lambda t, i, j, n: _lose(t.optimizer.state, t.params[i]),
     "load": _load,
+    "reorder": lambda t, i, j, n: t.optimizer.param_groups[i % 2]["params"].reverse(),
+    "move to the other group": _move_to_the_other_group,
+    "set": lambda t, i, j, n: t.optimizer.param_groups[i % 2].update(
+        weight_decay=0.2 * (j % 2), maximize=n != "exp_avg"
+    ),
 }
 ENTRIES = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"]
 
@@ -282,7 +292,8 @@ def try_out(seed: int, *, rounds: int | None = None, seconds: float = 0.0) -> di
 def _one_round(draw: random.Random, twins: list[Twin], history: list[str], where: str) -> str:
     deed = draw.choice(list(DEEDS)) if draw.random() < 0.7 else "nothing"
     at, other, entry = draw.randrange(len(SHAPES)), draw.randrange(len(SHAPES)), draw.choice(ENTRIES)
-    which = [i for i in range(len(SHAPES)) if draw.random() < 0.85]
+    share = draw.choice((0.2, 0.6, 0.85, 1.0))  # few, so that most are away, or all
+    which = [i for i in range(len(SHAPES)) if draw.random() < share]
     first = draw.random() < 0.5 or "gradient" in deed
     if deed in ("tied entry", "entry in the parameter"):  # of tensors that are stepped together
         which = sorted({*which, at, other})
