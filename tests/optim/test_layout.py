@@ -9,7 +9,7 @@ import torch
 
 from optim.parity import snapshot
 from waddington._errors import DataError
-from waddington.optim import AMGT, AMVT, AlphaAdam, ASGDAdam, MicroAdam, Padam, _engine, _standing
+from waddington.optim import AMGT, AMVT, AlphaAdam, ASGDAdam, LDAdam, MicroAdam, Padam, _engine, _standing
 from waddington.optim._standing import Standing
 from waddington.optim._units import may_leave
 from waddington.optim.padam import PADAM_RULE
@@ -288,6 +288,30 @@ def test_what_is_replaced_stays_the_users_when_its_set_goes():
 
 
 # -- settings --
+
+
+@pytest.mark.parametrize(
+    ("cls", "edit", "entry"),
+    [
+        (MicroAdam, {"window": 5}, "window_places"),
+        (MicroAdam, {"density": 0.5}, "window_places"),
+        (LDAdam, {"rank": 2}, "exp_avg"),
+    ],
+    ids=["window", "density", "rank"],
+)
+def test_a_setting_that_shapes_the_state_is_held_against_it(cls, edit, entry):
+    param = torch.nn.Parameter(torch.ones(40, 30))
+    optimizer = cls([param], lr=0.1)
+    set_gradients([param], {0}, 0)
+    optimizer.step()
+    before, settings = snapshot(optimizer), dict(optimizer.param_groups[0])
+    optimizer.param_groups[0].update(edit)
+    with pytest.raises(DataError, match=f"its {entry} has shape .* a setting that shapes it"):
+        optimizer.step()
+    assert all(torch.equal(value, snapshot(optimizer)[name]) for name, value in before.items())
+    optimizer.param_groups[0].update(settings)
+    optimizer.step()
+    assert optimizer.state[param]["step"] == 2
 
 
 @EACH_WAY

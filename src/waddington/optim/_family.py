@@ -33,6 +33,7 @@ from waddington.optim.moments import Number, Numbers
 
 __all__ = ["Family"]
 
+_OF_NO_FORM = ("params", "param_names", "lr", "initial_lr", "weight_decay", "betas", "eps")
 _NOT_OF_THE_RULE = ("compile", "nonfinite", "state_dtype")  # settings of the engine
 
 
@@ -364,6 +365,8 @@ class Family:
 
 
 def signature(rule: Rule, group: Settings) -> tuple[Any, ...]:
-    """Name what of a group's settings decides how its tensors are laid out."""
-    others = (group.get(name) for name in (*_NOT_OF_THE_RULE, "stochastic_rounding"))
-    return rule.buffers(group), rule.scalars(group), *others
+    """Name what of a group's settings decides how its tensors are laid out, or what form their states have."""
+    names = [*_NOT_OF_THE_RULE, "stochastic_rounding"]
+    if rule.layouts is not None:  # of what shape buffers are hangs on settings that are the rule's own
+        names += [name for name in group if name not in _OF_NO_FORM]
+    return rule.buffers(group), rule.scalars(group), *map(group.get, names)

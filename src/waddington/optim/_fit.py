@@ -173,9 +173,9 @@ def _why_not(entry: Any, name: str, shape: tuple[int, ...], param: torch.Tensor,
 def _refuse(member: Member, reason: str) -> None:
     if reason:
         raise DataError(
-            f"cannot step {member.name}, of shape {tuple(member.param.shape)}: {reason}; the parameter or its state was"
-            " replaced after the state was made: either put entries that fit into optimizer.state[parameter], or begin"
-            " its state anew with del optimizer.state[parameter]"
+            f"cannot step {member.name}, of shape {tuple(member.param.shape)}: {reason}; the parameter, its state or a"
+            " setting that shapes it was replaced after the state was made: either put entries that fit into"
+            " optimizer.state[parameter], or begin its state anew with del optimizer.state[parameter]"
         )
 
 
