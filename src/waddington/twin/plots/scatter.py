@@ -38,7 +38,7 @@ def scatter(
     *,
     names: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
     n_named: int = 6,
-    quantity: str = "change Δ (normalized)",
+    quantity: str = "change Δ (as analysed)",
     axes: Axes | Sequence[Axes] | Mapping[str, Axes] | None = None,
     size: tuple[float, float] | None = None,
 ) -> Panels:

@@ -125,7 +125,7 @@ def trajectories(
         heat.set_title(tally, fontsize=7.5, fontweight="normal")
         heat.set_xlabel(label)
     first = next(iter(values))
-    panels[f"{first} courses"].set_ylabel("Normalized level")
+    panels[f"{first} courses"].set_ylabel("Level (as analysed)")
     if axes is None and image is not None:
         maps = [panel for name, panel in panels.items() if name.endswith(" map")]
         bar = figure.colorbar(image, ax=maps, location="right", aspect=24, shrink=0.7, pad=0.01)
