@@ -370,3 +370,12 @@ def test_moments_of_adam_are_no_window():
     ):
         optimizer.load_state_dict(adam.state_dict())
     assert not optimizer.state
+
+
+def test_bfloat16_parameters_are_rounded_at_random_and_buffers_of_another_form_are_not():
+    param = torch.nn.Parameter(torch.ones(64, 80, dtype=torch.bfloat16))
+    optimizer = MicroAdam([param], lr=1e-4, stochastic_rounding=True)
+    for _ in range(30):
+        param.grad = torch.full_like(param, 0.5)
+        optimizer.step()
+    assert len(param.unique()) > 1  # a step is a fortieth of a unit in the last place

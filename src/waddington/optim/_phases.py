@@ -222,7 +222,8 @@ def take(
         begin()
     taken: torch.Tensor | bool | None = numbers[TAKEN] > 0.5 if TAKEN in numbers else keep
     for place, name in enumerate(measured.buffers, start=1):
-        _write(buffers[name], measured.buffers[name], taken, None if words is None else slice_of(words, place))
+        is_alike = words is not None and buffers[name].shape == value.shape  # another form is rounded by its rule
+        _write(buffers[name], measured.buffers[name], taken, slice_of(words, place) if is_alike else None)  # type: ignore[arg-type]
     rounds = choices["stochastic_rounding"] and words is not None
     _write(value, new, taken, slice_of(words, 0) if rounds else None)  # type: ignore[arg-type]
     return sums
