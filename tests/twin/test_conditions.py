@@ -224,3 +224,8 @@ class TestBareNames:
     def test_a_name_that_was_not_measured_is_named(self) -> None:
         with pytest.raises(UnsupportedError, match="'GATA1': it was not measured; accepted are Ca2"):
             resolve_condition("GATA1", self.measured)
+
+
+def test_a_name_that_ends_in_plus_is_named_where_its_modes_do_not_fit():
+    with pytest.raises(DataError, match=r"'Ca2\+' with mode 'knockout\+activation': found 1 gene and 2 modes"):
+        parse_condition("Ca2+", "knockout+activation")

@@ -89,7 +89,9 @@ def _parts(
             )
         return parts
     if mode is not None and mode.count(JOIN) == label.count(JOIN) > 0:
-        return [part.strip() for part in label.split(JOIN)]
+        parts = [part.strip() for part in label.split(JOIN)]
+        if all(parts):  # else it is a name like "Ca2+"
+            return parts
     if known is None:
         return names_in(label)
     words = (mode or default_mode).split(JOIN)
