@@ -23,5 +23,13 @@ def test_numbers_never_cover_one_another(seed: int, n: int, spread: float) -> No
         assert np.linalg.norm(path.badge - path.points[-1]) <= 0.1 * 4.0 + 1e-9
 
 
+def test_numbers_leave_roots_to_be_seen() -> None:
+    rng = np.random.default_rng(0)
+    courses = {f"towards {i}": 0.01 * rng.normal(size=(5, 2)) for i in range(4)}
+    root = np.array([[0.0, 0.03]])
+    for path in lay_paths(courses, 1.0, roots=root):
+        assert np.linalg.norm(path.badge - root[0]) >= 0.052
+
+
 def test_a_course_without_a_name_has_no_number() -> None:
     assert [path.number for path in lay_paths({"_0": np.zeros((2, 2)), "far": np.ones((2, 2))}, 1.0)] == [None, 2]

@@ -1,7 +1,7 @@
-"""Courses on a landscape: a colour for each, and a numbered disc at its end that covers no other.
+"""Courses on a landscape: a colour for each, and a numbered disc at its end that covers no other, and no root.
 
-A disc sits beside the end of its course, at the first of a ring of places that keeps its distance from every disc set
-before and lies farthest from the courses.
+A disc sits beside the end of its course, at the first of a ring of places that keeps its distance from roots and from
+every disc set before and lies farthest from the courses. Where there is no such place, it may cover a root.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Path:
     badge: _Array
 
 
-def lay_paths(courses: Mapping[str, _Array], extent: float) -> list[Path]:
+def lay_paths(courses: Mapping[str, _Array], extent: float, *, roots: _Array | None = None) -> list[Path]:
     """Give every course its colour, and the place of its number.
 
     Parameters
@@ -64,26 +64,31 @@ def lay_paths(courses: Mapping[str, _Array], extent: float) -> list[Path]:
         Points in the plane by name, (steps, 2); a name that starts with an underscore gets no number.
     extent
         Length of the longer side of the picture, in units of the plane.
+    roots
+        Places that stars mark, (roots, 2).
     """
+    stars = np.empty((0, 2)) if roots is None else roots
     every = np.concatenate(list(courses.values())) if courses else np.empty((0, 2))
     paths: list[Path] = []
     for at, (name, points) in enumerate(courses.items()):
-        badge = _place(points[-1], [path.badge for path in paths], every, extent)
+        discs = np.array([path.badge for path in paths]).reshape(-1, 2)
+        badge = _place(points[-1], discs, stars, every, extent)
         number = None if name.startswith("_") else at + 1
         paths.append(Path(points=points, color=_COLORS[at % len(_COLORS)], number=number, badge=badge))
     return paths
 
 
-def _place(end: _Array, taken: list[_Array], every: _Array, extent: float) -> _Array:
+def _place(end: _Array, discs: _Array, stars: _Array, every: _Array, extent: float) -> _Array:
     """Choose the centre of a disc near an end."""
     angles = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
     ring = np.column_stack([np.cos(angles), np.sin(angles)])
-    for radius in _RINGS:
-        spots = end + radius * extent * ring
-        clear = _nearest(spots, np.array(taken)) if taken else np.full(len(spots), np.inf)
-        free = clear >= _APART * extent
-        if free.any():
-            return np.asarray(spots[free][_nearest(spots[free], every).argmax()])
+    for taken in (np.concatenate([discs, stars]), discs):
+        for radius in _RINGS:
+            spots = end + radius * extent * ring
+            clear = _nearest(spots, taken) if len(taken) else np.full(len(spots), np.inf)
+            free = clear >= _APART * extent
+            if free.any():
+                return np.asarray(spots[free][_nearest(spots[free], every).argmax()])
     return np.asarray(spots[clear.argmax()])
 
 
