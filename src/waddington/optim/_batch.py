@@ -11,16 +11,15 @@ import numpy.typing as npt
 import torch
 
 from waddington.optim._noise import frame_of
-from waddington.optim._recent import Recent
 
 if TYPE_CHECKING:
     from waddington.optim._family import Family
     from waddington.optim._units import Single
 
-__all__ = ["Batch"]
+__all__ = ["Batch", "Call"]
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     """What a kernel is called with for some rows, and the memory that it is in."""
 
     at: tuple[int, ...]
@@ -61,15 +60,14 @@ class Batch:
             [[value.data_ptr(), 0, *(buffer.data_ptr() for buffer in rest)] for value, *rest in self._tensors],
             dtype=np.int64,
         )
-        self._recent = Recent[_Call]()
-        self.select(tuple(range(len(units))))
+        self.select(self.of(tuple(range(len(units)))))
 
-    def select(self, at: tuple[int, ...]) -> None:
-        """Have these tensors take part in the steps to come."""
-        self._now = self._recent.get(at, lambda: self._call(at))
-        self.units, self.written = self._now.units, self._now.written
+    def select(self, call: Call) -> None:
+        """Have some tensors take part in the steps to come."""
+        self._now, self.units, self.written = call, call.units, call.written
 
-    def _call(self, at: tuple[int, ...]) -> _Call:
+    def of(self, at: tuple[int, ...]) -> Call:
+        """Give what a kernel is called with for these rows."""
         rows = np.array(at, dtype=np.intp)
         lengths, addresses = self._all_lengths[rows], self._all_addresses[rows]
         noise = np.zeros((len(at), 4), dtype=np.int64)
@@ -81,7 +79,7 @@ class Batch:
         )
         units = [self.all_units[row] for row in at]
         written = [tensor for row in at for tensor in self._tensors[row]]
-        return _Call(at, units, written, lengths, addresses, noise, arguments)
+        return Call(at, units, written, lengths, addresses, noise, arguments)
 
     def fetch(self, addresses: Sequence[int] | None) -> None:
         """Look up the gradients of this step.

@@ -34,8 +34,8 @@ class Columns:
 
     Attributes
     ----------
-    all
-        Columns of all tensors that entries of states are views of, ``"step"`` first.
+    all, all_sizes
+        Columns of all tensors that entries of states are views of, ``"step"`` first, and their sizes.
     placed
         States and entries that were put into them, by the state's identity and the name.
     steps, scalars
@@ -54,15 +54,14 @@ class Columns:
             for member, entry in zip(members, self.all[name].unbind(), strict=True):
                 member.state[name] = entry
                 self.placed[id(member.state), name] = member.state, entry
-        self._all_sizes = torch.tensor([float(member.size) for member in members], dtype=exact, device=device)
+        self.all_sizes = torch.tensor([float(member.size) for member in members], dtype=exact, device=device)
         self._all_indices = torch.tensor([member.index for member in members], device=device)
         self._is_on_host = reads_are_free(device)
-        self.select(None)
+        self.select(None, self.all_sizes)
 
-    def select(self, rows: torch.Tensor | None) -> None:
-        """Give the entries of these rows from now on; None: of all."""
-        self._rows = rows
-        self.sizes = self._picked(self._all_sizes)
+    def select(self, rows: torch.Tensor | None, sizes: torch.Tensor) -> None:
+        """Give the entries of these rows, whose sizes are known, from now on; None: of all."""
+        self._rows, self.sizes = rows, sizes
         if rows is None:
             self._copy_out()
 

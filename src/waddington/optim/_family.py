@@ -26,6 +26,7 @@ from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
 from waddington.optim._recipe import NUMBERS, SUMS, Recipe
 from waddington.optim._rule import Rule, Settings, Tensors
+from waddington.optim._selection import Selection
 from waddington.optim._slots import compute_dtype, is_sharded, real_dtype, statistics_dtype
 from waddington.optim._standing import Standing
 from waddington.optim._units import Member, Single, Unit, may_leave
@@ -104,10 +105,12 @@ class Family:
         formed = len(rule.buffers(self.group))
         self._standing = Standing([m.param for m in members], [m.state for m in members], self.entries, formed)
         self._gradients = Gradients(members, compiled)
-        self.select(tuple(range(len(members))))
+        self.whole = self.of(tuple(range(len(members))))
+        assert self.whole is not None
+        self.select(self.whole)
 
-    def select(self, at: tuple[int, ...]) -> bool:
-        """Have these rows take part in the steps to come.
+    def of(self, at: tuple[int, ...]) -> Selection | None:
+        """Give what is known of steps of some rows.
 
         Parameters
         ----------
@@ -116,20 +119,55 @@ class Family:
 
         Returns
         -------
-        bool
-            Whether that can be done: False where a tensor, of these or not, has another form by now.
+        Selection or None
+            None where a tensor, of these or not, has another form by now.
         """
-        if not self._standing.select(at):
-            return False
-        self.members = [self.all_members[row] for row in at]
-        self.columns.select(None if len(at) == len(self.all_members) else torch.tensor(at, device=self.device))
+        found = self._standing.of(at)
+        if found is None:
+            return None
+        rows = None if len(at) == len(self.all_members) else torch.tensor(at, device=self.device)
+        sizes = self.columns.all_sizes
+        singles = [self.all_units[row] for row in at if row < self._singles]
+        start, begin = len(singles), self._singles
+        units, buckets = list(singles), list[tuple[Bucket, int, list[int]]]()
+        for bucket in self._buckets:
+            end = begin + len(bucket.all_members)
+            which = [row - begin for row in at if begin <= row < end]
+            if which:
+                buckets.append((bucket, start, which))
+                units.append(bucket)
+            start, begin = start + len(which), end
+        compiled = tuple(row for row in at if self._batch is not None and row < len(self._batch.all_units))
+        return Selection(
+            *(rows, [self.all_members[row] for row in at], sizes if rows is None else sizes[rows], units, buckets),
+            *(found, self._gradients.of(at), None if self._batch is None else self._batch.of(compiled)),
+        )
+
+    def select(self, selection: Selection) -> None:
+        """Have some tensors take part in the steps to come, and no others."""
+        self._standing.select(selection.found)
+        self._gradients.select(selection.looked)
+        self.members, self.units, count = selection.members, selection.units, len(selection.members)
+        self.columns.select(selection.rows, selection.sizes)
         self._own_sizes: torch.Tensor | None = None
-        self.table, self.sums = self._whole_table[: len(at)], self._whole_sums[: len(at)]
-        self._gradients.select(at)
-        self._place_units(at)
-        if self._batch is not None:
-            self._batch.select(tuple(row for row in at if row < len(self._batch.all_units)))
-        return True
+        self._is_whole = count == len(self.all_members)
+        self.table, self.sums = self._whole_table, self._whole_sums
+        if not self._is_whole:
+            self.table, self.sums = self.table[:count], self.sums[:count]
+        if self._batch is not None and selection.call is not None:
+            self._batch.select(selection.call)
+        for bucket, start, which in selection.buckets:
+            bucket.select(start, which)
+        self._eager = [unit for unit in self.units if not unit.compiled]
+        self._place_singles(self._eager)
+        self.is_one_bucket = len(self.units) == 1 and isinstance(self.units[0], Bucket)
+
+    def _place_singles(self, eager: Sequence[Unit]) -> None:
+        """Tell single tensors, which come first, what rows they have; a kernel's need not know."""
+        if eager and not isinstance(eager[0], Bucket):
+            for start, unit in enumerate(self.units):
+                if not isinstance(unit, Bucket):
+                    unit.rows, unit.at = slice(start, start + 1), start
 
     @property
     def sizes(self) -> torch.Tensor:
@@ -140,22 +178,6 @@ class Family:
     def scalars(self) -> Tensors:
         """The numbers that the rule remembers, each of shape (tensors,)."""
         return self.columns.scalars
-
-    def _place_units(self, at: Sequence[int]) -> None:
-        """Find out which units take part, and tell them where; those of single tensors come first."""
-        self.units = [self.all_units[row] for row in at if row < self._singles]
-        for start, unit in enumerate(self.units):
-            unit.rows, unit.at = slice(start, start + 1), start
-        start, begin = len(self.units), self._singles
-        for unit in self._buckets:
-            end = begin + len(unit.all_members)
-            which = [row - begin for row in at if begin <= row < end]
-            if which:
-                unit.select(start, which)
-                self.units.append(unit)
-            start, begin = start + len(which), end
-        self._eager = [unit for unit in self.units if not unit.compiled]
-        self.is_one_bucket = len(self.units) == 1 and isinstance(self.units[0], Bucket)
 
     def _work(self) -> Work:
         values = tuple(map(self.group.get, self._choices))
@@ -200,7 +222,8 @@ class Family:
         return self._column(self.places[name])
 
     def _column(self, place: int) -> torch.Tensor:
-        return self._columns[place][: len(self.members)]
+        column = self._columns[place]
+        return column if self._is_whole else column[: len(self.members)]
 
     def advance(self) -> Tensors:
         """Compute what depends on no coordinate for the step to come, and give the new values of remembered numbers."""
@@ -288,8 +311,8 @@ class Family:
         if self.is_one_bucket:
             return {name: self.direct[name].to(self.sizes.dtype) for name in names}
         if table is None and not copy:
-            columns = zip(names, self._columns_of_sums, strict=False)
-            return {name: column[: len(self.members)] for name, column in columns}
+            columns = self._columns_of_sums if self._is_whole else self.sums.unbind(1)
+            return dict(zip(names, columns, strict=False))
         found = (self.sums if table is None else table)[:, : len(names)].clone()
         return dict(zip(names, found.unbind(1), strict=True))
 
@@ -328,9 +351,10 @@ class Family:
         """Go on without compiling; either way of doing a phase can follow either of the other."""
         for unit in batch.all_units:
             unit.compiled, unit.way = False, Way("eager", reason)
+        self._batch, self._eager = None, self.units
+        self._place_singles(self.units)
         for unit in batch.units:
             unit.fetch()
-        self._batch, self._eager = None, self.units
 
     def sizes_of(self, unit: Unit) -> torch.Tensor:
         """Give the numbers of coordinates of a unit's tensors, 0-d for one alone, in the dtype of the computation."""

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import torch
 
 from waddington.optim._forms import Forms, has_memory, is_plain, span
-from waddington.optim._recent import Recent
 from waddington.optim._units import Member, Single
 
-__all__ = ["Gradients"]
+__all__ = ["Gradients", "Looked"]
 
 
-class _Set:
+class Looked:
     """What is known of the gradients of some rows."""
 
     def __init__(self, at: tuple[int, ...], members: list[Member]) -> None:
@@ -49,12 +48,15 @@ class Gradients:
         self._forms: list[Forms | None] = [None] * len(members)
         self._spans_of, self._is_as_read = [0] * len(members), [False] * len(members)
         self.written: frozenset[int] = frozenset()
-        self._recent = Recent[_Set]()
 
-    def select(self, at: tuple[int, ...]) -> None:
-        """Look up the gradients of these rows from now on."""
-        self._now = self._recent.get(at, lambda: _Set(at, [self._all[row] for row in at]))
-        self._now.copies = True  # until it is looked at
+    def of(self, at: tuple[int, ...]) -> Looked:
+        """Give what is known of the gradients of these rows: nothing yet."""
+        return Looked(at, [self._all[row] for row in at])
+
+    def select(self, looked: Looked) -> None:
+        """Look up the gradients of some rows from now on."""
+        self._now = looked
+        looked.copies = True  # until it is looked at
 
     def look_up(self) -> list[int] | None:
         """Look up the gradients of this step, and check that they fit.
@@ -92,7 +94,7 @@ class Gradients:
             now.copies = any(member.copies for member in now.members)
         return addresses if now.are_as_read and not now.copies else None
 
-    def _check(self, now: _Set, grads: Sequence[torch.Tensor]) -> None:
+    def _check(self, now: Looked, grads: Sequence[torch.Tensor]) -> None:
         """Check those that have another form than they had before."""
         now.joint = None
         rows = list(zip(now.at, now.members, grads, strict=True))

@@ -18,7 +18,9 @@ from waddington.optim._bucket import Bucket
 from waddington.optim._execution import Way
 from waddington.optim._family import Family
 from waddington.optim._forms import is_plain
+from waddington.optim._recent import Recent
 from waddington.optim._rule import Rule
+from waddington.optim._selection import Selection
 from waddington.optim._units import Member, Single, Unit, can_be_compiled
 
 __all__ = ["Layout", "lay_out"]
@@ -61,6 +63,7 @@ class Layout:
         self._others = [index for index in range(count) if index not in self.indices]
         self._have_gradients = [index in self.indices for index in range(count)]
         self.is_another_set = True
+        self._recent = Recent[list[tuple[Family, Selection]] | None]()
 
     def holds(
         self,
@@ -94,15 +97,25 @@ class Layout:
         if any(have_gradients[index] for index in self._others):
             return False
         self.is_another_set = True
-        self._have_gradients, found = [], list[Family]()  # nothing is known while it is being changed
+        self._have_gradients = []  # nothing is known while it is being changed
+        selections = self._recent.get(tuple(have_gradients), lambda: self._selections(have_gradients))
+        if selections is None:
+            return False
+        for family, selection in selections:
+            family.select(selection)
+        self.families, self._have_gradients = tuple(family for family, _ in selections), list(have_gradients)
+        return True
+
+    def _selections(self, have_gradients: Sequence[bool]) -> list[tuple[Family, Selection]] | None:
+        found: list[tuple[Family, Selection]] = []
         for family, indices in zip(self.all_families, self._rows, strict=True):
             rows = tuple(row for row, index in enumerate(indices) if have_gradients[index])
-            if rows and not family.select(rows):
-                return False
             if rows:
-                found.append(family)
-        self.families, self._have_gradients = tuple(found), list(have_gradients)
-        return True
+                selection = family.of(rows)
+                if selection is None:
+                    return None
+                found.append((family, selection))
+        return found
 
     def leave(self, staying: AbstractSet[int]) -> None:
         """Leave entries that are part of something longer to themselves, but for those of parameters by identity."""

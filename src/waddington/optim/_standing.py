@@ -16,14 +16,13 @@ from typing import Any
 import torch
 
 from waddington.optim._forms import Forms
-from waddington.optim._recent import Recent
 from waddington.optim._slots import is_sharded, local_real
 
-__all__ = ["Standing"]
+__all__ = ["Found", "Standing"]
 
 
 @dataclass
-class _Found:
+class Found:
     """What was found of some rows; a row is a parameter, and then the entries of its state."""
 
     states: list[dict[str, Any]]
@@ -77,17 +76,16 @@ class Standing:
         self._lengths = _lengths(self._storages)
         self._formed = [row[: 1 + formed] for row in self._rows]
         self._forms_of_rows: list[tuple[Forms, tuple[torch.Tensor, ...]]] = []
-        self._recent = Recent[_Found]()
         self._all = self._now = self._found(range(len(self._rows)))
         once = {storage._cdata: storage for storage in self._storages}  # one may serve many
         self._all.storages = list(once.values())
         self._all.lengths = _lengths(self._all.storages)
         self._all.forms = Forms(self._all.formed)
 
-    def _found(self, at: Sequence[int]) -> _Found:
+    def _found(self, at: Sequence[int]) -> Found:
         rows, width = [self._rows[row] for row in at], len(self._rows[0])
         wide = [place for row in at for place in range(row * width, (row + 1) * width)]
-        return _Found(
+        return Found(
             states=[self._states[row] for row in at],
             rows=rows,
             entries=[entry for row in rows for entry in row[1:]],
@@ -100,23 +98,19 @@ class Standing:
             forms_of_rows=[self._forms_of_rows[row] for row in at] if self._forms_of_rows else [],
         )
 
-    def select(self, at: tuple[int, ...]) -> bool:
-        """Look at these rows from now on.
-
-        Returns
-        -------
-        bool
-            Whether that can be done: False where a tensor, of these or not, has another form by now.
-        """
+    def of(self, at: tuple[int, ...]) -> Found | None:
+        """Give what was found of these rows; None where a tensor, of these or not, has another form by now."""
         if len(at) == len(self._rows):
-            self._now = self._all
-            return True
+            return self._all
         if not self._forms_of_rows:  # made where they are first needed, of what is known to be as it was
             if not self._all.have_forms():
-                return False
+                return None
             self._forms_of_rows = [(Forms(tensors), tensors) for tensors in self._formed]
-        self._now = self._recent.get(at, lambda: self._found(at))
-        return True
+        return self._found(at)
+
+    def select(self, found: Found) -> None:
+        """Look at some rows from now on."""
+        self._now = found
 
     def holds(self, state: Mapping[torch.Tensor, Any] | None = None) -> bool:
         """Tell whether parameters and entries are still those, and where they were.
