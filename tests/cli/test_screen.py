@@ -84,12 +84,24 @@ def test_a_command_to_go_on_with_is_not_broken(
     assert f"next: waddington run '{path}' --out results" in said
 
 
+def a_result(tmp_path: Path, verdicts: tuple[Verdict, ...] = (), notes: tuple[str, ...] = ()) -> RunResult:
+    columns = ["protocol", "predictor", "optimizer", "seed", "modality", "split", "conditions", "n", "metric", "value"]
+    metrics = pd.DataFrame(columns=columns)
+    return RunResult(out=tmp_path, metrics=metrics, verdicts=verdicts, config=RunConfig(), notes=notes)
+
+
+def test_what_matters_most_is_said_before_the_numbers(tmp_path: Path) -> None:
+    text = printed(80, _last_screen(a_result(tmp_path, notes=tuple(f"[note {at}]" for at in range(6))), make_console()))
+    assert [f"[note {at}]" in text for at in range(6)] == [True] * 4 + [False] * 2
+    assert "Before you believe it" in text
+    assert "2 more in report.html" in text
+    assert "Before you believe it" not in printed(80, _last_screen(a_result(tmp_path), make_console()))
+
+
 def test_one_reason_for_several_answers_is_said_once(tmp_path: Path) -> None:
     why = "One seed shows no scatter."
     asked = ("Is it better?", "Does it pay?")
     verdicts = tuple(Verdict(question=question, answer="not measurable", sentence=why) for question in asked)
-    columns = ["protocol", "predictor", "optimizer", "seed", "modality", "split", "conditions", "n", "metric", "value"]
-    result = RunResult(out=tmp_path, metrics=pd.DataFrame(columns=columns), verdicts=verdicts, config=RunConfig())
-    text = printed(80, _last_screen(result, make_console()))
+    text = printed(80, _last_screen(a_result(tmp_path, verdicts), make_console()))
     assert text.count(why) == 1
     assert all(question in text for question in asked)

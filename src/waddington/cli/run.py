@@ -24,6 +24,8 @@ __all__ = ["run"]
 
 _DATA, _GUIDE, _COMPARE, _WHERE = reading.DATA, "Optimizer (the guide's parameters)", "Comparison", "Running"
 
+_NOTES = 4
+"""How many notes the last screen has room for; the report has all."""
 _MEANINGS = {
     "report.html": "everything on one page; start here",
     "metrics.csv": "every measurement: a row for each predictor, optimizer, seed, modality, split, metric",
@@ -230,12 +232,17 @@ def _last_screen(result: RunResult, console: Console) -> Group:
         answers.add_row(
             f"{sign} {word}", Text("\n").join([*(plain(question) for question in asked), plain(sentence, style="dim")])
         )
+    notes = [plain(f"• {note}") for note in result.notes[:_NOTES]]
+    if len(result.notes) > _NOTES:
+        more = len(result.notes) - _NOTES
+        notes.append(plain(f"… and {more} more in report.html", style="dim"))
     files = Table.grid(padding=(0, 0))
     for name, meaning in _MEANINGS.items():
         if (result.out / name).exists():
             files.add_row(Text.assemble(plain(result.out / name, "bold"), "  ", (meaning, "dim")))
     return Group(
         *([Panel(answers, title="What this run says", title_align="left")] if result.verdicts else []),
+        *([Panel(Group(*notes), title="Before you believe it", title_align="left")] if notes else []),
         *_scores(result.metrics, console),
         Panel(files, title="Where things are", title_align="left"),
     )

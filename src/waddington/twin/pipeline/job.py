@@ -52,6 +52,8 @@ class RunResult:
     """What the numbers say, by the rules of :mod:`waddington.twin.pipeline.verdicts`."""
     config: RunConfig
     """What was run."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know before believing the numbers, what matters most first."""
 
 
 def run(
@@ -148,6 +150,7 @@ def _write_outputs(
         tell=listener.advance,
     )
     write_config(folder, config, finished, chosen, data)
+    said = notes(config, prepared, finished)
     write_report(
         folder.path / "report.html",
         title="Digital twin report",
@@ -158,14 +161,14 @@ def _write_outputs(
         question=question(config, prepared),
         data=data_facts(prepared, finished),
         method=method(config, prepared, chosen),
-        notes=notes(config, prepared, finished),
+        notes=said,
         tables={**tables(finished), **shortened_labels(prepared, courses)},
         config=config.to_dict(),
         versions=versions(),
         seeds=config.evaluation_seeds,
     )
     listener.advance()
-    return RunResult(out=folder.path, metrics=metrics, verdicts=tuple(found), config=config)
+    return RunResult(out=folder.path, metrics=metrics, verdicts=tuple(found), config=config, notes=tuple(said))
 
 
 def _drawn(
