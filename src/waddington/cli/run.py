@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -232,7 +233,7 @@ def _last_screen(result: RunResult, console: Console) -> Group:
         answers.add_row(
             f"{sign} {word}", Text("\n").join([*(plain(question) for question in asked), plain(sentence, style="dim")])
         )
-    notes = [plain(f"• {note}") for note in result.notes[:_NOTES]]
+    notes = [plain("• " + textwrap.shorten(note, 200, placeholder=" …")) for note in result.notes[:_NOTES]]
     if len(result.notes) > _NOTES:
         more = len(result.notes) - _NOTES
         notes.append(plain(f"… and {more} more in report.html", style="dim"))
