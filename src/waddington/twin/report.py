@@ -29,6 +29,7 @@ ANSWERS: Mapping[str, tuple[str, str]] = {
     "yes": ("Yes", "✓"),
     "no": ("No", "✕"),
     "partly": ("Partly", "◐"),
+    "undecided": ("Undecided", "?"),
     "not measurable": ("Not measurable", "–"),
 }
 """What a verdict can answer: the word and the sign that stand for it (never the colour alone)."""
@@ -48,7 +49,7 @@ class Verdict:
     question
         The question, in plain words.
     answer
-        "yes", "no", "partly" or "not measurable".
+        "yes", "no", "partly", "undecided" or "not measurable".
     sentence
         The answer as one plain sentence.
     evidence

@@ -151,6 +151,16 @@ def test_agents_are_told_the_target_and_have_rivals_of_their_own() -> None:
     assert "pca" not in verdict.sentence
 
 
+def test_what_a_run_does_not_tell_apart_is_undecided() -> None:
+    """Seeds scatter more than the contestants differ; where one is known to be better, the answer is no."""
+    known = {("response", "Adam"): 1.0, ("no change", "none"): 1.0, ("pca", "none"): 1.0}
+    first = verdicts(tidy(known, noise=0.5), optimizers=("Adam",))[0]
+    assert first.answer == "undecided"
+    assert "cannot be told from no change and pca" in first.sentence
+    first = verdicts(tidy(known | {("mean", "none"): 0.01}, noise=0.5), optimizers=("Adam",))[0]
+    assert first.answer == "no"
+
+
 @pytest.mark.parametrize(("error", "answer"), [(0.1, "yes"), (0.7, "partly"), (3.0, "no")])
 def test_the_answer_follows_from_the_numbers(error: float, answer: str) -> None:
     metrics = tidy(

@@ -219,10 +219,15 @@ def _against(
 
 
 def _answer(known: dict[str, Comparison]) -> str:
-    """Answer yes if all are beaten, partly if some are, no if none is; a single seed answers nothing."""
+    """Answer yes if all are beaten, partly if some are, no if none is and some are better.
+
+    Where neither is known of any, the question is open; a single seed answers nothing.
+    """
     if _single(known):
         return "not measurable"
     better = sum(outcome.better for outcome in known.values())
+    if not better and not any(outcome.worse for outcome in known.values()):
+        return "undecided"
     return "yes" if better == len(known) else "partly" if better else "no"
 
 
@@ -285,6 +290,8 @@ def _published(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> Verdict:
             if _single(known)
             else f"{_join(better)} ends closer to the original cell than doing nothing does."
             if better
+            else "This run does not tell them apart."
+            if _answer(known) == "undecided"
             else "No agent: the published error compares the final state with the original one, "
             "so the less a policy moves, the better it scores."
         ),
