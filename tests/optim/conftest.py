@@ -1,11 +1,14 @@
-"""Kernels of the tests: kept in a folder of the run, so that each is compiled once, whichever test or process asks."""
+"""Kernels of the tests: kept in a folder of the run, so that each is compiled once, or in an empty one on request."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from waddington.optim import _compiled
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,3 +22,18 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
         base = base.parent
     os.environ["WADDINGTON_CACHE"] = str(base / "kernels")
     return base / "kernels"
+
+
+@pytest.fixture
+def fresh_process() -> Iterator[None]:
+    """Forget what this process knows of kernels and compilers, now and afterwards."""
+    _compiled.forget()
+    yield
+    _compiled.forget()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty folder for kernels."""
+    monkeypatch.setenv("WADDINGTON_CACHE", str(tmp_path / "kernels"))
+    return tmp_path / "kernels"

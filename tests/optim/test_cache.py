@@ -17,14 +17,6 @@ pytestmark = pytest.mark.usefixtures("fresh_process")
 other_user = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
 
-@pytest.fixture
-def fresh_process():
-    """Forget what this process knows of kernels and compilers, now and afterwards."""
-    _compiled.forget()
-    yield
-    _compiled.forget()
-
-
 def step(compile="auto"):
     param = torch.zeros(COMPILE_FROM, requires_grad=True)
     param.grad = torch.ones(COMPILE_FROM)
