@@ -13,6 +13,7 @@ the Poisson.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 import torch
@@ -164,20 +165,20 @@ _LEAST_LOG_NOISE = -7.0
 """Logarithm of the least noise variance, a thousandth of a feature's own."""
 
 
-class Decoder(nn.Module):
+class Decoder(nn.Module, ABC):
     """What every decoder does: start from moments, say what to expect, and weigh what was observed."""
 
+    @abstractmethod
     def start(self, mean: Tensor, variance: Tensor) -> None:
         """Set what the moments of training cells fix, each (features,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def expect(self, embedding: Tensor, source: str) -> Tensor:
         """Give what is expected of each feature, (cells, features): shares of counts, or values."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, embeddings: Mapping[str, Tensor], observed: Tensor) -> Tensor:
         """Give the negative log-likelihood under each embedding, (sources, cells, features), in nats."""
-        raise NotImplementedError
 
 
 class CountDecoder(Decoder):
