@@ -221,9 +221,11 @@ def take(
     if begin is not None:
         begin()
     taken: torch.Tensor | bool | None = numbers[TAKEN] > 0.5 if TAKEN in numbers else keep
+    # There are words for the coordinates of the parameter; buffers of another form are rounded by their rule.
+    for_buffers = words if work.rule.layouts is None else None
     for place, name in enumerate(measured.buffers, start=1):
-        is_alike = words is not None and buffers[name].shape == value.shape  # another form is rounded by its rule
-        _write(buffers[name], measured.buffers[name], taken, slice_of(words, place) if is_alike else None)  # type: ignore[arg-type]
+        bits = None if for_buffers is None else slice_of(for_buffers, place)
+        _write(buffers[name], measured.buffers[name], taken, bits)
     rounds = choices["stochastic_rounding"] and words is not None
     _write(value, new, taken, slice_of(words, 0) if rounds else None)  # type: ignore[arg-type]
     return sums
