@@ -7,6 +7,7 @@ light and in dark, and through a screen reader (alternative texts, tables with c
 from __future__ import annotations
 
 import base64
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from PIL import Image
 
 from waddington._checks import check_choice
 from waddington._errors import ArgumentError
@@ -217,6 +219,7 @@ def _embedded(name: str, figure: Picture | str | os.PathLike[str]) -> dict[str, 
         raise ArgumentError(f"cannot embed picture {name!r}: found {Path(figure.path).name}; accepted png, jpg, svg")
     try:
         content = Path(figure.path).read_bytes()
+        is_narrow = kind == "image/png" and Image.open(io.BytesIO(content)).width <= _NARROW
     except OSError as error:
         raise ArgumentError(f"cannot embed picture {name!r}: {error}") from error
     return {
@@ -224,6 +227,6 @@ def _embedded(name: str, figure: Picture | str | os.PathLike[str]) -> dict[str, 
         "title": figure.title,
         "caption": figure.caption,
         "alt": figure.alt,
-        "narrow": kind == "image/png" and int.from_bytes(content[16:20], "big") <= _NARROW,
+        "narrow": is_narrow,
         "source": f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}",
     }
