@@ -105,9 +105,9 @@ class Family:
         formed = len(rule.buffers(self.group))
         self._standing = Standing([m.param for m in members], [m.state for m in members], self.entries, formed)
         self._gradients = Gradients(members, compiled)
-        self.whole = self.of(tuple(range(len(members))))
-        assert self.whole is not None
-        self.select(self.whole)
+        everything = self.of(tuple(range(len(members))))
+        assert everything is not None  # it is looked at for the first time
+        self.select(everything)
 
     def of(self, at: tuple[int, ...]) -> Selection | None:
         """Give what is known of steps of some rows.
@@ -259,9 +259,9 @@ class Family:
 
     @property
     def written(self) -> list[torch.Tensor]:
-        """What a step may write to: parameters and buffers as the units have them, and columns."""
-        units = [tensor for unit in self.all_units for tensor in (unit.value, *unit.buffers.values())]
-        return [*units, *(member.value for member in self.all_members), *self.columns.all.values()]
+        """What a step may write to: parameters, buffers as the units have them, and columns."""
+        buffers = [buffer for unit in self.all_units for buffer in unit.buffers.values()]
+        return [*(member.value for member in self.all_members), *buffers, *self.columns.all.values()]
 
     def keep_apart(self, written: frozenset[int]) -> None:
         """Tell the addresses of all storages that steps of the model write to."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -18,13 +19,13 @@ from waddington.optim._bucket import Bucket
 from waddington.optim._execution import Way
 from waddington.optim._family import Family
 from waddington.optim._forms import is_plain
-from waddington.optim._recent import Recent
 from waddington.optim._rule import Rule
 from waddington.optim._selection import Selection
 from waddington.optim._units import Member, Single, Unit, can_be_compiled
 
 __all__ = ["Layout", "lay_out"]
 
+_KEPT = 16  # sets of tensors, as of experts or of alternating tasks, that are known when they come again
 _BUCKET = 1 << 18  # coordinates in one bucket, which then stays in the processor's caches
 
 
@@ -63,7 +64,7 @@ class Layout:
         self._others = [index for index in range(count) if index not in self.indices]
         self._have_gradients = [index in self.indices for index in range(count)]
         self.is_another_set = True
-        self._recent = Recent[list[tuple[Family, Selection]] | None]()
+        self._selected = lru_cache(maxsize=_KEPT)(self._selections)
 
     def holds(
         self,
@@ -98,7 +99,7 @@ class Layout:
             return False
         self.is_another_set = True
         self._have_gradients = []  # nothing is known while it is being changed
-        selections = self._recent.get(tuple(have_gradients), lambda: self._selections(have_gradients))
+        selections = self._selected(tuple(have_gradients))
         if selections is None:
             return False
         for family, selection in selections:
@@ -106,7 +107,7 @@ class Layout:
         self.families, self._have_gradients = tuple(family for family, _ in selections), list(have_gradients)
         return True
 
-    def _selections(self, have_gradients: Sequence[bool]) -> list[tuple[Family, Selection]] | None:
+    def _selections(self, have_gradients: tuple[bool, ...]) -> list[tuple[Family, Selection]] | None:
         found: list[tuple[Family, Selection]] = []
         for family, indices in zip(self.all_families, self._rows, strict=True):
             rows = tuple(row for row, index in enumerate(indices) if have_gradients[index])
