@@ -311,8 +311,8 @@ class Family:
         if self.is_one_bucket:
             return {name: self.direct[name].to(self.sizes.dtype) for name in names}
         if table is None and not copy:
-            columns = self._columns_of_sums if self._is_whole else self.sums.unbind(1)
-            return dict(zip(names, columns, strict=False))
+            columns = zip(names, self._columns_of_sums, strict=False)
+            return {name: column if self._is_whole else column[: len(self.members)] for name, column in columns}
         found = (self.sums if table is None else table)[:, : len(names)].clone()
         return dict(zip(names, found.unbind(1), strict=True))
 

@@ -56,7 +56,6 @@ class Gradients:
     def select(self, looked: Looked) -> None:
         """Look up the gradients of some rows from now on."""
         self._now = looked
-        looked.copies = True  # until it is looked at
 
     def look_up(self) -> list[int] | None:
         """Look up the gradients of this step, and check that they fit.
