@@ -71,6 +71,14 @@ VERDICT = Verdict(
 )
 
 
+@pytest.mark.parametrize("kept", [0, 12, 30], ids=["empty", "head", "cut"])
+def test_a_damaged_picture_is_refused_by_name(kept: int, tmp_path: Path, metrics: pd.DataFrame, picture: Path) -> None:
+    picture.write_bytes(picture.read_bytes()[:kept])
+    with pytest.raises(ArgumentError, match="cannot embed picture 'map'"):
+        write_report(tmp_path / "r.html", title="A", verdicts=[], metrics=metrics, figures={"map": picture})
+    assert not (tmp_path / "r.html").exists()
+
+
 def test_a_narrow_picture_fits_a_narrow_screen(tmp_path: Path, metrics: pd.DataFrame, picture: Path) -> None:
     wide = tmp_path / "wide.png"
     Figure(figsize=(20, 1)).savefig(wide, dpi=100)
