@@ -103,7 +103,7 @@ def _accepted(mdata: md.MuData) -> str:
 
 def _free_columns(mdata: md.MuData) -> list[str]:
     """Name the columns of cells that nothing was read from."""
-    return [str(name) for name in mdata.obs.columns if str(name).removesuffix("_original") not in _READ]
+    return [str(name) for name in mdata.obs.columns if str(name).partition("_original")[0] not in _READ]
 
 
 def _groups_cells(values: pd.Series) -> bool:

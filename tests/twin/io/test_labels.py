@@ -71,6 +71,17 @@ def test_a_rewritten_column_keeps_the_files_own_beside_it() -> None:
     assert list(obs["perturbation_original"]) == labels
 
 
+def test_a_column_that_bears_the_name_for_it_already_stays() -> None:
+    labels, own = ["control", "SET+KLF1"], ["a", "b"]
+    given = {"perturbation": labels, "perturbation_original": own, "time": [True, False], "time_original": own}
+    obs, notes = standard(given)
+    assert obs.columns.is_unique
+    assert list(obs["perturbation_original"]) == list(obs["time_original"]) == own
+    assert list(obs["perturbation_original_2"]) == labels
+    assert list(obs["time_original_2"]) == [True, False]
+    assert "the file's obs['time'] is kept in obs['time_original_2']" in notes
+
+
 def test_named_columns_win_over_usual_ones() -> None:
     obs, notes = standard(
         {"perturbation": ["A", "B"], "stim": ["ctrl", "stim"], "time": [1, 2], "age": [5, 6]},

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
+from itertools import count as count_from
 from typing import Final
 
 import pandas as pd
@@ -45,7 +47,7 @@ class StandardColumns:
     ----------
     obs
         A copy with the columns added and without the cells that bear no label; a file's own column that is rewritten is
-        kept as ``NAME_original``.
+        kept as ``NAME_original``, or as ``NAME_original_2`` and so on where the file has such a column already.
     notes
         What was recognised, what was left out, and what could not be read.
     time_unit
@@ -107,14 +109,22 @@ def standard_columns(
     for target in ("time", "split"):
         # What stands there under the twin's own name, and is no time or split, would be read as one later.
         if target in obs.columns and target not in new:
-            result = result.rename(columns={target: f"{target}_original"})
-            notes.append(f"the file's obs[{target!r}] is kept in obs['{target}_original']")
+            kept = _free_name(target, result)
+            result = result.rename(columns={target: kept})
+            notes.append(f"the file's obs[{target!r}] is kept in obs[{kept!r}]")
     for target, values in new.items():
         if target in obs.columns and not _same(obs[target], values):
-            result[f"{target}_original"] = obs[target]
-            notes.append(f"obs[{target!r}] was rewritten; the file's own is in obs['{target}_original']")
+            kept = _free_name(target, result)
+            result[kept] = obs[target]
+            notes.append(f"obs[{target!r}] was rewritten; the file's own is in obs[{kept!r}]")
         result[target] = values
     return StandardColumns(obs=result, notes=tuple(notes), time_unit=units[0] if units else "")
+
+
+def _free_name(target: str, obs: pd.DataFrame) -> str:
+    """Name a column for what a file had under the twin's own name; one that the file has under that name stays."""
+    names = chain([f"{target}_original"], (f"{target}_original_{count}" for count in count_from(2)))
+    return next(name for name in names if name not in obs.columns)
 
 
 def _read_column(
