@@ -98,6 +98,14 @@ def test_what_matters_most_is_said_before_the_numbers(tmp_path: Path) -> None:
     assert "Before you believe it" not in printed(80, _last_screen(a_result(tmp_path), make_console()))
 
 
+@pytest.mark.parametrize("note", ["x" * 300, "细胞" * 150, "The file /" + "b" * 230 + " has no control"])
+def test_a_long_word_of_a_note_is_cut_and_not_left_out(note: str, tmp_path: Path) -> None:
+    text = printed(400, _last_screen(a_result(tmp_path, notes=(note,)), make_console()))
+    assert note[:90] in text
+    assert "…" in text
+    assert note not in text
+
+
 def test_one_reason_for_several_answers_is_said_once(tmp_path: Path) -> None:
     why = "One seed shows no scatter."
     asked = ("Is it better?", "Does it pay?")

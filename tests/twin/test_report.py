@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from waddington._errors import ArgumentError, DataError, OutputError
 from waddington.twin.report import Picture, Verdict, write_report
@@ -77,6 +78,14 @@ def test_a_damaged_picture_is_refused_by_name(kept: int, tmp_path: Path, metrics
     with pytest.raises(ArgumentError, match="cannot embed picture 'map'"):
         write_report(tmp_path / "r.html", title="A", verdicts=[], metrics=metrics, figures={"map": picture})
     assert not (tmp_path / "r.html").exists()
+
+
+def test_a_picture_too_large_to_open_is_refused_by_name(
+    tmp_path: Path, metrics: pd.DataFrame, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(ArgumentError, match="cannot embed picture 'map': Image size"):
+        write_report(tmp_path / "r.html", title="A", verdicts=[], metrics=metrics, figures={"map": picture})
 
 
 def test_a_narrow_picture_fits_a_narrow_screen(tmp_path: Path, metrics: pd.DataFrame, picture: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -233,7 +232,9 @@ def _last_screen(result: RunResult, console: Console) -> Group:
         answers.add_row(
             f"{sign} {word}", Text("\n").join([*(plain(question) for question in asked), plain(sentence, style="dim")])
         )
-    notes = [plain("• " + textwrap.shorten(note, 200, placeholder=" …")) for note in result.notes[:_NOTES]]
+    notes = [plain("• " + " ".join(note.split())) for note in result.notes[:_NOTES]]
+    for line in notes:
+        line.truncate(200, overflow="ellipsis")  # inside a word too: a path may be longer
     if len(result.notes) > _NOTES:
         more = len(result.notes) - _NOTES
         notes.append(plain(f"… and {more} more in report.html", style="dim"))

@@ -220,7 +220,7 @@ def _embedded(name: str, figure: Picture | str | os.PathLike[str]) -> dict[str, 
     try:
         content = Path(figure.path).read_bytes()
         is_narrow = kind == "image/png" and Image.open(io.BytesIO(content)).width <= _NARROW
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise ArgumentError(f"cannot embed picture {name!r}: {error}") from error
     return {
         "id": "".join(letter if letter.isalnum() else "-" for letter in name),

@@ -185,3 +185,22 @@ def test_the_published_error_is_least_for_who_does_nothing() -> None:
     (verdict,) = verdicts(metrics, optimizers=("Adam",))
     assert verdict.answer == "no"
     assert "the less a policy moves" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("errors", "answer"),
+    [((1.0, 2.0), "undecided"), ((0.5, 2.0), "yes"), ((2.0, 2.0), "no"), ((1.0, 1.0), "undecided")],
+)
+def test_whether_any_agent_does_better_is_known_where_all_do_worse(errors: tuple[float, float], answer: str) -> None:
+    agents = {("agent", name): error for name, error in zip(("Adam", "ASGDAdam"), errors, strict=True)}
+    metrics = tidy({**agents, ("do nothing", "none"): 1.0}, protocol="paper", noise=0.05)
+    (verdict,) = verdicts(metrics, optimizers=("Adam", "ASGDAdam"))
+    assert verdict.answer == answer
+
+
+def test_a_switching_optimizer_that_does_worse_is_named_beside_one_that_does_better() -> None:
+    errors = {("response", "Adam"): 0.5, ("response", "ASGDAdam"): 0.3, ("response", "ASGDAMSGrad"): 0.9}
+    found = {v.question: v for v in verdicts(tidy(errors), optimizers=("Adam", "ASGDAdam", "ASGDAMSGrad"))}
+    verdict = found["Do switching optimizers train better encoders than Adam?"]
+    assert verdict.answer == "partly"
+    assert verdict.sentence == "ASGDAdam: lower error than Adam; ASGDAMSGrad: higher error than Adam."

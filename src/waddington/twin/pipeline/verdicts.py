@@ -254,8 +254,11 @@ def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> l
         worse = [name for name, outcome in known.items() if outcome.worse]
         sentence = (
             _ONE_SEED if _single(known)
-            else f"{_join(better)}: lower error than Adam." if better
-            else f"{_join(worse)}: higher error than Adam." if worse
+            else "; ".join(
+                f"{_join(names)}: {which} error than Adam"
+                for names, which in ((better, "lower"), (worse, "higher"))
+                if names
+            ) + "." if better or worse
             else "This run does not tell them apart."
         )  # fmt: skip
         found.append(
@@ -279,19 +282,20 @@ def _published(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> Verdict:
     }
     known = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
     better = [name for name, outcome in known.items() if outcome.better]
+    level = [name for name, outcome in known.items() if not outcome.better and not outcome.worse]
     question = "Does any agent beat doing nothing in the published evaluation?"
     if not known:
         return _incomparable(question)
     return Verdict(
         question=question,
-        answer=_answer(known),
+        answer="not measurable" if _single(known) else "yes" if better else "undecided" if level else "no",
         sentence=(
             _ONE_SEED
             if _single(known)
-            else f"{_join(better)} ends closer to the original cell than doing nothing does."
+            else f"Closer to the original cell than doing nothing: {_join(better)}."
             if better
-            else "This run does not tell them apart."
-            if _answer(known) == "undecided"
+            else f"Not told from doing nothing by this run: {_join(level)}."
+            if level
             else "No agent: the published error compares the final state with the original one, "
             "so the less a policy moves, the better it scores."
         ),
