@@ -15,7 +15,7 @@ import torch
 from optim.replacing import try_out
 from waddington._errors import DataError, UnsupportedError
 from waddington.optim import AMGT, ASGDAdam, Padam, _compiled
-from waddington.optim._forms import Forms
+from waddington.optim._forms import Forms, Memory
 from waddington.optim.amgt import AMGT_RULE
 
 EACH_WAY = pytest.mark.parametrize("compile", [True, False], ids=["compiled", "eager"])
@@ -133,6 +133,66 @@ def test_gradients_that_lie_in_what_is_written_are_read_as_they_were(where, comp
         found.append(params)
     for left, right in zip(*found, strict=True):
         torch.testing.assert_close(left, right, rtol=1e-6, atol=1e-7)
+
+
+SHARED = {
+    "numpy": lambda tensor: torch.from_numpy(tensor.numpy()),
+    "dlpack": torch.from_dlpack,
+    "view": lambda tensor: tensor.view_as(tensor),
+}
+
+
+@EACH_WAY
+@pytest.mark.parametrize("where", ["middle", "over the edge"])
+@pytest.mark.parametrize("shared", SHARED)
+def test_memory_is_known_by_its_addresses_not_by_the_object_that_owns_it(shared, where, compile):
+    begin = {"middle": 4000, "over the edge": 4996}[where]
+    found = []
+    for apart in (False, True):
+        whole = torch.linspace(-1.0, 1.0, 10_000)
+        params = [torch.nn.Parameter(whole[:5000]), torch.nn.Parameter(whole[5000:])]
+        optimizer = AMGT(params, lr=0.1, compile=compile)
+        for _ in range(3):
+            grad = SHARED[shared](whole[begin : begin + 5000])
+            params[0].grad, params[1].grad = torch.ones(5000), grad.clone() if apart else grad
+            optimizer.step()
+        found.append(whole)
+    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-7)
+
+
+@EACH_WAY
+def test_what_is_copied_in_one_selection_is_copied_when_it_comes_again(compile):
+    found = []
+    for apart in (False, True):
+        params = [torch.nn.Parameter(torch.linspace(-1.0, 1.0 + at, 5000)) for at in range(3)]
+        optimizer = AMGT(params, lr=0.1, compile=compile)
+        shared = torch.from_numpy(params[0].detach().numpy())
+        fresh = [torch.linspace(1.0, 2.0, 5000) for _ in params]
+        for step in range(9):
+            for at, param in enumerate(params):
+                param.grad = fresh[at]
+            if step % 2:
+                params[2].grad = None
+            else:
+                params[1].grad = shared.clone() if apart else shared
+            optimizer.step()
+        found.append(params)
+    for left, right in zip(*found, strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-6, atol=1e-7)
+
+
+def test_pieces_of_memory_meet_where_they_share_a_byte():
+    whole = torch.zeros(100, dtype=torch.uint8)
+    begin = whole.data_ptr()
+    parts = [
+        torch.frombuffer(whole.numpy(), dtype=torch.uint8, count=n, offset=at) for at, n in ((10, 5), (15, 5), (40, 9))
+    ]
+    memory = Memory(part.untyped_storage() for part in [*parts, torch.empty(0), *parts])
+    taken = set(range(10, 20)) | set(range(40, 49))
+    for at in range(60):
+        for length in range(1, 40):
+            assert memory.meets(begin + at, length) == bool(taken & set(range(at, at + length)))
+    assert not Memory().meets(begin, 100)
 
 
 def test_forms_are_all_that_decides_how_an_address_is_read():

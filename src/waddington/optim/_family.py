@@ -21,6 +21,7 @@ from waddington.optim._bucket import Bucket
 from waddington.optim._columns import Columns
 from waddington.optim._compiled import Kernel, failures, kernel_for
 from waddington.optim._execution import Way, rounds_stochastically
+from waddington.optim._forms import Memory
 from waddington.optim._gradients import Gradients
 from waddington.optim._host import reads_are_free
 from waddington.optim._phases import Take, Want, Work
@@ -263,8 +264,8 @@ class Family:
         buffers = [buffer for unit in self.all_units for buffer in unit.buffers.values()]
         return [*(member.value for member in self.all_members), *buffers, *self.columns.all.values()]
 
-    def keep_apart(self, written: frozenset[int]) -> None:
-        """Tell the addresses of all storages that steps of the model write to."""
+    def keep_apart(self, written: Memory) -> None:
+        """Tell the memory that steps of the model write to."""
         self._gradients.written = written
 
     @property

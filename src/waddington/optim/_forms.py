@@ -9,12 +9,13 @@ whose form stays; so its length is asked for by itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 
-__all__ = ["Forms", "Storages", "form_of", "has_memory", "is_plain", "overlapping", "span"]
+__all__ = ["Forms", "Memory", "Storages", "form_of", "has_memory", "is_plain", "overlapping", "span"]
 
 try:  # what torch.compile asks before every call: all tensors in one call, at a tenth of the cost
     from torch._C._dynamo.guards import TensorGuards as _Guard
@@ -71,6 +72,31 @@ class Storages:
     def are_whole(self) -> bool:
         """Tell whether all are as long as they were."""
         return self._lengths_now() == self._lengths
+
+
+class Memory:
+    """The memory of storages, by address: one piece of it may be named by several storages.
+
+    ``torch.from_numpy(param.detach().numpy())`` shares the memory of a parameter, but not its storage.
+
+    Parameters
+    ----------
+    storages
+        Perhaps one several times.
+    """
+
+    def __init__(self, storages: Iterable[torch.UntypedStorage] = ()) -> None:
+        self._edges: list[int] = []  # where a piece begins, where it ends, where the next one begins, …
+        for begin, end in sorted((storage.data_ptr(), storage.data_ptr() + storage.nbytes()) for storage in storages):
+            if self._edges and begin <= self._edges[-1]:
+                self._edges[-1] = max(end, self._edges[-1])
+            elif begin < end:
+                self._edges += begin, end
+
+    def meets(self, address: int, length: int) -> bool:
+        """Tell whether some of so many bytes from an address on are in it."""
+        place = bisect_right(self._edges, address)
+        return place % 2 == 1 or bisect_left(self._edges, address + length, place) > place
 
 
 def is_plain(tensor: torch.Tensor) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from waddington.optim._forms import Forms, has_memory, is_plain, span
+from waddington.optim._forms import Forms, Memory, has_memory, is_plain, span
 from waddington.optim._units import Member, Single
 
 __all__ = ["Gradients", "Looked"]
@@ -21,6 +21,7 @@ class Looked:
         self.joint: Forms | None = None  # of all of them; made where they are looked up once more
         self.is_new = self.copies = True
         self.spans: list[int] = []
+        self.addresses: list[int] = []
         self.are_plain = self.are_as_read = False
 
 
@@ -40,14 +41,14 @@ class Gradients:
     Attributes
     ----------
     written
-        Addresses of the storages that the step writes to, this family's and the others'.
+        The memory that the step writes to, this family's and the others'.
     """
 
     def __init__(self, members: Sequence[Member], compiled: Sequence[Single]) -> None:
         self._all, self._compiled = list(members), list(compiled)
         self._forms: list[Forms | None] = [None] * len(members)
         self._spans_of, self._is_as_read = [0] * len(members), [False] * len(members)
-        self.written: frozenset[int] = frozenset()
+        self.written = Memory()
 
     def of(self, at: tuple[int, ...]) -> Looked:
         """Give what is known of the gradients of these rows: nothing yet."""
@@ -78,24 +79,22 @@ class Gradients:
             self._check(now, grads)
         if not now.are_plain:
             return None
-        storages = list(map(torch.Tensor.untyped_storage, grads))
         addresses = list(map(torch.Tensor.data_ptr, grads))
-        bases = addresses
-        lengths = list(map(torch.UntypedStorage.nbytes, storages))
+        lengths = list(map(torch.UntypedStorage.nbytes, map(torch.Tensor.untyped_storage, grads)))
         if lengths != now.spans or any(map(torch.Tensor.storage_offset, grads)):  # parts of something longer
             for member, grad in zip(now.members, grads, strict=True):
                 if not has_memory(grad):
                     member.check_gradient()  # refuses it
-            bases = list(map(torch.UntypedStorage.data_ptr, storages))
-        if now.copies or not self.written.isdisjoint(bases):
-            for member, base in zip(now.members, bases, strict=True):
-                member.copies = base in self.written  # all are read as they were before the step
+        if now.copies or addresses != now.addresses:
+            now.addresses = addresses
+            for member, address, length in zip(now.members, addresses, now.spans, strict=True):
+                member.copies = self.written.meets(address, length)  # all are read as they were before the step
             now.copies = any(member.copies for member in now.members)
         return addresses if now.are_as_read and not now.copies else None
 
     def _check(self, now: Looked, grads: Sequence[torch.Tensor]) -> None:
         """Check those that have another form than they had before."""
-        now.joint = None
+        now.joint, now.addresses = None, []
         rows = list(zip(now.at, now.members, grads, strict=True))
         known = {row for row, _, grad in rows if self._has_its_form(row, grad)}
         for row, member, grad in rows:
@@ -120,7 +119,7 @@ class Gradients:
         self._forms[row] = None
         member.check_gradient()
         is_there = is_plain(grad) and not grad._is_zerotensor()
-        member.copies = grad.untyped_storage().data_ptr() in self.written if is_there else grad._is_zerotensor()
+        member.copies = self.written.meets(grad.data_ptr(), span(grad)) if is_there else grad._is_zerotensor()
         if row < len(self._compiled):
             self._is_as_read[row] = self._compiled[row].reads(grad)
         if is_there and is_plain(member.param):

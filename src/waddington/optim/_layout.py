@@ -18,7 +18,7 @@ import torch
 from waddington.optim._bucket import Bucket
 from waddington.optim._execution import Way
 from waddington.optim._family import Family
-from waddington.optim._forms import is_plain
+from waddington.optim._forms import Memory, is_plain
 from waddington.optim._rule import Rule
 from waddington.optim._selection import Selection
 from waddington.optim._units import Member, Single, Unit, can_be_compiled
@@ -144,10 +144,9 @@ def lay_out(rule: Rule, members: Sequence[Member], ways: Sequence[Way]) -> list[
     for member, way in zip(members, ways, strict=True):
         kinds.setdefault((member.group_index, member.value.device, member.param.dtype), []).append((member, way))
     families = [_family(rule, alike) for alike in kinds.values()]
-    written = [tensor for family in families for tensor in family.written if is_plain(tensor)]
-    addresses = frozenset(tensor.untyped_storage().data_ptr() for tensor in written)
+    written = Memory(tensor.untyped_storage() for family in families for tensor in family.written if is_plain(tensor))
     for family in families:
-        family.keep_apart(addresses)
+        family.keep_apart(written)
     return families
 
 
