@@ -70,6 +70,36 @@ def test_noise_is_not_a_difference() -> None:
     assert not found.worse
 
 
+def test_a_gain_within_rounding_is_none() -> None:
+    metrics = tidy({("a", "x"): 1.0, ("b", "x"): 1.0}, noise=0.0)
+    metrics.loc[(metrics["predictor"] == "a"), "value"] *= 1.0 - 1e-12
+    found = compare(metrics, {"predictor": "a"}, {"predictor": "b"}, "mse")
+    assert found is not None
+    assert not found.better
+    assert not found.worse
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("spoiled", ["a", "b"])
+def test_a_seed_without_a_defined_error_leaves_a_comparison_open(value: float, spoiled: str) -> None:
+    metrics = tidy({("a", "x"): 0.5, ("b", "x"): 1.0})
+    metrics.loc[(metrics["predictor"] == spoiled) & (metrics["seed"] == 1), "value"] = value
+    found = compare(metrics, {"predictor": "a"}, {"predictor": "b"}, "mse")
+    assert found is not None
+    assert found.undefined == (1,)
+    assert not found.better
+    assert not found.worse
+    assert "values of 1 seed are undefined or infinite" in found.text
+
+
+def test_what_is_defined_for_neither_is_no_pair() -> None:
+    metrics = tidy({("a", "x"): 0.5, ("b", "x"): 1.0})
+    metrics.loc[metrics["modality"] == "rna", "value"] = np.nan
+    found = compare(metrics, {"predictor": "a"}, {"predictor": "b"}, "mse")
+    assert found is not None
+    assert found.better
+
+
 def test_without_a_pair_there_is_no_comparison() -> None:
     metrics = tidy({("a", "x"): 1.0})
     assert compare(metrics, {"predictor": "a"}, {"predictor": "nobody"}, "mse") is None

@@ -7,7 +7,8 @@ Two contestants are compared on values paired by seed, split and modality, means
 (MSE, RMSE, MAE) is compared as the logarithm of the ratio, so that no modality's units decide; any other metric as the
 difference. The mean over splits and modalities, each weighted by its number of conditions, is one value a seed, and the
 first contestant *is better* when the 95 % interval of Student's t over seeds lies on its side of zero, *worse* in the
-mirror case; otherwise, and always with a single seed, the run does not tell them apart. Nothing here is typed in.
+mirror case; otherwise, and always with a single seed, the run does not tell them apart. A gain within rounding is none,
+and a seed in which a value is undefined or infinite leaves the comparison open. Nothing here is typed in.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ _PAIRED = ["seed", "split", "modality", "n"]
 _RIVALS = ("no change", "mean", "additive", "pca", "untrained", "random projection")
 """Rivals of the encoder: the strongest that are known, not only the simplest."""
 
+_ROUNDING = 1e-6
+"""Gains below this are no gains: float32 keeps seven digits."""
+
 _ONE_SEED = "One seed alone shows no scatter, so nothing can be told apart; a run of two seeds or more may tell."
 
 
@@ -51,6 +55,8 @@ class Comparison:
     """Conditions by split that the gain is a mean over; the most of any modality."""
     relative: bool
     """Whether the metric is an error, compared as a ratio."""
+    undefined: tuple[int, ...] = ()
+    """Seeds in which a value of either is undefined or infinite; any leaves the comparison open."""
 
     @property
     def better(self) -> bool:
@@ -65,6 +71,8 @@ class Comparison:
     @property
     def text(self) -> str:
         """The gain with its interval, an error's as the change in per cent."""
+        if self.undefined:
+            return f"left open, as values of {counted(len(self.undefined), 'seed')} are undefined or infinite"
         ends = (self.low, self.high) if not self.relative else (self.high, self.low)
         interval = f"{self._shown(ends[0])}, {self._shown(ends[1])}" if self.seeds > 1 else "one seed: no interval"
         return f"{self._shown(self.gain)} [{interval}]"
@@ -91,26 +99,37 @@ def compare(metrics: pd.DataFrame, first: dict[str, str], second: dict[str, str]
         None where there is no pair of defined values.
     """
     relative = lower_is_better(metric)
-    counted = metrics if "n" in metrics.columns else metrics.assign(n=1)
+    weighed = metrics if "n" in metrics.columns else metrics.assign(n=1)
     sides = []
     for chosen in (first, second):
-        rows = counted[counted["metric"] == metric]
+        rows = weighed[weighed["metric"] == metric]
         for column, value in chosen.items():
             rows = rows[rows[column] == value]
-        side = rows.groupby(_PAIRED)["value"].mean()
-        sides.append(-np.log(side.clip(lower=1e-300)) if relative else side)
-    pairs = (sides[0] - sides[1]).dropna().rename("gain").reset_index()
-    pairs = pairs[pairs["n"] > 0]
+        side = rows.groupby(_PAIRED)["value"].agg(lambda values: values.mean(skipna=False))
+        sides.append(side.clip(lower=1e-300).map(lambda error: -math.log(error)) if relative else side)
+    pairs = pd.concat(sides, axis=1, join="inner", keys=["first", "second"]).reset_index()
+    pairs = pairs[(pairs["n"] > 0) & ~(pairs["first"].isna() & pairs["second"].isna())]
     if pairs.empty:
         return None
-    weighted = (pairs["gain"] * pairs["n"]).groupby(pairs["seed"]).sum() / pairs.groupby("seed")["n"].sum()
+    pairs["gain"] = pairs["first"] - pairs["second"]
+    weighted = (pairs["gain"] * pairs["n"]).groupby(pairs["seed"]).sum(min_count=1) / pairs.groupby("seed")["n"].sum()
+    undefined = tuple(sorted(set(pairs.loc[~np.isfinite(pairs["gain"]), "seed"])))
     by_seed = weighted.to_numpy(dtype=np.float64)
+    by_seed = np.where(np.abs(by_seed) < _ROUNDING, 0.0, by_seed)
     gain, low, high = float(by_seed.mean()), -math.inf, math.inf
-    if len(by_seed) > 1:
+    if len(by_seed) > 1 and not undefined:
         half = float(stats.t.ppf(0.975, len(by_seed) - 1) * by_seed.std(ddof=1) / math.sqrt(len(by_seed)))
         low, high = gain - half, gain + half
     conditions = {str(split): int(n) for split, n in pairs.groupby("split", sort=False)["n"].max().items()}
-    return Comparison(gain=gain, low=low, high=high, seeds=len(by_seed), conditions=conditions, relative=relative)
+    return Comparison(
+        gain=gain,
+        low=low,
+        high=high,
+        seeds=len(by_seed),
+        conditions=conditions,
+        relative=relative,
+        undefined=undefined,
+    )
 
 
 def verdicts(
