@@ -17,13 +17,14 @@ FLOORS = {
     "_files": 0,
     "_text": 0,
     "_version": 0,
-    "optim": 1,
-    "analysis": 2,
-    "bench": 3,
-    "twin": 3,
-    "claims": 4,
-    "": 4,  # waddington/__init__.py
-    "cli": 5,
+    "jobs": 1,
+    "optim": 2,
+    "analysis": 3,
+    "bench": 4,
+    "twin": 4,
+    "claims": 5,
+    "": 5,  # waddington/__init__.py
+    "cli": 6,
 }
 SAME_FLOOR = {("_checks", "_errors"), ("_files", "_errors")}
 STRANGERS = {("bench", "twin"), ("twin", "bench")}

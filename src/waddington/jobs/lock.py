@@ -1,0 +1,88 @@
+"""A folder for one process at a time, on every system; whoever is refused learns who holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from waddington._errors import OutputError
+
+__all__ = ["holder", "locked"]
+
+_LOCK, _HOLDER = ".lock", ".lock.json"
+
+
+@contextlib.contextmanager
+def locked(folder: Path, *, what: str = "run") -> Iterator[None]:
+    """Hold a folder for this process; the lock goes with the process, however it ends.
+
+    The lock is :mod:`filelock`'s: the system's own (``flock``, on Windows ``msvcrt``), and where a network folder has
+    none, a file that names its process. Nothing is left in the folder afterwards.
+
+    Parameters
+    ----------
+    folder
+        An existing folder.
+    what
+        What an error calls the other user.
+
+    Raises
+    ------
+    OutputError
+        When another process (or thread) holds it; says which, on which machine and since when.
+    """
+    if not folder.is_dir():
+        raise OutputError(f"cannot lock {str(folder)!r}: no such folder; accepted: a folder that can be written")
+    lock = FileLock(folder / _LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise OutputError(
+            f"cannot write to {str(folder)!r}: another {what} is writing there{_named(holder(folder))}; "
+            "accepted: another folder, or wait"
+        ) from None
+    except OSError as error:
+        raise OutputError(
+            f"cannot lock {str(folder)!r}: {error.strerror or error}; accepted: a folder that can be written"
+        ) from error
+    try:
+        (folder / _HOLDER).write_text(json.dumps(_myself()), encoding="utf-8")
+        yield
+    finally:
+        (folder / _HOLDER).unlink(missing_ok=True)
+        if os.name != "nt":  # while it is still held: nobody's newer lock can be taken away
+            (folder / _LOCK).unlink(missing_ok=True)
+        lock.release()
+        if os.name == "nt":  # a file that is open elsewhere cannot be removed there
+            with contextlib.suppress(OSError):
+                (folder / _LOCK).unlink(missing_ok=True)
+
+
+def holder(folder: Path) -> dict[str, str] | None:
+    """Say who holds a folder: ``pid``, ``host`` and ``since``; None where nobody has written that down."""
+    try:
+        found: dict[str, str] = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def _myself() -> dict[str, str]:
+    return {
+        "pid": str(os.getpid()),
+        "host": platform.node(),
+        "since": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+    }
+
+
+def _named(found: dict[str, str] | None) -> str:
+    if not found:
+        return ""
+    return f" (process {found.get('pid')} on {found.get('host')}, since {found.get('since')})"

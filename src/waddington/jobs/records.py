@@ -1,0 +1,162 @@
+"""The record of a job: its spec, what it found or why it failed, and where, when and by which code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import numpy as np
+
+from waddington._errors import ArgumentError
+from waddington._version import __version__
+from waddington.jobs.job import Job
+
+__all__ = ["Record", "checked_result", "flat_rows", "make_record", "this_machine", "to_csv"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is known of a job that has ended."""
+
+    key: str
+    """Hash of the spec."""
+    kind: str
+    """Name of the job's class."""
+    label: str
+    """The job's short text."""
+    spec: Mapping[str, Any]
+    """The job itself, as JSON."""
+    status: Literal["done", "failed"]
+    """Whether it gave a result."""
+    result: Mapping[str, Any] | None
+    """What :meth:`Job.run` gave; None where it failed."""
+    error: str | None
+    """Type and message of what it failed with; None where it is done."""
+    seeds: Mapping[str, int]
+    """Its seeds, by field."""
+    code: Mapping[str, str]
+    """Versions: of the job's class, of this package and of Python."""
+    machine: Mapping[str, str]
+    """Host, system and processor."""
+    started: str
+    """When it began, UTC, ISO 8601."""
+    seconds: float
+    """How long it took."""
+    attempts: int
+    """How many times it was begun, killed ones included."""
+    files: tuple[str, ...] = ()
+    """Names of the files in its folder."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What does not depend on where and when it ran: equal for every executor."""
+        names = ("key", "kind", "label", "spec", "status", "result", "error", "seeds", "files")
+        return {name: getattr(self, name) for name in names}
+
+    def to_json(self) -> str:
+        """Write it as JSON; NaN and infinities as Python's reader takes them."""
+        return json.dumps({field.name: getattr(self, field.name) for field in fields(self)}, default=_plain)
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """Read what :meth:`to_json` wrote."""
+        values = json.loads(text)
+        return cls(**{**values, "files": tuple(values["files"])})
+
+
+def make_record(
+    job: Job,
+    *,
+    result: Mapping[str, Any] | None = None,
+    error: str | None = None,
+    started: float,
+    seconds: float,
+    attempts: int,
+    machine: Mapping[str, str],
+    files: Iterable[str] = (),
+) -> Record:
+    """Put a record together."""
+    spec = job.spec
+    return Record(
+        key=job.key,
+        kind=spec["$type"],
+        label=job.label,
+        spec=spec,
+        status="done" if error is None else "failed",
+        result=result,
+        error=error,
+        seeds={name: getattr(job, name) for name in type(job).seeds if hasattr(job, name)},
+        code={"job": str(type(job).version), "waddington": __version__, "python": platform.python_version()},
+        machine=machine,
+        started=datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
+        seconds=seconds,
+        attempts=attempts,
+        files=tuple(sorted(files)),
+    )
+
+
+def this_machine() -> dict[str, str]:
+    """Say on which machine this is."""
+    return {"host": platform.node(), "system": platform.platform(), "processor": platform.machine()}
+
+
+def checked_result(job: Job, result: Any) -> dict[str, Any]:
+    """Bring a result to what JSON gives back, so that a fresh one equals one that was read.
+
+    Raises
+    ------
+    ArgumentError
+        For a result that JSON cannot hold; names the job and the type.
+    """
+    if not isinstance(result, Mapping):
+        raise ArgumentError(
+            f"cannot keep the result of {job.label!r}: found {type(result).__name__}; accepted: a mapping"
+        )
+    try:
+        found: dict[str, Any] = json.loads(json.dumps(dict(result), default=_plain))
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"cannot keep the result of {job.label!r}: {error}; accepted: what JSON holds, arrays go into a file of "
+            "context.folder"
+        ) from None
+    return found
+
+
+def flat_rows(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Give one flat dict a record: nested fields as ``spec.lr`` and ``result.loss``, lists as JSON texts."""
+    return [
+        dict(_flatten("", {field.name: getattr(record, field.name) for field in fields(record)})) for record in records
+    ]
+
+
+def to_csv(records: Iterable[Record]) -> str:
+    """Write records as CSV, one line each; a column is empty where a record has no such field."""
+    rows = flat_rows(records)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _flatten(name: str, value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _flatten(f"{name}.{key}" if name else str(key), item)
+    elif isinstance(value, list | tuple | Mapping):
+        yield name, json.dumps(value)
+    else:
+        yield name, value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"found {type(value).__module__}.{type(value).__qualname__}")

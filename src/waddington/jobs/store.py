@@ -1,0 +1,350 @@
+"""The store: one SQLite file of records, safe against SIGKILL at any moment and against several writers.
+
+A job is *claimed* in one immediate transaction before it runs, and its record takes the claim's place in another one.
+A claim whose owner has ended may be claimed by anybody. On this machine that is known at once and for certain; of an
+owner on another machine only the lease is known, which a thread renews while the owner lives. Whoever lost a claim
+cannot write the record any more. So no job is lost, and none has two records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from waddington._checks import check_choice, check_in_range
+from waddington._errors import OutputError
+from waddington._files import write_text
+from waddington.jobs.job import Job, files_folder
+from waddington.jobs.owners import Owner
+from waddington.jobs.records import Record, checked_result, flat_rows, make_record, this_machine, to_csv
+from waddington.jobs.specs import canonical_json
+
+__all__ = ["Claim", "Store"]
+
+_VERSION = 1
+_TABLE = """
+CREATE TABLE IF NOT EXISTS jobs (
+    key      TEXT PRIMARY KEY,
+    kind     TEXT NOT NULL,
+    spec     TEXT NOT NULL,
+    status   TEXT NOT NULL CHECK (status IN ('free', 'claimed', 'done', 'failed')),
+    host     TEXT,
+    owner    TEXT,
+    lease    REAL,
+    attempts INTEGER NOT NULL,
+    record   TEXT
+)
+"""
+_BUSY_S = 120.0  # longest wait for another writer's transaction, which takes milliseconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to run a job and to write its record."""
+
+    job: Job
+    owner: str
+    attempts: int
+    """How many times the job was claimed, this one included."""
+
+
+class Store:
+    """Records of jobs in a folder; files of jobs lie beside, in ``files/<key>``.
+
+    Any number of studies, processes and terminals may use one store at the same time. A context manager: at its end,
+    claims that are still held are given back.
+
+    Parameters
+    ----------
+    folder
+        Made if it does not exist; holds ``jobs.sqlite``.
+    lease_s
+        Seconds after which other machines may take a claim that was not renewed; a thread renews claims four times in
+        that span.
+    journal
+        SQLite's journal: ``"wal"``, the fast one, for a folder of this machine; ``"delete"`` for a network folder,
+        whose locks must work.
+    clock
+        Tells seconds since 1970; for tests.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be made, read or written, or another version of the package wrote it.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        lease_s: float = 300.0,
+        journal: str = "wal",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        check_in_range("lease_s", lease_s, 0.0, open_low=True)
+        check_choice("journal", journal, ("wal", "delete"))
+        self.folder = Path(folder)
+        self.path = self.folder / "jobs.sqlite"
+        self._lease_s, self._journal, self._clock = lease_s, journal, clock
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._ended = threading.Event()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._owner = Owner(self.folder / "owners")
+        except OSError as error:
+            raise OutputError(
+                f"cannot keep jobs in {str(self.folder)!r}: {error.strerror or error}; accepted: a folder that can "
+                "be written"
+            ) from error
+        try:
+            self._create()
+        except BaseException:
+            self._owner.close()
+            raise
+        self._heart = threading.Thread(target=self._beat, name="waddington-lease", daemon=True)
+        self._heart.start()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back what is claimed, and close the file."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        self._heart.join()
+        try:
+            with self._transaction() as database:
+                database.execute(
+                    "UPDATE jobs SET status='free' WHERE status='claimed' AND owner=?", [self._owner.token]
+                )
+        finally:
+            self._owner.close()
+            for connection in self._connections:
+                connection.close()
+
+    # --- claims ---
+
+    def claim(self, job: Job, *, retry_failed: bool = False) -> Claim | None:
+        """Take a job to run it.
+
+        Parameters
+        ----------
+        job
+            The job.
+        retry_failed
+            Whether one that failed may be taken again.
+
+        Returns
+        -------
+        Claim or None
+            None where it has a record, or another owner that lives has it.
+        """
+        spec = job.spec
+        now = self._clock()
+        with self._transaction() as database:
+            row = database.execute(
+                "SELECT status, host, owner, lease, attempts FROM jobs WHERE key=?", [job.key]
+            ).fetchone()
+            if row is not None and not self._is_free(*row[:4], now=now, retry_failed=retry_failed):
+                return None
+            attempts = 1 + (row[4] if row else 0)
+            database.execute(
+                "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, 'claimed', ?, ?, ?, ?, NULL)",
+                [
+                    job.key,
+                    spec["$type"],
+                    canonical_json(spec),
+                    self._owner.host,
+                    self._owner.token,
+                    now + self._lease_s,
+                    attempts,
+                ],
+            )
+        return Claim(job=job, owner=self._owner.token, attempts=attempts)
+
+    def finish(
+        self,
+        claim: Claim,
+        result: Mapping[str, Any],
+        *,
+        started: float,
+        seconds: float,
+        machine: Mapping[str, str] | None = None,
+    ) -> Record | None:
+        """Write what a claimed job found; give the record, or None where the claim was lost meanwhile.
+
+        Raises
+        ------
+        ArgumentError
+            For a result that JSON cannot hold.
+        """
+        return self._end(
+            claim, result=checked_result(claim.job, result), started=started, seconds=seconds, machine=machine
+        )
+
+    def fail(
+        self, claim: Claim, error: str, *, started: float, seconds: float, machine: Mapping[str, str] | None = None
+    ) -> Record | None:
+        """Write why a claimed job failed; give the record, or None where the claim was lost meanwhile."""
+        return self._end(claim, error=error, started=started, seconds=seconds, machine=machine)
+
+    def give_back(self, claim: Claim) -> None:
+        """Let others run a claimed job."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE jobs SET status='free' WHERE key=? AND status='claimed' AND owner=?",
+                [claim.job.key, claim.owner],
+            )
+
+    def renew(self) -> int:
+        """Make the leases of all held claims last from now; give their number. A thread does so by itself."""
+        with self._transaction() as database:
+            return database.execute(
+                "UPDATE jobs SET lease=? WHERE status='claimed' AND owner=?",
+                [self._clock() + self._lease_s, self._owner.token],
+            ).rowcount
+
+    # --- records ---
+
+    def get(self, job: Job) -> Record | None:
+        """Give a job's record; None where it has not ended."""
+        with self._connected() as database:
+            row = database.execute("SELECT record FROM jobs WHERE key=?", [job.key]).fetchone()
+        return Record.from_json(row[0]) if row is not None and row[0] is not None else None
+
+    def recorded(self) -> dict[str, str]:
+        """Give the status of every job that has a record, by key."""
+        with self._connected() as database:
+            return dict(database.execute("SELECT key, status FROM jobs WHERE record IS NOT NULL").fetchall())
+
+    def records(self, kind: str | None = None) -> list[Record]:
+        """Give all records, or those of one kind of job, in the order in which they were begun."""
+        with self._connected() as database:
+            rows = database.execute(
+                "SELECT record FROM jobs WHERE record IS NOT NULL AND (?1 IS NULL OR kind=?1)", [kind]
+            ).fetchall()
+        return sorted((Record.from_json(row[0]) for row in rows), key=lambda record: (record.started, record.key))
+
+    def counts(self) -> dict[str, int]:
+        """Count jobs by status: ``free``, ``claimed``, ``done``, ``failed``."""
+        with self._connected() as database:
+            return dict(database.execute("SELECT status, COUNT(*) FROM jobs GROUP BY status").fetchall())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Give all records as flat dicts, such as a DataFrame takes: ``spec.lr``, ``result.loss``, ``seconds``."""
+        return flat_rows(self.records())
+
+    def write_csv(self, path: str | Path) -> None:
+        """Write :meth:`rows` as a CSV file.
+
+        Raises
+        ------
+        OutputError
+            When the place cannot be written.
+        """
+        write_text(Path(path), to_csv(self.records()))
+
+    def files_of(self, job: Job) -> Path:
+        """Give the folder of a job's files; it need not exist."""
+        return files_folder(self.folder, job.key)
+
+    # --- plumbing ---
+
+    def _is_free(self, status: str, host: str, owner: str, lease: float, *, now: float, retry_failed: bool) -> bool:
+        if status == "claimed":
+            lives = self._owner.lives(host, owner)
+            return lease <= now if lives is None else not lives
+        return status == "free" or (status == "failed" and retry_failed)
+
+    def _end(
+        self,
+        claim: Claim,
+        *,
+        started: float,
+        seconds: float,
+        machine: Mapping[str, str] | None,
+        result: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> Record | None:
+        folder = self.files_of(claim.job)
+        record = make_record(
+            claim.job,
+            result=result,
+            error=error,
+            started=started,
+            seconds=seconds,
+            attempts=claim.attempts,
+            machine=machine or this_machine(),
+            files=[
+                path.relative_to(folder).as_posix()
+                for path in folder.rglob("*")
+                if path.is_file() and not path.name.startswith(".")  # what a killed attempt left half written
+            ],
+        )
+        with self._transaction() as database:
+            changed = database.execute(
+                "UPDATE jobs SET status=?, record=? WHERE key=? AND status='claimed' AND owner=? AND attempts=?",
+                [record.status, record.to_json(), record.key, claim.owner, claim.attempts],
+            ).rowcount
+        return Record.from_json(record.to_json()) if changed else None
+
+    def _beat(self) -> None:
+        while not self._ended.wait(self._lease_s / 4):
+            with contextlib.suppress(OutputError):  # a disk that is full for a while; the next beat tries again
+                self.renew()
+
+    def _create(self) -> None:
+        with self._connected() as database:
+            database.execute(f"PRAGMA journal_mode={self._journal}")
+        with self._transaction() as database:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, _VERSION):
+                raise OutputError(
+                    f"cannot use {str(self.path)!r}: its format is {version}; accepted: {_VERSION}, or another folder"
+                )
+            database.execute(_TABLE)
+            database.execute(f"PRAGMA user_version={_VERSION}")
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """Give this thread's connection; what SQLite refuses is said with the file's name."""
+        try:
+            if (connection := getattr(self._local, "connection", None)) is None:
+                connection = sqlite3.connect(
+                    self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+                )  # closed by close(), whichever thread calls it
+                connection.execute("PRAGMA synchronous=NORMAL" if self._journal == "wal" else "PRAGMA synchronous=FULL")
+                self._local.connection = connection
+                self._connections.append(connection)
+            yield connection
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"cannot use the store {str(self.path)!r}: {error}; accepted: a store's own file on a disk that can "
+                "be written"
+            ) from error
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write alone, whole or not at all."""
+        with self._connected() as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+            except BaseException:
+                database.execute("ROLLBACK")
+                raise
+            database.execute("COMMIT")

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.jobs.toys import Square, Sum
+
+from waddington._errors import ArgumentError, OutputError
+from waddington.jobs import Claim, Store
+
+JOB = Square(x=2.0, seed=5)
+
+
+class Clock:
+    """Tells the seconds it was set to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    with Store(tmp_path, clock=clock) as store:
+        yield store
+
+
+def claimed(store: Store, job: Square = JOB, **options: bool) -> Claim:
+    claim = store.claim(job, **options)
+    assert claim is not None
+    return claim
+
+
+def on_another_machine(store: Store, path: Path) -> None:
+    """Make every claim one of a machine whose processes cannot be seen from here."""
+    with sqlite3.connect(path / "jobs.sqlite") as database:
+        database.execute("UPDATE jobs SET host='elsewhere'")
+    database.close()
+
+
+def test_a_record_says_what_ran_where_when_and_by_which_code(store: Store) -> None:
+    record = store.finish(claimed(store), {"y": 4.0}, started=0.0, seconds=1.5)
+    assert record is not None
+    assert record == store.get(JOB) == store.records()[0]
+    assert (record.key, record.spec, record.status, record.result) == (JOB.key, JOB.spec, "done", {"y": 4.0})
+    assert (record.seeds, record.started, record.seconds, record.attempts) == (
+        {"seed": 5},
+        "1970-01-01T00:00:00.000+00:00",
+        1.5,
+        1,
+    )
+    assert {"job", "waddington", "python"} == set(record.code)
+    assert {"host", "system", "processor"} == set(record.machine)
+
+
+def test_a_failure_is_a_record_and_may_be_tried_again(store: Store) -> None:
+    record = store.fail(claimed(store), "ValueError: no", started=0.0, seconds=0.0)
+    assert record is not None
+    assert (record.status, record.error, record.result) == ("failed", "ValueError: no", None)
+    assert store.claim(JOB) is None
+    again = claimed(store, retry_failed=True)
+    assert store.get(JOB) is None, "the old failure does not stand while it runs again"
+    found = store.finish(again, {"y": 4.0}, started=0.0, seconds=0.0)
+    assert found is not None
+    assert found.attempts == 2
+    assert store.claim(JOB, retry_failed=True) is None
+
+
+def test_numbers_that_are_none_come_back(store: Store) -> None:
+    store.finish(claimed(store), {"loss": math.inf, "other": [math.nan]}, started=0.0, seconds=0.0)
+    record = store.get(JOB)
+    assert record is not None
+    assert record.result is not None
+    assert record.result["loss"] == math.inf
+    assert math.isnan(record.result["other"][0])
+
+
+@pytest.mark.parametrize("result", [{"a": object()}, [1, 2], {"a": {1, 2}}])
+def test_a_result_that_json_cannot_hold_is_refused(store: Store, result: object) -> None:
+    with pytest.raises(ArgumentError, match="cannot keep the result of 'Square"):
+        store.finish(claimed(store), result, started=0.0, seconds=0.0)  # type: ignore[arg-type]
+
+
+def test_a_live_claim_is_not_taken_and_one_that_ran_out_is(store: Store, tmp_path: Path, clock: Clock) -> None:
+    with Store(tmp_path, clock=clock, lease_s=100.0) as other:
+        claim = claimed(other)
+        on_another_machine(other, tmp_path)
+        clock.now += 99.0
+        assert store.claim(JOB) is None
+        assert other.renew() == 1
+        clock.now += 99.0
+        assert store.claim(JOB) is None, "it was renewed"
+        clock.now += 1.0
+        mine = claimed(store)
+        assert mine.attempts == 2
+        assert other.finish(claim, {"y": 0.0}, started=0.0, seconds=0.0) is None, "the claim was lost"
+        assert other.renew() == 0
+        assert store.finish(mine, {"y": 4.0}, started=0.0, seconds=0.0) is not None
+        assert other.finish(claim, {"y": 0.0}, started=0.0, seconds=0.0) is None
+        assert [record.result for record in other.records()] == [{"y": 4.0}]
+
+
+def test_a_claim_of_an_owner_that_lives_here_is_not_taken_however_late_it_is(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    """On this machine a process is known to live: a busy machine's late renewal costs nobody the claim."""
+    with Store(tmp_path, clock=clock, lease_s=100.0) as other:
+        claim = claimed(other)
+        clock.now += 1e6
+        assert store.claim(JOB) is None
+        assert other.finish(claim, {"y": 4.0}, started=0.0, seconds=0.0) is not None
+
+
+def test_a_thread_renews_leases(tmp_path: Path) -> None:
+    renewed, renew = threading.Event(), Store.renew
+
+    class Watched(Store):
+        def renew(self) -> int:
+            found = renew(self)
+            if found:
+                renewed.set()
+            return found
+
+    with Watched(tmp_path, lease_s=0.05) as store:
+        claimed(store)
+        assert renewed.wait(timeout=120)
+
+
+def test_closing_gives_claims_back(store: Store, tmp_path: Path) -> None:
+    with Store(tmp_path) as other:
+        claimed(other)
+        assert store.counts() == {"claimed": 1}
+        assert store.claim(JOB) is None
+    assert claimed(store).attempts == 2
+    assert not [path for path in (tmp_path / "owners").iterdir() if other._owner.token in path.name]
+
+
+def test_several_studies_share_a_store_and_find_each_others_records(store: Store, tmp_path: Path) -> None:
+    store.finish(claimed(store), {"y": 4.0}, started=0.0, seconds=0.0)
+    with Store(tmp_path) as other:
+        assert other.claim(Square(x=2.0, seed=5)) is None
+        assert other.get(Square(x=2.0, seed=5)) == store.get(JOB)
+
+
+def test_records_are_chosen_by_kind_and_exported(store: Store, tmp_path: Path) -> None:
+    store.finish(claimed(store), {"y": 4.0, "curve": [1, 2]}, started=0.0, seconds=0.0)
+    both = Sum(parts=(JOB,))
+    claim = store.claim(both)
+    assert claim is not None
+    store.fail(claim, "ValueError: a, b", started=1.0, seconds=0.0)
+    assert [record.label for record in store.records(both.spec["$type"])] == [both.label]
+    rows = store.rows()
+    assert [row["status"] for row in rows] == ["done", "failed"]
+    assert (rows[0]["spec.x"], rows[0]["result.y"], rows[0]["result.curve"]) == (2.0, 4.0, "[1, 2]")
+    store.write_csv(tmp_path / "records.csv")
+    with (tmp_path / "records.csv").open(newline="") as file:
+        read = list(csv.DictReader(file))
+    assert (read[0]["result.y"], read[1]["error"], read[1]["result.y"]) == ("4.0", "ValueError: a, b", "")
+    json.dumps(rows)
+
+
+def test_files_of_a_job_are_listed_without_what_was_left_half_written(store: Store) -> None:
+    folder = store.files_of(JOB)
+    (folder / "sub").mkdir(parents=True)
+    for name in ("weights.pt", "sub/a.npz", ".12.part.weights.pt"):
+        (folder / name).touch()
+    record = store.finish(claimed(store), {}, started=0.0, seconds=0.0)
+    assert record is not None
+    assert record.files == ("sub/a.npz", "weights.pt")
+
+
+def test_what_is_no_store_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("keep me")
+    with pytest.raises(OutputError, match=r"cannot keep jobs in .*file"):
+        Store(tmp_path / "file")
+    (tmp_path / "jobs.sqlite").write_text("not a database, but long enough to be read as one" * 30)
+    with pytest.raises(OutputError, match=r"cannot use the store .*jobs.sqlite.*file is not a database"):
+        Store(tmp_path)
+    assert (tmp_path / "jobs.sqlite").read_text().startswith("not a database")
+
+
+def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    database = sqlite3.connect(tmp_path / "jobs.sqlite")
+    database.execute("PRAGMA user_version=7")
+    database.close()
+    with pytest.raises(OutputError, match="its format is 7; accepted: 1"):
+        Store(tmp_path)
+
+
+def test_a_journal_for_network_folders(tmp_path: Path) -> None:
+    with Store(tmp_path, journal="delete") as store:
+        store.finish(claimed(store), {"y": 4.0}, started=0.0, seconds=0.0)
+        assert not (tmp_path / "jobs.sqlite-wal").exists()
+    with pytest.raises(ArgumentError, match="journal='memory'"):
+        Store(tmp_path, journal="memory")
