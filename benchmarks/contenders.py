@@ -229,7 +229,7 @@ def _ppo() -> Shapes:
 
 def _twin_encoder() -> Shapes:
     """The twin's encoder of simulated cells."""
-    from waddington.twin.model import TwinEncoder
+    from waddington.twin.embed.encoder import TwinEncoder
 
     encoder = TwinEncoder({"rna": 200, "atac": 400, "protein": 24}, seed=0)
     return [tuple(param.shape) for param in encoder.module.parameters()]

@@ -25,9 +25,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from measuring import threading
-from waddington.twin.model import TwinEncoder
+from waddington.twin.datasets import simulate
+from waddington.twin.embed.encoder import TwinEncoder
 from waddington.twin.preprocess import REDUCED, Preprocessor, model_counts, model_input
-from waddington.twin.simulate import simulate
 
 
 def probe(z: np.ndarray, obs, train: np.ndarray) -> dict[str, float]:

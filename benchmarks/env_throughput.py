@@ -21,9 +21,9 @@ import torch
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from measuring import threading
-from waddington.twin.agent import AgentConfig, build_agent
-from waddington.twin.dynamics import Dynamics
-from waddington.twin.env import CellEnv, CellTask, CellVecEnv, PaperTask
+from waddington.twin.dynamics.latent import Dynamics
+from waddington.twin.plan.agent import AgentConfig, build_agent
+from waddington.twin.plan.env import CellEnv, CellTask, CellVecEnv, PaperTask
 
 GOAL = 200_000
 

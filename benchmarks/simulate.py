@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported;
 
 import numpy as np
 
-from waddington.twin.simulate import optimal_reprogramming, simulate
+from waddington.twin.datasets import optimal_reprogramming, simulate
 
 
 def timed(work: object) -> dict[str, float]:

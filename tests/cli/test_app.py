@@ -16,7 +16,8 @@ import pytest
 from scipy import sparse
 
 from waddington.cli._app import run_app
-from waddington.twin import io, simulate
+from waddington.twin.data import io
+from waddington.twin.datasets import simulate
 
 
 def invoke(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -27,7 +28,7 @@ def invoke(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
 
 @pytest.fixture(scope="module")
 def cells() -> md.MuData:
-    return simulate.simulate(n_cells=120, n_genes=30, n_peaks=20, n_proteins=5, n_truth_cells=8, seed=0)
+    return simulate(n_cells=120, n_genes=30, n_peaks=20, n_proteins=5, n_truth_cells=8, seed=0)
 
 
 def rna(cells: md.MuData) -> ad.AnnData:
@@ -100,7 +101,7 @@ def make_text(path: Path) -> None:
 
 
 def make_truncated(path: Path) -> None:
-    io.write(simulate.simulate(n_cells=60, n_truth_cells=8, seed=0), path)
+    io.write(simulate(n_cells=60, n_truth_cells=8, seed=0), path)
     path.write_bytes(path.read_bytes()[:20_000])
 
 
@@ -227,7 +228,7 @@ def test_memory_that_runs_out_is_one_line(
     def fill(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("waddington.twin.simulate.simulate", fill)
+    monkeypatch.setattr("waddington.twin.datasets.simulate", fill)
     code, _, err = invoke(capsys, "simulate", str(tmp_path / "cells.h5mu"))
     assert code == 2
     assert err.startswith("error: out of memory: accepted are")

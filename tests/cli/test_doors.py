@@ -20,7 +20,7 @@ import waddington
 from waddington import twin
 from waddington.cli._app import app, run_app
 from waddington.cli._spelling import Written, spell, spellings
-from waddington.twin import io
+from waddington.twin.data import io
 from waddington.twin.pipeline import RunConfig
 from waddington.twin.pipeline.config import READ_FIELDS
 
@@ -30,7 +30,8 @@ FIELDS = {field.name for field in dataclasses.fields(RunConfig)}
 NOT_FOR_DOORS = {"path", "label_keys", "min_cells"}
 READING = set(inspect.signature(io.read).parameters) - NOT_FOR_DOORS
 # Only these rooms are reached from a file of cells; what else refuses is reached from Python alone.
-READ_ROOMS, RUN_ROOMS = ("io", "conditions"), ("preprocess", "pipeline", "rooting.py", "order.py", "design.py")
+READ_ROOMS = ("data/io", "data/conditions")
+RUN_ROOMS = ("preprocess", "pipeline", "trajectory/rooting.py", "trajectory/order.py", "data/splits.py")
 
 
 def command(*path: str) -> Any:
@@ -46,6 +47,7 @@ RUN, DESCRIBE = command("run"), command("data", "describe")
 def files(*rooms: str) -> Iterator[Path]:
     for room in rooms:
         place = TWIN / room
+        assert place.exists()
         yield from [place] if place.suffix else sorted(place.rglob("*.py"))
 
 

@@ -72,7 +72,7 @@ def test_a_missing_extra_is_named(missing: str, arguments: list[str]) -> None:
 
 
 def test_a_missing_extra_is_named_in_python_too() -> None:
-    done = python(without("anndata") + "from waddington import twin\ntwin.io")
+    done = python(without("anndata") + "from waddington import twin\ntwin.data")
     assert "MissingExtraError: 'anndata' is not installed; it belongs to the extra 'twin'" in done.stderr
 
 

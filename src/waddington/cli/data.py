@@ -46,7 +46,7 @@ def describe(
     layer: reading.Layer = None,
 ) -> None:
     """Read and validate a file, and say what is in it."""
-    from waddington.twin import io
+    from waddington.twin import data
 
     options = {
         "rna": rna, "atac": atac, "protein": protein, "perturbation_key": perturbation_key, "mode_key": mode_key,
@@ -56,7 +56,7 @@ def describe(
         "normalization": normalization,
     }  # fmt: skip
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    description = io.describe(io.read(file, **given))
+    description = data.io.describe(data.io.read(file, **given))
     console = make_console()
     room = max(console.width - _BESIDE, 10)
     parts = [

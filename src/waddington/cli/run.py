@@ -219,7 +219,7 @@ def _setting(text: str) -> tuple[str, str]:
 
 def _last_screen(result: RunResult, console: Console) -> Group:
     """Say what was found, and where things are and what they mean."""
-    from waddington.twin.report import ANSWERS
+    from waddington.twin.report.page import ANSWERS
 
     answers = Table.grid(padding=(0, 2))
     answers.add_column(style="bold", no_wrap=True)
@@ -252,7 +252,7 @@ def _last_screen(result: RunResult, console: Console) -> Group:
 
 def _scores(metrics: pd.DataFrame, console: Console) -> list[RenderableType]:
     """Show Pearson r of the change, mean of modalities ± sd over seeds, a column for each way of being held out."""
-    from waddington.twin.summary import contestant, headline
+    from waddington.twin.evaluate.summary import contestant, headline
 
     metrics = headline(metrics)
     rows = metrics[(metrics["protocol"] == "held-out") & (metrics["metric"] == "pearson")]

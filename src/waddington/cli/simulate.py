@@ -25,7 +25,8 @@ def simulate(
 ) -> None:
     """Simulate RNA, ATAC and protein counts of perturbed myeloid differentiation (Krumsiek et al. 2011) as .h5mu."""
     from waddington._errors import ArgumentError, OutputError
-    from waddington.twin import simulate as simulator
+    from waddington.twin import datasets
+    from waddington.twin.data import io
 
     if out.suffix != ".h5mu":
         raise ArgumentError(f"cannot write {str(out)!r}: the simulator writes MuData; accepted: a name ending in .h5mu")
@@ -33,8 +34,8 @@ def simulate(
         raise OutputError(f"cannot write {str(out)!r}: the file exists; accepted: another name, or --force")
     console = make_console()
     with console.status(f"simulating {counted(n_cells, 'cell')}"):
-        mdata = simulator.simulate(n_cells=n_cells, n_genes=n_genes, n_peaks=n_peaks, n_proteins=n_proteins, seed=seed)
-        simulator.write(mdata, out)
+        mdata = datasets.simulate(n_cells=n_cells, n_genes=n_genes, n_peaks=n_peaks, n_proteins=n_proteins, seed=seed)
+        io.write(mdata, out)
     sizes = ", ".join(f"{name} {part.n_vars:,}" for name, part in mdata.mod.items())
     console.print(plain(f"wrote {out}: {counted(mdata.n_obs, 'cell')}; features: {sizes}"))
     file = shlex.quote(str(out))

@@ -11,17 +11,32 @@ Names are imported on first use, because the single-cell stack takes seconds to 
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from waddington._checks import missing_extra
+from waddington.twin import _moved
 
 if TYPE_CHECKING:
-    from waddington.twin import conditions, env, graph, io, metrics, plots, simulate
-    from waddington.twin.model import TwinEncoder
+    from waddington.twin import (
+        data,
+        datasets,
+        dynamics,
+        embed,
+        evaluate,
+        plan,
+        plots,
+        preprocess,
+        report,
+        respond,
+        trajectory,
+    )
+    from waddington.twin.embed.encoder import TwinEncoder
     from waddington.twin.pipeline import RunConfig, RunResult, run
     from waddington.twin.preprocess import Preprocessor
-    from waddington.twin.pseudotime import diffusion_pseudotime
-    from waddington.twin.response import LatentResponse
+    from waddington.twin.respond.latent import LatentResponse
+    from waddington.twin.trajectory.pseudotime import diffusion_pseudotime
 
 __all__ = [
     "LatentResponse",
@@ -29,32 +44,47 @@ __all__ = [
     "RunConfig",
     "RunResult",
     "TwinEncoder",
-    "conditions",
+    "data",
+    "datasets",
     "diffusion_pseudotime",
-    "env",
-    "graph",
-    "io",
-    "metrics",
+    "dynamics",
+    "embed",
+    "evaluate",
+    "plan",
     "plots",
+    "preprocess",
+    "report",
+    "respond",
     "run",
-    "simulate",
+    "trajectory",
 ]
 
 _HOMES = {
-    "LatentResponse": "response",
+    "LatentResponse": "respond",
     "Preprocessor": "preprocess",
     "RunConfig": "pipeline",
     "RunResult": "pipeline",
-    "TwinEncoder": "model",
-    "diffusion_pseudotime": "pseudotime",
+    "TwinEncoder": "embed",
+    "diffusion_pseudotime": "trajectory",
     "run": "pipeline",
 }
 
 
+class _Twin(ModuleType):
+    """The type of this module: ``twin.run`` stays the function, though importing a folder of that name binds it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        taken = name in _HOMES or name in _moved.ATTRIBUTES
+        if not (taken and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
+        if name in _moved.ATTRIBUTES:
+            return _moved.moved_module(name)
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         home = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
     except ModuleNotFoundError as error:
         raise missing_extra(error, "twin") from error
@@ -63,3 +93,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+_moved.install()
+sys.modules[__name__].__class__ = _Twin

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from waddington._errors import ArgumentError, DataError, OutputError
-from waddington.twin import simulate
+from waddington.twin.datasets import simulate
 from waddington.twin.pipeline import RunConfig, run
 from waddington.twin.pipeline.folder import RunFolder, fingerprint
 
@@ -70,7 +70,7 @@ def test_a_folder_that_nothing_came_of_is_taken_away(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_sees_counts_and_labels() -> None:
-    first, again, other = (simulate.simulate(n_cells=60, n_truth_cells=8, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (simulate(n_cells=60, n_truth_cells=8, seed=seed) for seed in (0, 0, 1))
     assert fingerprint(first) == fingerprint(again) != fingerprint(other)
     again.obs["perturbation"] = "control"
     assert fingerprint(again) != fingerprint(first)

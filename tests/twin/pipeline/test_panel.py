@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from waddington.twin import heldout
-from waddington.twin.baselines import Additive
+from waddington.twin.evaluate import heldout
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.prepare import prepare, read_cells
+from waddington.twin.respond.baselines import Additive
 
 pytestmark = pytest.mark.data
 

@@ -18,8 +18,8 @@ from tests.twin.pipeline.tiny import TINY, flags
 
 from waddington import twin
 from waddington._errors import OutputError
-from waddington.twin.design import SPLITS
-from waddington.twin.metrics import METRICS
+from waddington.twin.data.splits import SPLITS
+from waddington.twin.evaluate.metrics import METRICS
 from waddington.twin.pipeline import OUTPUTS, Event, Listener, RunResult
 
 

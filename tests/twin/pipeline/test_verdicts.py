@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from waddington.twin.heldout import CIRCULAR
+from waddington.twin.evaluate.heldout import CIRCULAR
 from waddington.twin.pipeline.verdicts import compare, verdicts
 
 

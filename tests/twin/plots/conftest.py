@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from waddington.twin.summary import COLUMNS
+from waddington.twin.evaluate.summary import COLUMNS
 
 OPTIMIZERS = ("Adam", "AMSGrad", "ASGDAdam", "ASGDAMSGrad", "Padam", "SGD")
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington.twin.plots.paths import lay_paths
+from waddington.twin.plots._paths import lay_paths
 
 
 @settings(deadline=None, max_examples=40)

@@ -15,9 +15,9 @@ from matplotlib.text import Text
 
 from waddington._errors import ArgumentError, DataError, OutputError
 from waddington.twin import plots
-from waddington.twin.plots.camera import Camera
+from waddington.twin.plots._camera import Camera
 from waddington.twin.plots.style import colors_for
-from waddington.twin.quasipotential import quasi_potential
+from waddington.twin.trajectory.landscape import quasi_potential
 
 Fork = tuple[np.ndarray, np.ndarray, np.ndarray]
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from waddington.twin.io import read
+from waddington.twin.data.io import read
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import pytest
 from scipy import sparse
 
 from waddington._errors import ArgumentError, OutputError
-from waddington.twin.conditions import parse_label
-from waddington.twin.simulate import NoiseModel, default_conditions, simulate, write
+from waddington.twin.data.conditions import parse_label
+from waddington.twin.data.io import write
+from waddington.twin.datasets import NoiseModel, default_conditions, simulate
 from waddington.twin.simulate.fates import STATE_NAMES
 
 SIZES = {"n_cells": 480, "n_genes": 90, "n_peaks": 120, "n_proteins": 24, "n_truth_cells": 12}

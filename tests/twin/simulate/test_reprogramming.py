@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from waddington._errors import ArgumentError, UnknownNameError, UnsupportedError
-from waddington.twin.conditions import condition_label, parse_label
+from waddington.twin.data.conditions import condition_label, parse_label
 from waddington.twin.simulate.fates import FATES
 from waddington.twin.simulate.reprogramming import edit_sets, optimal_reprogramming, reach_probability
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from waddington._errors import ArgumentError, UnknownNameError
-from waddington.twin.conditions import parse_label
+from waddington.twin.data.conditions import parse_label
 from waddington.twin.simulate.cascade import Wiring
 from waddington.twin.simulate.design import default_conditions
 from waddington.twin.simulate.network import MYELOID

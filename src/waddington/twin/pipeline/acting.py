@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington.twin.agent import AgentConfig, Rollout, idle_policy, paper_config, random_policy, rollout, train_agent
-from waddington.twin.env import CellTask, CellVecEnv, PaperTask
-from waddington.twin.heldout import average
+from waddington.twin.evaluate.heldout import average
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.encoding import untrained
 from waddington.twin.pipeline.executor import Record, Unit
@@ -38,6 +36,16 @@ from waddington.twin.pipeline.worlds import (
     score_goals,
     score_paper,
 )
+from waddington.twin.plan.agent import (
+    AgentConfig,
+    Rollout,
+    idle_policy,
+    paper_config,
+    random_policy,
+    rollout,
+    train_agent,
+)
+from waddington.twin.plan.env import CellTask, CellVecEnv, PaperTask
 
 __all__ = ["IDLE", "RANDOM", "TABLES", "act", "heldout_world", "reference_unit"]
 

@@ -14,11 +14,11 @@ from typing import Any
 from waddington._checks import check_choice, check_in_range, check_known
 from waddington._errors import ArgumentError
 from waddington.optim import registry
-from waddington.twin.conditions import MODES
-from waddington.twin.device import check_device
-from waddington.twin.io import given_modalities
-from waddington.twin.order import PARTS
+from waddington.twin.data.conditions import MODES
+from waddington.twin.data.device import check_device
+from waddington.twin.data.io import given_modalities
 from waddington.twin.pipeline.fields import typed
+from waddington.twin.trajectory.order import PARTS
 
 __all__ = ["GUIDE_OPTIMIZERS", "PAPER_GRID", "PRESETS", "READ_FIELDS", "RunConfig"]
 
@@ -33,7 +33,7 @@ READ_FIELDS = (
     *("combination_separator", "time_key", "split_key", "batch_key", "cell_type_key"),
     *("counts_layer", "normalization", "layer"),
 )
-"""Fields that :func:`waddington.twin.io.read` is told, under the names of its arguments."""
+"""Fields that :func:`waddington.twin.data.io.read` is told, under the names of its arguments."""
 
 _PROTOCOLS = ("paper", "held-out", "both")
 _ACTIONS = ("auto", "discrete", "continuous")
@@ -235,7 +235,7 @@ class RunConfig:
         return self.file is None and not (self.rna or self.atac or self.protein)
 
     def read_arguments(self) -> dict[str, Any]:
-        """Give the keyword arguments of :func:`waddington.twin.io.read`."""
+        """Give the keyword arguments of :func:`waddington.twin.data.io.read`."""
         return {name: getattr(self, name) for name in READ_FIELDS}
 
     @property

@@ -13,15 +13,15 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 
 from waddington.optim import registry
-from waddington.twin.baselines import Additive, LatentHead, MeanChange, NoChange, Predictor
-from waddington.twin.heldout import average, observe, replicate_scores, score
-from waddington.twin.likelihoods import GAUSSIAN
-from waddington.twin.model import TwinEncoder
+from waddington.twin.embed.encoder import TwinEncoder
+from waddington.twin.embed.likelihoods import GAUSSIAN
+from waddington.twin.evaluate.heldout import average, observe, replicate_scores, score
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.executor import Record, Unit
 from waddington.twin.pipeline.measuring import measurable_pairs
 from waddington.twin.pipeline.prepare import Prepared
 from waddington.twin.pipeline.storage import finite, save_arrays, save_state, score_rows, shared, state_path
+from waddington.twin.respond.baselines import Additive, LatentHead, MeanChange, NoChange, Predictor
 
 __all__ = ["TRIAL", "encode", "make_encoder", "principal_components", "score_baselines", "untrained"]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from waddington._errors import WaddingtonError
-from waddington.twin.io import write
+from waddington.twin.data.io import write
 from waddington.twin.pipeline.acting import reference_unit
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.folder import RunFolder, fingerprint
@@ -35,7 +35,7 @@ from waddington.twin.pipeline.stages import Finished, run_stages
 from waddington.twin.pipeline.storage import joint_latent
 from waddington.twin.pipeline.verdicts import verdicts
 from waddington.twin.pipeline.words import data_facts, method, notes, question, tables
-from waddington.twin.report import Verdict, write_report
+from waddington.twin.report.page import Verdict, write_report
 
 __all__ = ["RunResult", "run"]
 

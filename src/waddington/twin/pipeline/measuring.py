@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from waddington.twin.heldout import Pairs, measure_conditions
+from waddington.twin.evaluate.heldout import Pairs, measure_conditions
 from waddington.twin.pipeline.executor import Record, Unit
 from waddington.twin.pipeline.storage import finite, shared
 

@@ -18,8 +18,9 @@ import torch
 
 from waddington._files import write_text
 from waddington.twin import plots
-from waddington.twin.design import SPLITS
-from waddington.twin.modalities import in_words
+from waddington.twin.data.modalities import in_words
+from waddington.twin.data.splits import SPLITS
+from waddington.twin.evaluate.summary import headline, is_told
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.executor import Unit
 from waddington.twin.pipeline.folder import RunFolder
@@ -27,8 +28,7 @@ from waddington.twin.pipeline.prepare import Prepared
 from waddington.twin.pipeline.stages import Finished, best_optimizer
 from waddington.twin.pipeline.storage import save_state, state_path
 from waddington.twin.plots.labels import short_labels
-from waddington.twin.report import Picture
-from waddington.twin.summary import headline, is_told
+from waddington.twin.report.page import Picture
 
 __all__ = [
     "Chosen",

@@ -7,13 +7,13 @@ import mudata as md
 import numpy as np
 import pandas as pd
 
-from waddington.twin.baselines import LatentHead
-from waddington.twin.conditions import condition_columns, parse_label
-from waddington.twin.heldout import Truth, observe
+from waddington.twin.data.conditions import condition_columns, parse_label
+from waddington.twin.evaluate.heldout import Truth, observe
 from waddington.twin.pipeline.folder import RunFolder
 from waddington.twin.pipeline.prepare import Prepared
 from waddington.twin.pipeline.stages import Finished
 from waddington.twin.pipeline.storage import joint_latent
+from waddington.twin.respond.baselines import LatentHead
 
 __all__ = ["predictions"]
 

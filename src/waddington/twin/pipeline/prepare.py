@@ -21,16 +21,16 @@ from scipy import sparse
 
 from waddington._errors import ArgumentError
 from waddington._files import replacing
-from waddington.twin import graph, io, simulate
-from waddington.twin.conditions import conditions_of
-from waddington.twin.design import (
+from waddington.twin.data import io
+from waddington.twin.data.conditions import conditions_of
+from waddington.twin.data.splits import (
     Design,
     design_from_conditions,
     design_from_stages,
     design_from_times,
     draw_train_cells,
 )
-from waddington.twin.order import Order, Root, order_cells, order_notes
+from waddington.twin.datasets import simulate
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.preprocess import (
     REDUCED,
@@ -38,12 +38,14 @@ from waddington.twin.preprocess import (
     cell_depth,
     check_scaling,
     depth_notes,
+    graph,
     is_as_given,
     measured,
     model_counts,
     model_input,
 )
-from waddington.twin.rooting import read_root, root_hint
+from waddington.twin.trajectory.order import Order, Root, order_cells, order_notes
+from waddington.twin.trajectory.rooting import read_root, root_hint
 
 __all__ = ["Prepared", "load", "prepare", "read_cells", "save"]
 
@@ -87,7 +89,7 @@ def read_cells(config: RunConfig) -> md.MuData:
         When the input cannot be used; the message says what was found and what is accepted.
     """
     if config.simulated:
-        return simulate.simulate(n_cells=config.n_cells, seed=config.seed)
+        return simulate(n_cells=config.n_cells, seed=config.seed)
     return io.read(config.file, **config.read_arguments())
 
 

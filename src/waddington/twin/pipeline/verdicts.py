@@ -1,7 +1,7 @@
 """What a run's numbers say, in words, by a stated rule.
 
 An answer is given only where it can be measured: conditions whose replicates do not agree take no part (see
-:mod:`waddington.twin.measurable`), and where none is left every verdict is "not measurable".
+:mod:`waddington.twin.evaluate.measurable`), and where none is left every verdict is "not measurable".
 
 Two contestants are compared on values paired by seed, split and modality, means over the same conditions. An error
 (MSE, RMSE, MAE) is compared as the logarithm of the ratio, so that no modality's units decide; any other metric as the
@@ -22,10 +22,10 @@ import pandas as pd
 from scipy import stats
 
 from waddington._text import counted
-from waddington.twin.heldout import CIRCULAR
+from waddington.twin.evaluate.heldout import CIRCULAR
+from waddington.twin.evaluate.summary import lower_is_better, metric_label
 from waddington.twin.pipeline.acting import IDLE, RANDOM
-from waddington.twin.report import Verdict
-from waddington.twin.summary import lower_is_better, metric_label
+from waddington.twin.report.page import Verdict
 
 __all__ = ["Comparison", "compare", "verdicts"]
 

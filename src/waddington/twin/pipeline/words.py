@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from waddington._text import counted
-from waddington.twin.design import SPLITS
-from waddington.twin.heldout import CIRCULAR
-from waddington.twin.modalities import in_words
+from waddington.twin.data.modalities import in_words
+from waddington.twin.data.splits import SPLITS
+from waddington.twin.evaluate.heldout import CIRCULAR
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.outputs import Chosen
 from waddington.twin.pipeline.prepare import Prepared

@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington.twin.baselines import LatentHead
-from waddington.twin.dynamics import Dynamics, build_dynamics, fit_flow
-from waddington.twin.env import CellTask, PaperTask
-from waddington.twin.heldout import Truth, observe, score_change
-from waddington.twin.metrics import CLASSIFICATION, REGRESSION, change_metrics
+from waddington.twin.dynamics.latent import Dynamics, build_dynamics, fit_flow
+from waddington.twin.evaluate.heldout import Truth, observe, score_change
+from waddington.twin.evaluate.metrics import CLASSIFICATION, REGRESSION, change_metrics
 from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.pipeline.prepare import Prepared
-from waddington.twin.response import LatentResponse
+from waddington.twin.plan.env import CellTask, PaperTask
+from waddington.twin.respond.baselines import LatentHead
+from waddington.twin.respond.latent import LatentResponse
 
 __all__ = ["HeldOutWorld", "PaperWorld", "build_heldout_world", "build_paper_world", "score_goals", "score_paper"]
 

@@ -6,13 +6,13 @@ Every function returns :class:`Panels`, a mapping from a panel's name to its axe
 
 from __future__ import annotations
 
-from waddington.twin.plots.landscape import landscape
-from waddington.twin.plots.losses import loss_curves
-from waddington.twin.plots.metrics import metric_bars, metric_table
-from waddington.twin.plots.scatter import scatter
+from waddington.twin.plots._landscape import landscape
+from waddington.twin.plots._losses import loss_curves
+from waddington.twin.plots._metrics import metric_bars, metric_table
+from waddington.twin.plots._scatter import scatter
+from waddington.twin.plots._trajectories import trajectories
 from waddington.twin.plots.style import Panels
-from waddington.twin.plots.trajectories import trajectories
-from waddington.twin.projection import project_2d
+from waddington.twin.trajectory.projection import project_2d
 
 __all__ = [
     "Panels",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
-from waddington.twin.modalities import COUNTS_LAYER, TITLES
+from waddington.twin.data.modalities import COUNTS_LAYER, TITLES
 from waddington.twin.preprocess.features import is_as_given
 from waddington.twin.preprocess.fitting import FittedModality, Options
 from waddington.twin.preprocess.transforms import cell_totals

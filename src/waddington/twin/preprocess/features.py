@@ -11,7 +11,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from waddington._errors import DataError
-from waddington.twin.modalities import COUNTS_LAYER, VALUES_LAYER
+from waddington.twin.data.modalities import COUNTS_LAYER, VALUES_LAYER
 
 __all__ = ["is_as_given", "measured", "model_counts", "model_input"]
 
@@ -88,7 +88,7 @@ def measured(adata: ad.AnnData, modality: str) -> Any:
     Raises
     ------
     DataError
-        When the modality has neither where :func:`waddington.twin.io.read` puts them.
+        When the modality has neither where :func:`waddington.twin.data.io.read` puts them.
     """
     for layer in (VALUES_LAYER, COUNTS_LAYER):
         if layer in adata.layers:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
-from waddington.twin.modalities import MODALITIES, in_order
+from waddington.twin.data.modalities import MODALITIES, in_order
 from waddington.twin.preprocess.components import project
 from waddington.twin.preprocess.depth import cell_depth
 from waddington.twin.preprocess.features import is_as_given, measured
@@ -109,7 +109,7 @@ class Preprocessor:
         Parameters
         ----------
         mdata
-            As :func:`waddington.twin.io.read` gives it; not changed.
+            As :func:`waddington.twin.data.io.read` gives it; not changed.
         train
             Boolean, one for each cell: those that may be learned from. None takes all.
 

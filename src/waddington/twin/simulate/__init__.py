@@ -1,27 +1,9 @@
-"""Simulated screens of perturbed, differentiating, three-modality cells, with known truth.
-
-One call gives a data set (:func:`simulate`), one the true answer to any perturbation (:func:`true_response`), one the
-best edits between any two fates (:func:`optimal_reprogramming`).
-"""
+"""The simulator behind :mod:`waddington.twin.datasets`: a gene network, its cells, and what sequencing sees of them."""
 
 from __future__ import annotations
 
-from waddington.twin.io.writing import write
-from waddington.twin.simulate.api import simulate
-from waddington.twin.simulate.design import default_conditions
-from waddington.twin.simulate.fates import FATES
-from waddington.twin.simulate.observation import NoiseModel
-from waddington.twin.simulate.reprogramming import edit_sets, optimal_reprogramming, reach_probability
-from waddington.twin.simulate.truth import true_response
+from waddington.twin._moved import names_moved_from
 
-__all__ = [
-    "FATES",
-    "NoiseModel",
-    "default_conditions",
-    "edit_sets",
-    "optimal_reprogramming",
-    "reach_probability",
-    "simulate",
-    "true_response",
-    "write",
-]
+__all__: list[str] = []
+
+__getattr__ = names_moved_from(__name__)

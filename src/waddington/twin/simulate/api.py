@@ -14,8 +14,8 @@ import pandas as pd
 from scipy import sparse
 
 from waddington._checks import check_in_range
-from waddington.twin.conditions import Condition, condition_label, make_condition
-from waddington.twin.modalities import COUNTS_LAYER, MODALITIES
+from waddington.twin.data.conditions import Condition, condition_label, make_condition
+from waddington.twin.data.modalities import COUNTS_LAYER, MODALITIES
 from waddington.twin.simulate.cascade import Wiring
 from waddington.twin.simulate.cells import grow
 from waddington.twin.simulate.design import default_conditions, lay_out_screen
@@ -57,7 +57,7 @@ def simulate(
     n_peaks, n_proteins
         Peaks and surface proteins; 0 leaves the modality out.
     conditions
-        What cells receive; None takes :func:`~waddington.twin.simulate.default_conditions` (control, 19 singles, 12
+        What cells receive; None takes :func:`~waddington.twin.datasets.default_conditions` (control, 19 singles, 12
         doubles). Genes must be regulators, modes knockout, knockdown, activation or overexpression.
     control_fraction
         Part of the cells that stay unperturbed, where control is among the conditions.
@@ -97,7 +97,7 @@ def simulate(
 
     Examples
     --------
-    >>> from waddington.twin.simulate import simulate
+    >>> from waddington.twin.datasets import simulate
     >>> mdata = simulate(n_cells=200, n_genes=60, n_peaks=80, n_proteins=10, n_truth_cells=0)
     >>> mdata["rna"].shape
     (200, 60)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from waddington.twin.conditions import Condition
+from waddington.twin.data.conditions import Condition
 from waddington.twin.simulate.cascade import Cascade, Wiring
 from waddington.twin.simulate.dynamics import MYELOID_KINETICS, Edits, integrate
 from waddington.twin.simulate.network import MYELOID

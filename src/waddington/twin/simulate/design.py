@@ -11,7 +11,7 @@ import pandas as pd
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError
 from waddington._text import counted
-from waddington.twin.conditions import Condition, Perturbation, condition_columns, make_condition
+from waddington.twin.data.conditions import Condition, Perturbation, condition_columns, make_condition
 from waddington.twin.simulate.network import MYELOID
 
 __all__ = ["default_conditions", "lay_out_screen", "spread_cells"]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from waddington._checks import check_known
 from waddington._errors import ArgumentError, UnsupportedError
-from waddington.twin.conditions import Condition
+from waddington.twin.data.conditions import Condition
 from waddington.twin.simulate.network import MYELOID, Network
 
 __all__ = ["EFFECTS", "MYELOID_KINETICS", "Edits", "Kinetics", "hill", "integrate", "steady_state"]

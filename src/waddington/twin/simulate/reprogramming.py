@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._checks import check_choice, check_in_range, check_known
-from waddington.twin.conditions import Condition, Perturbation, make_condition
+from waddington.twin.data.conditions import Condition, Perturbation, make_condition
 from waddington.twin.simulate.dynamics import EFFECTS, MYELOID_KINETICS, Edits, integrate
 from waddington.twin.simulate.fates import FATES, STATE_NAMES, STATES, classify
 from waddington.twin.simulate.network import MYELOID

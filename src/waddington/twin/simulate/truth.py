@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._checks import check_choice, check_in_range
-from waddington.twin.conditions import Condition, make_condition
-from waddington.twin.modalities import MODALITIES
+from waddington.twin.data.conditions import Condition, make_condition
+from waddington.twin.data.modalities import MODALITIES
 from waddington.twin.simulate.cascade import Wiring
 from waddington.twin.simulate.cells import grow_paired
 
@@ -102,7 +102,7 @@ def true_response(
     n_cells
         Paired cells behind the mean.
     n_genes, n_peaks, n_proteins, wiring_seed
-        As in :func:`~waddington.twin.simulate.simulate`, for the same features.
+        As in :func:`~waddington.twin.datasets.simulate`, for the same features.
     hours
         Hours of harvest.
     scale

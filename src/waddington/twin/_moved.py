@@ -1,0 +1,136 @@
+"""Addresses of the last release, and where their things live now. All of this goes with the next release.
+
+A module that moved is found under its old address by :class:`Finder`; a name that moved within the twin by the
+``__getattr__`` that :func:`names_moved_from` makes. Both give the very object of the new address, after a
+DeprecationWarning that names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Final
+
+__all__ = ["ATTRIBUTES", "MODULES", "NAMES", "Finder", "install", "moved_module", "names_moved_from"]
+
+TWIN: Final = "waddington.twin"
+MODULES: Final = {
+    "agent": "plan.agent",
+    "baselines": "respond.baselines",
+    "conditions": "data.conditions",
+    "design": "data.splits",
+    "device": "data.device",
+    "encoder_config": "embed.config",
+    "env": "plan.env",
+    "feeding": "embed.batches",
+    "graph": "preprocess.graph",
+    "heldout": "evaluate.heldout",
+    "history": "embed.history",
+    "io": "data.io",
+    "layout": "trajectory.layout",
+    "likelihoods": "embed.likelihoods",
+    "measurable": "evaluate.measurable",
+    "metrics": "evaluate.metrics",
+    "minibatch": "embed.dataset",
+    "modalities": "data.modalities",
+    "model": "embed.encoder",
+    "module": "embed.module",
+    "neighbors": "preprocess.neighbors",
+    "order": "trajectory.order",
+    "projection": "trajectory.projection",
+    "pseudotime": "trajectory.pseudotime",
+    "quasipotential": "trajectory.landscape",
+    "reference": "embed.reference",
+    "report_tables": "report.tables",
+    "report_words": "report.text",
+    "response": "respond.latent",
+    "rooting": "trajectory.rooting",
+    "summary": "evaluate.summary",
+    "training": "embed.training",
+    "trends": "trajectory.trends",
+}
+"""Modules of the twin that moved, with all that is in them: old and new address, both after ``waddington.twin.``."""
+
+ATTRIBUTES: Final = {**MODULES, "simulate": "datasets"}
+"""What ``twin.<name>`` gives for names that are no room any more."""
+
+NAMES: Final = {
+    "simulate": {
+        "FATES": "datasets.FATES",
+        "NoiseModel": "datasets.NoiseModel",
+        "default_conditions": "datasets.default_conditions",
+        "edit_sets": "datasets.edit_sets",
+        "optimal_reprogramming": "datasets.optimal_reprogramming",
+        "reach_probability": "datasets.reach_probability",
+        "simulate": "datasets.simulate",
+        "true_response": "datasets.true_response",
+        "write": "data.io.write",
+    },
+}
+"""Names that moved out of a module, or changed: for each module, the old name and the new address."""
+
+
+def _warn(old: str, new: str, stacklevel: int) -> None:
+    text = f"{TWIN}.{old} is now {TWIN}.{new}; the old address goes with the next release"
+    warnings.warn(text, DeprecationWarning, stacklevel=stacklevel)
+
+
+def moved_module(name: str) -> ModuleType:
+    """Give what a user knows as ``twin.<name>``, with a warning: for the ``__getattr__`` of the twin."""
+    new = ATTRIBUTES[name]
+    _warn(name, new, stacklevel=4)
+    return importlib.import_module(f"{TWIN}.{new}")
+
+
+def names_moved_from(module: str) -> Callable[[str], Any]:
+    """Make the ``__getattr__`` of a module from which names moved; `module` is its ``__name__``."""
+    short = module.removeprefix(f"{TWIN}.")
+    moved = NAMES[short]
+
+    def find(name: str) -> Any:
+        if name not in moved:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        _warn(f"{short}.{name}", moved[name], stacklevel=3)
+        home, _, new = moved[name].rpartition(".")
+        return getattr(importlib.import_module(f"{TWIN}.{home}"), new)
+
+    return find
+
+
+class Finder(MetaPathFinder, Loader):
+    """Imports a module of :data:`MODULES`, or one inside it, under its old address: the same object, not a copy."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Answer for old addresses, and for nothing else."""
+        return ModuleSpec(fullname, self) if _new_address(fullname) else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Import the new address."""
+        new = _new_address(spec.name)
+        assert new is not None
+        _warn(spec.name.removeprefix(f"{TWIN}."), new, stacklevel=3)
+        module = importlib.import_module(f"{TWIN}.{new}")
+        spec.loader_state = module.__spec__  # the import system is about to write over it
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module, which is ready, its own spec back."""
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state
+
+
+def _new_address(fullname: str) -> str | None:
+    old, dot, inside = fullname.removeprefix(f"{TWIN}.").partition(".")
+    return MODULES[old] + dot + inside if fullname.startswith(f"{TWIN}.") and old in MODULES else None
+
+
+def install() -> None:
+    """Make the old addresses importable. It comes first: a search of folders would load a second copy of a module."""
+    sys.meta_path.insert(0, Finder())

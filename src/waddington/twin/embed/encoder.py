@@ -1,0 +1,400 @@
+"""The encoder that a user holds: arrays in, trained embeddings out.
+
+Training reconstructs masked counts, per modality and jointly, and makes the modalities of a cell agree. Every cell, in
+training or after, is embedded in the same way: its neighbours are looked up among the *reference* (training cells; at
+most `max_reference` of them), whose hidden states are kept. So the encoder is inductive, no cell outside the training
+set ever shapes it, and a cell costs the same however many there are. During training the reference's hidden states are
+refreshed once an epoch (and every 500 steps of a long one) instead of being recomputed for each batch; gradients reach
+the projection through the cell's own path. This is the idea of historical embeddings.
+
+References
+----------
+Fey et al., *GNNAutoScale: scalable and expressive graph neural networks via historical embeddings*, ICML 2021.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from waddington._checks import check_choice, check_in_range
+from waddington._errors import DataError
+from waddington._text import counted
+from waddington.twin.embed.batches import encode, evaluate, refresh, start
+from waddington.twin.embed.config import EncoderConfig
+from waddington.twin.embed.dataset import CellTable, IntArray, Matrix
+from waddington.twin.embed.history import History
+from waddington.twin.embed.likelihoods import Decoder
+from waddington.twin.embed.module import TwinModule
+from waddington.twin.embed.reference import Reference, coordinates
+from waddington.twin.embed.training import OptimizerFactory, TrainingData, default_optimizer, save_atomically
+from waddington.twin.embed.training import train as train_module
+
+__all__ = ["TwinEncoder"]
+
+FloatArray = npt.NDArray[np.float32]
+
+_FORMAT = 1
+
+
+class TwinEncoder:
+    """Graph-attention encoder of one, two or three modalities, with a joint embedding.
+
+    Parameters
+    ----------
+    modalities
+        Number of features by modality.
+    **fields
+        Fields of `encoder_config.EncoderConfig`: sizes of the networks, weights of the loss, seed of the initial
+        weights.
+    """
+
+    def __init__(self, modalities: Mapping[str, int], **fields: Any) -> None:
+        self.config = EncoderConfig(modalities=dict(modalities), **fields)
+        # The layers draw their initial weights from torch's global generator; the fork keeps that to ourselves.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            self.module = TwinModule(
+                self.config.modalities,
+                likelihoods=self.config.likelihoods or {},
+                hidden=self.config.hidden,
+                embedding_dim=self.config.embedding_dim,
+                joint_dim=self.config.joint_dim,
+                heads=self.config.heads,
+            )
+        self.fitted = False
+        """Whether `fit` has trained the encoder."""
+        self._reference: Reference | None = None
+        self._center: dict[str, FloatArray] = {}
+        self._spread: dict[str, float] = {}
+
+    # ------------------------------------------------------------------------------------------------- training
+
+    def fit(
+        self,
+        inputs: Mapping[str, Matrix],
+        counts: Mapping[str, Matrix],
+        spaces: Mapping[str, FloatArray] | None = None,
+        *,
+        train: npt.NDArray[np.bool_] | None = None,
+        optimizer: OptimizerFactory | None = None,
+        epochs: int = 50,
+        batch_size: int = 128,
+        seed: int | None = None,
+        validation: float = 0.1,
+        schedule: str = "cosine",
+        progress: Callable[[dict[str, Any]], None] | None = None,
+        checkpoint: Path | None = None,
+        device: str = "cpu",
+    ) -> History:
+        """Train on some of the cells.
+
+        The order of the data, the masks and the sampled neighbours follow from `seed` alone, the initial weights from
+        the encoder's own seed: two optimizers see exactly the same batches. With ``epochs=0`` nothing is trained, but
+        the cells become the reference: the untrained encoder to compare with.
+
+        Parameters
+        ----------
+        inputs
+            Normalized profiles by modality, dense or CSR, (cells, features). A row of NaN: the cell lacks that
+            modality.
+        counts
+            Raw counts of the same features, or the values as given under the Gaussian likelihood, (cells, features).
+        spaces
+            Coordinates by modality in which neighbours are sought, (cells, dimensions): principal components, LSI,
+            CLR. The inputs themselves by default.
+        train
+            Which cells may be used, (cells,); all by default. The others are not looked at.
+        optimizer
+            Makes the optimizer from the parameters; ``AdamW(lr=3e-3)`` by default.
+        epochs
+            Passes over the training cells.
+        batch_size
+            Cells per step.
+        seed
+            Seed of order, masks and sampling; the encoder's own by default.
+        validation
+            Share of the training cells kept from the gradient and from the reference, to watch the loss on.
+        schedule
+            ``"cosine"``: each group's rate rises over the first 5% of the steps and falls to 2% of itself along a
+            cosine; ``"constant"``.
+        progress
+            Called after each epoch with epoch, epochs, train, validation (loss terms) and seconds.
+        checkpoint
+            File rewritten after each epoch. If it exists, training goes on from it, to the bit.
+        device
+            Where to train, and to embed afterwards.
+
+        Returns
+        -------
+        Losses per epoch. Terms: ``"own/<modality>"`` and ``"joint/<modality>"`` in nats per entry, ``"agreement"``,
+        ``"total"``.
+
+        Raises
+        ------
+        ArgumentError
+            For a number outside its range or an unknown schedule.
+        DataError
+            When tables do not fit each other or the encoder, or fewer than two cells are left to train on.
+        OutputError
+            When the checkpoint was written for other data or settings.
+        """
+        check_in_range("epochs", epochs, 0)
+        check_in_range("batch_size", batch_size, 2)
+        check_in_range("validation", validation, 0.0, 0.9)
+        check_choice("schedule", schedule, ("cosine", "constant"))
+        cells = CellTable(inputs, counts, n_features=self.config.modalities)
+        places = coordinates(cells, inputs, spaces)
+        seed = self.config.seed if seed is None else seed
+        if train is not None and np.shape(train) != (cells.n_cells,):
+            raise DataError(f"cannot use train: found shape {np.shape(train)}; accepted is ({cells.n_cells},)")
+        usable = np.arange(cells.n_cells) if train is None else np.flatnonzero(train)
+        order = np.random.default_rng((seed, 1)).permutation(usable)
+        n_watched = round(validation * usable.size)
+        watched, fitted = np.sort(order[:n_watched]), np.sort(order[n_watched:])
+        if fitted.size < 2:
+            raise DataError(f"cannot train: {counted(fitted.size, 'cell')} besides validation; accepted: 2 or more")
+        self.module.to(device)
+        anchors = self._prepare(cells, places, fitted, seed=seed)
+        history = History()
+        if epochs > 0:
+            reference = self._known_reference()
+            data = TrainingData(
+                cells=cells,
+                fitted=fitted,
+                watched=watched,
+                anchors=anchors,
+                reference=reference,
+                fitted_tables=reference.attach({name: place[fitted] for name, place in places.items()}),
+                watched_tables=reference.attach({name: place[watched] for name, place in places.items()}),
+            )
+            history = train_module(
+                self.module,
+                data,
+                self.config,
+                optimizer=default_optimizer if optimizer is None else optimizer,
+                epochs=epochs,
+                batch_size=batch_size,
+                schedule=schedule,
+                seed=seed,
+                checkpoint=checkpoint,
+                progress=progress,
+                settings={
+                    "config": self.config.state_dict(),
+                    "epochs": epochs,
+                    "batch_size": batch_size,
+                    "seed": seed,
+                    "validation": validation,
+                    "schedule": schedule,
+                    "cells": int(fitted.size),
+                    "data": cells.fingerprint(),
+                },
+            )
+        self._finish(cells, places, anchors)
+        self.fitted = epochs > 0
+        return history
+
+    # ------------------------------------------------------------------------------------------------ using it
+
+    def embed(
+        self, inputs: Mapping[str, Matrix], spaces: Mapping[str, FloatArray] | None = None
+    ) -> dict[str, FloatArray]:
+        """Embed any cells, seen in training or not.
+
+        Embeddings are centred and scaled to unit mean square over the reference, one factor for all dimensions. An
+        encoder that was never fitted takes the given cells as its reference.
+
+        Parameters
+        ----------
+        inputs
+            Normalized profiles, as in `fit`; modalities may be left out.
+        spaces
+            Coordinates for the search of neighbours, as in `fit`.
+
+        Returns
+        -------
+        By modality (cells, embedding_dim), NaN rows where a cell lacks it; under ``"joint"`` (cells, joint_dim).
+
+        Raises
+        ------
+        DataError
+            When tables do not fit the encoder.
+        """
+        cells = CellTable(inputs, None, n_features=self.config.modalities)
+        places = coordinates(cells, inputs, spaces)
+        if self._reference is None:
+            untrained = copy.deepcopy(self)
+            everyone = untrained._prepare(cells, places, np.arange(cells.n_cells), seed=self.config.seed)
+            untrained._finish(cells, places, everyone)
+            return untrained.embed(inputs, spaces)
+        tables = self._reference.attach(places)
+        embeddings = encode(self.module, cells, tables, self._reference)
+        return {name: (value - self._center[name]) / self._spread[name] for name, value in embeddings.items()}
+
+    def decode(self, embedding: FloatArray, modality: str, *, source: str = "joint") -> FloatArray:
+        """Say what an embedding means in features.
+
+        Parameters
+        ----------
+        embedding
+            As `embed` returns it, (cells, dimensions).
+        modality
+            What to decode to.
+        source
+            ``"joint"`` for joint embeddings, ``"own"`` for those of the modality itself.
+
+        Returns
+        -------
+        Expected share of each feature in the cell's counts, (cells, features); rows sum to 1. Under the Gaussian
+        likelihood, expected values.
+
+        Raises
+        ------
+        ArgumentError
+            For an unknown modality or source.
+        DataError
+            When the encoder was never given cells, or the embedding has another width.
+        """
+        check_choice("modality", modality, self.config.modalities)
+        check_choice("source", source, ("joint", "own"))
+        key = "joint" if source == "joint" else modality
+        if key not in self._center:
+            raise DataError("cannot decode: found an encoder without cells; accepted is one after fit")
+        if embedding.ndim != 2 or embedding.shape[1] != self._center[key].size:
+            raise DataError(f"cannot decode shape {embedding.shape}: accepted is (cells, {self._center[key].size})")
+        raw = np.asarray(embedding * self._spread[key] + self._center[key], dtype=np.float32)
+        decoder = cast(Decoder, self.module.decoders[modality])
+        with torch.no_grad():
+            expected = decoder.expect(torch.from_numpy(raw).to(self._device), source)
+        return np.asarray(expected.cpu().numpy(), dtype=np.float32)
+
+    def reconstruction(
+        self,
+        inputs: Mapping[str, Matrix],
+        counts: Mapping[str, Matrix],
+        spaces: Mapping[str, FloatArray] | None = None,
+        *,
+        seed: int = 0,
+    ) -> dict[str, float]:
+        """Measure how well hidden counts of any cells are reconstructed.
+
+        Parameters
+        ----------
+        inputs, counts, spaces
+            As in `fit`.
+        seed
+            Seed of the masks.
+
+        Returns
+        -------
+        Loss terms as in `fit`, over hidden entries only.
+
+        Raises
+        ------
+        DataError
+            When the encoder was never given cells, or tables do not fit it.
+        """
+        cells = CellTable(inputs, counts, n_features=self.config.modalities)
+        reference = self._known_reference()
+        tables = reference.attach(coordinates(cells, inputs, spaces))
+        hidden_only = replace(self.config, seen_weight=0.0)
+        return evaluate(self.module, cells, np.arange(cells.n_cells), tables, reference, hidden_only, seed=seed)
+
+    # ------------------------------------------------------------------------------------------------ keeping it
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to embed new cells: plain tensors, numbers, strings and mappings."""
+        reference = None
+        if self._reference is not None:
+            reference = {
+                "spaces": {name: torch.from_numpy(space) for name, space in self._reference.spaces.items()},
+                "states": dict(self._reference.states),
+                "seed": self._reference.seed,
+            }
+        return {
+            "format": _FORMAT,
+            "config": self.config.state_dict(),
+            "module": self.module.state_dict(),
+            "fitted": self.fitted,
+            "reference": reference,
+            "center": {name: torch.from_numpy(value) for name, value in self._center.items()},
+            "spread": dict(self._spread),
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> TwinEncoder:
+        """Inverse of `state_dict`; the encoder is on the CPU.
+
+        Raises
+        ------
+        DataError
+            When the state has another format.
+        """
+        if state.get("format") != _FORMAT:
+            raise DataError(f"cannot load an encoder of format {state.get('format')!r}: accepted is {_FORMAT}")
+        encoder = cls(**state["config"])
+        encoder.module.load_state_dict(state["module"])
+        encoder.fitted = bool(state["fitted"])
+        encoder._center = {name: value.cpu().numpy() for name, value in state["center"].items()}
+        encoder._spread = dict(state["spread"])
+        if state["reference"] is not None:
+            spaces = {name: space.cpu().numpy() for name, space in state["reference"]["spaces"].items()}
+            kept = Reference(spaces, n_neighbors=encoder.config.n_neighbors, seed=state["reference"]["seed"])
+            kept.states = {name: value.cpu() for name, value in state["reference"]["states"].items()}
+            encoder._reference = kept
+        return encoder
+
+    def save(self, path: Path) -> None:
+        """Write the encoder to a file that ``torch.load(weights_only=True)`` reads; all of it or nothing."""
+        save_atomically(self.state_dict(), path)
+
+    @classmethod
+    def load(cls, path: Path) -> TwinEncoder:
+        """Read what `save` wrote."""
+        return cls.from_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+
+    # ------------------------------------------------------------------------------------------------ inside
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    def _known_reference(self) -> Reference:
+        if self._reference is None:
+            raise DataError("cannot look up neighbours: found an encoder without cells; accepted is one after fit")
+        return self._reference
+
+    def _prepare(self, cells: CellTable, places: Mapping[str, FloatArray], rows: IntArray, *, seed: int) -> IntArray:
+        """Take what the data fix before training: reference, standardization, the decoders' baseline and dispersion."""
+        absent = [name for name in self.config.modalities if name not in cells.inputs]
+        if absent:
+            raise DataError(f"cannot fit without {absent}: accepted are all of {list(self.config.modalities)}")
+        limit = self.config.max_reference
+        anchors = rows
+        if rows.size > limit:
+            anchors = np.sort(np.random.default_rng((seed, 4)).choice(rows, size=limit, replace=False))
+        self._reference = Reference(
+            {name: place[anchors] for name, place in places.items()}, n_neighbors=self.config.n_neighbors, seed=seed
+        )
+        start(self.module, cells, rows)
+        return anchors
+
+    def _finish(self, cells: CellTable, places: Mapping[str, FloatArray], anchors: IntArray) -> None:
+        """Fix the hidden states of the reference, and the centre and scale of the embeddings over it."""
+        reference = self._known_reference()
+        refresh(self.module, cells, anchors, reference)
+        kept = cells.subset(anchors)
+        tables = reference.attach({name: place[anchors] for name, place in places.items()})
+        for name, value in encode(self.module, kept, tables, reference).items():
+            here = value[kept.present[name] if name in kept.present else np.any([*kept.present.values()], axis=0)]
+            center = here.mean(axis=0, dtype=np.float64)
+            spread = float(np.sqrt(np.mean((here - center) ** 2)))
+            self._center[name] = center.astype(np.float32)
+            self._spread[name] = max(spread, 1e-6)

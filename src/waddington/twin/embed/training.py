@@ -1,0 +1,249 @@
+"""The training loop of the encoder: schedule, epochs, and a checkpoint from which it goes on to the bit."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from waddington._errors import OutputError
+from waddington._files import replacing
+from waddington.twin.embed.batches import evaluate, make_batch, refresh, weighted_losses
+from waddington.twin.embed.config import EncoderConfig
+from waddington.twin.embed.dataset import CellTable, IntArray, sample_neighbors, shuffled_batches
+from waddington.twin.embed.history import History
+from waddington.twin.embed.module import TwinModule
+from waddington.twin.embed.reference import Reference
+
+__all__ = ["OptimizerFactory", "TrainingData", "default_optimizer", "save_atomically", "schedule_factor", "train"]
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+_REFRESH_STEPS = 500
+_WARM_UP = 0.05
+_FLOOR = 0.02
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingData:
+    """Cells by the part they play."""
+
+    cells: CellTable
+    """All cells."""
+    fitted: IntArray
+    """Rows that are trained on."""
+    watched: IntArray
+    """Rows of the validation cells."""
+    anchors: IntArray
+    """Rows of the reference cells, in the order of the reference."""
+    reference: Reference
+    """The reference."""
+    fitted_tables: Mapping[str, IntArray]
+    """Neighbours of the fitted cells, (fitted, neighbours) by modality and under ``"joint"``."""
+    watched_tables: Mapping[str, IntArray]
+    """Neighbours of the validation cells, likewise."""
+
+
+def default_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """AdamW at 3e-3, decay 1e-4."""
+    return AdamW(parameters, lr=3e-3, weight_decay=1e-4, foreach=True)
+
+
+def schedule_factor(schedule: str, step: int, n_steps: int) -> float:
+    """Give the factor on the learning rate at a step.
+
+    Parameters
+    ----------
+    schedule
+        ``"cosine"``: up over the first 5% of the steps, then down to 2% along a cosine. ``"constant"``: 1.
+    step
+        Step, from 0.
+    n_steps
+        Steps in all.
+
+    Returns
+    -------
+    A factor in (0, 1].
+    """
+    if schedule == "constant":
+        return 1.0
+    warm = max(1, round(_WARM_UP * n_steps))
+    if step < warm:
+        return (step + 1) / warm
+    done = min(1.0, (step - warm) / max(1, n_steps - warm))
+    return _FLOOR + (1.0 - _FLOOR) * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def train(
+    module: TwinModule,
+    data: TrainingData,
+    config: EncoderConfig,
+    *,
+    optimizer: OptimizerFactory,
+    epochs: int,
+    batch_size: int,
+    schedule: str,
+    seed: int,
+    checkpoint: Path | None,
+    progress: Callable[[dict[str, Any]], None] | None,
+    settings: Mapping[str, Any],
+) -> History:
+    """Minimize the loss over the fitted cells.
+
+    Every epoch draws from its own generator, made from the seed and the epoch, so that an epoch does not depend on how
+    the ones before it were run: in one go or after an interruption.
+
+    Parameters
+    ----------
+    module
+        The networks, changed in place.
+    data
+        The cells.
+    config
+        Weights of the loss, fan-out.
+    optimizer
+        Makes the optimizer from the parameters.
+    epochs, batch_size, schedule, seed, checkpoint, progress
+        As in `model.TwinEncoder`.
+    settings
+        What a checkpoint must have been written for, plain values.
+
+    Returns
+    -------
+    Losses per epoch.
+
+    Raises
+    ------
+    OutputError
+        When the checkpoint was written for other data or settings, or cannot be read.
+    """
+    n_batches = -(-data.fitted.size // batch_size)
+    stepper = optimizer([parameter for parameter in module.parameters() if parameter.requires_grad])
+    rate = LambdaLR(stepper, lambda step: schedule_factor(schedule, step, epochs * n_batches))
+    written_for = {**settings, "optimizer": _described(stepper)}
+    history = History()
+    if checkpoint is not None and checkpoint.exists():
+        history = _resume(checkpoint, written_for, module, stepper, rate)
+    refresh(module, data.cells, data.anchors, data.reference)
+    for epoch in range(len(history), epochs):
+        started = time.perf_counter()
+        losses = _epoch(
+            module,
+            data,
+            config,
+            stepper,
+            rate,
+            rng=np.random.default_rng((seed, 2, epoch)),
+            batch_size=batch_size,
+        )
+        refresh(module, data.cells, data.anchors, data.reference)
+        seen = evaluate(module, data.cells, data.watched, data.watched_tables, data.reference, config, seed=seed)
+        history.append(train=losses, validation=seen, seconds=time.perf_counter() - started)
+        if checkpoint is not None:
+            state = {"module": module.state_dict(), "optimizer": stepper.state_dict(), "rate": rate.state_dict()}
+            save_atomically({**state, "settings": written_for, "history": history.state_dict()}, checkpoint)
+        if progress is not None:
+            report = {"epoch": epoch + 1, "epochs": epochs, "train": losses, "validation": seen}
+            progress({**report, "seconds": history.seconds[-1]})
+    return history
+
+
+def save_atomically(state: Mapping[str, Any], path: Path) -> None:
+    """Write a file that ``torch.load(weights_only=True)`` reads, beside its place and then into it.
+
+    Parameters
+    ----------
+    state
+        Tensors, numbers, strings, lists and mappings.
+    path
+        Place of the file; its folder must exist.
+
+    Raises
+    ------
+    OutputError
+        When the place cannot be written.
+    """
+    with replacing(path) as beside:
+        torch.save(dict(state), beside)
+
+
+def _epoch(
+    module: TwinModule,
+    data: TrainingData,
+    config: EncoderConfig,
+    stepper: Optimizer,
+    rate: LambdaLR,
+    *,
+    rng: np.random.Generator,
+    batch_size: int,
+) -> dict[str, float]:
+    """One pass over the fitted cells; mean of each loss term over them."""
+    device = next(module.parameters()).device
+    place = np.zeros(data.cells.n_cells, dtype=np.int64)
+    place[data.fitted] = np.arange(data.fitted.size)
+    sums: dict[str, Tensor] = {}
+    for step, rows in enumerate(shuffled_batches(data.fitted, batch_size, rng)):
+        if step > 0 and step % _REFRESH_STEPS == 0:
+            refresh(module, data.cells, data.anchors, data.reference)
+        near = {
+            name: sample_neighbors(table[place[rows]], config.fanout, rng) for name, table in data.fitted_tables.items()
+        }
+        batch = make_batch(
+            data.cells,
+            rows,
+            near,
+            data.reference,
+            device=device,
+            mask_fraction=config.mask_fraction,
+            modality_dropout=config.modality_dropout,
+            rng=rng,
+        )
+        terms = weighted_losses(module, batch, config)
+        stepper.zero_grad()
+        torch.autograd.backward(terms["total"])
+        stepper.step()
+        rate.step()
+        # Kept as tensors until the epoch ends: reading each one would make a GPU wait in every step.
+        for name, term in terms.items():
+            part = term.detach() * (rows.size / data.fitted.size)
+            sums[name] = sums[name] + part if name in sums else part
+    return {name: float(value) for name, value in sums.items()}
+
+
+def _described(optimizer: Optimizer) -> str:
+    """Name of an optimizer and its settings at the start, as a checkpoint remembers them."""
+    plain = {k: v for k, v in sorted(optimizer.defaults.items()) if isinstance(v, (bool, int, float, str, tuple))}
+    return f"{type(optimizer).__name__} {plain}"
+
+
+def _resume(
+    path: Path, written_for: Mapping[str, Any], module: TwinModule, optimizer: Optimizer, rate: LambdaLR
+) -> History:
+    """Load a checkpoint into the networks, the optimizer and the schedule, if it is one of this training."""
+    device = next(module.parameters()).device
+    try:
+        state = torch.load(path, weights_only=True, map_location=device)
+        found = dict(state["settings"])
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        raise OutputError(
+            f"cannot resume from {path}: it is no checkpoint of an encoder ({error}); remove it to start anew"
+        ) from error
+    differing = [name for name, value in written_for.items() if found.get(name) != value]
+    if differing:
+        raise OutputError(
+            f"cannot resume from {path}: it was written with another {', '.join(differing)}; remove it to start anew"
+        )
+    module.load_state_dict(state["module"])
+    optimizer.load_state_dict(state["optimizer"])
+    rate.load_state_dict(state["rate"])
+    return History.from_state_dict(state["history"])

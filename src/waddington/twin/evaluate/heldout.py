@@ -1,0 +1,243 @@
+"""Protocol ``held-out``: predicted change against observed change, on cells and conditions the model never saw.
+
+Truth is the mean change of test cells against test controls; predictions come from training cells alone. A feature that
+the condition edits itself is left out (its own knock-down would dominate), and a replicate row tells what a repeat of
+the experiment would score: the effect on one random half of the test cells, with its own controls, predicted by the
+other half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from waddington._errors import UnsupportedError
+from waddington.twin.data.conditions import parse_label
+from waddington.twin.data.splits import Design
+from waddington.twin.evaluate.measurable import chance_explains, measure_agreement
+from waddington.twin.evaluate.metrics import change_metrics
+from waddington.twin.respond.baselines import Change, Predictor, Values, mean_change
+
+__all__ = [
+    "CIRCULAR",
+    "Pairs",
+    "Truth",
+    "average",
+    "measure_conditions",
+    "observe",
+    "replicate_scores",
+    "score",
+    "score_change",
+]
+
+Names = Mapping[str, npt.NDArray[np.str_]]
+"""Feature names by modality."""
+
+CIRCULAR = "stages of an order of the same cells agree by construction"
+"""Reason why no stage of pseudotime is measurable."""
+
+Pairs = frozenset[tuple[str, str]]
+"""Conditions and modalities."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What the test cells show, and which features count."""
+
+    changes: dict[str, Change]
+    """Observed change, by label and modality."""
+    scored: dict[str, dict[str, npt.NDArray[np.bool_]]]
+    """Features that are scored, by label and modality: all but those the condition edits itself."""
+    split_of: dict[str, str]
+    """Way in which each label is held out."""
+
+
+def observe(values: Values, names: Names, design: Design) -> Truth:
+    """Measure the change of every scored label on test cells, against test controls."""
+    control = design.cells(design.control, train=False)
+    return Truth(
+        changes={label: mean_change(values, design.cells(label, train=False), control) for label in design.split_of},
+        scored={
+            label: {modality: ~np.isin(names[modality], _edited(label, design)) for modality in values}
+            for label in design.split_of
+        },
+        split_of=dict(design.split_of),
+    )
+
+
+def _edited(label: str, design: Design) -> list[str]:
+    """Name the genes that a condition edits itself."""
+    return [edit.gene for edit in parse_label(label)] if design.kind == "perturbation" else []
+
+
+def score_change(truth: Truth, label: str, predicted: Change) -> list[dict[str, object]]:
+    """Score one predicted change: a row for each modality and metric."""
+    rows: list[dict[str, object]] = []
+    for modality, observed in truth.changes[label].items():
+        keep = truth.scored[label][modality]
+        for metric, value in change_metrics(predicted[modality][keep], observed[keep]).items():
+            rows.append(
+                {
+                    "condition": label,
+                    "split": truth.split_of[label],
+                    "modality": modality,
+                    "metric": metric,
+                    "value": value,
+                }
+            )
+    return rows
+
+
+def score(truth: Truth, predictor: Predictor) -> pd.DataFrame:
+    """Score a predictor on every label that it does not refuse.
+
+    Returns
+    -------
+    DataFrame
+        Columns condition, split, modality, metric, value.
+    """
+    rows: list[dict[str, object]] = []
+    for label in truth.changes:
+        try:
+            predicted = predictor.predict(label)
+        except UnsupportedError:
+            continue
+        rows += score_change(truth, label, predicted)
+    return pd.DataFrame(rows, columns=["condition", "split", "modality", "metric", "value"])
+
+
+def replicate_scores(values: Values, names: Names, design: Design, *, repeats: int = 5, seed: int = 0) -> pd.DataFrame:
+    """Score one random half of the test cells as a prediction of the other, each half with its own controls.
+
+    Only labels with at least 10 test cells are used; each has one row a metric, the mean over `repeats`. The halves
+    have half the depth of the truth, so the row understates what a full replicate would reach.
+    """
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for _ in range(repeats):
+        first_control, second_control = _halves(design.cells(design.control, train=False), rng)
+        for label, split in design.split_of.items():
+            cells = design.cells(label, train=False)
+            if len(cells) < 10:
+                continue
+            first, second = _halves(cells, rng)
+            truth = Truth(
+                changes={label: mean_change(values, second, second_control)},
+                scored={label: {m: ~np.isin(names[m], _edited(label, design)) for m in values}},
+                split_of={label: split},
+            )
+            rows += score_change(truth, label, mean_change(values, first, first_control))
+    keys = ["condition", "split", "modality", "metric"]
+    scores = pd.DataFrame(rows, columns=[*keys, "value"])
+    return scores.groupby(keys, sort=False)["value"].mean().reset_index()
+
+
+def _halves(cells: npt.NDArray[np.intp], rng: np.random.Generator) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    shuffled = rng.permutation(cells)
+    return shuffled[: len(cells) // 2], shuffled[len(cells) // 2 :]
+
+
+def average(scores: pd.DataFrame, measurable: Pairs | None = None) -> pd.DataFrame:
+    """Average over conditions: one value for each split, modality and metric.
+
+    Parameters
+    ----------
+    scores
+        Columns condition, split, modality, metric, value.
+    measurable
+        Pairs of condition and modality that can be measured; they are averaged once more on their own.
+
+    Returns
+    -------
+    DataFrame
+        Columns conditions (``"all"`` or ``"measurable"``), split, modality, metric, value, and n: how many conditions
+        the value is a mean of. Undefined values are left out and not counted.
+    """
+    kinds = {"all": scores}
+    if measurable is not None:
+        pairs = zip(scores["condition"], scores["modality"], strict=True)
+        kinds["measurable"] = scores[np.fromiter((pair in measurable for pair in pairs), bool, len(scores))]
+    keys = ["split", "modality", "metric"]
+    tables = [
+        part.groupby(keys, sort=True)["value"].agg(value="mean", n="count").reset_index().assign(conditions=kind)
+        for kind, part in kinds.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def measure_conditions(
+    values: npt.NDArray[np.float32],
+    names: npt.NDArray[np.str_],
+    design: Design,
+    *,
+    seed: int = 0,
+    tell: Callable[[float], None] = lambda _: None,
+) -> pd.DataFrame:
+    """Say of every scored condition whether its change can be measured in one modality.
+
+    The rule is that of :mod:`waddington.twin.evaluate.measurable`, on all cells of a condition, those of training
+    included. Stages of pseudotime are never measurable: cells were sorted by what is measured, so halves agree in noise
+    as well.
+
+    Parameters
+    ----------
+    values
+        Normalized profiles of one modality, (cells, features).
+    names
+        Names of the features.
+    design
+        Labels; features that a condition edits itself are left out.
+    seed
+        Of halves and relabellings.
+    tell
+        Told the fraction that is done.
+
+    Returns
+    -------
+    DataFrame
+        Columns condition, split, n_cells, n_controls, half_r, reliability, bound, measurable, reason (empty where it is
+        measurable).
+    """
+    rng = np.random.default_rng(seed)
+    control = values[design.labels == design.control]
+    rows: list[dict[str, object]] = []
+    for done, (label, split) in enumerate(design.split_of.items()):
+        cells = design.labels == label
+        keep = ~np.isin(names, _edited(label, design))
+        found = measure_agreement(values[cells][:, keep], control[:, keep], rng=rng)
+        rows.append(
+            {
+                "condition": label,
+                "split": split,
+                "n_cells": int(cells.sum()),
+                "n_controls": len(control),
+                "half_r": found.half_r,
+                "reliability": found.reliability,
+                "bound": found.bound,
+                "measurable": found.agrees,
+                "reason": found.reason,
+            }
+        )
+        tell(0.8 * (done + 1) / len(design.split_of))
+    table = pd.DataFrame(rows)
+    if design.kind == "pseudotime":
+        return table.assign(measurable=False, reason=CIRCULAR)
+    if table["measurable"].any():
+        groups, inside = _groups(design)
+        unedited = ~np.isin(names, [gene for label in design.split_of for gene in _edited(label, design)])
+        if chance_explains(values[inside][:, unedited], groups[inside], rng=rng):
+            table.loc[table["measurable"], "reason"] = "no more than chance finds in such a table"
+            table["measurable"] = False
+    return table
+
+
+def _groups(design: Design) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Number the scored conditions from 1, the control 0; say which cells belong to any."""
+    known = {design.control: 0, **{label: 1 + i for i, label in enumerate(design.split_of)}}
+    labels, where = np.unique(design.labels, return_inverse=True)
+    groups = np.array([known.get(str(label), -1) for label in labels], dtype=np.intp)[where]
+    return groups, groups >= 0

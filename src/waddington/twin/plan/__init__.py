@@ -1,0 +1,10 @@
+"""Plans for cells: environments in which perturbations are chosen, and agents that choose."""
+
+from __future__ import annotations
+
+from waddington.twin.plan import agent, env
+
+__all__ = [
+    "agent",
+    "env",
+]

@@ -1,0 +1,22 @@
+"""PPO agents: settings, training with any optimizer, exact resume, and letting them act."""
+
+from __future__ import annotations
+
+from waddington.twin.plan.agent.checkpoint import load_checkpoint, save_checkpoint
+from waddington.twin.plan.agent.config import AgentConfig, paper_config
+from waddington.twin.plan.agent.rollout import Rollout, idle_policy, random_policy, rollout
+from waddington.twin.plan.agent.train import build_agent, load_agent, train_agent
+
+__all__ = [
+    "AgentConfig",
+    "Rollout",
+    "build_agent",
+    "idle_policy",
+    "load_agent",
+    "load_checkpoint",
+    "paper_config",
+    "random_policy",
+    "rollout",
+    "save_checkpoint",
+    "train_agent",
+]

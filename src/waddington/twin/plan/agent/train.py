@@ -1,0 +1,302 @@
+"""Training a PPO agent with any optimizer of the registry, resumable bit for bit.
+
+Fairness between optimizers: Stable-Baselines3 gives plain Adam an eps of 1e-5 when no optimizer arguments are passed,
+and every other optimizer its own default, so a comparison by its defaults is one at unequal eps. Here the arguments
+are always passed, complete, with one eps for all that have one. Under one seed all optimizers start from the same nets
+and meet the same cells first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from torch import nn
+
+from waddington._checks import check_in_range
+from waddington._errors import ArgumentError, OutputError
+from waddington.optim import registry
+from waddington.twin.plan.agent._randomness import contained
+from waddington.twin.plan.agent.checkpoint import load_checkpoint, restore, save_checkpoint, snapshot, task_digest
+from waddington.twin.plan.agent.config import AgentConfig
+from waddington.twin.plan.env import CellVecEnv
+
+__all__ = ["Progress", "build_agent", "load_agent", "train_agent"]
+
+Progress = Callable[[dict[str, float]], None]
+"""Called with one record after each rollout: ``timesteps``, ``episodes``, ``mean_return`` (of the last 100 episodes;
+NaN before the first has ended), ``loss``, ``policy_loss``, ``value_loss``, ``entropy``, ``approx_kl``,
+``explained_variance``, and where the optimizer switches rates, ``base_rate``."""
+
+_ACTIVATION: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+_LOGGED = {
+    "train/loss": "loss",
+    "train/policy_gradient_loss": "policy_loss",
+    "train/value_loss": "value_loss",
+    "train/entropy_loss": "entropy",
+    "train/approx_kl": "approx_kl",
+    "train/explained_variance": "explained_variance",
+}
+
+
+def build_agent(
+    vec_env: CellVecEnv,
+    *,
+    optimizer: str,
+    lr: float,
+    eps: float = 1e-5,
+    optimizer_kwargs: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    config: AgentConfig | None = None,
+) -> PPO:
+    """Make an untrained agent; seeds the global generators of Python, numpy and torch (see :func:`train_agent`).
+
+    Parameters
+    ----------
+    vec_env
+        Where it acts.
+    optimizer
+        Name in :mod:`waddington.optim.registry`.
+    lr
+        Learning rate; of the switching optimizers, the large base rate.
+    eps
+        Added to the denominator, of every optimizer that has one. Default: 1e-5, as is usual for PPO.
+    optimizer_kwargs
+        Further arguments of the optimizer, checked by the registry.
+    seed
+        Of nets, cells, actions and mini-batches.
+    config
+        Settings of PPO. Default: :class:`AgentConfig`.
+
+    Raises
+    ------
+    UnknownNameError, ArgumentError
+        For an unknown optimizer, an argument that it does not have, or a rollout of one transition.
+    """
+    config = config or AgentConfig()
+    check_in_range("lr", lr, 0.0, open_low=True)
+    check_in_range("eps", eps, 0.0, open_low=True)
+    rollout = config.n_steps * vec_env.num_envs
+    if rollout < 2:
+        raise ArgumentError("cannot train on rollouts of one transition: accepted is n_steps * n_envs of at least 2")
+    cls, arguments = _resolve(optimizer, lr=lr, eps=eps, further=optimizer_kwargs or {})
+    arguments.pop("lr")
+    model = PPO(
+        "MlpPolicy",
+        vec_env,
+        learning_rate=float(lr),
+        n_steps=config.n_steps,
+        batch_size=_divisor(rollout, config.batch_size),
+        n_epochs=config.n_epochs,
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+        clip_range=config.clip_range,
+        ent_coef=config.ent_coef,
+        vf_coef=config.vf_coef,
+        max_grad_norm=config.max_grad_norm,
+        target_kl=config.target_kl,
+        policy_kwargs={
+            "net_arch": {"pi": list(config.net_arch), "vf": list(config.net_arch)},
+            "activation_fn": _ACTIVATION[config.activation],
+            "log_std_init": config.log_std_init,
+            "optimizer_class": cls,
+            "optimizer_kwargs": arguments,
+        },
+        seed=seed,
+        device="cpu",
+        verbose=0,
+    )
+    # Without this Stable-Baselines3 makes a folder for its logs in the system's temporary one.
+    model.set_logger(Logger(folder=None, output_formats=[]))
+    return model
+
+
+def train_agent(
+    vec_env: CellVecEnv,
+    *,
+    optimizer: str,
+    lr: float,
+    total_timesteps: int,
+    eps: float = 1e-5,
+    optimizer_kwargs: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    config: AgentConfig | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_every_s: float = 60.0,
+    progress: Progress | None = None,
+) -> PPO:
+    """Train an agent, or go on with its training.
+
+    The global generators that Stable-Baselines3 seeds are given back as they were found.
+
+    Parameters
+    ----------
+    vec_env, optimizer, lr, eps, optimizer_kwargs, seed, config
+        See :func:`build_agent`.
+    total_timesteps
+        Transitions, rounded up to whole rollouts.
+    checkpoint
+        File to save to, and to go on from if it is there. A training that was killed and started again ends with the
+        same parameters, bit for bit, as one that was not. With a larger `total_timesteps` a finished one goes on.
+    checkpoint_every_s
+        Least seconds between two checkpoints; 0 saves after every rollout. The end is always saved.
+    progress
+        Called after each rollout; on resuming, first with the records made before.
+
+    Returns
+    -------
+    PPO
+        The trained agent.
+
+    Raises
+    ------
+    UnknownNameError, ArgumentError
+        See :func:`build_agent`.
+    DataError
+        When the checkpoint is broken or belongs to another run.
+    OutputError
+        When the checkpoint's folder does not exist, or cannot be written.
+    """
+    config = config or AgentConfig()
+    check_in_range("total_timesteps", total_timesteps, 1)
+    if checkpoint is not None and not checkpoint.parent.is_dir():
+        raise OutputError(f"cannot write checkpoint {checkpoint}: its folder does not exist; accepted: an existing one")
+    run = {
+        "optimizer": registry.get(optimizer).name,
+        "optimizer_kwargs": dict(optimizer_kwargs or {}),
+        "lr": lr,
+        "eps": eps,
+        "seed": seed,
+        "n_envs": vec_env.num_envs,
+        "task": task_digest(vec_env.task),
+        **dataclasses.asdict(config),
+    }
+    with contained():
+        model = build_agent(
+            vec_env, optimizer=optimizer, lr=lr, eps=eps, optimizer_kwargs=optimizer_kwargs, seed=seed, config=config
+        )
+        history: list[dict[str, float]] = []
+        if checkpoint is not None and checkpoint.exists():
+            history = restore(model, load_checkpoint(checkpoint, run=run))
+        if progress is not None:
+            for record in history:
+                progress(dict(record))
+        resumed = bool(model.num_timesteps)
+        if model.num_timesteps < total_timesteps:
+            recorder = _Recorder(run, history, progress, checkpoint, checkpoint_every_s)
+            model.learn(
+                total_timesteps - model.num_timesteps,
+                callback=recorder,
+                log_interval=None,
+                reset_num_timesteps=not resumed,
+            )
+    return model
+
+
+def load_agent(path: Path, vec_env: CellVecEnv) -> PPO:
+    """Rebuild an agent from its checkpoint, to act in an environment of the same spaces.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read.
+    """
+    saved = load_checkpoint(path)
+    run = json.loads(saved["run"])
+    fields = {field.name for field in dataclasses.fields(AgentConfig)}
+    chosen = {name: value for name, value in run.items() if name in fields}
+    with contained():
+        model = build_agent(
+            vec_env,
+            optimizer=run["optimizer"],
+            lr=run["lr"],
+            eps=run["eps"],
+            optimizer_kwargs=run["optimizer_kwargs"],
+            seed=run["seed"],
+            config=AgentConfig(**chosen | {"net_arch": tuple(chosen["net_arch"])}),
+        )
+    model.policy.load_state_dict(saved["policy"])
+    model.policy.optimizer.load_state_dict(saved["optimizer"])
+    return model
+
+
+def _resolve(
+    optimizer: str, *, lr: float, eps: float, further: Mapping[str, Any]
+) -> tuple[type[torch.optim.Optimizer], dict[str, Any]]:
+    """Give class and complete arguments; the one eps reaches every optimizer that has such an argument."""
+    overrides = {"lr": float(lr)} | dict(further)
+    if "eps" in registry.get(optimizer).arguments:
+        overrides.setdefault("eps", float(eps))
+    return registry.resolve(optimizer, **overrides)
+
+
+def _divisor(rollout: int, batch_size: int) -> int:
+    """Give the largest mini-batch up to `batch_size` that divides the rollout, so that no odd one is left over."""
+    n_batches = math.ceil(rollout / batch_size)
+    while rollout % n_batches:
+        n_batches += 1
+    return rollout // n_batches
+
+
+class _Recorder(BaseCallback):  # type: ignore[misc]
+    """Make a record and, when due, a checkpoint after each update: where the next rollout starts, or at the end."""
+
+    def __init__(
+        self,
+        run: Mapping[str, Any],
+        history: list[dict[str, float]],
+        progress: Progress | None,
+        checkpoint: Path | None,
+        every_s: float,
+    ) -> None:
+        super().__init__()
+        self._run, self._history, self._progress = run, history, progress
+        self._checkpoint, self._every_s = checkpoint, every_s
+        self._saved_at = time.monotonic()
+        self._episodes = int(history[-1]["episodes"]) if history else 0
+        self._begun = False
+
+    def _on_step(self) -> bool:
+        self._episodes += int(np.count_nonzero(self.locals["dones"]))
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self._begun:
+            self._updated(last=False)
+        self._begun = True
+
+    def _on_training_end(self) -> None:
+        self._updated(last=True)
+
+    def _updated(self, *, last: bool) -> None:
+        model = self.model
+        returns = [one["r"] for one in model.ep_info_buffer]
+        logged = model.logger.name_to_value
+        record = {
+            "timesteps": float(model.num_timesteps),
+            "episodes": float(self._episodes),
+            "mean_return": float(np.mean(returns)) if returns else math.nan,
+        }
+        record |= {name: float(logged[key]) for key, name in _LOGGED.items() if key in logged}
+        diagnostics = getattr(model.policy.optimizer, "diagnostics", None)
+        if diagnostics is not None:
+            found = diagnostics()
+            record |= {"base_rate": float(found["base_rate"])} if "base_rate" in found else {}
+        self._history.append(record)
+        # Saved before anyone is told: a training that dies in the callback has lost nothing.
+        due = last or time.monotonic() - self._saved_at >= self._every_s
+        if self._checkpoint is not None and due:
+            save_checkpoint(self._checkpoint, snapshot(model, run=self._run, history=self._history))
+            self._saved_at = time.monotonic()
+        if self._progress is not None:
+            self._progress(dict(record))

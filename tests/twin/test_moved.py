@@ -1,0 +1,83 @@
+"""Addresses of the last release go on working, and say where their things live now."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from waddington import twin
+from waddington.twin import _moved
+
+
+@pytest.mark.parametrize(("old", "new"), _moved.MODULES.items())
+def test_an_old_module_is_the_new_one(old: str, new: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, f"waddington.twin.{old}", raising=False)
+    with pytest.warns(DeprecationWarning, match=rf"waddington\.twin\.{old} is now waddington\.twin\.{new};"):
+        found = importlib.import_module(f"waddington.twin.{old}")
+    assert found is importlib.import_module(f"waddington.twin.{new}")
+    assert found.__name__ == found.__spec__.name == f"waddington.twin.{new}"
+
+
+@pytest.mark.parametrize(("old", "new"), _moved.ATTRIBUTES.items())
+def test_an_old_attribute_is_the_new_module(old: str, new: str) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"waddington\.twin\.{old} is now waddington\.twin\.{new};") as caught:
+        found = getattr(twin, old)
+    assert found is importlib.import_module(f"waddington.twin.{new}")
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(("module", "old"), [(module, old) for module, names in _moved.NAMES.items() for old in names])
+def test_an_old_name_is_the_new_one(module: str, old: str) -> None:
+    home, _, new = _moved.NAMES[module][old].rpartition(".")
+    with pytest.warns(DeprecationWarning, match=rf"{module}\.{old} is now waddington\.twin\.{home}\.{new};"):
+        found = getattr(importlib.import_module(f"waddington.twin.{module}"), old)
+    assert found is getattr(importlib.import_module(f"waddington.twin.{home}"), new)
+
+
+@pytest.mark.filterwarnings("ignore:waddington.twin:DeprecationWarning")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from waddington.twin.design import design_from_conditions",
+        "from waddington.twin.io.labels import standard_columns",
+        "from waddington.twin.env import CellEnv, CellTask, CellVecEnv, PaperTask",
+        "from waddington.twin.agent import AgentConfig, build_agent",
+        "from waddington.twin.baselines import LatentHead",
+        "from waddington.twin.simulate import optimal_reprogramming, simulate",
+        "from waddington.twin import heldout, baselines, design as D",
+        "from waddington.twin import io, simulate; simulate.simulate; io.read",
+        "import waddington.twin.conditions as c; c.parse_condition",
+        "import waddington.twin.io.labels as labels; labels.standard_columns",
+        "import waddington.twin.plots as p; p.landscape",
+        "import waddington.twin.model; waddington.twin.model.TwinEncoder",
+    ],
+)
+def test_what_scripts_of_the_last_release_import(statement: str) -> None:
+    exec(statement, {})
+
+
+def test_an_unknown_name_is_still_unknown() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = twin.nothing
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = importlib.import_module("waddington.twin.simulate").nothing
+    with pytest.raises(ModuleNotFoundError, match=r"waddington\.twin\.nothing"):
+        importlib.import_module("waddington.twin.nothing")
+
+
+def test_run_is_the_function_whatever_was_imported() -> None:
+    function = twin.run
+    assert callable(function)
+    twin.run = ModuleType("waddington.twin.run")  # as the import system does after `waddington.twin.run.config`
+    assert twin.run is function
+
+
+def test_the_package_itself_uses_no_old_address() -> None:
+    code = "import pkgutil, importlib, waddington\nfor m in pkgutil.walk_packages(waddington.__path__, 'waddington.'):"
+    code += "\n    m.name.endswith('__main__') or importlib.import_module(m.name)"
+    command = [sys.executable, "-W", "ignore", "-W", "error:waddington.twin", "-c", code]
+    subprocess.run(command, check=True, capture_output=True, text=True)
