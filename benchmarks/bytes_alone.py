@@ -18,9 +18,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported;
 import numpy as np
 import torch
 
-from waddington.optim import _native
-from waddington.optim._source import c_source
-from waddington.optim._trace import trace
+from waddington.optim.kernels import cpu
+from waddington.optim.kernels.c_source import c_source
+from waddington.optim.kernels.trace import trace
 
 __all__ = ["BytesAlone"]
 
@@ -38,8 +38,8 @@ def _kernel(dtype: torch.dtype) -> Any:
     text = c_source(trace(_move, {name: torch.zeros(7, dtype=dtype) for name in NAMES}), NAMES, {}, {})
     with tempfile.TemporaryDirectory(prefix="waddington") as folder:
         path = Path(folder) / "bytes.so"
-        _native.build(text, path)
-        return _native.open_kernel(path)
+        cpu.build(text, path)
+        return cpu.open_kernel(path)
 
 
 class BytesAlone:

@@ -27,8 +27,8 @@ import torch
 import speed_pictures
 from contenders import OURS, Run, coordinates, ours
 from measuring import interleaved, options_of, quartiles, say, write
-from waddington.optim import _compiled
-from waddington.optim._execution import COMPILE_FROM
+from waddington.optim.engine.dispatch import COMPILE_FROM
+from waddington.optim.kernels import cache
 
 CASES = [("ASGDAdam", 1), ("ASGDAdam", 30), ("ASGDAdam", 300), ("AlphaAdam", 30)]
 SIZES = [1 << power for power in (8, 10, 12, 14, 16, 18, 20, 22)]
@@ -47,7 +47,7 @@ def shapes_of(tensors: int) -> list[tuple[int, ...]]:
 
 def case(name: str, tensors: int) -> dict[str, Any]:
     """Take first steps in this process, whose cache is as it has been found."""
-    made = _compiled.kernels_made
+    made = cache.kernels_made
     run = Run(ours(name, compile=True), shapes_of(tensors))
     seconds = []
     for _ in range(5):

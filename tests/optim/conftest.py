@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from waddington.optim import _compiled
+from waddington.optim.kernels import cache
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,9 +27,9 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def fresh_process() -> Iterator[None]:
     """Forget what this process knows of kernels and compilers, now and afterwards."""
-    _compiled.forget()
+    cache.forget()
     yield
-    _compiled.forget()
+    cache.forget()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import torch
 
 from waddington import optim
 from waddington._errors import WaddingtonError
-from waddington.optim._forms import has_memory
+from waddington.optim.kernels.memory import has_memory
 
 SHAPES = [(5, 3), (40, 125), (300,), (20, 30, 9), (), (64, 80), (5, 3)]
 RULES = {

@@ -6,13 +6,10 @@ from waddington.optim.alphaadam import AlphaAdam, CAdamW
 from waddington.optim.amgt import AMGT
 from waddington.optim.amvt import AMVT
 from waddington.optim.asgd import ASGDAdam, ASGDAMSGrad
-from waddington.optim.compression import Compressed
 from waddington.optim.ldadam import LDAdam
-from waddington.optim.lookahead import Lookahead
-from waddington.optim.masking import Masked
 from waddington.optim.microadam import MicroAdam
 from waddington.optim.padam import ASGD2, Padam
-from waddington.optim.switching import Switched
+from waddington.optim.wrappers import Compressed, Lookahead, Masked, Switched
 
 __all__ = [
     "AMGT",

@@ -18,10 +18,9 @@ from typing import Any, ClassVar, Unpack
 import torch
 from torch.optim.optimizer import ParamsT
 
-from waddington.optim._engine import RuleOptimizer
-from waddington.optim._rule import Measured, Rule, Settings, Tensors
-from waddington.optim._state import check_common, settings_of
-from waddington.optim._torch_options import TorchOptions
+from waddington.optim.engine.optimizer import RuleOptimizer
+from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.masking import aligned, check_mask, mask_terms, strength
 from waddington.optim.moments import (
     Number,
@@ -32,6 +31,7 @@ from waddington.optim.moments import (
     corrections_of,
     decays,
 )
+from waddington.optim.rule import Measured, Rule, Settings, Tensors
 
 __all__ = ["ALPHAADAM_RULE", "AlphaAdam", "CAdamW"]
 
@@ -126,7 +126,7 @@ class AlphaAdam(RuleOptimizer):
     decoupled_weight_decay
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam, which the mask then sees.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
-        See :class:`~waddington.optim._engine.RuleOptimizer`.
+        See :class:`~waddington.optim.engine.optimizer.RuleOptimizer`.
     **torch_options
         ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
@@ -181,7 +181,7 @@ class CAdamW(AlphaAdam):
     weight_decay
         Decay λ; torch's AdamW has 0.01, too.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
-        See :class:`~waddington.optim._engine.RuleOptimizer`.
+        See :class:`~waddington.optim.engine.optimizer.RuleOptimizer`.
     **torch_options
         ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 

@@ -28,11 +28,11 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice, check_in_range
-from waddington.optim._engine import RuleOptimizer
-from waddington.optim._rule import Measured, Rule, Settings, Tensors
-from waddington.optim._state import check_common, settings_of
-from waddington.optim._torch_options import TorchOptions
+from waddington.optim.engine.optimizer import RuleOptimizer
+from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.moments import Number, Numbers, adaptive_direction, decays, ema, ema_of_square, ema_weight
+from waddington.optim.rule import Measured, Rule, Settings, Tensors
 
 __all__ = ["AMGT", "AMGT_RULE", "momentum_factor", "threshold_moment"]
 
@@ -238,7 +238,7 @@ class AMGT(RuleOptimizer):
     decoupled_weight_decay
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
-        See :class:`~waddington.optim._engine.RuleOptimizer`.
+        See :class:`~waddington.optim.engine.optimizer.RuleOptimizer`.
     **torch_options
         ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 

@@ -27,13 +27,13 @@ from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
-from waddington.optim._engine import RuleOptimizer
-from waddington.optim._rule import Measured, Rule, Settings, Tensors
-from waddington.optim._state import check_common, settings_of
-from waddington.optim._torch_options import TorchOptions
 from waddington.optim.adaptation import variance_penalty
+from waddington.optim.engine.optimizer import RuleOptimizer
+from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.moments import Number, Numbers, adam_moments, bias_corrections, decays, ema_of_square
 from waddington.optim.preprocessing import clip_factor, filter_outliers, gradient_variance, normalize
+from waddington.optim.rule import Measured, Rule, Settings, Tensors
 from waddington.optim.updating import clip_update
 
 __all__ = ["AMVT", "AMVT_RULE", "HISTORY"]
@@ -191,7 +191,7 @@ class AMVT(RuleOptimizer):
     momentum_bias_correction
         Step along m̂ instead of m.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
-        See :class:`~waddington.optim._engine.RuleOptimizer`.
+        See :class:`~waddington.optim.engine.optimizer.RuleOptimizer`.
     **torch_options
         ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
@@ -230,7 +230,7 @@ class AMVT(RuleOptimizer):
         super().__init__(params, settings_of(locals()))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group; see :class:`~waddington.optim._engine.RuleOptimizer`."""
+        """Add a group; see :class:`~waddington.optim.engine.optimizer.RuleOptimizer`."""
         betas = tuple(param_group.get("betas", self.defaults["betas"]))
         if len(betas) == 2:
             betas = (*betas, param_group.get("beta3", 0.99))

@@ -20,11 +20,11 @@ from typing import Any, ClassVar, Unpack
 import torch
 from torch.optim.optimizer import ParamsT
 
-from waddington.optim._engine import RuleOptimizer
-from waddington.optim._rule import Settings
-from waddington.optim._state import check_common, settings_of
-from waddington.optim._torch_options import TorchOptions
+from waddington.optim.engine.optimizer import RuleOptimizer
+from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.padam import PADAM_RULE
+from waddington.optim.rule import Settings
 from waddington.optim.switching import BaseRateSwitch, check_switch, small_rate
 
 __all__ = ["ASGDAMSGrad", "ASGDAdam"]
@@ -74,7 +74,7 @@ class ASGDAdam(RuleOptimizer):
     decoupled_weight_decay
         True: ``θ -= α_t λ θ`` as AdamW; False: ``g += λ θ`` as Adam, which then also enters the switch's statistic.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
-        See :class:`~waddington.optim._engine.RuleOptimizer`.
+        See :class:`~waddington.optim.engine.optimizer.RuleOptimizer`.
     **torch_options
         ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 

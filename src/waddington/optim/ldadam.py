@@ -31,11 +31,10 @@ from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
-from waddington.optim._engine import RuleOptimizer
-from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
-from waddington.optim._slots import compute_dtype
-from waddington.optim._state import check_common, settings_of
-from waddington.optim._torch_options import TorchOptions
+from waddington.optim.engine.optimizer import RuleOptimizer
+from waddington.optim.engine.params import compute_dtype
+from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.moments import (
     Number,
     Numbers,
@@ -46,6 +45,7 @@ from waddington.optim.moments import (
     decays,
     ema_weight,
 )
+from waddington.optim.rule import Layouts, Measured, Rule, Settings, Tensors
 
 __all__ = ["LDADAM_RULE", "LDAdam", "carry_moments", "is_projected", "leading_basis", "next_basis"]
 
@@ -225,7 +225,7 @@ class LDAdam(RuleOptimizer):
     decoupled_weight_decay
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
     maximize, nonfinite, stochastic_rounding, compile
-        See :class:`~waddington.optim._engine.RuleOptimizer`.
+        See :class:`~waddington.optim.engine.optimizer.RuleOptimizer`.
     **torch_options
         ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 

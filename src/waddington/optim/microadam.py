@@ -28,12 +28,12 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice, check_count, check_in_range
-from waddington.optim._engine import RuleOptimizer
-from waddington.optim._rule import Layouts, Measured, Rule, Settings, Tensors
-from waddington.optim._slots import real_size
-from waddington.optim._state import check_common, settings_of
-from waddington.optim._torch_options import TorchOptions
+from waddington.optim.engine.optimizer import RuleOptimizer
+from waddington.optim.engine.params import real_size
+from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.moments import Number, Numbers, adaptive_direction, ema_weight
+from waddington.optim.rule import Layouts, Measured, Rule, Settings, Tensors
 
 __all__ = ["MICROADAM_RULE", "MicroAdam", "dequantize_error", "largest_places", "quantize_error"]
 
@@ -265,7 +265,7 @@ class MicroAdam(RuleOptimizer):
     decoupled_weight_decay
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
     maximize, nonfinite, stochastic_rounding, compile
-        See :class:`~waddington.optim._engine.RuleOptimizer`.
+        See :class:`~waddington.optim.engine.optimizer.RuleOptimizer`.
     **torch_options
         ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 

@@ -20,10 +20,9 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_in_range
-from waddington.optim._engine import RuleOptimizer
-from waddington.optim._rule import Measured, Rule, Settings, Tensors
-from waddington.optim._state import check_common, settings_of
-from waddington.optim._torch_options import TorchOptions
+from waddington.optim.engine.optimizer import RuleOptimizer
+from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.moments import (
     Number,
     Numbers,
@@ -34,6 +33,7 @@ from waddington.optim.moments import (
     decays,
     running_maximum,
 )
+from waddington.optim.rule import Measured, Rule, Settings, Tensors
 
 __all__ = ["ASGD2", "PADAM_RULE", "Padam"]
 
@@ -105,7 +105,7 @@ class Padam(RuleOptimizer):
     decoupled_weight_decay
         True: ``θ -= rate * λ * θ`` as AdamW; False: ``g += λ * θ`` as Adam.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
-        See :class:`~waddington.optim._engine.RuleOptimizer`.
+        See :class:`~waddington.optim.engine.optimizer.RuleOptimizer`.
     **torch_options
         ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 
@@ -157,7 +157,7 @@ class ASGD2(Padam):
     p
         Power of the second moment, in (1/2, 1].
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
-        See :class:`~waddington.optim._engine.RuleOptimizer`.
+        See :class:`~waddington.optim.engine.optimizer.RuleOptimizer`.
     **torch_options
         ``foreach``, ``fused``, ``capturable`` and ``differentiable``, False or None, as torch's optimizers take them.
 

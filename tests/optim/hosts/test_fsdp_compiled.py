@@ -18,7 +18,8 @@ from optim.hosts.processes import WORLD, on_two_ranks
 from optim.parity import COMPILED, assert_same_course, gradients_for
 from optim.table import OWN
 from optim.training import values
-from waddington.optim import AMGT, AMVT, AlphaAdam, ASGDAdam, _compiled
+from waddington.optim import AMGT, AMVT, AlphaAdam, ASGDAdam
+from waddington.optim.kernels import cache
 
 pytestmark = pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")
 
@@ -95,7 +96,7 @@ def _all(rank: int, names: list[str]) -> dict[str, Any]:
     found["collectives"] = {name: _count_collectives(name, False) for name in DEFAULTS}
     found["collectives"]["ASGDAdam by kernels"] = _count_collectives("ASGDAdam", True)
     found["rounded"] = [_round(compile, mixed) for compile in (True, False) for mixed in (False, True)]
-    found["kernels"] = list(_compiled.kernels_made)
+    found["kernels"] = list(cache.kernels_made)
     return found
 
 

@@ -1,1 +1,0 @@
-"""Other libraries' optimizers behind the contract of the registry; each module imports the library that it adapts."""

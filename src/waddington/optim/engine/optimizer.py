@@ -1,0 +1,372 @@
+"""The engine: the only ``step()`` that runs rules; its own mathematics is ``θ -= α d`` and no more.
+
+It lays the tensors of the model out (:mod:`.layout`), which holds as long as nothing moves, takes a
+:class:`~.step.Step` over them, and says how that is done: :meth:`RuleOptimizer.execution`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cached_property
+from itertools import compress
+from typing import Any, NamedTuple
+
+import torch
+from torch._compile import _disable_dynamo
+
+from waddington._errors import UnsupportedError
+from waddington.optim.engine.backward import BackwardSteps, why_not_in_backward
+from waddington.optim.engine.dispatch import Execution, Way, ways_of
+from waddington.optim.engine.fit import Apart, check_gradient, check_parameter, check_state
+from waddington.optim.engine.groups import Family
+from waddington.optim.engine.layout import Layout, lay_out
+from waddington.optim.engine.params import HasGroup, gradient_of, local_real
+from waddington.optim.engine.state import RuleState
+from waddington.optim.engine.step import Step
+from waddington.optim.engine.units import Member
+from waddington.optim.rule import Tensors
+
+__all__ = ["RuleOptimizer", "is_phantom", "refuse_transforms"]
+
+
+class RuleOptimizer(RuleState):
+    """A torch optimizer that runs a rule; subclasses name the rule, perhaps a rate control, and their arguments.
+
+    Parameters
+    ----------
+    params
+        Parameters, groups or named parameters, as for every torch optimizer.
+    defaults
+        Settings of a group that does not say otherwise. Besides the rule's own these are ``lr`` (a number or a 0-d
+        tensor), ``weight_decay``, ``decoupled_weight_decay`` (True: ``θ -= rate λ θ``; False: ``g += λ θ``),
+        ``maximize``, ``nonfinite``, ``stochastic_rounding``, ``state_dtype`` and ``compile``.
+
+        ``nonfinite`` says what a NaN or infinite gradient does, or one whose square is. ``"mask"``: the coordinate
+        stays as it is, moments included, and counts as gradient 0 in all sums; the others step, and
+        ``diagnostics()["masked_coordinates"]`` counts it. A tensor without any finite gradient takes no step, and if
+        none has one, the step counts as skipped. ``"skip"``: one anywhere in the model, and the step is not taken:
+        parameters, moments, step count and switch stay, on every rank, and ``diagnostics()["skipped_steps"]`` counts
+        it; costs one pass over the gradients. ``"raise"``: DataError before anything has changed; costs one wait for
+        the device per step besides. ``"propagate"``: no check, as torch. Those that need whole tensors (MicroAdam,
+        LDAdam) have no ``"mask"``.
+
+        ``stochastic_rounding`` rounds new values of bfloat16 parameters up or down at random so that their expectation
+        is exact: without it updates below half a unit in the last place, 0.2 % of the parameter, are lost. The random
+        numbers depend on coordinate and step alone: replicas agree, shards too, and a resumed run repeats them.
+
+        ``state_dtype`` is ``"float32"``, or ``"bfloat16"``: buffers then take half the memory, and are rounded
+        stochastically, without which a second moment, that changes by a thousandth a step, would stand still.
+
+        ``compile`` says whether steps are taken by compiled kernels. ``"auto"``: on a processor where there is a C
+        compiler, from 4,096 coordinates on, a number of sizes alone; elsewhere small tensors are laid end to end and
+        stepped as one. True: for every tensor, or an error. False: never. The first step compiles, once for a machine:
+        kernels are kept on disk, serve tensors of every number and size, and outlast every change of rate, decay or
+        group. :meth:`execution` says what is done and why.
+
+    Notes
+    -----
+    State is in float32 under parameters of lower precision, unless `state_dtype` says otherwise. A step with rate 0 and
+    all gradients 0 on an optimizer without state is not counted: it is how ``torch.distributed.checkpoint`` asks for
+    the state before loading.
+    """
+
+    _finite: torch.Tensor | None = None
+    """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
+    _layout: Layout | None = None
+    _in_backward: BackwardSteps | None = None
+    _before: list[tuple[torch.Tensor, dict[str, Any] | None]] = []  # noqa: RUF012  (replaced before it is written to)
+    """Parameters that are being laid out, and the entries that their states had; until something is written."""
+
+    @_disable_dynamo  # traced, it would be compiled anew whenever gradients are; inside torch.compile it is eager
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step.
+
+        Parameters
+        ----------
+        closure
+            Computes the loss anew and calls ``backward``; called once, with gradients on.
+
+        Returns
+        -------
+        object
+            What the closure gave, or None.
+
+        Raises
+        ------
+        DataError
+            A gradient is not finite and ``nonfinite="raise"``. Or a parameter, a gradient or an entry of the state was
+            replaced, resized, tied or freed, and does not fit any more. Tied parameters are refused where two of one
+            memory have gradients at once; where no more than one has, the memory is stepped as its own.
+        UnsupportedError
+            A gradient is sparse, or the call stands inside a transform of ``torch.func``, or ``compile=True`` and
+            compiling failed.
+
+        Notes
+        -----
+        An error leaves parameters, state and counts as they were. One that comes while new values are being written
+        (there is no memory, a rule fails on its second tensor, the user interrupts) has a note that says what is
+        changed.
+        """
+        refuse_transforms(self)
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        if self._in_backward is not None:
+            self._in_backward.begin_anew()
+        try:
+            without_state = not self.state
+            families = self._laid_out()
+            if not families:
+                return loss
+            model_state = self._model_state_of_step()
+            if without_state and all(is_phantom(member) for family in families for member in family.members):
+                return loss
+            self._step(families, model_state)
+        except BaseException:
+            self._take_back()
+            raise
+        finally:
+            self._before = []
+        return loss
+
+    def _model_state_of_step(self) -> Tensors:
+        """Give the entries of the whole model, perhaps made for a parameter that is not stepped and had no state."""
+        count = len(self.state)
+        entries = self._model_state()
+        if len(self.state) > count:
+            self._before.append((self._known_model[0], None))
+        return entries
+
+    def _take_back(self) -> None:
+        """Leave state as it was before a step that could not begin."""
+        for param, entries in self._before:
+            if entries is None:
+                self.state.pop(param, None)
+            else:
+                state = self.state[param]
+                state.clear()
+                state.update(entries)
+        if self._before:
+            self._drop_layout(frozenset())
+
+    def _drop_layout(self, staying: AbstractSet[int]) -> None:
+        """Forget the layout; entries of states, but for those of some parameters by identity, lie alone again."""
+        if self._layout is not None:
+            self._layout.leave(staying)
+        self._layout = None
+
+    def _member(self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int) -> Member:
+        """Make the state of a parameter that has a gradient, where there is none."""
+        found = self.state.get(param)
+        self._before.append((param, None if found is None else dict(found)))
+        return Member(param, group, group_index, index, self._state_of(param, group))
+
+    def _lay_out(self, members: Sequence[Member], ways: Sequence[Way], stepped: AbstractSet[int]) -> list[Family]:
+        rule = self._rule
+        for member in members:
+            check_state(member, self._layouts(member.param, member.group), rule)
+        apart = self._apart
+        apart.check(self, stepped)
+        families = lay_out(rule, members, ways)
+        apart.learn(self)  # what was moved lies in memory of its own
+        return families
+
+    @cached_property
+    def _apart(self) -> Apart:
+        return Apart()
+
+    def _step(self, families: Sequence[Family], model_state: Tensors) -> None:
+        settings, row = self.param_groups[0], self._model_row
+        step = Step(self._rule, self._control, families, settings, model_state, row, self._recording_on)
+        try:
+            step.run()
+        finally:
+            if step.is_begun:  # and cannot be taken back
+                self._before = []
+        self._finite = step.finite
+        if self._recording_on and not step.is_left_out:
+            self._record(step)
+
+    def _record(self, step: Step) -> None:
+        members = [member for family in step.families for member in family.members]
+        sums, reported = step.rows()
+        order = sorted(range(len(members)), key=lambda at: members[at].index)
+        rows = ([members[at] for at in order], [sums[at] for at in order], [reported[at] for at in order])
+        self._keep(*rows, step.finite, self._rule.ratios)
+
+    def step_in_backward(self, on: bool = True) -> None:
+        """Step each parameter inside ``backward()``, as soon as its gradient is there, and free the gradient; or stop.
+
+        The gradients of the model then never exist all at once. ``step()`` is called as always, after ``backward()``:
+        it only allows the next one. Where a gradient scaler is used, gradients are stepped on before it can undo its
+        scale: do not use both. To be called when all groups have been added.
+
+        Raises
+        ------
+        UnsupportedError
+            The optimizer needs all gradients at once: a switched rate, a norm over the model, ``nonfinite="skip"`` or
+            ``"raise"``, sharded parameters, diagnostics being recorded. Also raised from a second ``backward()``
+            before ``step()``: what has been used cannot be accumulated.
+        """
+        if self._in_backward is not None:
+            self._in_backward.remove()
+            self._in_backward = None
+        if not on:
+            return
+        self._refuse_in_backward()
+        holders = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
+        ways = {id(held.param): way for held, way in zip(holders, ways_of(self._rule, holders), strict=True)}
+        known: dict[int, Family] = {}
+
+        @torch.no_grad()
+        def step_one(param: torch.Tensor, group_index: int, index: int) -> None:
+            gradient_of(param)
+            family, group = known.get(index), self.param_groups[group_index]
+            try:
+                if family is None or not family.still_fits(group) or not family.is_in_place(self.state):
+                    self._refuse_in_backward()  # a loaded state may have brought other settings
+                    check_parameter(param, group, group_index)
+                    check_gradient(param, group, group_index)
+                    self._before = []
+                    member = self._member(param, group, group_index, index)
+                    (family,) = self._lay_out([member], [ways[id(param)]], ways.keys())
+                    known[index] = family
+                self._step([family], self._model_state_of_step())
+            except BaseException:
+                self._take_back()
+                raise
+            finally:
+                self._before = []
+
+        self._in_backward = BackwardSteps(self, step_one)
+
+    def _refuse_in_backward(self) -> None:
+        reason = "diagnostics are being recorded" if self._recording_on else why_not_in_backward(self)
+        if reason:
+            raise UnsupportedError(f"cannot step {type(self).__name__} inside backward: {reason}")
+
+    def record(self, on: bool = True) -> None:
+        """Take the statistics that cost a pass over the tensors from the next step on, or stop.
+
+        Raises
+        ------
+        UnsupportedError
+            Steps are taken inside backward.
+        """
+        if on and self._in_backward is not None:
+            raise UnsupportedError(f"cannot record {type(self).__name__}: steps are taken inside backward, one by one")
+        super().record(on)
+
+    # -- layout --
+
+    def execution(self) -> list[Execution]:
+        """Say how tensors are stepped, compiled or eagerly, and why; before the first step, how they will be.
+
+        Counted are the tensors that have had a gradient; before the first step, all that require one.
+
+        Returns
+        -------
+        list of Execution
+            One entry for each way and reason, the largest first. It depends on sizes and settings alone, unless
+            compiling has failed, which is then the reason.
+        """
+        families = () if self._layout is None else self._layout.all_families
+        units = [unit for family in families for unit in family.all_units]
+        found = [(unit.way, member.value.numel()) for unit in units for member in unit.all_members]
+        if not found:
+            holders = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
+            ways = ways_of(self._rule, holders)
+            found = [(way, local_real(holder.param).numel()) for way, holder in zip(ways, holders, strict=True)]
+        sizes: dict[Way, list[int]] = {}
+        for way, size in found:
+            sizes.setdefault(way, []).append(size)
+        records = [Execution(*way, len(each), sum(each)) for way, each in sizes.items()]
+        return sorted(records, key=lambda record: -record.coordinates)
+
+    def _laid_out(self) -> tuple[Family, ...]:
+        """Give the families of the parameters that have gradients."""
+        groups, layout = self.param_groups, self._layout
+        params = [param for group in groups for param in group["params"]]
+        have_gradients = [param.grad is not None for param in params]
+        if not any(have_gradients):
+            return ()
+        if layout is not None and layout.holds(groups, self.state, have_gradients):
+            if layout.is_another_set:
+                self._check_apart(compress(params, have_gradients))
+                layout.is_another_set = False
+            return layout.families
+        takes_part = have_gradients
+        if layout is not None:
+            known = [index in layout.indices for index in range(len(params))]
+            if layout.holds(groups, self.state, known):  # nothing was replaced: a gradient is the first of its tensor
+                takes_part = list(map(operator.or_, have_gradients, known))
+        return self._laid_out_anew(takes_part, frozenset(map(id, compress(params, have_gradients))))
+
+    def _laid_out_anew(self, takes_part: Sequence[bool], stepped: AbstractSet[int]) -> tuple[Family, ...]:
+        """Lay out some of the parameters, and give the families of those that are stepped, by identity."""
+        groups = self.param_groups
+        found: list[tuple[torch.Tensor, dict[str, Any], int, int]] = []
+        index = -1
+        for group_index, group in enumerate(groups):
+            for param in group["params"]:
+                index += 1
+                if takes_part[index]:  # what cannot be stepped is refused before any state is made
+                    check_parameter(param, group, group_index)
+                    found.append((param, group, group_index, index))
+                if id(param) in stepped:
+                    gradient_of(param)
+                    check_gradient(param, group, group_index)
+        self._before = []
+        members = [self._member(*each) for each in found]
+        model = [_Held(p, group) for group in groups for p in group["params"] if p.requires_grad]
+        self._drop_layout({id(member.param) for member in members})
+        families = self._lay_out(members, ways_of(self._rule, members, model or members), stepped)
+        self._layout = Layout(families, groups, self.state)
+        self._layout.select([id(param) in stepped for group in groups for param in group["params"]])
+        self._layout.is_another_set = False
+        return self._layout.families
+
+    def _check_apart(self, params: Iterable[torch.Tensor]) -> None:
+        """Check that parameters lie apart that have not been stepped together before."""
+        stepped = frozenset(map(id, params))
+        if self._apart.knows(stepped):
+            return
+        try:
+            self._apart.check(self, stepped)
+        except BaseException:
+            self._drop_layout(frozenset())  # so that the next step asks again
+            raise
+
+
+class _Held(NamedTuple):
+    param: torch.Tensor
+    group: dict[str, Any]
+
+
+def refuse_transforms(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse a step inside ``torch.func``'s transforms.
+
+    Raises
+    ------
+    UnsupportedError
+        Inside ``grad``, ``vmap``, ``jvp`` or another of them.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        raise UnsupportedError(
+            f"cannot take a step of {type(optimizer).__name__} inside a torch.func transform: a step changes parameters"
+            " and state in place, and a transform would lose or mix those changes; compute gradients inside, store them"
+            " in .grad, and call step() outside"
+        )
+
+
+def is_phantom(member: HasGroup) -> bool:
+    """Tell whether a step of a parameter can change nothing: rate 0 and gradient 0.
+
+    Only ever asked of an optimizer without state, so its wait for the device happens once in a life, if at all.
+    """
+    assert member.param.grad is not None
+    return float(member.group["lr"]) == 0.0 and not bool(member.param.grad.any())

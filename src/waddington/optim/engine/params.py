@@ -1,0 +1,269 @@
+"""Parameters as plain real tensors, how components see one during a step, and the one place where shards are added up.
+
+The rules are written for plain dense real tensors. Here complex tensors become pairs of reals, sharded ones
+(``DTensor``) their local part, and half precision is raised to float32 for as long as a rule works on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from waddington._errors import UnsupportedError
+from waddington.optim.rule import Tensors
+
+__all__ = [
+    "HasGroup",
+    "HasParam",
+    "Slot",
+    "compute_dtype",
+    "gradient_of",
+    "hand_out",
+    "is_sharded",
+    "largest_gradient",
+    "like_its_parameter",
+    "local_real",
+    "mask_nonfinite",
+    "minimized_gradient",
+    "moves_at",
+    "real_dtype",
+    "real_size",
+    "stack",
+    "state_dtype",
+    "statistics_dtype",
+    "sum_over_shards",
+]
+
+
+class HasParam(Protocol):
+    """Whatever stands for one parameter in a step."""
+
+    @property
+    def param(self) -> torch.Tensor:
+        """The parameter as the user holds it."""
+        ...
+
+
+class HasGroup(HasParam, Protocol):
+    """The same, with the parameter's group."""
+
+    @property
+    def group(self) -> dict[str, Any]:
+        """The group."""
+        ...
+
+
+@dataclass(slots=True)
+class Slot:
+    """One parameter that takes part in the step of a component.
+
+    Attributes
+    ----------
+    param
+        The parameter as the user holds it.
+    group, group_index
+        Its parameter group.
+    buffers, value
+        Local real parts of what a component reads of its buffers, and of itself, sharing their memory.
+    grad
+        Local real gradient in the dtype of the computation, its sign turned where the group maximizes.
+    size
+        Number of real coordinates of the whole parameter, over all its shards.
+    index
+        Its place among all parameters of the optimizer.
+    totals
+        Sums over the whole parameter that one round of statistics leaves for the next.
+    """
+
+    param: torch.Tensor
+    group: dict[str, Any]
+    group_index: int
+    index: int
+    buffers: Tensors
+    value: torch.Tensor
+    grad: torch.Tensor
+    size: int
+    totals: Tensors = field(default_factory=dict)
+
+
+def compute_dtype(param: torch.Tensor) -> torch.dtype:
+    """Dtype of state and computation: the parameter's own, but never below float32."""
+    if param.is_complex():
+        return torch.complex128 if param.dtype == torch.complex128 else torch.complex64
+    return torch.float64 if param.dtype == torch.float64 else torch.float32
+
+
+def real_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Give the dtype of real and imaginary part."""
+    return {torch.complex64: torch.float32, torch.complex128: torch.float64}.get(dtype, dtype)
+
+
+def state_dtype(param: torch.Tensor, group: Mapping[str, Any]) -> torch.dtype:
+    """Dtype of the real parts of a parameter's buffers under a group's settings."""
+    return torch.bfloat16 if group.get("state_dtype") == "bfloat16" else real_dtype(compute_dtype(param))
+
+
+def like_its_parameter(local: torch.Tensor, param: torch.Tensor) -> torch.Tensor:
+    """Turn the local real part of a buffer into what its parameter is: complex, sharded, or neither."""
+    found = torch.view_as_complex(local) if param.is_complex() else local
+    if not is_sharded(param):
+        return found
+    from torch.distributed.tensor import DTensor
+
+    mesh, placements = param.device_mesh, param.placements  # type: ignore[attr-defined]
+    return DTensor.from_local(found, mesh, placements, run_check=False, shape=param.shape, stride=param.stride())
+
+
+def statistics_dtype(device: torch.device) -> torch.dtype:
+    """Dtype of whole-model statistics: float64 wherever the hardware has it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def local_real(tensor: torch.Tensor) -> torch.Tensor:
+    """View a tensor's local shard as a dense real tensor."""
+    if is_sharded(tensor):
+        tensor = tensor.to_local()  # type: ignore[attr-defined]
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+
+
+def gradient_of(param: torch.Tensor) -> torch.Tensor:
+    """Give the parameter's gradient, laid out as the parameter is.
+
+    Raises
+    ------
+    UnsupportedError
+        The gradient is sparse, or the parameter is one of FSDP1's, which do not show how they are sharded.
+    """
+    grad = param.grad
+    assert grad is not None
+    if hasattr(param, "_fsdp_flattened"):
+        raise UnsupportedError(
+            "cannot step on a parameter of FullyShardedDataParallel: statistics over a whole tensor or model would be"
+            " those of one process's shards; accepted are parameters of torch.distributed.fsdp.fully_shard (FSDP2),"
+            " which are DTensors"
+        )
+    if grad.layout != torch.strided:
+        raise UnsupportedError(
+            f"cannot step on a gradient of layout {grad.layout}: found one for a parameter of shape"
+            f" {tuple(param.shape)}; accepted are dense gradients (for an embedding, sparse=False)"
+        )
+    if is_sharded(param) and grad.placements != param.placements:  # type: ignore[attr-defined]
+        grad = grad.redistribute(param.device_mesh, param.placements)  # type: ignore[attr-defined]
+    return grad
+
+
+def largest_gradient(dtype: torch.dtype) -> float:
+    """Give the power of two below the root of the largest number: gradients up to it have finite squares."""
+    return 2.0 ** (math.frexp(torch.finfo(dtype).max)[1] // 2 - 1)
+
+
+def mask_nonfinite(grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give a gradient with zeros where it or its square is not finite, and the mask of where they are."""
+    keep = grad.abs() <= largest_gradient(grad.dtype)  # what is no number is not
+    return torch.where(keep, grad, 0.0), keep
+
+
+def minimized_gradient(
+    param: torch.Tensor, value: torch.Tensor, *, maximize: bool, coupled_decay: float, masks: bool = False
+) -> torch.Tensor:
+    """Give the local real gradient of what is minimized, in the dtype of the computation.
+
+    Parameters
+    ----------
+    param, value
+        The parameter, which has a gradient, and its local real part.
+    maximize
+        Turn the sign.
+    coupled_decay
+        λ of ``g += λ θ``, after that.
+    masks
+        Take what is not finite for zero, before that.
+
+    Raises
+    ------
+    UnsupportedError
+        See :func:`gradient_of`.
+    """
+    grad = local_real(gradient_of(param).to(compute_dtype(param)))
+    if masks:
+        grad, _ = mask_nonfinite(grad)
+    if maximize:
+        grad = -grad
+    return grad.add(value, alpha=coupled_decay) if coupled_decay else grad
+
+
+def sum_over_shards(partials: torch.Tensor, slots: Sequence[HasParam]) -> torch.Tensor:
+    """Add partial sums over the shards of their tensors: the only communication that the package does.
+
+    Parameters
+    ----------
+    partials
+        Shape (number of slots, number of statistics), each row from one slot's local shard.
+    slots
+        Where the rows come from; the order is the same on every rank.
+
+    Returns
+    -------
+    Tensor
+        Same shape; every rank holds the sums over all shards. Rows of tensors that are not sharded come back as they
+        are. Each mesh is reduced once, over those of its dimensions along which its tensors are sharded.
+    """
+    layouts: dict[tuple[Any, Any], list[int]] = {}
+    for row, slot in enumerate(slots):
+        if is_sharded(slot.param):
+            mesh, placements = slot.param.device_mesh, slot.param.placements  # type: ignore[attr-defined]
+            split = tuple(not placement.is_replicate() for placement in placements)
+            layouts.setdefault((mesh, split), []).append(row)
+    if not layouts:
+        return partials
+    from torch.distributed.tensor import DTensor, Partial, Replicate
+
+    total = partials
+    for (mesh, split), rows in layouts.items():
+        placements = [Partial("sum") if dim_is_split else Replicate() for dim_is_split in split]
+        if len(rows) == len(slots):  # as a rule all are alike, and no rows need to be picked
+            return DTensor.from_local(partials, mesh, placements).full_tensor()
+        added = DTensor.from_local(partials[rows], mesh, placements).full_tensor()
+        total = total.index_copy(0, torch.tensor(rows, device=total.device), added)
+    return total
+
+
+def is_sharded(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor is a ``DTensor``."""
+    # Asking for the attribute spares the import of torch.distributed to those who have no shards.
+    return hasattr(tensor, "to_local")
+
+
+def moves_at(rate: float | torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Tell, as a 0-d tensor that the host does not wait for, whether a rate moves anything."""
+    if isinstance(rate, torch.Tensor):
+        return (rate != 0.0).reshape(()).to(device)
+    return torch.full((), rate != 0.0, dtype=torch.bool, device=device)
+
+
+def real_size(param: torch.Tensor) -> int:
+    """Count the real coordinates of a whole parameter, over all its shards."""
+    return param.numel() * (2 if param.is_complex() else 1)
+
+
+def stack(rows: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
+    """Stack 0-d tensors of perhaps several devices and dtypes into a table, shape (rows, entries of a row)."""
+    cells = [cell for row in rows for cell in row]
+    dtype = torch.float64 if any(cell.dtype == torch.float64 for cell in cells) else torch.float32
+    table = torch.stack([cell.to(device=cells[0].device, dtype=dtype) for cell in cells])
+    return table.view(len(rows), -1)
+
+
+def hand_out(slots: Sequence[Slot], columns: Tensors, into: Callable[[Slot], Tensors]) -> None:
+    """Give every slot its own entry of each column, on its device and in the dtype that it computes in."""
+    for name, column in columns.items():
+        cast: dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, ...]] = {}
+        for row, slot in enumerate(slots):
+            kind = (slot.value.device, slot.grad.dtype)
+            if kind not in cast:
+                cast[kind] = column.to(device=kind[0], dtype=kind[1]).unbind()
+            into(slot)[name] = cast[kind][row]

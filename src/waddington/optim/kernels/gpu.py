@@ -1,0 +1,193 @@
+"""Kernels for GPUs: a phase exported as a function of tensors of open length, and compiled by torch (AOTInductor).
+
+The file that comes of it is loaded in milliseconds, without importing the compiler, and called for one tensor after the
+other: calls that a GPU queues. For a CPU it does the same, more slowly than :mod:`.cpu`; so it can be tested there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from waddington.optim.engine.params import statistics_dtype
+from waddington.optim.kernels.identity import command_identity, processor
+from waddington.optim.kernels.spec import SUMS, Recipe, examples, perform
+from waddington.optim.kernels.trace import Program, written
+from waddington.optim.kernels.trusted import opened
+
+if TYPE_CHECKING:
+    from waddington.optim.engine.launch import Batch
+
+__all__ = ["SUFFIX", "InductorKernel", "circumstances", "compiler", "load", "make", "obstacle", "source"]
+
+SUFFIX = ".pt2"
+_EXAMPLE = 1 << 10
+_OPTIONS = {"realize_reads_threshold": 1000, "realize_opcount_threshold": 10_000}  # nothing is held between loops
+
+
+class InductorKernel:
+    """A compiled phase, called for each tensor; see :class:`~.cache.Kernel`."""
+
+    def __init__(self, path: Path, recipe: Recipe, names: tuple[str, ...]) -> None:
+        self.names = names
+        self._path, self._on_gpu = str(path), recipe.device == "cuda"
+        self._loaders: dict[int, Any] = {}
+        self.on(torch.empty(0, device=recipe.device).device)
+
+    def on(self, device: torch.device) -> Callable[[list[torch.Tensor]], Any]:
+        """Give the kernel on one of several devices, to be called with the list of what :class:`_Phase` takes."""
+        index = device.index if self._on_gpu else -1
+        if index not in self._loaders:
+            # torch.export's own loader imports the whole compiler, two seconds, to do no more than this. A GPU's graphs
+            # cannot be captured from several threads.
+            load = torch._C._aoti.AOTIModelPackageLoader
+            self._loaders[index] = load(self._path, "model", self._on_gpu, 1, index)
+        found: Callable[[list[torch.Tensor]], Any] = self._loaders[index].boxed_run
+        return found
+
+    def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
+        """Do the phase; sums go to the family's table."""
+        family = batch.family
+        call, frames = self.on(family.device), None if salts is None else batch.frames
+        for place, (unit, grad) in enumerate(zip(batch.units, batch.grads, strict=True)):
+            noise = () if salts is None or frames is None else (salts[place], frames[place])
+            call([unit.value, grad, *unit.buffers.values(), family.table[place], family.sums[place], *noise])
+
+
+class _Phase(torch.nn.Module):
+    """A phase as a function of the tensors that a kernel is called with."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+
+    def forward(
+        self,
+        value: torch.Tensor,
+        grad: torch.Tensor,
+        buffers: list[torch.Tensor],
+        row: torch.Tensor,
+        sums: torch.Tensor,
+        noise: list[torch.Tensor],
+    ) -> tuple[()]:
+        numbers = [noise[0], *noise[1].unbind()] if noise else []
+        found = list(perform(self.recipe, value, grad, buffers, row, numbers).values())
+        if found:
+            # Into one aligned row: a GPU's kernels would write to places within it and lose what they wrote.
+            sums.copy_(torch.cat([torch.stack(found).to(sums.dtype), sums[len(found) :]]))
+        return ()
+
+
+def load(path: Path, recipe: Recipe, names: tuple[str, ...]) -> InductorKernel:
+    """Load what was compiled.
+
+    Raises
+    ------
+    RuntimeError
+        The file is none of :func:`make`, or the kernel does not do here what it should.
+    OSError
+        It is not there, may not be read or trusted.
+    """
+    with opened(path):
+        kernel = InductorKernel(path, recipe, names)
+    _try_out(kernel, recipe)
+    return kernel
+
+
+def _try_out(kernel: InductorKernel, recipe: Recipe) -> None:
+    """Hold a kernel against the operations that it was made of, on this device, before anything depends on it."""
+    arguments = _arguments(recipe)
+    value, grad, buffers, row, sums, noise = arguments
+    row.copy_(torch.linspace(0.25, 0.75, len(row), device=row.device))
+    for scale, tensor in enumerate((value, grad, *buffers), start=1):
+        tensor.copy_(torch.linspace(-1.0, scale, len(tensor), device=tensor.device).roll(97 * scale).square())
+    copies = [tensor.clone() for tensor in (value, grad, *buffers)]
+    kernel.on(value.device)([value, grad, *buffers, row, sums, *noise])
+    numbers = [noise[0], *noise[1].unbind()] if noise else []
+    found = perform(recipe, copies[0], copies[1], copies[2:], row, numbers)
+    pairs = [*zip(copies, (value, grad, *buffers), strict=True), *zip(found.values(), sums, strict=False)]
+    for expected, got in pairs:
+        tolerance = max(1e-4, torch.finfo(expected.dtype).eps)  # in half precision, one unit
+        if not torch.allclose(got.double(), expected.double(), rtol=tolerance, atol=tolerance, equal_nan=True):
+            raise RuntimeError(
+                f"a kernel made by torch's compiler gives other results here than eager steps ({kernel.names})"
+            )
+
+
+def obstacle() -> str:
+    """Say what stands in the way of compiling; empty where nothing does."""
+    found = shutil.which(os.environ.get("CXX") or "g++")
+    return "" if found else "no C++ compiler was found, which torch's compiler needs"
+
+
+def source(recipe: Recipe, programs: Sequence[Program]) -> str:
+    """Write down what a phase does.
+
+    Torch's compiler traces by itself, and this is what kernels are named by.
+
+    Raises
+    ------
+    UnsupportedError
+        The rule does what cannot be written down.
+    """
+    return "\n".join(map(written, programs))
+
+
+def circumstances(device: str) -> str:
+    """Name what decides, with its source, what a kernel is: options, versions, processor and GPU."""
+    gpu = (torch.version.cuda, torch.cuda.get_device_capability()) if device == "cuda" else ()
+    return repr((_OPTIONS, torch.__version__, device, gpu, processor()))
+
+
+def compiler() -> str:
+    """Name the compiler of what runs on the host, empty where there is none."""
+    return "" if obstacle() else command_identity([os.environ.get("CXX") or "g++"])
+
+
+def make(recipe: Recipe, source: str, path: Path) -> None:
+    """Compile a phase into a file.
+
+    Raises
+    ------
+    RuntimeError
+        The compiler failed; says how.
+    """
+    length = torch.export.Dim("length", min=2)
+    arguments = _arguments(recipe)
+    _, _, buffers, _, _, noise = arguments
+    shapes = {
+        "value": {0: length},
+        "grad": {0: length},
+        "buffers": [{0: length} for _ in buffers],
+        "row": None,
+        "sums": None,
+        "noise": [None for _ in noise],
+    }
+    handle, temporary = tempfile.mkstemp(suffix=SUFFIX, dir=path.parent)
+    os.close(handle)
+    try:
+        with warnings.catch_warnings(), torch.utils._python_dispatch._disable_current_modes():
+            warnings.simplefilter("ignore")
+            program = torch.export.export(_Phase(recipe), arguments, dynamic_shapes=shapes)
+            torch._inductor.aoti_compile_and_package(program, package_path=temporary, inductor_configs=_OPTIONS)
+        os.chmod(temporary, 0o644)  # whatever new files are like here, nobody else may write to it
+        os.replace(temporary, path)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RuntimeError(f"torch's compiler failed ({reason})") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _arguments(recipe: Recipe) -> tuple[Any, ...]:
+    """Give what :class:`_Phase` is called with."""
+    value, grad, buffers, row, noise = examples(recipe, _EXAMPLE, recipe.device)
+    sums = row.new_zeros(SUMS, dtype=statistics_dtype(row.device))
+    return value, grad, buffers, row, sums, [noise[0], torch.stack(noise[1:])] if noise else []
