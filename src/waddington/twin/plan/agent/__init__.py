@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from waddington.twin.plan.agent.checkpoint import load_checkpoint, save_checkpoint
 from waddington.twin.plan.agent.config import AgentConfig, paper_config
-from waddington.twin.plan.agent.rollout import Rollout, idle_policy, random_policy, rollout
+from waddington.twin.plan.agent.episodes import Rollout, idle_policy, random_policy, rollout
 from waddington.twin.plan.agent.train import build_agent, load_agent, train_agent
 
 __all__ = [
