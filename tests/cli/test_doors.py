@@ -21,8 +21,8 @@ from waddington import twin
 from waddington.cli._app import app, run_app
 from waddington.cli._spelling import Written, spell, spellings
 from waddington.twin.data import io
-from waddington.twin.pipeline import RunConfig
-from waddington.twin.pipeline.config import READ_FIELDS
+from waddington.twin.run import RunConfig
+from waddington.twin.run.config import READ_FIELDS
 
 TWIN = Path(waddington.__file__).parent / "twin"
 FIELDS = {field.name for field in dataclasses.fields(RunConfig)}
@@ -31,7 +31,7 @@ NOT_FOR_DOORS = {"path", "label_keys", "min_cells"}
 READING = set(inspect.signature(io.read).parameters) - NOT_FOR_DOORS
 # Only these rooms are reached from a file of cells; what else refuses is reached from Python alone.
 READ_ROOMS = ("data/io", "data/conditions")
-RUN_ROOMS = ("preprocess", "pipeline", "trajectory/rooting.py", "trajectory/order.py", "data/splits.py")
+RUN_ROOMS = ("preprocess", "run", "trajectory/rooting.py", "trajectory/order.py", "data/splits.py")
 
 
 def command(*path: str) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from waddington.cli._progress import LineListener, ProgressListener, make_listener
-from waddington.twin.pipeline import Event, Unit
+from waddington.twin.run import Event, Unit
 
 
 def unit(seed: int) -> Unit:

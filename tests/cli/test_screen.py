@@ -14,8 +14,8 @@ from rich.console import Console
 from waddington.cli._app import run_app
 from waddington.cli._screen import make_console, plain, table_or_list
 from waddington.cli.run import _last_screen
-from waddington.twin.pipeline import RunConfig, RunResult
 from waddington.twin.report.page import Verdict
+from waddington.twin.run import RunConfig, RunResult
 
 LABELS = ("T cell [cycling]", "[red]x[/red]", ":x:", "benzo[a]pyrene", "dose [/h]", "\x1b[31mred")
 

@@ -51,6 +51,8 @@ def test_an_old_name_is_the_new_one(module: str, old: str) -> None:
         "from waddington.twin import heldout, baselines, design as D",
         "from waddington.twin import io, simulate; simulate.simulate; io.read",
         "import waddington.twin.conditions as c; c.parse_condition",
+        "from waddington.twin.pipeline.stages import run_stages",
+        "from waddington.twin.pipeline import RunConfig, run; from waddington.twin.pipeline.verdicts import verdicts",
         "import waddington.twin.io.labels as labels; labels.standard_columns",
         "import waddington.twin.plots as p; p.landscape",
         "import waddington.twin.model; waddington.twin.model.TwinEncoder",

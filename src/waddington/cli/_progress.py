@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from waddington._text import visible
-from waddington.twin.pipeline import Event, Listener, Unit
+from waddington.twin.run import Event, Listener, Unit
 
 __all__ = ["LineListener", "ProgressListener", "make_listener"]
 

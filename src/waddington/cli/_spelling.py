@@ -102,7 +102,7 @@ def _fields() -> frozenset[str]:
     """Name the fields of a run; imported late, because it is heavy and needed only where something went wrong."""
     import dataclasses
 
-    from waddington.twin.pipeline import RunConfig
+    from waddington.twin.run import RunConfig
 
     return frozenset(field.name for field in dataclasses.fields(RunConfig))
 

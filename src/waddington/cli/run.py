@@ -18,7 +18,7 @@ from waddington.cli._spelling import Written
 if TYPE_CHECKING:
     import pandas as pd
 
-    from waddington.twin.pipeline import RunResult
+    from waddington.twin.run import RunResult
 
 __all__ = ["run"]
 
@@ -162,7 +162,8 @@ def run(
 
     Without a file the cells are simulated. A run that was stopped goes on with --resume.
     """
-    from waddington.twin import pipeline
+    from waddington.twin.run import RunConfig, load_toml
+    from waddington.twin.run import run as run_twin
 
     flags = {
         "rna": rna, "atac": atac, "protein": protein, "perturbation_key": perturbation_key, "mode_key": mode_key,
@@ -176,7 +177,7 @@ def run(
         "batch_size": batch_size, "epochs": epochs, "protocol": protocol, "seeds": seeds, "ppo_steps": ppo_steps,
         "device": device, "workers": workers, "lr_grid": _grid(lr_grid),
     }  # fmt: skip
-    in_file: dict[str, Any] = pipeline.load_toml(config) if config is not None else {}
+    in_file: dict[str, Any] = load_toml(config) if config is not None else {}
     by_set = dict(_setting(text) for text in setting or ())
     by_flag = {name: value for name, value in {"file": file, **flags}.items() if value is not None}
     context.obj = Written(
@@ -188,14 +189,14 @@ def run(
     fields: dict[str, Any] = in_file | by_set | by_flag
     chosen = str(preset or fields.pop("preset", "default"))
     fields.pop("preset", None)
-    pipeline.RunConfig.of(chosen, **fields)  # A name such as `out` is no field, wherever it was written.
+    RunConfig.of(chosen, **fields)  # A name such as `out` is no field, wherever it was written.
 
     from waddington.cli._progress import make_listener
 
     console = make_console()
     try:
         with make_listener(console) as listener:
-            result = pipeline.run(out=out, resume=resume, preset=chosen, listener=listener, **fields)
+            result = run_twin(out=out, resume=resume, preset=chosen, listener=listener, **fields)
     except KeyboardInterrupt:
         console.print(plain(f"interrupted; the same command with --resume goes on from what is in {out}"))
         raise

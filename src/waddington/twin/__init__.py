@@ -33,9 +33,9 @@ if TYPE_CHECKING:
         trajectory,
     )
     from waddington.twin.embed.encoder import TwinEncoder
-    from waddington.twin.pipeline import RunConfig, RunResult, run
     from waddington.twin.preprocess import Preprocessor
     from waddington.twin.respond.latent import LatentResponse
+    from waddington.twin.run import RunConfig, RunResult, run
     from waddington.twin.trajectory.pseudotime import diffusion_pseudotime
 
 __all__ = [
@@ -62,11 +62,11 @@ __all__ = [
 _HOMES = {
     "LatentResponse": "respond",
     "Preprocessor": "preprocess",
-    "RunConfig": "pipeline",
-    "RunResult": "pipeline",
+    "RunConfig": "run",
+    "RunResult": "run",
     "TwinEncoder": "embed",
     "diffusion_pseudotime": "trajectory",
-    "run": "pipeline",
+    "run": "run",
 }
 
 

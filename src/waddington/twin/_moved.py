@@ -42,6 +42,15 @@ MODULES: Final = {
     "module": "embed.module",
     "neighbors": "preprocess.neighbors",
     "order": "trajectory.order",
+    "pipeline": "run",
+    "pipeline.acting": "run.agent_jobs",
+    "pipeline.encoding": "run.encoder_jobs",
+    "pipeline.job": "run.api",
+    "pipeline.measuring": "run.replicate_jobs",
+    "pipeline.stages": "run.schedule",
+    "pipeline.storage": "run.artifacts",
+    "pipeline.words": "run.report_text",
+    "pipeline.worlds": "run.environments",
     "projection": "trajectory.projection",
     "pseudotime": "trajectory.pseudotime",
     "quasipotential": "trajectory.landscape",
@@ -56,7 +65,7 @@ MODULES: Final = {
 }
 """Modules of the twin that moved, with all that is in them: old and new address, both after ``waddington.twin.``."""
 
-ATTRIBUTES: Final = {**MODULES, "simulate": "datasets"}
+ATTRIBUTES: Final = {**{old: new for old, new in MODULES.items() if "." not in old}, "simulate": "datasets"}
 """What ``twin.<name>`` gives for names that are no room any more."""
 
 NAMES: Final = {
@@ -127,8 +136,13 @@ class Finder(MetaPathFinder, Loader):
 
 
 def _new_address(fullname: str) -> str | None:
-    old, dot, inside = fullname.removeprefix(f"{TWIN}.").partition(".")
-    return MODULES[old] + dot + inside if fullname.startswith(f"{TWIN}.") and old in MODULES else None
+    if not fullname.startswith(f"{TWIN}."):
+        return None
+    name = fullname.removeprefix(f"{TWIN}.")
+    if name in MODULES:
+        return MODULES[name]
+    old, dot, inside = name.partition(".")
+    return MODULES[old] + dot + inside if old in MODULES else None
 
 
 def install() -> None:

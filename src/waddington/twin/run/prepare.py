@@ -31,7 +31,6 @@ from waddington.twin.data.splits import (
     draw_train_cells,
 )
 from waddington.twin.datasets import simulate
-from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.preprocess import (
     REDUCED,
     Preprocessor,
@@ -44,6 +43,7 @@ from waddington.twin.preprocess import (
     model_counts,
     model_input,
 )
+from waddington.twin.run.config import RunConfig
 from waddington.twin.trajectory.order import Order, Root, order_cells, order_notes
 from waddington.twin.trajectory.rooting import read_root, root_hint
 

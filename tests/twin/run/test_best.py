@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from waddington.twin.pipeline import RunConfig
-from waddington.twin.pipeline.executor import Record, Unit
-from waddington.twin.pipeline.outputs import choose
-from waddington.twin.pipeline.stages import Finished, best_optimizer
+from waddington.twin.run import RunConfig
+from waddington.twin.run.executor import Record, Unit
+from waddington.twin.run.outputs import choose
+from waddington.twin.run.schedule import Finished, best_optimizer
 
 
 def finished(objectives: dict[tuple[str, str, int], float | None]) -> Finished:

@@ -17,7 +17,7 @@ from waddington.optim import registry
 from waddington.twin.data.conditions import MODES
 from waddington.twin.data.device import check_device
 from waddington.twin.data.io import given_modalities
-from waddington.twin.pipeline.fields import typed
+from waddington.twin.run.fields import typed
 from waddington.twin.trajectory.order import PARTS
 
 __all__ = ["GUIDE_OPTIMIZERS", "PAPER_GRID", "PRESETS", "READ_FIELDS", "RunConfig"]

@@ -15,11 +15,11 @@ import pandas as pd
 from waddington.twin.dynamics.latent import Dynamics, build_dynamics, fit_flow
 from waddington.twin.evaluate.heldout import Truth, observe, score_change
 from waddington.twin.evaluate.metrics import CLASSIFICATION, REGRESSION, change_metrics
-from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.pipeline.prepare import Prepared
 from waddington.twin.plan.env import CellTask, PaperTask
 from waddington.twin.respond.baselines import LatentHead
 from waddington.twin.respond.latent import LatentResponse
+from waddington.twin.run.config import RunConfig
+from waddington.twin.run.prepare import Prepared
 
 __all__ = ["HeldOutWorld", "PaperWorld", "build_heldout_world", "build_paper_world", "score_goals", "score_paper"]
 

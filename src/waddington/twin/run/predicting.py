@@ -9,11 +9,11 @@ import pandas as pd
 
 from waddington.twin.data.conditions import condition_columns, parse_label
 from waddington.twin.evaluate.heldout import Truth, observe
-from waddington.twin.pipeline.folder import RunFolder
-from waddington.twin.pipeline.prepare import Prepared
-from waddington.twin.pipeline.stages import Finished
-from waddington.twin.pipeline.storage import joint_latent
 from waddington.twin.respond.baselines import LatentHead
+from waddington.twin.run.artifacts import joint_latent
+from waddington.twin.run.folder import RunFolder
+from waddington.twin.run.prepare import Prepared
+from waddington.twin.run.schedule import Finished
 
 __all__ = ["predictions"]
 

@@ -9,10 +9,10 @@ from waddington._text import counted
 from waddington.twin.data.modalities import in_words
 from waddington.twin.data.splits import SPLITS
 from waddington.twin.evaluate.heldout import CIRCULAR
-from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.pipeline.outputs import Chosen
-from waddington.twin.pipeline.prepare import Prepared
-from waddington.twin.pipeline.stages import Finished
+from waddington.twin.run.config import RunConfig
+from waddington.twin.run.outputs import Chosen
+from waddington.twin.run.prepare import Prepared
+from waddington.twin.run.schedule import Finished
 
 __all__ = ["data_facts", "method", "notes", "question", "tables"]
 

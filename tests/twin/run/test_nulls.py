@@ -8,7 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from tests.twin.pipeline.tiny import TINY
+from tests.twin.run.tiny import TINY
 
 from waddington import twin
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from waddington.twin.evaluate.heldout import Pairs, measure_conditions
-from waddington.twin.pipeline.executor import Record, Unit
-from waddington.twin.pipeline.storage import finite, shared
+from waddington.twin.run.artifacts import finite, shared
+from waddington.twin.run.executor import Record, Unit
 
 __all__ = ["COLUMNS", "FILE", "measurable_pairs", "measure"]
 

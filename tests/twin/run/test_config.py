@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from waddington._errors import ArgumentError, DataError, UnknownNameError
-from waddington.twin.pipeline import GUIDE_OPTIMIZERS, PAPER_GRID, RunConfig, load_toml
+from waddington.twin.run import GUIDE_OPTIMIZERS, PAPER_GRID, RunConfig, load_toml
 
 
 def test_the_guides_parameters_are_fields_under_its_names_with_its_defaults() -> None:

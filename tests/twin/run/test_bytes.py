@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.twin.pipeline.tiny import TINY
+from tests.twin.run.tiny import TINY
 
 from waddington import twin
 

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 
 from waddington._files import write_text
-from waddington.twin.pipeline.acting import IDLE, RANDOM
-from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.pipeline.encoding import TRIAL
-from waddington.twin.pipeline.executor import Executor, Record, Unit, core_count
-from waddington.twin.pipeline.folder import RunFolder
-from waddington.twin.pipeline.listener import Listener
-from waddington.twin.pipeline.measuring import COLUMNS as MEASURED
-from waddington.twin.pipeline.measuring import FILE as MEASURABLE
-from waddington.twin.pipeline.units import run_unit
+from waddington.twin.run.agent_jobs import IDLE, RANDOM
+from waddington.twin.run.config import RunConfig
+from waddington.twin.run.encoder_jobs import TRIAL
+from waddington.twin.run.executor import Executor, Record, Unit, core_count
+from waddington.twin.run.folder import RunFolder
+from waddington.twin.run.listener import Listener
+from waddington.twin.run.replicate_jobs import COLUMNS as MEASURED
+from waddington.twin.run.replicate_jobs import FILE as MEASURABLE
+from waddington.twin.run.units import run_unit
 
 __all__ = ["Finished", "best_optimizer", "run_stages"]
 

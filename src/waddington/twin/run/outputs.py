@@ -21,14 +21,14 @@ from waddington.twin import plots
 from waddington.twin.data.modalities import in_words
 from waddington.twin.data.splits import SPLITS
 from waddington.twin.evaluate.summary import headline, is_told
-from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.pipeline.executor import Unit
-from waddington.twin.pipeline.folder import RunFolder
-from waddington.twin.pipeline.prepare import Prepared
-from waddington.twin.pipeline.stages import Finished, best_optimizer
-from waddington.twin.pipeline.storage import save_state, state_path
 from waddington.twin.plots.labels import short_labels
 from waddington.twin.report.page import Picture
+from waddington.twin.run.artifacts import save_state, state_path
+from waddington.twin.run.config import RunConfig
+from waddington.twin.run.executor import Unit
+from waddington.twin.run.folder import RunFolder
+from waddington.twin.run.prepare import Prepared
+from waddington.twin.run.schedule import Finished, best_optimizer
 
 __all__ = [
     "Chosen",

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from waddington.twin.evaluate.heldout import CIRCULAR
-from waddington.twin.pipeline.verdicts import compare, verdicts
+from waddington.twin.run.verdicts import compare, verdicts
 
 
 def tidy(

@@ -14,9 +14,9 @@ import pandas as pd
 import torch
 
 from waddington._files import replacing
-from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.pipeline.executor import Unit
-from waddington.twin.pipeline.prepare import Prepared, load
+from waddington.twin.run.config import RunConfig
+from waddington.twin.run.executor import Unit
+from waddington.twin.run.prepare import Prepared, load
 
 __all__ = ["finite", "joint_latent", "save_arrays", "save_state", "score_rows", "shared", "state_path"]
 

@@ -24,8 +24,8 @@ from scipy import stats
 from waddington._text import counted
 from waddington.twin.evaluate.heldout import CIRCULAR
 from waddington.twin.evaluate.summary import lower_is_better, metric_label
-from waddington.twin.pipeline.acting import IDLE, RANDOM
 from waddington.twin.report.page import Verdict
+from waddington.twin.run.agent_jobs import IDLE, RANDOM
 
 __all__ = ["Comparison", "compare", "verdicts"]
 

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.twin.pipeline.tiny import TINY, flags
+from tests.twin.run.tiny import TINY, flags
 
 from waddington import twin
 from waddington._errors import OutputError
 from waddington.twin.data.splits import SPLITS
 from waddington.twin.evaluate.metrics import METRICS
-from waddington.twin.pipeline import OUTPUTS, Event, Listener, RunResult
+from waddington.twin.run import OUTPUTS, Event, Listener, RunResult
 
 
 class Recorder(Listener):

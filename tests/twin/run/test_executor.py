@@ -10,7 +10,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from waddington._errors import UnsupportedError
-from waddington.twin.pipeline.executor import Event, Executor, Record, Unit, read_record
+from waddington.twin.run.executor import Event, Executor, Record, Unit, read_record
 
 UNITS = [Unit(kind="encoder", protocol="test", optimizer="Adam", lr=10.0**-k, seed=k) for k in range(4)]
 

@@ -7,8 +7,8 @@ import pytest
 
 from waddington._errors import ArgumentError, DataError, OutputError
 from waddington.twin.datasets import simulate
-from waddington.twin.pipeline import RunConfig, run
-from waddington.twin.pipeline.folder import RunFolder, fingerprint
+from waddington.twin.run import RunConfig, run
+from waddington.twin.run.folder import RunFolder, fingerprint
 
 CONFIG = RunConfig.of("smoke")
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from waddington.twin.evaluate import heldout
-from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.pipeline.prepare import prepare, read_cells
 from waddington.twin.respond.baselines import Additive
+from waddington.twin.run.config import RunConfig
+from waddington.twin.run.prepare import prepare, read_cells
 
 pytestmark = pytest.mark.data
 

@@ -13,11 +13,13 @@ import pandas as pd
 
 from waddington._errors import WaddingtonError
 from waddington.twin.data.io import write
-from waddington.twin.pipeline.acting import reference_unit
-from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.pipeline.folder import RunFolder, fingerprint
-from waddington.twin.pipeline.listener import Listener
-from waddington.twin.pipeline.outputs import (
+from waddington.twin.report.page import Verdict, write_report
+from waddington.twin.run.agent_jobs import reference_unit
+from waddington.twin.run.artifacts import joint_latent
+from waddington.twin.run.config import RunConfig
+from waddington.twin.run.folder import RunFolder, fingerprint
+from waddington.twin.run.listener import Listener
+from waddington.twin.run.outputs import (
     Chosen,
     choose,
     metric_panels,
@@ -29,13 +31,11 @@ from waddington.twin.pipeline.outputs import (
     write_model,
     write_pictures,
 )
-from waddington.twin.pipeline.predicting import predictions
-from waddington.twin.pipeline.prepare import Prepared, load, prepare, read_cells, save
-from waddington.twin.pipeline.stages import Finished, run_stages
-from waddington.twin.pipeline.storage import joint_latent
-from waddington.twin.pipeline.verdicts import verdicts
-from waddington.twin.pipeline.words import data_facts, method, notes, question, tables
-from waddington.twin.report.page import Verdict, write_report
+from waddington.twin.run.predicting import predictions
+from waddington.twin.run.prepare import Prepared, load, prepare, read_cells, save
+from waddington.twin.run.report_text import data_facts, method, notes, question, tables
+from waddington.twin.run.schedule import Finished, run_stages
+from waddington.twin.run.verdicts import verdicts
 
 __all__ = ["RunResult", "run"]
 
@@ -49,7 +49,7 @@ class RunResult:
     metrics: pd.DataFrame
     """Tidy metrics, the content of `metrics.csv`."""
     verdicts: tuple[Verdict, ...]
-    """What the numbers say, by the rules of :mod:`waddington.twin.pipeline.verdicts`."""
+    """What the numbers say, by the rules of :mod:`waddington.twin.run.verdicts`."""
     config: RunConfig
     """What was run."""
     notes: tuple[str, ...] = ()

@@ -16,12 +16,12 @@ from waddington.optim import registry
 from waddington.twin.embed.encoder import TwinEncoder
 from waddington.twin.embed.likelihoods import GAUSSIAN
 from waddington.twin.evaluate.heldout import average, observe, replicate_scores, score
-from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.pipeline.executor import Record, Unit
-from waddington.twin.pipeline.measuring import measurable_pairs
-from waddington.twin.pipeline.prepare import Prepared
-from waddington.twin.pipeline.storage import finite, save_arrays, save_state, score_rows, shared, state_path
 from waddington.twin.respond.baselines import Additive, LatentHead, MeanChange, NoChange, Predictor
+from waddington.twin.run.artifacts import finite, save_arrays, save_state, score_rows, shared, state_path
+from waddington.twin.run.config import RunConfig
+from waddington.twin.run.executor import Record, Unit
+from waddington.twin.run.prepare import Prepared
+from waddington.twin.run.replicate_jobs import measurable_pairs
 
 __all__ = ["TRIAL", "encode", "make_encoder", "principal_components", "score_baselines", "untrained"]
 

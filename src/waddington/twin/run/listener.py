@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from waddington.twin.pipeline.executor import Event
+from waddington.twin.run.executor import Event
 
 __all__ = ["Listener"]
 

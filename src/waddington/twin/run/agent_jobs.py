@@ -14,28 +14,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from waddington.twin.evaluate.heldout import average
-from waddington.twin.pipeline.config import RunConfig
-from waddington.twin.pipeline.encoding import untrained
-from waddington.twin.pipeline.executor import Record, Unit
-from waddington.twin.pipeline.measuring import measurable_pairs
-from waddington.twin.pipeline.prepare import Prepared
-from waddington.twin.pipeline.storage import (
-    finite,
-    joint_latent,
-    save_arrays,
-    save_state,
-    score_rows,
-    shared,
-    state_path,
-)
-from waddington.twin.pipeline.worlds import (
-    HeldOutWorld,
-    PaperWorld,
-    build_heldout_world,
-    build_paper_world,
-    score_goals,
-    score_paper,
-)
 from waddington.twin.plan.agent import (
     AgentConfig,
     Rollout,
@@ -46,6 +24,28 @@ from waddington.twin.plan.agent import (
     train_agent,
 )
 from waddington.twin.plan.env import CellTask, CellVecEnv, PaperTask
+from waddington.twin.run.artifacts import (
+    finite,
+    joint_latent,
+    save_arrays,
+    save_state,
+    score_rows,
+    shared,
+    state_path,
+)
+from waddington.twin.run.config import RunConfig
+from waddington.twin.run.encoder_jobs import untrained
+from waddington.twin.run.environments import (
+    HeldOutWorld,
+    PaperWorld,
+    build_heldout_world,
+    build_paper_world,
+    score_goals,
+    score_paper,
+)
+from waddington.twin.run.executor import Record, Unit
+from waddington.twin.run.prepare import Prepared
+from waddington.twin.run.replicate_jobs import measurable_pairs
 
 __all__ = ["IDLE", "RANDOM", "TABLES", "act", "heldout_world", "reference_unit"]
 

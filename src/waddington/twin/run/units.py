@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from waddington._checks import check_choice
-from waddington.twin.pipeline.acting import act
-from waddington.twin.pipeline.encoding import encode, score_baselines
-from waddington.twin.pipeline.executor import Record, Unit
-from waddington.twin.pipeline.measuring import measure
+from waddington.twin.run.agent_jobs import act
+from waddington.twin.run.encoder_jobs import encode, score_baselines
+from waddington.twin.run.executor import Record, Unit
+from waddington.twin.run.replicate_jobs import measure
 
 __all__ = ["run_unit"]
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from waddington._errors import OutputError
 from waddington._files import write_text
-from waddington.twin.pipeline.config import RunConfig
 from waddington.twin.preprocess import measured
+from waddington.twin.run.config import RunConfig
 
 __all__ = ["OUTPUTS", "RunFolder", "fingerprint"]
 
