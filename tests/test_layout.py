@@ -42,7 +42,7 @@ FLOORS = {
         "plan": 5,
         "plots": 5,
         "report": 5,
-        "pipeline": 6,
+        "run": 6,
         "__init__": 7,
     },
 }
@@ -132,7 +132,7 @@ def test_every_room_has_a_floor_and_every_floor_a_room() -> None:
     [
         ("import waddington.optim.registry", {"waddington.optim.registry"}),
         ("from waddington import twin", {"waddington.twin"}),
-        ("from waddington.twin import run as r", {"waddington.twin"}),
+        ("from waddington.twin import run as r", {"waddington.twin.run"}),
         (
             "from . import splits\nfrom ..embed import config",
             {"waddington.twin.data.splits", "waddington.twin.embed.config"},
