@@ -253,7 +253,7 @@ def _last_screen(result: RunResult, console: Console) -> Group:
 
 def _scores(metrics: pd.DataFrame, console: Console) -> list[RenderableType]:
     """Show Pearson r of the change, mean of modalities ± sd over seeds, a column for each way of being held out."""
-    from waddington.twin.evaluate.summary import contestant, headline
+    from waddington.twin.evaluate.summary import headline, model_name
 
     metrics = headline(metrics)
     rows = metrics[(metrics["protocol"] == "held-out") & (metrics["metric"] == "pearson")]
@@ -264,7 +264,7 @@ def _scores(metrics: pd.DataFrame, console: Console) -> list[RenderableType]:
     levels = ["predictor", "optimizer", "split"]
     mean, spread = by_seed.groupby(level=levels, sort=False).mean(), by_seed.groupby(level=levels, sort=False).std()
     cells = [
-        (contestant(predictor, optimizer), *(_cell(mean.get(k), spread.get(k)) for k in keys))
+        (model_name(predictor, optimizer), *(_cell(mean.get(k), spread.get(k)) for k in keys))
         for predictor, optimizer in dict.fromkeys((p, o) for p, o, _ in mean.index)
         if (keys := [(predictor, optimizer, split) for split in splits])
     ]

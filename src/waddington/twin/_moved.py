@@ -69,6 +69,32 @@ ATTRIBUTES: Final = {**{old: new for old, new in MODULES.items() if "." not in o
 """What ``twin.<name>`` gives for names that are no room any more."""
 
 NAMES: Final = {
+    "data.splits": {
+        "Design": "data.splits.Split",
+        "design_from_conditions": "data.splits.split_by_condition",
+        "design_from_stages": "data.splits.split_by_stage",
+        "design_from_times": "data.splits.split_by_time",
+    },
+    "evaluate.heldout": {
+        "score_change": "evaluate.heldout.score_effect",
+    },
+    "evaluate.metrics": {
+        "change_metrics": "evaluate.metrics.effect_metrics",
+    },
+    "evaluate.summary": {
+        "TOLD": "evaluate.summary.POLICIES",
+        "contestant": "evaluate.summary.model_name",
+        "is_told": "evaluate.summary.is_policy",
+    },
+    "respond.baselines": {
+        "Change": "respond.base.Effect",
+        "LatentHead": "respond.decoded.DecodedResponse",
+        "MeanChange": "respond.baselines.MeanEffect",
+        "NoChange": "respond.baselines.NoEffect",
+        "Predictor": "respond.base.ResponseModel",
+        "mean_change": "respond.base.mean_effect",
+        "train_changes": "respond.base.train_effects",
+    },
     "simulate": {
         "FATES": "datasets.FATES",
         "NoiseModel": "datasets.NoiseModel",

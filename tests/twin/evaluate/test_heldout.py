@@ -5,10 +5,11 @@ import pandas as pd
 from tests.twin.respond.test_baselines import additive_world
 
 from waddington._errors import UnsupportedError
-from waddington.twin.data.splits import design_from_conditions
+from waddington.twin.data.splits import split_by_condition
 from waddington.twin.evaluate.heldout import average, observe, replicate_scores, score
 from waddington.twin.evaluate.metrics import METRICS
-from waddington.twin.respond.baselines import Additive, Change, NoChange, mean_change
+from waddington.twin.respond.base import Effect, mean_effect
+from waddington.twin.respond.baselines import Additive, NoEffect
 
 NAMES = {"rna": np.array(["A", "g1", "g2", "g3", "g4"])}
 
@@ -22,8 +23,8 @@ def test_truth_comes_from_test_cells_and_edited_genes_are_not_scored() -> None:
     values, design = additive_world()
     truth = observe(values, NAMES, design)
     label = "A:knockout"
-    expected = mean_change(values, design.cells(label, train=False), design.cells("control", train=False))
-    np.testing.assert_array_equal(truth.changes[label]["rna"], expected["rna"])
+    expected = mean_effect(values, design.cells(label, train=False), design.cells("control", train=False))
+    np.testing.assert_array_equal(truth.effects[label]["rna"], expected["rna"])
     assert truth.scored[label]["rna"].tolist() == [False, True, True, True, True]
     assert truth.scored["B:knockout"]["rna"].all()
 
@@ -31,7 +32,7 @@ def test_truth_comes_from_test_cells_and_edited_genes_are_not_scored() -> None:
 def test_the_right_model_wins_and_every_metric_is_there() -> None:
     values, design = additive_world()
     truth = observe(values, NAMES, design)
-    good, bad = (average(score(truth, model)) for model in (Additive(values, design), NoChange(values)))
+    good, bad = (average(score(truth, model)) for model in (Additive(values, design), NoEffect(values)))
     assert set(good["metric"]) == set(METRICS)
     assert value(good, "pearson", "combo_seen2") > 0.99
     assert value(good, "mse", "combo_seen2") < 0.01 < value(bad, "mse", "combo_seen2")
@@ -45,7 +46,7 @@ def test_where_nothing_happens_nothing_correlates() -> None:
     names = {"rna": np.array([f"g{i}" for i in range(400)])}
     found = []
     for seed in range(5):
-        design = design_from_conditions(labels, seed=seed)
+        design = split_by_condition(labels, seed=seed)
         truth = observe(values, names, design)
         found.append(value(average(score(truth, Additive(values, design))), "pearson", "held-out cells"))
     assert abs(np.mean(found)) < 0.08
@@ -59,14 +60,14 @@ def test_replicates_agree_where_there_is_an_effect() -> None:
     assert found["n"].tolist() == once["n"].tolist(), "conditions are counted, not halvings"
 
 
-def test_what_a_predictor_refuses_is_not_scored() -> None:
+def test_what_a_model_refuses_is_not_scored() -> None:
     values, design = additive_world()
 
-    class Silent:
-        def predict(self, label: str) -> Change:
+    class Silent(NoEffect):
+        def predict(self, label: str) -> Effect:
             raise UnsupportedError(label)
 
-    assert score(observe(values, NAMES, design), Silent()).empty
+    assert score(observe(values, NAMES, design), Silent(values)).empty
 
 
 def test_measurable_conditions_are_averaged_on_their_own_and_counted() -> None:
@@ -93,12 +94,12 @@ def test_labels_drawn_at_random_score_nothing_though_all_share_their_controls() 
     for seed in range(20):
         x = rng.standard_normal((len(labels), 100)) + 3 * rng.standard_normal((len(labels), 1)) * rng.random(100)
         values = {"rna": x.astype(np.float32)}
-        design = design_from_conditions(rng.permutation(labels), seed=seed, test_fraction=0.5)
+        design = split_by_condition(rng.permutation(labels), seed=seed, test_fraction=0.5)
         model = Additive(values, design)
         apart.append(value(average(score(observe(values, NAMES | names, design), model)), "pearson", "held-out cells"))
         control = design.cells("control", train=True)
         shared.append(np.mean([
-            pearson(model.predict(c)["rna"], mean_change(values, design.cells(c, train=False), control)["rna"])
+            pearson(model.predict(c)["rna"], mean_effect(values, design.cells(c, train=False), control)["rna"])
             for c in design.split_of
         ]))  # fmt: skip
     assert abs(np.mean(apart)) <= 0.15

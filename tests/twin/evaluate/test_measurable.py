@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from waddington.twin.data.splits import Design, design_from_stages
+from waddington.twin.data.splits import Split, split_by_stage
 from waddington.twin.evaluate.heldout import CIRCULAR, measure_conditions
 from waddington.twin.evaluate.measurable import MAX_CELLS, measure_agreement, reliability
 
@@ -27,7 +27,7 @@ def cells(
 
 def measured(x: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
     names = np.array([f"g{i}" for i in range(x.shape[1])])
-    design = Design(
+    design = Split(
         kind="perturbation",
         labels=labels,
         control="control",
@@ -111,7 +111,7 @@ def test_stages_of_an_order_of_the_same_cells_are_circular() -> None:
     """Noise that is sorted by its own first feature agrees with itself perfectly."""
     x = np.random.default_rng(8).standard_normal((200, N_FEATURES)).astype(np.float32)
     train = np.arange(200) % 2 == 0
-    design = design_from_stages(x[:, 0], train=train)
+    design = split_by_stage(x[:, 0], train=train)
     found = measure_conditions(x, np.array([f"g{i}" for i in range(N_FEATURES)]), design)
     assert (found["half_r"] > 0.5).any()
     assert not found["measurable"].any()

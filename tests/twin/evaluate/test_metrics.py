@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from waddington._errors import ArgumentError
-from waddington.twin.evaluate.metrics import METRICS, change_metrics
+from waddington.twin.evaluate.metrics import METRICS, effect_metrics
 
 changes = arrays(np.float64, 12, elements=st.floats(-5, 5).filter(lambda x: abs(x) > 1e-3))
 
 
 def test_by_hand() -> None:
-    found = change_metrics(np.array([1.0, -1.0, 2.0, 1.0]), np.array([2.0, -1.0, 1.0, -1.0]))
+    found = effect_metrics(np.array([1.0, -1.0, 2.0, 1.0]), np.array([2.0, -1.0, 1.0, -1.0]))
     # rises: 1, 0, 1, 0; called: 1, 0, 1, 1
     assert found["accuracy"] == 0.75
     assert found["precision"] == pytest.approx(0.5 * (2 / 3) + 0.5 * 1.0)
@@ -31,7 +31,7 @@ def test_by_hand() -> None:
 @settings(deadline=None, max_examples=40)
 @given(changes)
 def test_the_truth_scores_best(observed: np.ndarray) -> None:
-    found = change_metrics(observed, observed)
+    found = effect_metrics(observed, observed)
     for metric in ("accuracy", "precision", "recall", "f1"):
         assert found[metric] == 1.0
     assert found["mse"] == found["mae"] == 0.0
@@ -42,31 +42,31 @@ def test_the_truth_scores_best(observed: np.ndarray) -> None:
 @settings(deadline=None, max_examples=40)
 @given(changes, changes)
 def test_weighted_recall_is_accuracy_as_in_the_paper(predicted: np.ndarray, observed: np.ndarray) -> None:
-    found = change_metrics(predicted, observed)
+    found = effect_metrics(predicted, observed)
     assert found["recall"] == pytest.approx(found["accuracy"])
     assert set(found) == set(METRICS)
 
 
 def test_no_change_has_no_correlation_and_auprc_at_prevalence() -> None:
     observed = np.array([1.0, 2.0, -1.0, -3.0, 0.5])
-    found = change_metrics(np.zeros(5), observed)
+    found = effect_metrics(np.zeros(5), observed)
     assert math.isnan(found["pearson"])
     assert found["auprc"] == pytest.approx(3 / 5)
 
 
 def test_hard_calls_can_rank_instead() -> None:
     predicted, observed = np.array([3.0, 2.0, 1.0]), np.array([1.0, -1.0, 1.0])
-    assert change_metrics(predicted, observed, score=predicted > 0)["auprc"] == pytest.approx(2 / 3)
+    assert effect_metrics(predicted, observed, score=predicted > 0)["auprc"] == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(
     ("predicted", "observed", "message"),
     [
-        (np.zeros(3), np.zeros(4), "3 features with observed change of 4"),
+        (np.zeros(3), np.zeros(4), "on 3 features with the observed effect on 4"),
         (np.zeros(0), np.zeros(0), "non-zero"),
         (np.array([np.nan]), np.array([1.0]), "not finite"),
     ],
 )
 def test_bad_input(predicted: np.ndarray, observed: np.ndarray, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
-        change_metrics(predicted, observed)
+        effect_metrics(predicted, observed)

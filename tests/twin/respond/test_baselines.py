@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from waddington._errors import DataError, UnsupportedError
-from waddington.twin.data.splits import Design, design_from_conditions, design_from_times
-from waddington.twin.respond.baselines import Additive, LatentHead, MeanChange, NoChange, mean_change
+from waddington.twin.data.splits import Split, split_by_condition, split_by_time
+from waddington.twin.respond.base import mean_effect
+from waddington.twin.respond.baselines import Additive, MeanEffect, NoEffect
+from waddington.twin.respond.decoded import DecodedResponse
 
 EFFECTS = {"A": np.array([2.0, 0, 0, 0, 0.5]), "B": np.array([0, -1.0, 0, 0, 0.5]), "C": np.array([0, 0, 3.0, 0, 0])}
 
 
-def additive_world(seed: int = 0, noise: float = 0.05) -> tuple[dict[str, np.ndarray], Design]:
+def additive_world(seed: int = 0, noise: float = 0.05) -> tuple[dict[str, np.ndarray], Split]:
     """Give cells in which effects add exactly, and a design that hides the doubles."""
     rng = np.random.default_rng(seed)
     names = ["control", *(f"{g}:knockout" for g in EFFECTS), "A:knockout+B:knockout", "A:knockout+C:knockout"]
@@ -19,13 +21,13 @@ def additive_world(seed: int = 0, noise: float = 0.05) -> tuple[dict[str, np.nda
         [sum((EFFECTS[part[0]] for part in label.split("+") if label != "control"), np.zeros(5)) for label in labels]
     )
     values = {"rna": (x + noise * rng.standard_normal(x.shape)).astype(np.float32)}
-    return values, design_from_conditions(labels, doubles_fraction=1.0, seed=seed)
+    return values, split_by_condition(labels, doubles_fraction=1.0, seed=seed)
 
 
 def test_no_change_and_mean_are_what_they_say() -> None:
     values, design = additive_world()
-    assert (NoChange(values).predict("A:knockout")["rna"] == 0).all()
-    mean = MeanChange(values, design)
+    assert (NoEffect(values).predict("A:knockout")["rna"] == 0).all()
+    mean = MeanEffect(values, design)
     assert mean.predict("A:knockout") is mean.predict("B:knockout")
     np.testing.assert_allclose(mean.predict("x")["rna"], np.mean(list(EFFECTS.values()), axis=0), atol=0.05)
 
@@ -42,7 +44,7 @@ def test_additive_adds_what_was_measured_and_nothing_else() -> None:
 @pytest.mark.parametrize("label", ["Z:knockout", "A:knockout+Z:knockout", "A:activation"])
 def test_what_was_never_measured_is_refused_by_name(model: str, label: str) -> None:
     values, design = additive_world()
-    predictor = Additive(values, design) if model == "additive" else LatentHead(values["rna"], values, design)
+    predictor = Additive(values, design) if model == "additive" else DecodedResponse(values["rna"], values, design)
     missing = label.split("+")[-1]
     with pytest.raises(UnsupportedError, match=f"no training cells with {missing} alone.*A:knockout"):
         predictor.predict(label)
@@ -50,7 +52,7 @@ def test_what_was_never_measured_is_refused_by_name(model: str, label: str) -> N
 
 def test_the_head_reads_doubles_out_of_a_good_latent_space() -> None:
     values, design = additive_world()
-    head = LatentHead(values["rna"], values, design)
+    head = DecodedResponse(values["rna"], values, design)
     np.testing.assert_allclose(head.predict("A:knockout+B:knockout")["rna"], EFFECTS["A"] + EFFECTS["B"], atol=0.1)
     assert head.supports("A:knockout+B:knockout")
     assert not head.supports("A:knockout+Z:knockout")
@@ -58,14 +60,14 @@ def test_the_head_reads_doubles_out_of_a_good_latent_space() -> None:
 
 def test_a_control_does_not_change() -> None:
     values, design = additive_world()
-    for predictor in (Additive(values, design), LatentHead(values["rna"], values, design)):
+    for predictor in (Additive(values, design), DecodedResponse(values["rna"], values, design)):
         np.testing.assert_array_equal(predictor.predict("control")["rna"], np.zeros(5))
 
 
 def test_predictions_don_t_move_when_test_cells_do() -> None:
     values, design = additive_world()
     poisoned = {"rna": np.where(design.train[:, None], values["rna"], 1e3).astype(np.float32)}
-    for make in (Additive, MeanChange, lambda v, d: LatentHead(v["rna"], v, d)):
+    for make in (Additive, MeanEffect, lambda v, d: DecodedResponse(v["rna"], v, d)):
         for label in ("A:knockout", "A:knockout+B:knockout"):
             np.testing.assert_array_equal(
                 make(values, design).predict(label)["rna"], make(poisoned, design).predict(label)["rna"]
@@ -74,8 +76,8 @@ def test_predictions_don_t_move_when_test_cells_do() -> None:
 
 def test_times_that_were_not_seen_are_refused_by_name() -> None:
     values, _ = additive_world()
-    design = design_from_times(np.repeat(np.arange(6.0), 60))
-    head = LatentHead(values["rna"], values, design)
+    design = split_by_time(np.repeat(np.arange(6.0), 60))
+    head = DecodedResponse(values["rna"], values, design)
     assert not head.supports("time 9")
     for predictor in (head, Additive(values, design)):
         with pytest.raises(UnsupportedError, match="no training cells with time 9; accepted: the 5 measured"):
@@ -84,7 +86,7 @@ def test_times_that_were_not_seen_are_refused_by_name() -> None:
 
 def test_mean_change_is_in_double_precision() -> None:
     x = {"rna": np.full((10_000, 1), 16_777_217 / 2, dtype=np.float32)}
-    change = mean_change(x, np.arange(5000), np.arange(5000, 10_000))
+    change = mean_effect(x, np.arange(5000), np.arange(5000, 10_000))
     assert change["rna"].dtype == np.float64
     assert change["rna"] == pytest.approx(0.0)
 
@@ -93,8 +95,8 @@ def test_mean_change_is_in_double_precision() -> None:
 def test_a_bare_name_stands_for_its_one_measured_mode(model: str) -> None:
     labels = np.repeat(np.array(["control", "A:knockout", "A:activation", "B:knockout"]), 40)
     x = np.random.default_rng(0).normal(size=(len(labels), 4)).astype(np.float32)
-    values, design = {"rna": x}, design_from_conditions(labels)
-    predictor = Additive(values, design) if model == "additive" else LatentHead(x, values, design)
+    values, design = {"rna": x}, split_by_condition(labels)
+    predictor = Additive(values, design) if model == "additive" else DecodedResponse(x, values, design)
     np.testing.assert_array_equal(predictor.predict("B")["rna"], predictor.predict("B:knockout")["rna"])
     with pytest.raises(DataError, match="which 'A' is meant: measured are A:activation and A:knockout"):
         predictor.predict("A")

@@ -1,6 +1,6 @@
 """Which cells and which conditions a model may learn from, and which it is judged on.
 
-A *design* gives every cell a label (a perturbation, a time point or a stage of pseudotime), marks the training cells
+A *split* gives every cell a label (a perturbation, a time point or a stage of pseudotime), marks the training cells
 and says for every label in which way it is held out. The names of the ways are those of GEARS' ``simulation`` split
 (Roohani et al. 2024), plus ``"held-out cells"`` for unseen cells of a seen condition. Prediction uses training cells
 only and truth uses test cells only, the controls included: a control mean shared by both sides would inflate every
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from waddington._checks import check_in_range
 from waddington._errors import DataError
 from waddington._text import counted
+from waddington.twin._moved import names_moved_from
 from waddington.twin.data.conditions import Perturbation, condition_label, parse_label
 
 __all__ = [
@@ -25,12 +26,14 @@ __all__ = [
     "SPLITS",
     "UNORDERED",
     "UNTIMED",
-    "Design",
-    "design_from_conditions",
-    "design_from_stages",
-    "design_from_times",
+    "Split",
     "draw_train_cells",
+    "split_by_condition",
+    "split_by_stage",
+    "split_by_time",
 ]
+
+__getattr__ = names_moved_from(__name__)
 
 SPLITS = {
     "held-out cells": "cells of a condition whose other cells were seen",
@@ -53,7 +56,7 @@ _MANY_SINGLES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
+class Split:
     """One label a cell, the training mask, and the way in which each label is held out."""
 
     kind: Literal["perturbation", "time", "pseudotime"]
@@ -80,7 +83,7 @@ class Design:
         return tuple(sorted(set(self.labels[self.train].tolist()) - {self.control, UNORDERED, UNTIMED}))
 
 
-def design_from_conditions(
+def split_by_condition(
     labels: npt.NDArray[np.str_],
     *,
     split: npt.NDArray[np.str_] | None = None,
@@ -88,7 +91,7 @@ def design_from_conditions(
     doubles_fraction: float = 0.5,
     singles_fraction: float = 0.1,
     seed: int = 0,
-) -> Design:
+) -> Split:
     """Hold out doubles, some singles, and a share of the cells of everything else.
 
     Parameters
@@ -156,14 +159,14 @@ def design_from_conditions(
     return _keep_measured("perturbation", labels, control, train, split_of)
 
 
-def design_from_times(
+def split_by_time(
     times: npt.NDArray[np.floating],
     *,
     unit: str = "",
     split: npt.NDArray[np.str_] | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
-) -> Design:
+) -> Split:
     """Label cells by their observed time; change is measured from the first one, on held-out cells.
 
     Labels are such as ``"time 3 h"``, with the unit where it is known.
@@ -189,13 +192,13 @@ def design_from_times(
     return _keep_measured("time", labels, control, train, split_of, label_order=tuple(name_of.values()))
 
 
-def design_from_stages(
+def split_by_stage(
     pseudotime: npt.NDArray[np.floating],
     *,
     train: npt.NDArray[np.bool_],
     part: npt.NDArray[np.integer] | None = None,
     n_stages: int = 4,
-) -> Design:
+) -> Split:
     """Label cells by quantile of pseudotime, for data with neither perturbation nor time.
 
     Stage 1 holds the earliest training cells; change is measured from it, on held-out cells. Cells without pseudotime
@@ -249,7 +252,7 @@ def _keep_measured(
     split_of: dict[str, str],
     *,
     label_order: tuple[str, ...] = (),
-) -> Design:
+) -> Split:
     """Score only what has enough test cells, and say what was dropped.
 
     Raises
@@ -257,15 +260,15 @@ def _keep_measured(
     DataError
         When training or test controls are missing, or nothing is left to score.
     """
-    design = Design(kind=kind, labels=labels, control=control, train=train, split_of=split_of)
+    made = Split(kind=kind, labels=labels, control=control, train=train, split_of=split_of)
     for part, is_train in (("training", True), ("test", False)):
-        n_control = len(design.cells(control, train=is_train))
+        n_control = len(made.cells(control, train=is_train))
         if n_control < MIN_CELLS:
             raise DataError(
                 f"cannot measure change from {control!r}: found {counted(n_control, f'{part} cell')} of it; "
                 f"accepted: at least {MIN_CELLS}"
             )
-    sizes = {name: len(design.cells(name, train=False)) for name in split_of}
+    sizes = {name: len(made.cells(name, train=False)) for name in split_of}
     kept = {name: way for name, way in split_of.items() if sizes[name] >= MIN_CELLS}
     dropped = [name for name in split_of if name not in kept]
     if not kept:
@@ -281,6 +284,6 @@ def _keep_measured(
         if dropped
         else ()
     )
-    return Design(
+    return Split(
         kind=kind, labels=labels, control=control, train=train, split_of=kept, label_order=label_order, notes=notes
     )

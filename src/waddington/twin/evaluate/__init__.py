@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from waddington.twin.evaluate.heldout import Truth, observe, replicate_scores, score, score_change
+from waddington.twin.evaluate.heldout import Truth, observe, replicate_scores, score, score_effect
 from waddington.twin.evaluate.measurable import Agreement, chance_explains, measure_agreement, reliability
-from waddington.twin.evaluate.metrics import CLASSIFICATION, METRICS, REGRESSION, change_metrics
+from waddington.twin.evaluate.metrics import (
+    CLASSIFICATION,
+    METRICS,
+    REGRESSION,
+    Metric,
+    effect_metrics,
+    get_metric,
+    register,
+)
 from waddington.twin.evaluate.summary import headline, summarize
 
 __all__ = [
@@ -12,15 +20,18 @@ __all__ = [
     "METRICS",
     "REGRESSION",
     "Agreement",
+    "Metric",
     "Truth",
     "chance_explains",
-    "change_metrics",
+    "effect_metrics",
+    "get_metric",
     "headline",
     "measure_agreement",
     "observe",
+    "register",
     "reliability",
     "replicate_scores",
     "score",
-    "score_change",
+    "score_effect",
     "summarize",
 ]

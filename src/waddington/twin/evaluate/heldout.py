@@ -1,6 +1,6 @@
-"""Protocol ``held-out``: predicted change against observed change, on cells and conditions the model never saw.
+"""Protocol ``held-out``: predicted effect against observed effect, on cells and conditions the model never saw.
 
-Truth is the mean change of test cells against test controls; predictions come from training cells alone. A feature that
+Truth is the mean effect in test cells against test controls; predictions come from training cells alone. A feature that
 the condition edits itself is left out (its own knock-down would dominate), and a replicate row tells what a repeat of
 the experiment would score: the effect on one random half of the test cells, with its own controls, predicted by the
 other half.
@@ -16,11 +16,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from waddington._errors import UnsupportedError
+from waddington.twin._moved import names_moved_from
 from waddington.twin.data.conditions import parse_label
-from waddington.twin.data.splits import Design
+from waddington.twin.data.splits import Split
 from waddington.twin.evaluate.measurable import chance_explains, measure_agreement
-from waddington.twin.evaluate.metrics import change_metrics
-from waddington.twin.respond.baselines import Change, Predictor, Values, mean_change
+from waddington.twin.evaluate.metrics import effect_metrics
+from waddington.twin.respond.base import Effect, ResponseModel, Values, mean_effect
 
 __all__ = [
     "CIRCULAR",
@@ -31,8 +32,10 @@ __all__ = [
     "observe",
     "replicate_scores",
     "score",
-    "score_change",
+    "score_effect",
 ]
+
+__getattr__ = names_moved_from(__name__)
 
 Names = Mapping[str, npt.NDArray[np.str_]]
 """Feature names by modality."""
@@ -48,38 +51,38 @@ Pairs = frozenset[tuple[str, str]]
 class Truth:
     """What the test cells show, and which features count."""
 
-    changes: dict[str, Change]
-    """Observed change, by label and modality."""
+    effects: dict[str, Effect]
+    """Observed effect, by label and modality."""
     scored: dict[str, dict[str, npt.NDArray[np.bool_]]]
     """Features that are scored, by label and modality: all but those the condition edits itself."""
     split_of: dict[str, str]
     """Way in which each label is held out."""
 
 
-def observe(values: Values, names: Names, design: Design) -> Truth:
-    """Measure the change of every scored label on test cells, against test controls."""
-    control = design.cells(design.control, train=False)
+def observe(values: Values, names: Names, split: Split) -> Truth:
+    """Measure the effect of every scored label on test cells, against test controls."""
+    control = split.cells(split.control, train=False)
     return Truth(
-        changes={label: mean_change(values, design.cells(label, train=False), control) for label in design.split_of},
+        effects={label: mean_effect(values, split.cells(label, train=False), control) for label in split.split_of},
         scored={
-            label: {modality: ~np.isin(names[modality], _edited(label, design)) for modality in values}
-            for label in design.split_of
+            label: {modality: ~np.isin(names[modality], _edited(label, split)) for modality in values}
+            for label in split.split_of
         },
-        split_of=dict(design.split_of),
+        split_of=dict(split.split_of),
     )
 
 
-def _edited(label: str, design: Design) -> list[str]:
+def _edited(label: str, split: Split) -> list[str]:
     """Name the genes that a condition edits itself."""
-    return [edit.gene for edit in parse_label(label)] if design.kind == "perturbation" else []
+    return [perturbation.gene for perturbation in parse_label(label)] if split.kind == "perturbation" else []
 
 
-def score_change(truth: Truth, label: str, predicted: Change) -> list[dict[str, object]]:
-    """Score one predicted change: a row for each modality and metric."""
+def score_effect(truth: Truth, label: str, predicted: Effect) -> list[dict[str, object]]:
+    """Score one predicted effect: a row for each modality and metric."""
     rows: list[dict[str, object]] = []
-    for modality, observed in truth.changes[label].items():
+    for modality, observed in truth.effects[label].items():
         keep = truth.scored[label][modality]
-        for metric, value in change_metrics(predicted[modality][keep], observed[keep]).items():
+        for metric, value in effect_metrics(predicted[modality][keep], observed[keep]).items():
             rows.append(
                 {
                     "condition": label,
@@ -92,8 +95,8 @@ def score_change(truth: Truth, label: str, predicted: Change) -> list[dict[str, 
     return rows
 
 
-def score(truth: Truth, predictor: Predictor) -> pd.DataFrame:
-    """Score a predictor on every label that it does not refuse.
+def score(truth: Truth, model: ResponseModel) -> pd.DataFrame:
+    """Score a model on every label that it does not refuse.
 
     Returns
     -------
@@ -101,16 +104,16 @@ def score(truth: Truth, predictor: Predictor) -> pd.DataFrame:
         Columns condition, split, modality, metric, value.
     """
     rows: list[dict[str, object]] = []
-    for label in truth.changes:
+    for label in truth.effects:
         try:
-            predicted = predictor.predict(label)
+            predicted = model.predict(label)
         except UnsupportedError:
             continue
-        rows += score_change(truth, label, predicted)
+        rows += score_effect(truth, label, predicted)
     return pd.DataFrame(rows, columns=["condition", "split", "modality", "metric", "value"])
 
 
-def replicate_scores(values: Values, names: Names, design: Design, *, repeats: int = 5, seed: int = 0) -> pd.DataFrame:
+def replicate_scores(values: Values, names: Names, split: Split, *, repeats: int = 5, seed: int = 0) -> pd.DataFrame:
     """Score one random half of the test cells as a prediction of the other, each half with its own controls.
 
     Only labels with at least 10 test cells are used; each has one row a metric, the mean over `repeats`. The halves
@@ -119,18 +122,18 @@ def replicate_scores(values: Values, names: Names, design: Design, *, repeats: i
     rng = np.random.default_rng(seed)
     rows: list[dict[str, object]] = []
     for _ in range(repeats):
-        first_control, second_control = _halves(design.cells(design.control, train=False), rng)
-        for label, split in design.split_of.items():
-            cells = design.cells(label, train=False)
+        first_control, second_control = _halves(split.cells(split.control, train=False), rng)
+        for label, way in split.split_of.items():
+            cells = split.cells(label, train=False)
             if len(cells) < 10:
                 continue
             first, second = _halves(cells, rng)
             truth = Truth(
-                changes={label: mean_change(values, second, second_control)},
-                scored={label: {m: ~np.isin(names[m], _edited(label, design)) for m in values}},
-                split_of={label: split},
+                effects={label: mean_effect(values, second, second_control)},
+                scored={label: {m: ~np.isin(names[m], _edited(label, split)) for m in values}},
+                split_of={label: way},
             )
-            rows += score_change(truth, label, mean_change(values, first, first_control))
+            rows += score_effect(truth, label, mean_effect(values, first, first_control))
     keys = ["condition", "split", "modality", "metric"]
     scores = pd.DataFrame(rows, columns=[*keys, "value"])
     return scores.groupby(keys, sort=False)["value"].mean().reset_index()
@@ -172,10 +175,10 @@ def average(scores: pd.DataFrame, measurable: Pairs | None = None) -> pd.DataFra
 def measure_conditions(
     values: npt.NDArray[np.float32],
     names: npt.NDArray[np.str_],
-    design: Design,
+    split: Split,
     *,
     seed: int = 0,
-    tell: Callable[[float], None] = lambda _: None,
+    callback: Callable[[float], None] = lambda _: None,
 ) -> pd.DataFrame:
     """Say of every scored condition whether its change can be measured in one modality.
 
@@ -189,12 +192,12 @@ def measure_conditions(
         Normalized profiles of one modality, (cells, features).
     names
         Names of the features.
-    design
+    split
         Labels; features that a condition edits itself are left out.
     seed
         Of halves and relabellings.
-    tell
-        Told the fraction that is done.
+    callback
+        Called with the fraction that is done.
 
     Returns
     -------
@@ -203,16 +206,16 @@ def measure_conditions(
         measurable).
     """
     rng = np.random.default_rng(seed)
-    control = values[design.labels == design.control]
+    control = values[split.labels == split.control]
     rows: list[dict[str, object]] = []
-    for done, (label, split) in enumerate(design.split_of.items()):
-        cells = design.labels == label
-        keep = ~np.isin(names, _edited(label, design))
+    for done, (label, way) in enumerate(split.split_of.items()):
+        cells = split.labels == label
+        keep = ~np.isin(names, _edited(label, split))
         found = measure_agreement(values[cells][:, keep], control[:, keep], rng=rng)
         rows.append(
             {
                 "condition": label,
-                "split": split,
+                "split": way,
                 "n_cells": int(cells.sum()),
                 "n_controls": len(control),
                 "half_r": found.half_r,
@@ -222,22 +225,22 @@ def measure_conditions(
                 "reason": found.reason,
             }
         )
-        tell(0.8 * (done + 1) / len(design.split_of))
+        callback(0.8 * (done + 1) / len(split.split_of))
     table = pd.DataFrame(rows)
-    if design.kind == "pseudotime":
+    if split.kind == "pseudotime":
         return table.assign(measurable=False, reason=CIRCULAR)
     if table["measurable"].any():
-        groups, inside = _groups(design)
-        unedited = ~np.isin(names, [gene for label in design.split_of for gene in _edited(label, design)])
+        groups, inside = _groups(split)
+        unedited = ~np.isin(names, [gene for label in split.split_of for gene in _edited(label, split)])
         if chance_explains(values[inside][:, unedited], groups[inside], rng=rng):
             table.loc[table["measurable"], "reason"] = "no more than chance finds in such a table"
             table["measurable"] = False
     return table
 
 
-def _groups(design: Design) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+def _groups(split: Split) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """Number the scored conditions from 1, the control 0; say which cells belong to any."""
-    known = {design.control: 0, **{label: 1 + i for i, label in enumerate(design.split_of)}}
-    labels, where = np.unique(design.labels, return_inverse=True)
+    known = {split.control: 0, **{label: 1 + i for i, label in enumerate(split.split_of)}}
+    labels, where = np.unique(split.labels, return_inverse=True)
     groups = np.array([known.get(str(label), -1) for label in labels], dtype=np.intp)[where]
     return groups, groups >= 0

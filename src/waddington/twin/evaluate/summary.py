@@ -11,81 +11,65 @@ import numpy as np
 import pandas as pd
 
 from waddington._errors import DataError
+from waddington.twin._moved import names_moved_from
+from waddington.twin.evaluate.metrics import get_metric
+from waddington.twin.respond.registry import BASELINE_REPRESENTATIONS, MODELS
 
 __all__ = [
     "BASELINES",
+    "CEILING",
     "COLUMNS",
-    "TOLD",
-    "contestant",
+    "POLICIES",
     "headline",
     "is_baseline",
-    "is_told",
+    "is_policy",
     "lower_is_better",
     "metric_label",
+    "model_name",
     "summarize",
 ]
+
+__getattr__ = names_moved_from(__name__)
 
 COLUMNS = ("protocol", "predictor", "optimizer", "seed", "modality", "split", "metric", "value")
 """Columns of tidy metrics."""
 
+POLICIES = ("agent", "do nothing", "random")
+"""Policies: they are told the effect to bring about, so no response model is their rival, nor they its."""
+
+CEILING = "replicate"
+"""What a repeat of the experiment scores."""
+
 BASELINES = (
     "do nothing",
-    "no change",
-    "mean",
-    "matching mean",
-    "additive",
-    "strongest single",
-    "nearest",
-    "bilinear",
-    "pca",
-    "lsi",
-    "untrained",
-    "random projection",
+    *(name for name, row in MODELS.items() if row.baseline),
+    *BASELINE_REPRESENTATIONS,
     "random",
-    "replicate",
+    CEILING,
 )
-"""Predictors that a model has to beat, in the order in which they are shown (``replicate`` is the ceiling)."""
+"""What a model has to beat, in the order in which it is shown, and the ceiling."""
 
-TOLD = ("agent", "do nothing", "random")
-"""Policies: they are told the change to bring about, so no predictor is their rival, nor they a predictor's."""
-
-_LABELS = {
-    "accuracy": "Accuracy",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1",
-    "auprc": "AUPRC",
-    "mse": "MSE",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "r2": "R²",
-    "pearson": "Pearson r",
-    "pearson_delta": "Pearson Δ",
-    "e_distance": "E-distance",
-    "regret": "Regret",
-}
-_ERRORS = ("mse", "mae", "error", "distance", "regret", "loss")
 _ALL = ["protocol", "split", "modality", "metric", "predictor", "optimizer"]
 
 
 def metric_label(metric: str) -> str:
     """Return the name that a table or an axis shows for a metric."""
-    return _LABELS.get(metric, metric.replace("_", " "))
+    return get_metric(metric).label
 
 
 def lower_is_better(metric: str) -> bool:
     """Say whether a smaller value of this metric is the better one."""
-    return any(word in metric.lower() for word in _ERRORS)
+    return get_metric(metric).better == "lower"
 
 
-def is_baseline(predictor: str) -> bool:
-    """Say whether a predictor is one that a model has to beat, or the ceiling, and no model of ours."""
-    return predictor.lower() in BASELINES
+def is_baseline(model: str) -> bool:
+    """Say whether a model is one that others have to beat, or the ceiling, and none of ours."""
+    return model in BASELINES
 
 
-def is_told(predictor: str) -> bool:
+def is_policy(model: str) -> bool:
     """Say whether a row is a policy's, which is told the target, and no prediction."""
-    return predictor.lower() in TOLD
+    return model in POLICIES
 
 
 def headline(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -102,9 +86,9 @@ def headline(metrics: pd.DataFrame) -> pd.DataFrame:
     return table[wanted | ~answered]
 
 
-def contestant(predictor: str, optimizer: str) -> str:
-    """Name a row: the predictor, and the optimizer that trained it where there is one."""
-    return predictor if not optimizer or optimizer == "none" else f"{predictor} · {optimizer}"
+def model_name(model: str, optimizer: str) -> str:
+    """Name a row: the model, and the optimizer that trained it where there is one."""
+    return model if not optimizer or optimizer == "none" else f"{model} · {optimizer}"
 
 
 def summarize(metrics: pd.DataFrame, *, by: Iterable[str] = _ALL) -> pd.DataFrame:
@@ -122,8 +106,8 @@ def summarize(metrics: pd.DataFrame, *, by: Iterable[str] = _ALL) -> pd.DataFram
     Returns
     -------
     One row a group: the columns of ``by``, ``mean``, ``sd`` (NaN for one seed), ``n`` (finite values), and, when the
-    groups know their predictor, ``contestant``, ``baseline`` and ``best`` (the best mean among rows that share all
-    but predictor and optimizer, policies apart from predictors; the replicate, a ceiling, takes no part).
+    groups know their model, ``contestant``, ``baseline`` and ``best`` (the best mean among rows that share all
+    but predictor and optimizer, policies apart from response models; the replicate, a ceiling, takes no part).
 
     Raises
     ------
@@ -147,20 +131,20 @@ def summarize(metrics: pd.DataFrame, *, by: Iterable[str] = _ALL) -> pd.DataFram
     if "predictor" not in keys:
         return table
     optimizers = table["optimizer"] if "optimizer" in keys else pd.Series("none", index=table.index)
-    table["contestant"] = [contestant(str(p), str(o)) for p, o in zip(table["predictor"], optimizers, strict=True)]
+    table["contestant"] = [model_name(str(p), str(o)) for p, o in zip(table["predictor"], optimizers, strict=True)]
     table["baseline"] = table["predictor"].map(lambda name: is_baseline(str(name)))
     table["best"] = False
     rivals = [key for key in keys if key not in ("predictor", "optimizer")]
     if "metric" in rivals:
-        told = table["predictor"].map(lambda name: is_told(str(name))).rename("told")
-        among = table["predictor"] != "replicate"
-        for _, group in table[among].groupby([*rivals, told[among]], sort=False, dropna=False):
+        policy = table["predictor"].map(lambda name: is_policy(str(name))).rename("policy")
+        among = table["predictor"] != CEILING
+        for _, group in table[among].groupby([*rivals, policy[among]], sort=False, dropna=False):
             _mark_best(table, group)
     return table
 
 
 def _mark_best(table: pd.DataFrame, group: pd.DataFrame) -> None:
-    """Set ``best`` on every row of a group that reaches its best mean; one contestant alone wins nothing."""
+    """Set ``best`` on every row of a group that reaches its best mean; one alone wins nothing."""
     means = group["mean"].dropna()
     if len(means) < 2:
         return

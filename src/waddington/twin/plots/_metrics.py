@@ -12,12 +12,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from waddington._errors import DataError
 from waddington.twin.data.modalities import TITLES
+from waddington.twin.evaluate.metrics import get_metric
 from waddington.twin.evaluate.summary import (
     BASELINES,
-    contestant,
     is_baseline,
-    lower_is_better,
-    metric_label,
+    model_name,
     summarize,
 )
 from waddington.twin.plots.style import (
@@ -61,7 +60,7 @@ def metric_table(
     wide = summary.pivot_table(
         index=["modality", "contestant"], columns="metric", values="text", aggfunc="first", sort=False
     ).fillna("n/a")
-    wide.columns = [metric_label(str(name)) for name in wide.columns]
+    wide.columns = [get_metric(str(name)).label for name in wide.columns]
     return wide
 
 
@@ -114,8 +113,8 @@ def metric_bars(
         panels = panels_from(axes, wanted)
     for metric, panel in panels.items():
         _draw_metric(panel, table[table["metric"] == metric], rows, modalities, colors)
-        arrow = "← better" if lower_is_better(metric) else "better →"
-        panel.set_title(metric_label(metric))
+        arrow = "better →" if get_metric(metric).better == "higher" else "← better"
+        panel.set_title(get_metric(metric).label)
         panel.set_xlabel(arrow, fontsize=7, color=MUTED)
     first = next(iter(panels.values()))
     first.set_yticks(range(len(rows)), [name for name, _ in rows])
@@ -151,13 +150,11 @@ def _chosen(metrics: pd.DataFrame, protocol: str | None, split: str | None) -> p
 
 
 def _rows(table: pd.DataFrame) -> list[tuple[str, bool]]:
-    """List contestants from top to bottom: models as they come, then baselines in their fixed order."""
+    """List models from top to bottom: models as they come, then baselines in their fixed order."""
     pairs = table[["predictor", "optimizer"]].fillna("none").astype(str).drop_duplicates()
-    listed = [(contestant(p, o), is_baseline(p), p) for p, o in pairs.itertuples(index=False)]
+    listed = [(model_name(p, o), is_baseline(p), p) for p, o in pairs.itertuples(index=False)]
     models = [(name, False) for name, baseline, _ in listed if not baseline]
-    below = sorted(
-        ((name, p) for name, baseline, p in listed if baseline), key=lambda pair: BASELINES.index(pair[1].lower())
-    )
+    below = sorted(((name, p) for name, baseline, p in listed if baseline), key=lambda pair: BASELINES.index(pair[1]))
     return models + [(name, True) for name, _ in below]
 
 
@@ -167,7 +164,7 @@ def _draw_metric(
     """Draw one metric's dots, intervals and seeds."""
     summary = {(str(r["contestant"]), str(r["modality"])): r for r in summarize(table).to_dict("records")}
     pairs = zip(table["predictor"], table["optimizer"].fillna("none"), strict=True)
-    named = table.assign(contestant=[contestant(str(p), str(o)) for p, o in pairs])
+    named = table.assign(contestant=[model_name(str(p), str(o)) for p, o in pairs])
     n_models = sum(not baseline for _, baseline in rows)
     if n_models < len(rows):
         axes.axhspan(n_models - 0.5, len(rows) - 0.5, color="#f1f3f5", zorder=0)

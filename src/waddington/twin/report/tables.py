@@ -12,7 +12,8 @@ import pandas as pd
 
 from waddington._text import counted
 from waddington.twin.data.modalities import TITLES
-from waddington.twin.evaluate.summary import BASELINES, headline, is_told, lower_is_better, metric_label, summarize
+from waddington.twin.evaluate.metrics import get_metric
+from waddington.twin.evaluate.summary import BASELINES, headline, is_policy, summarize
 
 __all__ = ["Block", "Cell", "Group", "Row", "Table", "flat_settings", "loss_table", "metric_blocks", "plain_table"]
 
@@ -30,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One contestant's values, aligned with the block's metrics."""
+    """One model's values, aligned with the block's metrics."""
 
     name: str
     baseline: bool
@@ -78,7 +79,7 @@ def metric_blocks(metrics: pd.DataFrame) -> list[Block]:
     metrics = headline(metrics)
     summary = summarize(metrics)
     seeds: Any = metrics.groupby(["protocol", "split"], sort=False, dropna=False)["seed"].nunique()
-    apart = summary["predictor"].map(lambda name: is_told(str(name))) & (summary["protocol"] == "held-out")
+    apart = summary["predictor"].map(lambda name: is_policy(str(name))) & (summary["protocol"] == "held-out")
     blocks = []
     for (protocol, split, told), part in summary.groupby(
         ["protocol", "split", apart.rename("told")], sort=False, dropna=False
@@ -95,7 +96,7 @@ def metric_blocks(metrics: pd.DataFrame) -> list[Block]:
             Block(
                 caption=f"{_PROTOCOLS.get(str(protocol), str(protocol))}, {split}"
                 f"{', policies, which are told the target' if bool(told) else ''}: {_counted(rows)}{over}",
-                metrics=tuple((metric_label(name), "↓" if lower_is_better(name) else "↑") for name in names),
+                metrics=tuple((row.label, "↑" if row.better == "higher" else "↓") for row in map(get_metric, names)),
                 groups=groups,
             )
         )
@@ -123,8 +124,8 @@ def _rows(part: pd.DataFrame, names: list[str]) -> tuple[Row, ...]:
     for contestant, values in part.groupby("contestant", sort=False):
         records: list[dict[Any, Any]] = values.to_dict("records")
         by_metric = {str(record["metric"]): record for record in records}
-        predictor = str(values["predictor"].iloc[0]).lower()
-        rank = 1 + BASELINES.index(predictor) if predictor in BASELINES else 0
+        model = str(values["predictor"].iloc[0])
+        rank = 1 + BASELINES.index(model) if model in BASELINES else 0
         cells = tuple(_cell(by_metric.get(name)) for name in names)
         rows.append((rank, Row(name=str(contestant), baseline=rank > 0, cells=cells)))
     return tuple(row for _, row in sorted(rows, key=lambda pair: pair[0]))

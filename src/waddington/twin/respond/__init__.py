@@ -1,26 +1,26 @@
-"""Responses to perturbations: models that predict the mean effect of a condition."""
+"""Responses to perturbations: models that predict the mean effect of a condition, and a registry of them."""
 
 from __future__ import annotations
 
-from waddington.twin.respond.baselines import (
-    Additive,
-    LatentHead,
-    MeanChange,
-    NoChange,
-    Predictor,
-    mean_change,
-    train_changes,
-)
+from waddington.twin.respond.base import Effect, ResponseModel, mean_effect, train_effects
+from waddington.twin.respond.baselines import Additive, MeanEffect, NoEffect
+from waddington.twin.respond.decoded import DecodedResponse
+from waddington.twin.respond.decoder import LinearDecoder
 from waddington.twin.respond.latent import EditSupport, LatentResponse
+from waddington.twin.respond.registry import MODELS, fit_model
 
 __all__ = [
+    "MODELS",
     "Additive",
+    "DecodedResponse",
     "EditSupport",
-    "LatentHead",
+    "Effect",
     "LatentResponse",
-    "MeanChange",
-    "NoChange",
-    "Predictor",
-    "mean_change",
-    "train_changes",
+    "LinearDecoder",
+    "MeanEffect",
+    "NoEffect",
+    "ResponseModel",
+    "fit_model",
+    "mean_effect",
+    "train_effects",
 ]

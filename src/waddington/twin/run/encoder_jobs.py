@@ -1,4 +1,4 @@
-"""Units that train an encoder, and the representations it is compared with under the same head."""
+"""Units that train an encoder, and the representations it is compared with under the same response model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from waddington.optim import registry
 from waddington.twin.embed.encoder import TwinEncoder
 from waddington.twin.embed.likelihoods import GAUSSIAN
 from waddington.twin.evaluate.heldout import average, observe, replicate_scores, score
-from waddington.twin.respond.baselines import Additive, LatentHead, MeanChange, NoChange, Predictor
+from waddington.twin.respond.base import ResponseModel
+from waddington.twin.respond.decoded import DecodedResponse
+from waddington.twin.respond.registry import BASELINE_REPRESENTATIONS, MODELS
 from waddington.twin.run.artifacts import finite, save_arrays, save_state, score_rows, shared, state_path
 from waddington.twin.run.config import RunConfig
 from waddington.twin.run.executor import Record, Unit
@@ -79,8 +81,8 @@ def encode(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:
     if math.isfinite(loss) and unit.variant != TRIAL:
         embeddings = encoder.embed(prepared.inputs, prepared.spaces)
         design = prepared.design
-        head = LatentHead(embeddings["joint"], prepared.inputs, design)
-        found = score(observe(prepared.inputs, prepared.names, design), head)
+        model = DecodedResponse(embeddings["joint"], prepared.inputs, design)
+        found = score(observe(prepared.inputs, prepared.names, design), model)
         scores = score_rows(average(found, measurable_pairs(folder.parent)))
         save_arrays(folder / f"{unit.key}.npz", embeddings)
         save_state(state_path(folder, unit), encoder.state_dict())
@@ -102,7 +104,7 @@ def principal_components(prepared: Prepared, n_components: int) -> Float:
 
 
 def score_baselines(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:
-    """Score what needs no training: fixed predictors, and other latent spaces under the encoder's head."""
+    """Score what needs no training: models of the features alone, other representations under the encoder's model."""
     prepared, config = shared(folder.parent)
     values, design = prepared.inputs, prepared.design
     truth = observe(values, prepared.names, design)
@@ -110,19 +112,23 @@ def score_baselines(unit: Unit, folder: Path, tell: Callable[[float], None]) -> 
     rng = np.random.default_rng(unit.seed)
     together = np.concatenate([np.nan_to_num(x) for x in prepared.spaces.values()], axis=1)
     projection = rng.standard_normal((together.shape[1], config.embedding_dim)) / np.sqrt(together.shape[1])
-    contestants: dict[str, Callable[[], Predictor]] = {
-        "no change": lambda: NoChange(values),
-        "mean": lambda: MeanChange(values, design),
-        "additive": lambda: Additive(values, design),
-        "pca": lambda: LatentHead(pca, values, design),
-        "random projection": lambda: LatentHead((together @ projection).astype(np.float32), values, design),
-        "untrained": lambda: LatentHead(untrained(prepared, config, unit.seed)["joint"], values, design),
+    representations: dict[str, Callable[[], Float]] = {
+        "pca": lambda: pca,
+        "random projection": lambda: (together @ projection).astype(np.float32),
+        "untrained": lambda: untrained(prepared, config, unit.seed)["joint"],
+    }
+    assert set(representations) == set(BASELINE_REPRESENTATIONS)
+    models: dict[str, Callable[[], ResponseModel]] = {
+        name: functools.partial(model.fit, values, design) for name, model in MODELS.items() if model.baseline
+    } | {
+        name: lambda make=make: DecodedResponse(make(), values, design)  # type: ignore[misc]
+        for name, make in representations.items()
     }
     measurable = measurable_pairs(folder.parent)
     rows: list[dict[str, Any]] = []
-    for done, (name, make) in enumerate(contestants.items()):
+    for done, (name, make) in enumerate(models.items()):
         rows += score_rows(average(score(truth, make()), measurable).assign(predictor=name))
-        tell((done + 1) / (len(contestants) + 1))
+        tell((done + 1) / (len(models) + 1))
     replicate = replicate_scores(values, prepared.names, design, seed=unit.seed)
     rows += score_rows(average(replicate, measurable).assign(predictor="replicate"))
     return {"objective": None, "scores": rows, "history": {}}

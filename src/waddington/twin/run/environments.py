@@ -13,10 +13,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from waddington.twin.dynamics.latent import Dynamics, build_dynamics, fit_flow
-from waddington.twin.evaluate.heldout import Truth, observe, score_change
-from waddington.twin.evaluate.metrics import CLASSIFICATION, REGRESSION, change_metrics
+from waddington.twin.evaluate.heldout import Truth, observe, score_effect
+from waddington.twin.evaluate.metrics import CLASSIFICATION, REGRESSION, effect_metrics
+from waddington.twin.evaluate.paper import AGAINST_TARGET, PUBLISHED, paper_split
 from waddington.twin.plan.env import CellTask, PaperTask
-from waddington.twin.respond.baselines import LatentHead
+from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.respond.latent import LatentResponse
 from waddington.twin.run.config import RunConfig
 from waddington.twin.run.prepare import Prepared
@@ -34,7 +35,7 @@ class HeldOutWorld:
     test: CellTask
     labels: tuple[str, ...]
     """Condition behind each goal of the test task."""
-    head: LatentHead
+    response: DecodedResponse
     """Reads latent changes out as changes of features."""
     truth: Truth
     contrast: bool
@@ -65,7 +66,7 @@ def build_heldout_world(prepared: Prepared, latent: Float, config: RunConfig) ->
     """
     design = prepared.design
     train = design.train
-    head = LatentHead(latent, prepared.inputs, design)
+    decoded = DecodedResponse(latent, prepared.inputs, design)
     flow = fit_flow(latent[train], prepared.pseudotime[train], seed=config.seed)
     edits = design.kind == "perturbation" and config.action_space != "continuous"
     if edits:
@@ -97,10 +98,10 @@ def build_heldout_world(prepared: Prepared, latent: Float, config: RunConfig) ->
         )
 
     return HeldOutWorld(
-        train=task(latent[design.cells(design.control, train=True)], np.stack(list(head.shifts.values()))),
+        train=task(latent[design.cells(design.control, train=True)], np.stack(list(decoded.effects.values()))),
         test=task(latent[design.cells(design.control, train=False)], observed),
         labels=labels,
-        head=head,
+        response=decoded,
         truth=observe(prepared.inputs, prepared.names, design),
         contrast=edits,
     )
@@ -130,7 +131,7 @@ def score_goals(world: HeldOutWorld, goals: npt.NDArray[np.int64], moved: Float,
     for index, label in enumerate(world.labels):
         episodes = goals == index
         if episodes.any():
-            rows += score_change(world.truth, label, world.head.decode(change[episodes].mean(axis=0)))
+            rows += score_effect(world.truth, label, world.response.decode(change[episodes].mean(axis=0)))
     return pd.DataFrame(rows, columns=["condition", "split", "modality", "metric", "value"])
 
 
@@ -193,10 +194,10 @@ def score_paper(world: PaperWorld, initial: Float, final: Float, target: Float, 
         for modality, part in world.slices.items():
             moved, asked = end[part] - start[part], goal[part] - start[part]
             by_split = {
-                f"{table}, as published": _pick(change_metrics(moved, asked, score=moved > 0), CLASSIFICATION)
-                | _pick(change_metrics(end[part], start[part]), REGRESSION),
-                f"{table}, against the target": _pick(change_metrics(moved, asked), CLASSIFICATION)
-                | _pick(change_metrics(end[part], goal[part]), REGRESSION),
+                paper_split(table, PUBLISHED): _pick(effect_metrics(moved, asked, score=moved > 0), CLASSIFICATION)
+                | _pick(effect_metrics(end[part], start[part]), REGRESSION),
+                paper_split(table, AGAINST_TARGET): _pick(effect_metrics(moved, asked), CLASSIFICATION)
+                | _pick(effect_metrics(end[part], goal[part]), REGRESSION),
             }
             for split, values in by_split.items():
                 for metric, value in values.items():

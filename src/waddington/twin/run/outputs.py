@@ -20,7 +20,8 @@ from waddington._files import write_text
 from waddington.twin import plots
 from waddington.twin.data.modalities import in_words
 from waddington.twin.data.splits import SPLITS
-from waddington.twin.evaluate.summary import headline, is_told
+from waddington.twin.evaluate.paper import is_published
+from waddington.twin.evaluate.summary import headline, is_policy
 from waddington.twin.plots.labels import short_labels
 from waddington.twin.report.page import Picture
 from waddington.twin.run.artifacts import save_state, state_path
@@ -211,14 +212,14 @@ def write_pictures(
     for index, (protocol, split, told) in enumerate(metric_panels(metrics)):
         chosen = shown[(shown["protocol"] == protocol) & (shown["split"] == split)]
         if protocol == "held-out":
-            chosen = chosen[chosen["predictor"].map(lambda predictor: is_told(str(predictor))) == told]
+            chosen = chosen[chosen["predictor"].map(lambda predictor: is_policy(str(predictor))) == told]
         who = "policies, told the target" if told else ""
         name = "metrics" if index == 0 else f"metrics_{_slug(f'{protocol} {split} {who}')}"
         keep(name, plots.metric_bars(chosen))
         made[name] = Picture(
             path=folder.path / f"{name}.png",
             title=f"Metrics: {', '.join(filter(None, (protocol, split, who)))}",
-            caption=(_POLICIES if chosen["predictor"].map(is_told).all() else _PREDICTORS)
+            caption=(_POLICIES if chosen["predictor"].map(is_policy).all() else _PREDICTORS)
             + " Mean ± standard deviation over seeds; small dots are seeds."
             + (_without(_unmeasurable(chosen)) if protocol == "held-out" else ""),
             alt=f"Dot plots of the main metrics, {protocol} protocol, {split}; all values are in the tables.",
@@ -261,11 +262,11 @@ def _without(modalities: list[str]) -> str:
 
 def metric_panels(metrics: pd.DataFrame) -> list[tuple[str, str, bool]]:
     """List what is drawn as (protocol, split, whether of policies): predictors, policies, then the published tables."""
-    told = metrics["predictor"].map(lambda predictor: is_told(str(predictor)))
+    told = metrics["predictor"].map(lambda predictor: is_policy(str(predictor)))
     found = set(zip(metrics["protocol"], metrics["split"], told, strict=True))
     held_out = [("held-out", split, who) for who in (False, True) for split in SPLITS]
     return [panel for panel in held_out if panel in found] + sorted(
-        panel for panel in found if panel[0] == "paper" and panel[2] and "published" in panel[1]
+        panel for panel in found if panel[0] == "paper" and panel[2] and is_published(panel[1])
     )
 
 

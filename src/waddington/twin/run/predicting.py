@@ -9,7 +9,7 @@ import pandas as pd
 
 from waddington.twin.data.conditions import condition_columns, parse_label
 from waddington.twin.evaluate.heldout import Truth, observe
-from waddington.twin.respond.baselines import LatentHead
+from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.run.artifacts import joint_latent
 from waddington.twin.run.folder import RunFolder
 from waddington.twin.run.prepare import Prepared
@@ -35,17 +35,17 @@ def predictions(folder: RunFolder, prepared: Prepared, finished: Finished, optim
     truth: Truth = observe(prepared.inputs, prepared.names, design)
     labels = list(design.split_of)
     units = [unit for (name, _), unit in finished.encoders.items() if name == optimizer]
-    heads = [
-        LatentHead(joint_latent(folder.units, unit, design.train), prepared.inputs, design)
+    models = [
+        DecodedResponse(joint_latent(folder.units, unit, design.train), prepared.inputs, design)
         for unit in units
         if (folder.units / f"{unit.key}.npz").exists()
     ]
     obs = pd.DataFrame(
         {
             "split": [design.split_of[label] for label in labels],
-            "measured_support": [bool(heads and heads[0].supports(label)) for label in labels],
+            "measured_support": [bool(models and models[0].supports(label)) for label in labels],
             "n_test_cells": [len(design.cells(label, train=False)) for label in labels],
-            "n_seeds": len(heads),
+            "n_seeds": len(models),
         },
         index=pd.Index(labels, name="condition"),
     )
@@ -56,9 +56,9 @@ def predictions(folder: RunFolder, prepared: Prepared, finished: Finished, optim
     control = design.cells(design.control, train=True)
     parts = {}
     for modality, x in prepared.inputs.items():
-        changes = np.full((len(heads), len(labels), x.shape[1]), np.nan)
+        changes = np.full((len(models), len(labels), x.shape[1]), np.nan)
         for row in np.flatnonzero(obs["measured_support"]):
-            changes[:, row] = [head.predict(labels[row])[modality] for head in heads]
+            changes[:, row] = [model.predict(labels[row])[modality] for model in models]
         mean = changes.mean(axis=0)
         part = ad.AnnData(
             X=(x[control].mean(axis=0, dtype=np.float64) + mean).astype(np.float32),
@@ -66,8 +66,10 @@ def predictions(folder: RunFolder, prepared: Prepared, finished: Finished, optim
             var=pd.DataFrame(index=pd.Index(prepared.names[modality])),
         )
         part.layers["change"] = mean.astype(np.float32)
-        part.layers["std"] = (changes.std(axis=0, ddof=1) if len(heads) > 1 else np.zeros_like(mean)).astype(np.float32)
-        part.layers["observed_change"] = np.stack([truth.changes[label][modality] for label in labels]).astype(
+        part.layers["std"] = (changes.std(axis=0, ddof=1) if len(models) > 1 else np.zeros_like(mean)).astype(
+            np.float32
+        )
+        part.layers["observed_change"] = np.stack([truth.effects[label][modality] for label in labels]).astype(
             np.float32
         )
         table = finished.measurability

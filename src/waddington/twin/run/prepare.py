@@ -24,11 +24,11 @@ from waddington._files import replacing
 from waddington.twin.data import io
 from waddington.twin.data.conditions import conditions_of
 from waddington.twin.data.splits import (
-    Design,
-    design_from_conditions,
-    design_from_stages,
-    design_from_times,
+    Split,
     draw_train_cells,
+    split_by_condition,
+    split_by_stage,
+    split_by_time,
 )
 from waddington.twin.datasets import simulate
 from waddington.twin.preprocess import (
@@ -70,7 +70,7 @@ class Prepared:
     """Diffusion pseudotime, the parts of the graph it runs in, and where it begins."""
     groups: npt.NDArray[np.str_]
     """Cell type, or else label, of each cell; for pictures."""
-    design: Design
+    design: Split
     notes: tuple[str, ...]
     """What was found and done, in words for the report."""
 
@@ -142,7 +142,7 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     order = order_cells(
         joint, hint=root_hint(root, mdata), candidates=labels == "control", parts=config.parts, groups=types
     )
-    design = design or design_from_stages(order.pseudotime, train=train, part=order.part)
+    design = design or split_by_stage(order.pseudotime, train=train, part=order.part)
     step()
 
     groups = design.labels if types is None else types
@@ -180,12 +180,12 @@ def _labelled_design(
     config: RunConfig,
     *,
     unit: str,
-) -> Design | None:
+) -> Split | None:
     """Use perturbations where there are any, else times; None when cells carry neither."""
     if (labels != "control").any():
-        return design_from_conditions(labels, split=split, test_fraction=config.test_fraction, seed=config.seed)
+        return split_by_condition(labels, split=split, test_fraction=config.test_fraction, seed=config.seed)
     if times is not None and len(np.unique(times[np.isfinite(times)])) > 1:
-        return design_from_times(times, unit=unit, split=split, test_fraction=config.test_fraction, seed=config.seed)
+        return split_by_time(times, unit=unit, split=split, test_fraction=config.test_fraction, seed=config.seed)
     return None
 
 
@@ -282,7 +282,7 @@ def load(folder: Path) -> Prepared:
             roots={int(part): _root(stored) for part, stored in facts["roots"].items()},
         ),
         groups=arrays["groups"],
-        design=Design(
+        design=Split(
             kind=facts["kind"],
             labels=arrays["labels"],
             control=facts["control"],

@@ -27,7 +27,7 @@ def measure(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:
     """Measure the agreement of replicates on every condition, in the modality that is the unit's variant."""
     prepared, config = shared(folder.parent)
     table = measure_conditions(
-        prepared.inputs[unit.variant], prepared.names[unit.variant], prepared.design, seed=config.seed, tell=tell
+        prepared.inputs[unit.variant], prepared.names[unit.variant], prepared.design, seed=config.seed, callback=tell
     )
     rows = [
         {name: finite(cell) if isinstance(cell, float) else cell for name, cell in row.items()}

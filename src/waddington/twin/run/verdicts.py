@@ -22,8 +22,10 @@ import pandas as pd
 from scipy import stats
 
 from waddington._text import counted
+from waddington.optim import registry
 from waddington.twin.evaluate.heldout import CIRCULAR
-from waddington.twin.evaluate.summary import lower_is_better, metric_label
+from waddington.twin.evaluate.metrics import get_metric
+from waddington.twin.evaluate.paper import is_published
 from waddington.twin.report.page import Verdict
 from waddington.twin.run.agent_jobs import IDLE, RANDOM
 
@@ -98,7 +100,7 @@ def compare(metrics: pd.DataFrame, first: dict[str, str], second: dict[str, str]
     Comparison or None
         None where there is no pair of defined values.
     """
-    relative = lower_is_better(metric)
+    row = get_metric(metric)
     weighed = metrics if "n" in metrics.columns else metrics.assign(n=1)
     sides = []
     for chosen in (first, second):
@@ -106,7 +108,7 @@ def compare(metrics: pd.DataFrame, first: dict[str, str], second: dict[str, str]
         for column, value in chosen.items():
             rows = rows[rows[column] == value]
         side = rows.groupby(_PAIRED)["value"].agg(lambda values: values.mean(skipna=False))
-        sides.append(side.clip(lower=1e-300).map(lambda error: -math.log(error)) if relative else side)
+        sides.append(side.clip(lower=1e-300).map(lambda error: -math.log(error)) if row.is_error else row.sign * side)
     pairs = pd.concat(sides, axis=1, join="inner", keys=["first", "second"]).reset_index()
     pairs = pairs[(pairs["n"] > 0) & ~(pairs["first"].isna() & pairs["second"].isna())]
     if pairs.empty:
@@ -127,7 +129,7 @@ def compare(metrics: pd.DataFrame, first: dict[str, str], second: dict[str, str]
         high=high,
         seeds=len(by_seed),
         conditions=conditions,
-        relative=relative,
+        relative=row.is_error,
         undefined=undefined,
     )
 
@@ -259,7 +261,7 @@ def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> l
     """Ask of encoders and of agents whether a switching optimizer beats Adam."""
     found = []
     for predictor, what in (("response", "encoders"), ("agent", "agents")):
-        rivals = [name for name in optimizers if name.startswith("ASGD")]
+        rivals = [name for name in optimizers if registry.get(name).switching]
         if "Adam" not in optimizers or not rivals:
             continue
         adam = {"predictor": predictor, "optimizer": "Adam"}
@@ -294,7 +296,7 @@ def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> l
 
 def _published(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> Verdict:
     """Say what the published tables measure: whether any trained agent beats one that does nothing."""
-    published = metrics[metrics["split"].str.contains("as published") & (metrics["modality"] == "all")]
+    published = metrics[metrics["split"].map(is_published) & (metrics["modality"] == "all")]
     outcomes = {
         name: compare(published, {"predictor": "agent", "optimizer": name}, {"predictor": IDLE}, "mse")
         for name in optimizers
@@ -339,8 +341,8 @@ def _counted(known: Mapping[str, Comparison]) -> str:
 
 
 def _what(metric: str) -> str:
-    change = "Change" if lower_is_better(metric) else "Gain"
-    return f"{change} in {metric_label(metric)}, 95 % interval over seeds"
+    row = get_metric(metric)
+    return f"{'Change' if row.is_error else 'Gain'} in {row.label}, 95 % interval over seeds"
 
 
 def _join(names: list[str]) -> str:

@@ -1,0 +1,97 @@
+"""What a metric is: a number for a pair of predicted and observed effects, and which way it gets better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import precision_recall_fscore_support
+
+__all__ = ["Metric", "Pair"]
+
+Vector = npt.NDArray[np.float64]
+
+
+class Pair:
+    """A predicted effect beside the observed one, over features, and what several metrics compute from them.
+
+    Parameters
+    ----------
+    predicted, observed
+        Effect on each feature, shape (features,), finite.
+    score
+        What a ranking ranks features by, shape (features,).
+    """
+
+    def __init__(self, predicted: Vector, observed: Vector, score: Vector) -> None:
+        self.predicted, self.observed, self.score = predicted, observed, score
+
+    @cached_property
+    def error(self) -> Vector:
+        """Predicted less observed."""
+        return self.predicted - self.observed
+
+    @cached_property
+    def rises(self) -> npt.NDArray[np.bool_]:
+        """The label of each feature: whether it is observed to rise."""
+        return self.observed > 0
+
+    @cached_property
+    def called(self) -> npt.NDArray[np.bool_]:
+        """The call for each feature: whether it is predicted to rise."""
+        return self.predicted > 0
+
+    @cached_property
+    def weighted(self) -> tuple[float, float, float]:
+        """Precision, recall and F1, weighted over the two classes by their size."""
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            self.rises, self.called, average="weighted", zero_division=0.0
+        )
+        return float(precision), float(recall), float(f1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """One row of the registry.
+
+    Attributes
+    ----------
+    name
+        As tables of a run spell it.
+    label
+        As an axis or a heading shows it.
+    better
+        Which way the better value lies.
+    best
+        The value of a perfect prediction.
+    low, high
+        Ends of the range.
+    unit
+        ``""`` for a pure number; else in terms of the unit of the features.
+    value
+        Gives the metric of a pair; NaN where it is not defined.
+    """
+
+    name: str
+    label: str
+    better: Literal["higher", "lower"]
+    best: float
+    low: float
+    high: float
+    unit: str = ""
+    value: Callable[[Pair], float]
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is a distance from the truth, without an upper end: two values compare by their ratio."""
+        return self.better == "lower" and self.best == self.low == 0.0 and self.high == math.inf
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, -1 where less is."""
+        return 1 if self.better == "higher" else -1
