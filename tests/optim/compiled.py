@@ -22,5 +22,5 @@ def ways(optimizer):
     """Give the numbers of coordinates that are stepped in each way."""
     found = {}
     for record in optimizer.execution():
-        found[record.how] = found.get(record.how, 0) + record.coordinates
+        found[record.path] = found.get(record.path, 0) + record.coordinates
     return found

@@ -93,7 +93,7 @@ def _switched(name: str, cls: type[torch.optim.Optimizer], amsgrad: bool) -> lis
         "linear": {"switch": "linear", "switch_interval": 2},
         "linear-flat": {"switch": "linear", "switch_interval": 1, "large_rate_in": "flat", "hysteresis": 0.5},
         "faithful": {"switch": "mean", "bias_correction": False},
-        "coordinate": {"switch": "coordinate", "adaptive": 0.5},
+        "coordinate": {"switch": "coordinate", "count_ratio": 0.5},
         "momentum": {"switch": "momentum"},
         "decay": {"weight_decay": 0.1, "switch_interval": 2, "memory": 4},
     }

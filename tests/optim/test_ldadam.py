@@ -118,8 +118,8 @@ def test_power_iteration_converges_to_the_leading_singular_vectors():
     matrix, basis = sample(6, 9), torch.eye(6, dtype=torch.float64)[:, :2]
     for _ in range(200):
         basis = next_basis(matrix, basis)
-    wanted = leading_basis(matrix, 2)
-    torch.testing.assert_close(basis @ basis.T, wanted @ wanted.T)
+    update = leading_basis(matrix, 2)
+    torch.testing.assert_close(basis @ basis.T, update @ update.T)
 
 
 @pytest.mark.parametrize("name", ["full", "of rank 1", "zero"])

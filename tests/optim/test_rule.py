@@ -16,12 +16,12 @@ OF_THE_ENGINE = {
 }  # fmt: skip
 
 
-def rule_of(update=lambda grad, measured, buffers, numbers, choices: grad, **parts):
+def rule_of(update=lambda grad, measured, buffers, scalars, flags: grad, **parts):
     """Give a rule without anything but a direction, unless `parts` say otherwise."""
     nothing = {
         "buffers": lambda settings: (),
-        "coefficients": lambda step, scalars, settings: {},
-        "measure": lambda grad, buffers, numbers, choices: Measured({}),
+        "scalars": lambda step, tensor_scalars, settings: {},
+        "update_moments": lambda grad, buffers, scalars, flags: Measured({}),
     }
     return Rule(**nothing | parts, update=update)
 
@@ -54,8 +54,8 @@ def test_a_rule_without_buffers_steps(compile):
 
 @pytest.mark.parametrize("compile", [False, True])
 def test_rules_that_differ_in_a_lambda_alone_do_not_meet(compile):
-    same = rule_of(lambda grad, measured, buffers, numbers, choices: grad)
-    sign = rule_of(lambda grad, measured, buffers, numbers, choices: grad.sign())
+    same = rule_of(lambda grad, measured, buffers, scalars, flags: grad)
+    sign = rule_of(lambda grad, measured, buffers, scalars, flags: grad.sign())
     assert stepped(same, compile)[0].item() == pytest.approx(-0.3)
     assert stepped(sign, compile)[0].item() == pytest.approx(-0.1)
 
@@ -72,24 +72,24 @@ def test_a_function_that_is_edited_is_seen_by_the_next_optimizer():
 
 def test_rules_that_do_the_same_share_a_kernel_and_keep_the_names_of_their_sums():
     def measured(name):
-        return lambda grad, buffers, numbers, choices: Measured({}, {name: grad.abs()})
+        return lambda grad, buffers, scalars, flags: Measured({}, {name: grad.abs()})
 
-    def settled(name):
-        return lambda totals, size, numbers, choices: {"mean": totals[name] / size}
+    def derived(name):
+        return lambda totals, size, scalars, flags: {"mean": totals[name] / size}
 
-    def update(grad, measured, buffers, numbers, choices):
-        return grad - numbers["mean"] * 0.5
+    def update(grad, measured, buffers, scalars, flags):
+        return grad - scalars["mean"] * 0.5
 
     for name in ("first", "second"):
-        rule = rule_of(update, measure=measured(name), settle=settled(name))
+        rule = rule_of(update, update_moments=measured(name), from_sums=derived(name))
         made = len(cache.kernels_made)
         assert stepped(rule, True)[0].item() == pytest.approx(-0.15)
     assert len(cache.kernels_made) == made
 
 
 def test_a_length_used_as_a_number_is_not_the_number_that_it_is_traced_with():
-    by_seven = rule_of(lambda grad, measured, buffers, numbers, choices: grad / 7)
-    by_length = rule_of(lambda grad, measured, buffers, numbers, choices: grad / grad.numel())
+    by_seven = rule_of(lambda grad, measured, buffers, scalars, flags: grad / 7)
+    by_length = rule_of(lambda grad, measured, buffers, scalars, flags: grad / grad.numel())
     assert stepped(by_seven, True)[0].item() == pytest.approx(-0.3 / 7)
     with pytest.raises(UnsupportedError, match="length of a tensor"):
         stepped(by_length, True)
@@ -99,28 +99,28 @@ def test_a_length_used_as_a_number_is_not_the_number_that_it_is_traced_with():
 
 
 def gives(name):
-    return lambda step, scalars, settings: {name: 0.25}
+    return lambda step, tensor_scalars, settings: {name: 0.25}
 
 
 def measures(buffers=(), terms=()):
-    return lambda grad, held, numbers, choices: Measured(dict.fromkeys(buffers, grad), dict.fromkeys(terms, grad))
+    return lambda grad, held, scalars, flags: Measured(dict.fromkeys(buffers, grad), dict.fromkeys(terms, grad))
 
 
 def observes(*names):
-    return lambda direction, measured, buffers, numbers, choices: dict.fromkeys(names, direction)
+    return lambda direction, measured, buffers, scalars, flags: dict.fromkeys(names, direction)
 
 
 MISUSED = {
-    **{
-        f"number {name}": {"coefficients": gives(name)}
-        for name in ("rate", "rate_factor", "size", "taken", "weight_decay")
-    },
+    **{f"number {name}": {"scalars": gives(name)} for name in ("rate", "rate_factor", "size", "taken", "weight_decay")},
     **{f"buffer {name}": {"buffers": lambda settings, name=name: (name,)} for name in ("step", "skipped_steps")},
-    **{f"sum {name}": {"measure": measures(terms=[name])} for name in ("dropped", "grad_sq")},
+    **{f"sum {name}": {"update_moments": measures(terms=[name])} for name in ("dropped", "grad_sq")},
     "sum update_ratio": {"observe": observes("update_ratio")},
-    "sum own": {"measure": measures(terms=["own"]), "observe": observes("own")},
-    "settled rate": {"settle": lambda totals, size, numbers, choices: {"rate": size}},
-    "remembered step": {"scalars": lambda settings: ("step",), "scalars_after": lambda step, settings: {"step": step}},
+    "sum own": {"update_moments": measures(terms=["own"]), "observe": observes("own")},
+    "settled rate": {"from_sums": lambda totals, size, scalars, flags: {"rate": size}},
+    "remembered step": {
+        "tensor_scalars": lambda settings: ("step",),
+        "tensor_scalars_after": lambda step, settings: {"step": step},
+    },
 }
 
 
@@ -134,18 +134,18 @@ def test_names_that_the_engine_keeps_are_refused_when_an_optimizer_is_made(misus
 def test_names_of_ones_own_are_accepted_whatever_a_kernel_calls_its_inputs():
     names = ("value", "grad", "salt", "number_0")
     rule = rule_of(
-        lambda grad, measured, buffers, numbers, choices: grad * numbers["row"] + buffers["salt"],
-        buffers=lambda settings: names, measure=measures(names), coefficients=gives("row"),
+        lambda grad, measured, buffers, scalars, flags: grad * scalars["row"] + buffers["salt"],
+        buffers=lambda settings: names, update_moments=measures(names), scalars=gives("row"),
     )  # fmt: skip
     assert stepped(rule, True)[0].item() == stepped(rule, False)[0].item() == pytest.approx(-0.1 * (0.75 + 3.0))
 
 
 @pytest.mark.parametrize("count", [40, 41])
 def test_a_rule_has_room_for_so_many_numbers(count):
-    def coefficients(step, scalars, settings):
+    def scalars(step, tensor_scalars, settings):
         return {f"n{place}": float(place) for place in range(count)}
 
-    rule = rule_of(lambda g, m, b, numbers, c: g * numbers[f"n{count - 1}"], coefficients=coefficients)
+    rule = rule_of(lambda g, m, b, scalars, c: g * scalars[f"n{count - 1}"], scalars=scalars)
     if count > 40:
         with pytest.raises(ArgumentError, match="41 numbers: 40 or fewer"):
             stepped(rule, True)
@@ -154,12 +154,12 @@ def test_a_rule_has_room_for_so_many_numbers(count):
 
 
 @pytest.mark.parametrize(
-    "read", [lambda choices: choices["window"], lambda choices: choices.get("window", 5)], ids=["item", "get"]
+    "read", [lambda flags: flags["window"], lambda flags: flags.get("window", 5)], ids=["item", "get"]
 )
 def test_a_number_of_the_settings_is_no_choice(read):
-    rule = rule_of(lambda grad, measured, buffers, numbers, choices: grad * read(choices))
+    rule = rule_of(lambda grad, measured, buffers, scalars, flags: grad * read(flags))
     with pytest.raises(
-        ArgumentError, match=r"setting window=3 .*words, True or False .*'maximize'.*numbers\['window'\]"
+        ArgumentError, match=r"setting window=3 .*words, True or False .*'maximize'.*scalars\['window'\]"
     ):
         optimizer_of(rule, [torch.zeros(3, requires_grad=True)], False, window=3)
 
@@ -167,13 +167,13 @@ def test_a_number_of_the_settings_is_no_choice(read):
 @pytest.mark.parametrize(
     ("parts", "named"),
     [
-        ({"update": lambda grad, m, b, numbers, c: grad * numbers["beta"]}, "'beta'.*numbers that `coefficients`"),
+        ({"update": lambda grad, m, b, scalars, c: grad * scalars["beta"]}, "'beta'.*numbers that `scalars`"),
         ({"update": lambda grad, m, buffers, n, c: grad * buffers["mean"]}, "'mean'.*the rule's buffers"),
-        ({"update": lambda grad, measured, b, n, c: measured.carry["mean"]}, "'mean'.*carries"),
-        ({"settle": lambda totals, size, n, c: {"mean": totals["total"]}}, "'total'.*the sums of `measure`"),
-        ({"measure": measures(["mean"])}, "cannot keep 'mean': `buffers` names none"),
+        ({"update": lambda grad, measured, b, n, c: measured.saved["mean"]}, "'mean'.*saves"),
+        ({"from_sums": lambda totals, size, n, c: {"mean": totals["total"]}}, "'total'.*the sums of `update_moments`"),
+        ({"update_moments": measures(["mean"])}, "cannot keep 'mean': `buffers` names none"),
     ],
-    ids=["number", "buffer", "carry", "sum", "unnamed"],
+    ids=["number", "buffer", "saved", "sum", "unnamed"],
 )
 def test_what_nobody_gives_is_named(parts, named):
     with pytest.raises(ArgumentError, match=named):

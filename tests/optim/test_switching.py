@@ -13,7 +13,7 @@ from optim.training import make_gradients, make_params, run
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim import AMVT, ASGDAdam, ASGDAMSGrad, Masked, Padam, Switched
 from waddington.optim.padam import PADAM_RULE
-from waddington.optim.switching import BaseRateSwitch, count_vote, look, sign_vote
+from waddington.optim.switching import BaseRateSwitch, count_vote, relative_deviation, sign_vote
 
 LR, ALPHA_MIN = 1e-2, 1e-3
 
@@ -195,7 +195,7 @@ def test_the_switch_is_carried_by_any_rule_with_moments():
             "alpha_min": 1e-3,
             "switch": "coordinate",
             "large_rate_in": "sharp",
-            "adaptive": 1.0,
+            "count_ratio": 1.0,
             "switch_interval": 1,
             "hysteresis": 0.1,
             "memory": 10,
@@ -222,7 +222,7 @@ def test_settings_of_the_whole_model_agree_between_groups():
         ({"alpha_min": -1e-3}, r"cannot use alpha_min=-0.001"),
         ({"switch": "median"}, r"'relative', 'linear', 'mean', 'coordinate', 'momentum'"),
         ({"large_rate_in": "both"}, r"'flat', 'sharp'"),
-        ({"adaptive": 0.0}, r"cannot use adaptive=0.0"),
+        ({"count_ratio": 0.0}, r"cannot use count_ratio=0.0"),
         ({"switch_interval": 0}, r"cannot use switch_interval=0"),
         ({"switch_interval": 2.5}, r"switch_interval must be a whole number"),
         ({"memory": 0}, r"cannot use memory=0"),
@@ -246,12 +246,12 @@ def test_zero_gradients_leave_the_switch_where_it_was():
 
 # -- the free functions --
 
-numbers = st.lists(st.floats(1e-12, 1e6), min_size=1, max_size=30)
+scalars = st.lists(st.floats(1e-12, 1e6), min_size=1, max_size=30)
 property_settings = settings(deadline=None, max_examples=30)
 
 
 @property_settings
-@given(numbers)
+@given(scalars)
 def test_sign_vote_ties_on_anything_not_negative(values):
     means = torch.tensor(values, dtype=torch.float64)
     assert sign_vote(means, means) == 0
@@ -274,7 +274,7 @@ def looks(levels, memory=10):
     state = {name: torch.zeros((), dtype=torch.float64) for name in ("looks", "reference", "trend", "variance")}
     found = []
     for level in levels:
-        z, state = look(torch.tensor(level, dtype=torch.float64), state, memory)
+        z, state = relative_deviation(torch.tensor(level, dtype=torch.float64), state, memory)
         found.append(z.item())
     return found
 

@@ -20,11 +20,11 @@ def sign_votes(tensors):
     return not f_max_total < f_min_total
 
 
-def coordinate_votes(tensors, adaptive):
+def coordinate_votes(tensors, count_ratio):
     """Coordinates at or above their tensor's mean against those at or below; True is α_max."""
     above = sum(np.count_nonzero(h >= h.mean()) for h in filter(np.size, tensors))
     below = sum(np.count_nonzero(h <= h.mean()) for h in filter(np.size, tensors))
-    return not above < adaptive * below
+    return not above < count_ratio * below
 
 
 class RelativeRule:
@@ -77,7 +77,7 @@ def asgd(
     weight_decay=0.0,
     switch="relative",
     large_rate_in="sharp",
-    adaptive=1.0,
+    count_ratio=1.0,
     switch_interval=10,
     hysteresis=0.1,
     memory=10,
@@ -107,7 +107,7 @@ def asgd(
         elif switch == "momentum":
             large = float(sign_votes(n))
         elif switch == "coordinate":
-            large = float(coordinate_votes(h, adaptive))
+            large = float(coordinate_votes(h, count_ratio))
         else:
             large = rule(grads)
         rate = alpha_min + (lr - alpha_min) * large

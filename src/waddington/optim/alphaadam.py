@@ -40,49 +40,49 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq")
 
 
-def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
+def _scalars(step: Number, tensor_scalars: Tensors, settings: Settings) -> dict[str, Number]:
     found = decays(settings["betas"]) | {"eps": settings["eps"], "alpha_max": settings["alpha_max"]}
     return found | (bias_corrections(step, settings["betas"]) if settings["bias_correction"] else {})
 
 
-def _full_update(moments: Tensors, numbers: Numbers, choices: Settings) -> torch.Tensor:
+def _full_update(moments: Tensors, scalars: Numbers, flags: Settings) -> torch.Tensor:
     return adaptive_direction(
         moments["exp_avg"],
         moments["exp_avg_sq"],
-        eps=numbers["eps"],
-        corrections=corrections_of(numbers) if choices["bias_correction"] else None,
+        eps=scalars["eps"],
+        corrections=corrections_of(scalars) if flags["bias_correction"] else None,
     )
 
 
-def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Settings) -> Measured:
-    new = adam_moments(buffers, grad, numbers)
-    if choices["mask"] == "none":
+def _update_moments(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, flags: Settings) -> Measured:
+    new = adam_moments(buffers, grad, scalars)
+    if flags["mask"] == "none":
         return Measured(new)
-    momentum = buffers["exp_avg"] if choices["mask"] == "asynchronous" else new["exp_avg"]
-    mask = aligned(grad, momentum, strict=choices["strict_mask"])
-    update = _full_update(new, numbers, choices)
+    momentum = buffers["exp_avg"] if flags["mask"] == "asynchronous" else new["exp_avg"]
+    mask = aligned(grad, momentum, strict=flags["strict_mask"])
+    update = _full_update(new, scalars, flags)
     return Measured(new, mask_terms(update, mask), {"kept": update * mask})
 
 
-def _settle(totals: Tensors, size: torch.Tensor, numbers: Numbers, choices: Settings) -> Tensors:
-    if choices["mask"] == "none":
+def _from_sums(totals: Tensors, size: torch.Tensor, scalars: Numbers, flags: Settings) -> Tensors:
+    if flags["mask"] == "none":
         return {name: torch.ones_like(size) for name in ("keep_rate", "alpha", "rate_multiplier")}
-    return strength(totals, size, {**choices, "alpha_max": numbers["alpha_max"]})
+    return strength(totals, size, {**flags, "alpha_max": scalars["alpha_max"]})
 
 
 def _update(
-    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, scalars: Numbers, flags: Settings
 ) -> torch.Tensor:
-    if choices["mask"] == "none":
-        return _full_update(buffers, numbers, choices)
-    return measured.carry["kept"] * numbers["rate_multiplier"]
+    if flags["mask"] == "none":
+        return _full_update(buffers, scalars, flags)
+    return measured.saved["kept"] * scalars["rate_multiplier"]
 
 
 ALPHAADAM_RULE = Rule(
     buffers=_buffers,
-    coefficients=_coefficients,
-    measure=_measure,
-    settle=_settle,
+    scalars=_scalars,
+    update_moments=_update_moments,
+    from_sums=_from_sums,
     update=_update,
     reported=("keep_rate", "alpha", "rate_multiplier"),
 )

@@ -73,12 +73,12 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", *deficit)
 
 
-def _scalars(settings: Settings) -> tuple[str, ...]:
+def _tensor_scalars(settings: Settings) -> tuple[str, ...]:
     weights = ("exp_avg_weight", "exp_avg_sq_weight")
     return weights if settings["variance"] == "coordinate" else (*weights, "grad_variance")
 
 
-def _scalars_after(step: torch.Tensor, settings: Settings) -> Tensors:
+def _tensor_scalars_after(step: torch.Tensor, settings: Settings) -> Tensors:
     beta1, beta2 = settings["betas"]
     return {
         "exp_avg_weight": ema_weight(step, beta1),
@@ -87,9 +87,9 @@ def _scalars_after(step: torch.Tensor, settings: Settings) -> Tensors:
     }
 
 
-def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
+def _scalars(step: Number, tensor_scalars: Tensors, settings: Settings) -> dict[str, Number]:
     beta1, beta2 = settings["betas"]
-    before, before_sq = scalars["exp_avg_weight"], scalars["exp_avg_sq_weight"]
+    before, before_sq = tensor_scalars["exp_avg_weight"], tensor_scalars["exp_avg_sq_weight"]
     weight_sq = beta2 * before_sq + (1.0 - beta2)
     found = decays(settings["betas"]) | {"eps": settings["eps"], "gamma": settings["gamma"]}
     found |= {"exp_avg_sq_weight": weight_sq, "correction2": weight_sq.reciprocal()}
@@ -100,7 +100,7 @@ def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[st
     if settings["variance"] == "coordinate":
         found |= {"exp_avg_weight": beta1 * before + (1.0 - beta1), "weight_before": before, "sq_before": before_sq}
     else:
-        factor = momentum_factor(scalars["grad_variance"], settings["gamma"])
+        factor = momentum_factor(tensor_scalars["grad_variance"], settings["gamma"])
         weight = factor * beta1 * before + (1.0 - beta1)
         found |= {"exp_avg_weight": weight, "correction1": weight.reciprocal(), "momentum_factor": factor}
     return found
@@ -111,50 +111,50 @@ def _variance(exp_avg: torch.Tensor, exp_avg_sq: torch.Tensor) -> torch.Tensor:
     return (exp_avg_sq - exp_avg.square()).clamp_min(0.0)
 
 
-def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Settings) -> Measured:
-    exp_avg_sq = ema_of_square(buffers["exp_avg_sq"], grad, numbers["beta2"], numbers["rest2"])
-    if choices["variance"] == "tensor":
-        exp_avg = _weighted(buffers["exp_avg"], grad, numbers["momentum_factor"], numbers)
-        mean, square = exp_avg * numbers["correction1"], exp_avg_sq * numbers["correction2"]
+def _update_moments(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, flags: Settings) -> Measured:
+    exp_avg_sq = ema_of_square(buffers["exp_avg_sq"], grad, scalars["beta2"], scalars["rest2"])
+    if flags["variance"] == "tensor":
+        exp_avg = _weighted(buffers["exp_avg"], grad, scalars["momentum_factor"], scalars)
+        mean, square = exp_avg * scalars["correction1"], exp_avg_sq * scalars["correction2"]
         new = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
         return Measured(new, {"variance": _variance(mean, square)}, {"mean": mean, "square": square})
     tiny = torch.finfo(grad.dtype).tiny
-    before, before_sq = (torch.as_tensor(numbers[name], device=grad.device) for name in ("weight_before", "sq_before"))
+    before, before_sq = (torch.as_tensor(scalars[name], device=grad.device) for name in ("weight_before", "sq_before"))
     deficit = buffers["exp_avg_deficit"]
     old_mean = buffers["exp_avg"] / (before - deficit).clamp_min(tiny)
     spread = _variance(old_mean, buffers["exp_avg_sq"] / before_sq.clamp_min(tiny))
-    factor = momentum_factor(spread, numbers["gamma"])
+    factor = momentum_factor(spread, scalars["gamma"])
     new = {
-        "exp_avg": _weighted(buffers["exp_avg"], grad, factor, numbers),
+        "exp_avg": _weighted(buffers["exp_avg"], grad, factor, scalars),
         "exp_avg_sq": exp_avg_sq,
-        "exp_avg_deficit": numbers["beta1"] * torch.lerp(before, deficit, factor),
+        "exp_avg_deficit": scalars["beta1"] * torch.lerp(before, deficit, factor),
     }
-    mean = new["exp_avg"] / (numbers["exp_avg_weight"] - new["exp_avg_deficit"])
-    return Measured(new, carry={"mean": mean, "square": exp_avg_sq * numbers["correction2"], "momentum_factor": factor})
+    mean = new["exp_avg"] / (scalars["exp_avg_weight"] - new["exp_avg_deficit"])
+    return Measured(new, saved={"mean": mean, "square": exp_avg_sq * scalars["correction2"], "momentum_factor": factor})
 
 
-def _weighted(exp_avg: torch.Tensor, grad: torch.Tensor, factor: Number, numbers: Numbers) -> torch.Tensor:
+def _weighted(exp_avg: torch.Tensor, grad: torch.Tensor, factor: Number, scalars: Numbers) -> torch.Tensor:
     # Written as torch writes Adam's, so that a factor of 1 is Adam to the bit.
-    return ema(exp_avg * factor, grad, numbers["beta1"], numbers["rest1"])
+    return ema(exp_avg * factor, grad, scalars["beta1"], scalars["rest1"])
 
 
-def _settle(totals: Tensors, size: torch.Tensor, numbers: Numbers, choices: Settings) -> Tensors:
-    return {} if choices["variance"] == "coordinate" else {"grad_variance": totals["variance"] / size.clamp_min(1.0)}
+def _from_sums(totals: Tensors, size: torch.Tensor, scalars: Numbers, flags: Settings) -> Tensors:
+    return {} if flags["variance"] == "coordinate" else {"grad_variance": totals["variance"] / size.clamp_min(1.0)}
 
 
 def _update(
-    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, scalars: Numbers, flags: Settings
 ) -> torch.Tensor:
-    exp_avg = measured.carry["mean"]
-    if "threshold" in numbers:
-        exp_avg = threshold_moment(exp_avg, numbers["threshold"], choices["threshold_mode"])
-    if "added" in numbers:
-        exp_avg = exp_avg + numbers["added"]
+    exp_avg = measured.saved["mean"]
+    if "threshold" in scalars:
+        exp_avg = threshold_moment(exp_avg, scalars["threshold"], flags["threshold_mode"])
+    if "added" in scalars:
+        exp_avg = exp_avg + scalars["added"]
     return adaptive_direction(
         exp_avg,
-        measured.carry["square"],
-        eps=numbers["eps"],
-        eps_inside=choices["eps_inside_root"],
+        measured.saved["square"],
+        eps=scalars["eps"],
+        eps_inside=flags["eps_inside_root"],
     )
 
 
@@ -167,27 +167,27 @@ def _rate_factor(step: Number, settings: Settings) -> Number:
 
 
 def _observe(
-    direction: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, scalars: Numbers, flags: Settings
 ) -> Tensors:
-    magnitude = measured.carry["mean"].abs()
-    if "threshold" not in numbers:
+    magnitude = measured.saved["mean"].abs()
+    if "threshold" not in scalars:
         hit = torch.zeros_like(magnitude)
-    elif choices["threshold_mode"] == "clip":
-        hit = magnitude > numbers["threshold"]
+    elif flags["threshold_mode"] == "clip":
+        hit = magnitude > scalars["threshold"]
     else:
-        hit = magnitude < numbers["threshold"]
-    factor = measured.carry.get("momentum_factor")
+        hit = magnitude < scalars["threshold"]
+    factor = measured.saved.get("momentum_factor")
     return {"threshold_hit_rate": hit} | ({} if factor is None else {"momentum_factor": factor})
 
 
 AMGT_RULE = Rule(
     buffers=_buffers,
+    tensor_scalars=_tensor_scalars,
+    tensor_scalars_after=_tensor_scalars_after,
     scalars=_scalars,
-    scalars_after=_scalars_after,
-    coefficients=_coefficients,
-    measure=_measure,
-    settle=_settle,
-    settles_for_later=True,
+    update_moments=_update_moments,
+    from_sums=_from_sums,
+    sums_for_next_step=True,
     update=_update,
     rate_factor=_rate_factor,
     observe=_observe,

@@ -58,14 +58,14 @@ def _from_norm(norm: torch.Tensor, settings: Settings) -> Tensors:
     return {"grad_scale": normalize(factor, norm) if settings["normalize_grad"] else factor}
 
 
-def _prepare(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Settings) -> torch.Tensor:
-    if "grad_scale" in numbers:
-        grad = grad * numbers["grad_scale"]
-    if "outlier_threshold" in numbers:
-        before: Numbers = {name: numbers[f"{name}_before"] for name in _CORRECTIONS}
-        mean, variance = buffers["exp_avg"] * before["correction1"], _corrected_variance(buffers, before, choices)
-        filtered = filter_outliers(grad, mean, variance, numbers["outlier_threshold"])
-        grad = torch.where(torch.as_tensor(numbers["has_history"], device=grad.device) > 0.5, filtered, grad)
+def _prepare(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, flags: Settings) -> torch.Tensor:
+    if "grad_scale" in scalars:
+        grad = grad * scalars["grad_scale"]
+    if "outlier_threshold" in scalars:
+        before: Numbers = {name: scalars[f"{name}_before"] for name in _CORRECTIONS}
+        mean, variance = buffers["exp_avg"] * before["correction1"], _corrected_variance(buffers, before, flags)
+        filtered = filter_outliers(grad, mean, variance, scalars["outlier_threshold"])
+        grad = torch.where(torch.as_tensor(scalars["has_history"], device=grad.device) > 0.5, filtered, grad)
     return grad
 
 
@@ -76,7 +76,7 @@ def _all_betas(settings: Settings) -> tuple[float, ...]:
     return (*settings["betas"], settings["beta3"])
 
 
-def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
+def _scalars(step: Number, tensor_scalars: Tensors, settings: Settings) -> dict[str, Number]:
     betas = _all_betas(settings)
     found = decays(betas) | bias_corrections(step, betas) | {"eps": settings["eps"]}
     if settings["clip_update"] is not None:
@@ -88,48 +88,48 @@ def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[st
     return found
 
 
-def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Settings) -> Measured:
-    new = adam_moments(buffers, grad, numbers)
-    if choices["variance"] == "tracked":
+def _update_moments(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, flags: Settings) -> Measured:
+    new = adam_moments(buffers, grad, scalars)
+    if flags["variance"] == "tracked":
         distance = grad - new["exp_avg"]
-        new["exp_avg_var"] = ema_of_square(buffers["exp_avg_var"], distance, numbers["beta3"], numbers["rest3"])
+        new["exp_avg_var"] = ema_of_square(buffers["exp_avg_var"], distance, scalars["beta3"], scalars["rest3"])
     return Measured(new)
 
 
-def _corrected_variance(buffers: Tensors, numbers: Numbers, choices: Settings) -> torch.Tensor:
-    if choices["variance"] == "tracked":
-        return buffers["exp_avg_var"] * numbers["correction3"]
+def _corrected_variance(buffers: Tensors, scalars: Numbers, flags: Settings) -> torch.Tensor:
+    if flags["variance"] == "tracked":
+        return buffers["exp_avg_var"] * scalars["correction3"]
     return gradient_variance(
-        buffers["exp_avg"] * numbers["correction1"], buffers["exp_avg_sq"] * numbers["correction2"]
+        buffers["exp_avg"] * scalars["correction1"], buffers["exp_avg_sq"] * scalars["correction2"]
     )
 
 
 def _update(
-    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, scalars: Numbers, flags: Settings
 ) -> torch.Tensor:
     exp_avg = buffers["exp_avg"]
-    if choices["momentum_bias_correction"]:
-        exp_avg = exp_avg * numbers["correction1"]
-    second = buffers["exp_avg_sq"] * numbers["correction2"]
-    variance = _corrected_variance(buffers, numbers, choices)
+    if flags["momentum_bias_correction"]:
+        exp_avg = exp_avg * scalars["correction1"]
+    second = buffers["exp_avg_sq"] * scalars["correction2"]
+    variance = _corrected_variance(buffers, scalars, flags)
     # penalty / √(v̂+ε), the two roots taken as one
-    direction = exp_avg / (second + variance + numbers["eps"]).sqrt()
-    return clip_update(direction, numbers["clip_update"]) if "clip_update" in numbers else direction
+    direction = exp_avg / (second + variance + scalars["eps"]).sqrt()
+    return clip_update(direction, scalars["clip_update"]) if "clip_update" in scalars else direction
 
 
 def _observe(
-    direction: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, scalars: Numbers, flags: Settings
 ) -> Tensors:
-    variance = _corrected_variance(buffers, numbers, choices)
-    second = buffers["exp_avg_sq"] * numbers["correction2"]
+    variance = _corrected_variance(buffers, scalars, flags)
+    second = buffers["exp_avg_sq"] * scalars["correction2"]
     return {
-        "penalty": variance_penalty(variance, second, numbers["eps"]),
-        "signal": (buffers["exp_avg"] * numbers["correction1"]).square(),
-        "noise": variance + numbers["eps"],
+        "penalty": variance_penalty(variance, second, scalars["eps"]),
+        "signal": (buffers["exp_avg"] * scalars["correction1"]).square(),
+        "noise": variance + scalars["eps"],
     }
 
 
-def _adopt(buffers: Tensors, step: torch.Tensor, settings: Settings) -> Tensors:
+def _init_missing(buffers: Tensors, step: torch.Tensor, settings: Settings) -> Tensors:
     """Begin the tracked variance of a state that comes from Adam where the moments say that it is."""
     dtype = buffers["exp_avg"].dtype
     found = bias_corrections(step.clamp_min(1.0), _all_betas(settings))
@@ -142,12 +142,12 @@ def _adopt(buffers: Tensors, step: torch.Tensor, settings: Settings) -> Tensors:
 
 AMVT_RULE = Rule(
     buffers=_buffers,
-    adopt=_adopt,
-    coefficients=_coefficients,
+    init_missing=_init_missing,
+    scalars=_scalars,
     needs_norm=_needs_norm,
     from_norm=_from_norm,
     prepare=_prepare,
-    measure=_measure,
+    update_moments=_update_moments,
     update=_update,
     observe=_observe,
     # Of sums: a mean of ratios would be the one coordinate's that has no noise.

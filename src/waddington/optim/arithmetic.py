@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 import torch
 
-__all__ = ["DEVICE", "HOST", "Scalars"]
+__all__ = ["DEVICE", "HOST", "Arithmetic"]
 
 
-class Scalars(Protocol):
+class Arithmetic(Protocol):
     """What is done to numbers besides arithmetic; of Python numbers, or of 0-d tensors."""
 
     def where(self, condition: Any, yes: Any, no: Any) -> Any:
@@ -93,5 +93,5 @@ class _Device:
         return torch.finfo(x.dtype).tiny
 
 
-HOST: Scalars = _Host()
-DEVICE: Scalars = _Device()
+HOST: Arithmetic = _Host()
+DEVICE: Arithmetic = _Device()

@@ -20,12 +20,13 @@ from typing import Any, ClassVar, Unpack
 import torch
 from torch.optim.optimizer import ParamsT
 
+from waddington.optim._moved import renamed_arguments
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.state import check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.padam import PADAM_RULE
 from waddington.optim.rule import Settings
-from waddington.optim.switching import BaseRateSwitch, check_switch, small_rate
+from waddington.optim.switching import RENAMED, BaseRateSwitch, check_switch, small_rate
 
 __all__ = ["ASGDAMSGrad", "ASGDAdam"]
 
@@ -59,8 +60,8 @@ class ASGDAdam(RuleOptimizer):
     large_rate_in
         Which region gets the large rate under ``"relative"`` and ``"linear"``: ``"sharp"`` or ``"flat"``. The paper
         says both. The paper's own rules have their direction built in.
-    adaptive
-        Ratio of ``"coordinate"``: the rate is small where fewer coordinates lie above their mean than `adaptive` times
+    count_ratio
+        Of ``"coordinate"``: the rate is small where fewer coordinates lie above their mean than `count_ratio` times
         those below. The author's code has 1 and 0.5.
     switch_interval
         ``"relative"`` and ``"linear"`` look at the statistic every so many steps; the paper's rules at every step.
@@ -85,9 +86,11 @@ class ASGDAdam(RuleOptimizer):
     """
 
     _rule = PADAM_RULE
+    _renamed = RENAMED
     _control = BaseRateSwitch()
     _fixed: ClassVar[dict[str, Any]] = {"p": 0.5, "amsgrad": False}
 
+    @renamed_arguments(**RENAMED)
     def __init__(
         self,
         params: ParamsT,
@@ -99,7 +102,7 @@ class ASGDAdam(RuleOptimizer):
         weight_decay: float = 0.0,
         switch: str = "relative",
         large_rate_in: str = "sharp",
-        adaptive: float = 1.0,
+        count_ratio: float = 1.0,
         switch_interval: int = 10,
         hysteresis: float = 0.1,
         memory: int = 10,

@@ -110,7 +110,7 @@ def _layouts(param: torch.Tensor, settings: Settings) -> Layouts:
     return {"exp_avg": (low, dtype), "exp_avg_sq": (low, dtype), "projector": ((min(param.shape), rank), dtype)}
 
 
-def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
+def _scalars(step: Number, tensor_scalars: Tensors, settings: Settings) -> dict[str, Number]:
     beta1, beta2 = settings["betas"]
     before = step - 1.0
     return (
@@ -132,12 +132,12 @@ def _lying(matrix: torch.Tensor) -> torch.Tensor:
     return matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
 
 
-def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, settings: Settings) -> Measured:
+def _update_moments(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, settings: Settings) -> Measured:
     if not _has_subspace(buffers):
-        return Measured(adam_moments(buffers, grad, numbers), carry={"grad": grad})
+        return Measured(adam_moments(buffers, grad, scalars), saved={"grad": grad})
     exp_avg, exp_avg_sq, before = buffers["exp_avg"], buffers["exp_avg_sq"], buffers["projector"]
     total = _lying(grad + buffers["error"] if settings["error_feedback"] else grad)
-    before_weights = (numbers["exp_avg_weight_before"], numbers["exp_avg_sq_weight_before"])
+    before_weights = (scalars["exp_avg_weight_before"], scalars["exp_avg_sq_weight_before"])
     weight, weight_sq = (torch.as_tensor(found, dtype=grad.dtype, device=grad.device) for found in before_weights)
     weights = weight, weight_sq
     momentum = before @ exp_avg
@@ -150,22 +150,22 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, settings: S
         basis = leading_basis(total, settings["rank"])
     low = basis.T @ total
     carried, carried_sq = carry_moments(exp_avg, exp_avg_sq, basis.T @ before, weights)
-    new = adam_moments({"exp_avg": carried, "exp_avg_sq": carried_sq}, low, numbers) | {"projector": basis}
+    new = adam_moments({"exp_avg": carried, "exp_avg_sq": carried_sq}, low, scalars) | {"projector": basis}
     if settings["error_feedback"]:
         ratio = settings["betas"][0] / (1.0 - settings["betas"][0])
         lost = total.add(momentum, alpha=ratio).addmm_(basis, low.add(carried, alpha=ratio), alpha=-1.0)
         new["error"] = lost.T if grad.shape != lost.shape else lost
-    return Measured(new, carry={"grad": grad})
+    return Measured(new, saved={"grad": grad})
 
 
 def _update(
-    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, settings: Settings
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, scalars: Numbers, settings: Settings
 ) -> torch.Tensor:
     direction = adaptive_direction(
         buffers["exp_avg"],
         buffers["exp_avg_sq"],
         eps=settings["eps"],
-        corrections=corrections_of(numbers),
+        corrections=corrections_of(scalars),
     )
     if not _has_subspace(buffers):
         return direction
@@ -174,9 +174,9 @@ def _update(
 
 
 def _observe(
-    direction: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, settings: Settings
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, scalars: Numbers, settings: Settings
 ) -> Tensors:
-    grad = measured.carry["grad"]
+    grad = measured.saved["grad"]
     inside = buffers["projector"].T @ _lying(grad) if _has_subspace(buffers) else grad
     owed_sq = buffers["error"].square() if settings["error_feedback"] else grad.new_zeros(())
     return {"inside_sq": inside.square(), "owed_sq": owed_sq}
@@ -184,13 +184,13 @@ def _observe(
 
 LDADAM_RULE = Rule(
     buffers=_buffers,
-    coefficients=_coefficients,
-    measure=_measure,
+    scalars=_scalars,
+    update_moments=_update_moments,
     update=_update,
     observe=_observe,
     ratios={"subspace_energy": ("inside_sq", "grad_sq"), "debt_energy": ("owed_sq", "grad_sq")},
     layouts=_layouts,
-    needs_whole="follows the leading singular vectors of the whole matrix",
+    whole_tensor_reason="follows the leading singular vectors of the whole matrix",
 )
 
 

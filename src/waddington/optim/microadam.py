@@ -147,7 +147,7 @@ def _layouts(param: torch.Tensor, settings: Settings) -> Layouts:
     }
 
 
-def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
+def _scalars(step: Number, tensor_scalars: Tensors, settings: Settings) -> dict[str, Number]:
     beta1, beta2 = settings["betas"]
     return {
         "row": (step - 1.0) % float(settings["window"]),
@@ -156,7 +156,7 @@ def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[st
     }
 
 
-def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, settings: Settings) -> Measured:
+def _update_moments(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, settings: Settings) -> Measured:
     size, block_size, density = grad.numel(), settings["block_size"], settings["density"]
     ranges = buffers["error_low"], buffers["error_high"]
     owed = dequantize_error(buffers["error"], *ranges, settings["bucket_size"], size, grad.dtype)
@@ -165,7 +165,7 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, settings: S
     index = _starts(size, block_size, density, grad.device) + places
     left = total.index_fill(0, index, 0.0)
     error, low, high = quantize_error(left, settings["bucket_size"], buffers["error_low"].dtype)
-    row = torch.as_tensor(numbers["row"], dtype=torch.int64, device=grad.device).view(1)
+    row = torch.as_tensor(scalars["row"], dtype=torch.int64, device=grad.device).view(1)
     window_places, window_values = buffers["window_places"], buffers["window_values"]
     new = {
         "error": error,
@@ -178,12 +178,12 @@ def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, settings: S
 
 
 def _update(
-    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, settings: Settings
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, scalars: Numbers, settings: Settings
 ) -> torch.Tensor:
     size, window = grad.numel(), settings["window"]
     starts = _starts(size, settings["block_size"], settings["density"], grad.device)
     rows = torch.arange(window, dtype=grad.dtype, device=grad.device)[:, None]
-    ages = torch.remainder(numbers["row"] - rows, float(window))
+    ages = torch.remainder(scalars["row"] - rows, float(window))
     index, values = starts + buffers["window_places"], buffers["window_values"].to(grad.dtype)
     beta1, beta2 = settings["betas"]
     first, second = values * torch.pow(beta1, ages), values.square() * torch.pow(beta2, ages)
@@ -195,17 +195,17 @@ def _update(
     # Elsewhere there is no first moment, and so no direction.
     kept = index.flatten()
     direction = adaptive_direction(
-        exp_avg[kept] * numbers["exp_avg_scale"], exp_avg_sq[kept] * numbers["exp_avg_sq_scale"], eps=settings["eps"]
+        exp_avg[kept] * scalars["exp_avg_scale"], exp_avg_sq[kept] * scalars["exp_avg_sq_scale"], eps=settings["eps"]
     )
     return exp_avg.index_copy_(0, kept, direction).view_as(grad)
 
 
 def _observe(
-    direction: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, settings: Settings
+    direction: torch.Tensor, measured: Measured, buffers: Tensors, scalars: Numbers, settings: Settings
 ) -> Tensors:
     ranges = buffers["error_low"], buffers["error_high"]
     owed = dequantize_error(buffers["error"], *ranges, settings["bucket_size"], direction.numel(), direction.dtype)
-    row = torch.as_tensor(numbers["row"], dtype=torch.int64, device=direction.device).view(1)
+    row = torch.as_tensor(scalars["row"], dtype=torch.int64, device=direction.device).view(1)
     kept = buffers["window_values"].index_select(0, row).to(direction.dtype)
     kept_sq, owed_sq = kept.square(), owed.square()
     return {
@@ -219,13 +219,13 @@ def _observe(
 MICROADAM_RULE = Rule(
     only_its_own=True,  # moments of Adam are no window
     buffers=_buffers,
-    coefficients=_coefficients,
-    measure=_measure,
+    scalars=_scalars,
+    update_moments=_update_moments,
     update=_update,
     observe=_observe,
     ratios={"kept_energy": ("kept_sq", "both_sq"), "debt_energy": ("owed_sq", "grad_sq")},
     layouts=_layouts,
-    needs_whole="chooses the largest coordinates from blocks of the whole tensor",
+    whole_tensor_reason="chooses the largest coordinates from blocks of the whole tensor",
 )
 
 

@@ -95,16 +95,16 @@ def bias_corrections(step: Number, betas: Sequence[float]) -> dict[str, Number]:
     return {f"correction{index}": 1.0 / ema_weight(step, beta) for index, beta in enumerate(betas, start=1)}
 
 
-def corrections_of(numbers: Numbers) -> tuple[Number, Number]:
+def corrections_of(scalars: Numbers) -> tuple[Number, Number]:
     """Pick Adam's two out of :func:`bias_corrections`."""
-    return numbers["correction1"], numbers["correction2"]
+    return scalars["correction1"], scalars["correction2"]
 
 
-def adam_moments(buffers: dict[str, torch.Tensor], grad: torch.Tensor, numbers: Numbers) -> dict[str, torch.Tensor]:
+def adam_moments(buffers: dict[str, torch.Tensor], grad: torch.Tensor, scalars: Numbers) -> dict[str, torch.Tensor]:
     """Give the two moments of Adam, ``exp_avg`` and ``exp_avg_sq``, as they are after `grad`; see :func:`decays`."""
     return {
-        "exp_avg": ema(buffers["exp_avg"], grad, numbers["beta1"], numbers["rest1"]),
-        "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, numbers["beta2"], numbers["rest2"]),
+        "exp_avg": ema(buffers["exp_avg"], grad, scalars["beta1"], scalars["rest1"]),
+        "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, scalars["beta2"], scalars["rest2"]),
     }
 
 

@@ -47,7 +47,7 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if settings["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
 
-def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[str, Number]:
+def _scalars(step: Number, tensor_scalars: Tensors, settings: Settings) -> dict[str, Number]:
     found = decays(settings["betas"]) | {"eps": settings["eps"]}
     if settings["p"] != 0.5:
         found[_NAMES.get(settings["p"], "p")] = settings["p"]
@@ -56,27 +56,27 @@ def _coefficients(step: Number, scalars: Tensors, settings: Settings) -> dict[st
     return found
 
 
-def _measure(grad: torch.Tensor, buffers: Tensors, numbers: Numbers, choices: Settings) -> Measured:
-    new = adam_moments(buffers, grad, numbers)
-    if choices["amsgrad"]:
+def _update_moments(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, flags: Settings) -> Measured:
+    new = adam_moments(buffers, grad, scalars)
+    if flags["amsgrad"]:
         new["max_exp_avg_sq"] = running_maximum(buffers["max_exp_avg_sq"], new["exp_avg_sq"])
     return Measured(new)
 
 
 def _update(
-    grad: torch.Tensor, measured: Measured, buffers: Tensors, numbers: Numbers, choices: Settings
+    grad: torch.Tensor, measured: Measured, buffers: Tensors, scalars: Numbers, flags: Settings
 ) -> torch.Tensor:
     return adaptive_direction(
         buffers["exp_avg"],
-        buffers["max_exp_avg_sq" if choices["amsgrad"] else "exp_avg_sq"],
-        power=numbers.get("p"),
-        roots=next((count for name, count in _ROOTS.items() if name in numbers), 1),
-        eps=numbers["eps"],
-        corrections=corrections_of(numbers) if choices["bias_correction"] else None,
+        buffers["max_exp_avg_sq" if flags["amsgrad"] else "exp_avg_sq"],
+        power=scalars.get("p"),
+        roots=next((count for name, count in _ROOTS.items() if name in scalars), 1),
+        eps=scalars["eps"],
+        corrections=corrections_of(scalars) if flags["bias_correction"] else None,
     )
 
 
-PADAM_RULE = Rule(buffers=_buffers, coefficients=_coefficients, measure=_measure, update=_update)
+PADAM_RULE = Rule(buffers=_buffers, scalars=_scalars, update_moments=_update_moments, update=_update)
 
 
 class Padam(RuleOptimizer):

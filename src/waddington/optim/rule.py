@@ -3,30 +3,31 @@
 A rule is stated for one tensor and knows nothing of devices, sizes, shards, groups or files; the engine
 (:mod:`waddington.optim.engine.optimizer`) decides how it is run. Its parts, in the order of a step:
 
-``coefficients(step, scalars, settings)``
+``scalars(step, tensor_scalars, settings)``
     What depends on no coordinate: decays, bias corrections, schedules, factors per tensor. Called with the values of
     many tensors stacked, shape (tensors,), so it is written elementwise; where all have taken the same number of steps
     and the host may know it, `step` is a Python number.
-``measure(grad, buffers, numbers, choices)``
+``update_moments(grad, buffers, scalars, flags)``
     First phase: the new buffers, the terms of sums that are to be taken over the whole tensor, and whatever the second
     phase needs and the buffers do not hold. It may be run twice for one step, rather than have its results kept.
-``settle(totals, size, numbers, choices)``
+``from_sums(totals, size, scalars, flags)``
     What follows from those sums, again for many tensors stacked or for one; only for rules that have some.
-``update(grad, measured, buffers, numbers, choices)``
-    Second phase: the direction d of ``param -= rate * d``. `numbers` holds what `settle` gave, too.
-``observe(direction, measured, buffers, numbers, choices)``
+``update(grad, measured, buffers, scalars, flags)``
+    Second phase: the direction d of ``param -= rate * d``. `scalars` holds what `from_sums` gave, too.
+``observe(direction, measured, buffers, scalars, flags)``
     Terms of sums for those who asked for diagnostics; not called for anybody else.
 
-The functions of coordinates never see a number of the settings: what they compute with is in `numbers`, as
-`coefficients` and `settle` give it, and may be a Python number, a 0-d tensor or a tensor with one entry per coordinate.
-`choices` are the settings that are no numbers. So a compiled rule stays compiled when a rate, a decay or a threshold is
-changed. What is switched off by a number (a threshold of 0) is left out of `numbers`, and its name asked for.
+The functions of coordinates never see a number of the settings: what they compute with is in `scalars`, as the
+function of that name and `from_sums` give it, and may be a Python number, a 0-d tensor or a tensor with one entry per
+coordinate. `flags` are the settings that are no numbers. So a compiled rule stays compiled when a rate, a decay or a
+threshold is changed. What is switched off by a number (a threshold of 0) is left out of `scalars`, and its name asked
+for.
 
 Buffers, sums and numbers have names of the rule's own. Those that the engine keeps, such as ``step`` of the buffers and
 ``rate`` and ``size`` of the numbers, are refused when the optimizer is made, with a list of them.
 
-Some rules remember numbers per tensor (a momentum weight, a variance). They name them in `scalars`, and an entry of
-that name in what `coefficients` or `settle` give is the number's new value.
+Some rules remember numbers per tensor (a momentum weight, a variance). They name them in `tensor_scalars`, and an entry
+of that name in what `scalars` or `from_sums` give is the number's new value.
 
 A rate control (:mod:`waddington.optim.switching` is one) looks at all tensors of the model between the phases and sets
 how large the rate is.
@@ -34,13 +35,14 @@ how large the rate is.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from waddington.optim.arithmetic import Scalars
+from waddington.optim.arithmetic import Arithmetic
 from waddington.optim.moments import Number, Numbers
 
 __all__ = ["Layouts", "Measured", "RateControl", "Rule", "Settings", "Stage", "Tensors"]
@@ -59,13 +61,19 @@ class Measured(NamedTuple):
         New values of the named buffers; the engine writes them into the state.
     terms
         What is to be summed over the tensor: one term for each coordinate, numbers or truth values.
-    carry
+    saved
         Tensors kept until the second phase and then dropped.
     """
 
     buffers: Tensors
     terms: Tensors = {}  # noqa: RUF012  (never written to: a named tuple's default)
-    carry: Tensors = {}  # noqa: RUF012
+    saved: Tensors = {}  # noqa: RUF012
+
+    @property
+    def carry(self) -> Tensors:
+        """The old name of `saved`; it warns, and goes with the next release."""
+        warnings.warn("Measured.carry is called saved now", DeprecationWarning, stacklevel=2)
+        return self.saved
 
 
 class Stage(NamedTuple):
@@ -106,31 +114,31 @@ class Rule:
         Names of the buffers that the settings ask for; each has the tensor's shape and starts at zero. The names are
         torch's own, so that states move between torch's optimizers and these. A name that ends in ``_sq`` or ``_var``
         says that no value is negative, which is looked at when a state is loaded.
-    coefficients, measure, settle, update, observe
-        The functions of the module's docstring; `settle` and `observe` may be missing.
-    settles_for_later
-        Whether the next step is the first to use what `settle` gives, so that the sums may be taken while updating.
+    scalars, update_moments, from_sums, update, observe
+        The functions of the module's docstring; `from_sums` and `observe` may be missing.
+    sums_for_next_step
+        Whether the next step is the first to use what `from_sums` gives, so that the sums may be taken while updating.
     layouts
         Shape and dtype of buffers that are not like their parameter, by name, ``(parameter, settings) -> layouts``.
-    needs_whole
+    whole_tensor_reason
         What the rule does that cannot be done with parts of a tensor, as the end of "it ..."; empty where all can. Such
         rules see tensors in their own shape, are not compiled, and find all settings among their choices.
-    adopt
+    init_missing
         Buffers that a loaded state of another optimizer lacks, ``(buffers, step, settings) -> buffers``, where zero is
         not what they would be; None makes them zero.
     only_its_own
         Whether a loaded state that lacks one of the buffers is refused.
-    scalars
+    tensor_scalars
         Names of the numbers that the rule remembers for each tensor.
-    scalars_after
-        Those numbers as they are after so many steps of a plain Adam, ``(step, settings) -> numbers``: a state that
+    tensor_scalars_after
+        Those numbers as they are after so many steps of a plain Adam, ``(step, settings) -> scalars``: a state that
         comes from there has none, and a fresh one has taken no step.
     needs_norm
         Whether the settings ask for the norm of all gradients before anything else.
     from_norm
-        What follows from that norm, ``(norm, settings) -> numbers``, 0-d.
+        What follows from that norm, ``(norm, settings) -> scalars``, 0-d.
     prepare
-        The gradient that the rule is to work on, ``(grad, buffers, numbers, choices) -> grad``; None leaves gradients
+        The gradient that the rule is to work on, ``(grad, buffers, scalars, flags) -> grad``; None leaves gradients
         as they are.
     rate_factor
         What the rate is multiplied by at a step, ``(step, settings) -> factor``, elementwise; None is 1. Decay that is
@@ -142,18 +150,18 @@ class Rule:
     """
 
     buffers: Callable[[Settings], tuple[str, ...]]
-    coefficients: Callable[[Number, Tensors, Settings], dict[str, Number]]
-    measure: Callable[[torch.Tensor, Tensors, Numbers, Settings], Measured]
+    scalars: Callable[[Number, Tensors, Settings], dict[str, Number]]
+    update_moments: Callable[[torch.Tensor, Tensors, Numbers, Settings], Measured]
     update: Callable[[torch.Tensor, Measured, Tensors, Numbers, Settings], torch.Tensor]
-    settle: Callable[[Tensors, torch.Tensor, Numbers, Settings], Tensors] | None = None
-    settles_for_later: bool = False
+    from_sums: Callable[[Tensors, torch.Tensor, Numbers, Settings], Tensors] | None = None
+    sums_for_next_step: bool = False
     observe: Callable[[torch.Tensor, Measured, Tensors, Numbers, Settings], Tensors] | None = None
     layouts: Callable[[torch.Tensor, Settings], Layouts] | None = None
-    needs_whole: str = ""
-    adopt: Callable[[Tensors, torch.Tensor, Settings], Tensors] | None = None
+    whole_tensor_reason: str = ""
+    init_missing: Callable[[Tensors, torch.Tensor, Settings], Tensors] | None = None
     only_its_own: bool = False
-    scalars: Callable[[Settings], tuple[str, ...]] = _none
-    scalars_after: Callable[[torch.Tensor, Settings], Tensors] = _nothing
+    tensor_scalars: Callable[[Settings], tuple[str, ...]] = _none
+    tensor_scalars_after: Callable[[torch.Tensor, Settings], Tensors] = _nothing
     needs_norm: Callable[[Settings], bool] = _never
     from_norm: Callable[[torch.Tensor, Settings], Tensors] | None = None
     prepare: Callable[[torch.Tensor, Tensors, Numbers, Settings], torch.Tensor] | None = None
@@ -181,7 +189,7 @@ class RateControl(Protocol):
         """Give the rounds of statistics; each is summed over shards before the next."""
         ...
 
-    def waits(self, state: Mapping[str, float], settings: Settings) -> bool:
+    def defers_stats(self, state: Mapping[str, float], settings: Settings) -> bool:
         """Tell whether the coming step's rate is settled already, so that statistics may be taken while writing.
 
         Only ever asked where the host may read the state; the stage then reads no buffers.
@@ -192,8 +200,8 @@ class RateControl(Protocol):
         """Make one number of the model's statistics, 0-d; `totals` and `sizes` have one entry per tensor."""
         ...
 
-    def decide(self, summary: Number, state: Numbers, settings: Settings, scalars: Scalars) -> dict[str, Number]:
-        """Give the new state; all are Python numbers, or all 0-d tensors, and `scalars` has functions of either."""
+    def decide(self, summary: Number, state: Numbers, settings: Settings, arithmetic: Arithmetic) -> dict[str, Number]:
+        """Give the new state; all are Python numbers, or all 0-d tensors, and `arithmetic` has functions of either."""
         ...
 
     def rate(self, state: Numbers, settings: Settings) -> Number:

@@ -46,21 +46,25 @@ import torch
 
 from waddington._checks import check_choice, check_count, check_in_range
 from waddington._errors import ArgumentError
-from waddington.optim._moved import moved
-from waddington.optim.arithmetic import DEVICE, Scalars
+from waddington.optim._moved import moved, renamed_arguments
+from waddington.optim.arithmetic import DEVICE, Arithmetic
 from waddington.optim.moments import Number, Numbers
 from waddington.optim.rule import Settings, Stage, Tensors
 
 __all__ = [
+    "RENAMED",
     "SWITCHES",
     "BaseRateSwitch",
     "check_switch",
     "chosen_fraction",
     "count_vote",
-    "look",
+    "relative_deviation",
     "sign_vote",
     "small_rate",
 ]
+
+RENAMED = {"adaptive": "count_ratio"}
+"""Old names of arguments and settings, which work for one release more."""
 
 SWITCHES = ("relative", "linear", "mean", "coordinate", "momentum")
 
@@ -83,7 +87,7 @@ def check_switch(settings: Settings) -> None:
     """
     check_choice("switch", settings["switch"], SWITCHES)
     check_choice("large_rate_in", settings["large_rate_in"], ("flat", "sharp"))
-    check_in_range("adaptive", settings["adaptive"], 0.0, open_low=True, open_high=True)
+    check_in_range("count_ratio", settings["count_ratio"], 0.0, open_low=True, open_high=True)
     check_in_range("hysteresis", settings["hysteresis"], 0.0, open_low=True, open_high=True)
     for name in ("switch_interval", "memory"):
         check_count(name, settings[name], 1)
@@ -131,20 +135,23 @@ def sign_vote(mean_absolute: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
     return (torch.count_nonzero(f_max) - torch.count_nonzero(f_min)).to(mean.dtype)
 
 
-def count_vote(above: torch.Tensor, below: torch.Tensor, adaptive: float) -> torch.Tensor:
+@renamed_arguments(**RENAMED)
+def count_vote(above: torch.Tensor, below: torch.Tensor, count_ratio: float) -> torch.Tensor:
     """Compare the coordinates at or above their tensor's mean with those at or below: positive or zero says α_max.
 
     Parameters
     ----------
     above, below
         Their numbers in each tensor, shape (tensors,).
-    adaptive
+    count_ratio
         Weight of those below.
     """
-    return above.sum() - adaptive * below.sum()
+    return above.sum() - count_ratio * below.sum()
 
 
-def look(level: Number, state: Numbers, memory: float, scalars: Scalars = DEVICE) -> tuple[Number, dict[str, Number]]:
+def relative_deviation(
+    level: Number, state: Numbers, memory: float, arithmetic: Arithmetic = DEVICE
+) -> tuple[Number, dict[str, Number]]:
     """Compare a level with its own recent course; the relative rule's only arithmetic.
 
     Parameters
@@ -155,7 +162,7 @@ def look(level: Number, state: Numbers, memory: float, scalars: Scalars = DEVICE
         ``looks``, ``reference``, ``trend`` and ``variance`` as of the last look, likewise, all zero at first.
     memory
         Looks that the averages remember. Until there have been so many they are plain means.
-    scalars
+    arithmetic
         ``HOST`` if all are Python numbers, ``DEVICE`` if they are tensors.
 
     Returns
@@ -166,13 +173,13 @@ def look(level: Number, state: Numbers, memory: float, scalars: Scalars = DEVICE
         The four entries as of this look.
     """
     looks = state["looks"] + 1.0
-    weight = scalars.at_least(1.0 / looks, 1.0 / memory)
-    reference = scalars.where(state["looks"] == 0.0, level, state["reference"])
+    weight = arithmetic.at_least(1.0 / looks, 1.0 / memory)
+    reference = arithmetic.where(state["looks"] == 0.0, level, state["reference"])
     deviation = level - reference
     residual = deviation - state["trend"]
     # The variance takes the new residual in before it judges it: no outlier exceeds √memory, and nothing divides by 0.
     variance = state["variance"] + weight * (residual * residual - state["variance"])
-    z = residual / scalars.at_least(scalars.sqrt(variance), _RESOLUTION)
+    z = residual / arithmetic.at_least(arithmetic.sqrt(variance), _RESOLUTION)
     return z, {
         "looks": looks,
         "reference": reference + weight * deviation,
@@ -214,7 +221,7 @@ _STAGES: dict[str, tuple[Stage, ...]] = {
 class BaseRateSwitch:
     """The switch as a rate control (:class:`waddington.optim.rule.RateControl`); it has no state of its own."""
 
-    settings: tuple[str, ...] = ("switch", "large_rate_in", "adaptive", "switch_interval", "hysteresis", "memory")
+    settings: tuple[str, ...] = ("switch", "large_rate_in", "count_ratio", "switch_interval", "hysteresis", "memory")
 
     def initial(self, settings: Settings) -> dict[str, float]:
         """Name the entries of the state.
@@ -230,7 +237,7 @@ class BaseRateSwitch:
         """Give the statistics of one tensor that the rule asks for."""
         return _STAGES[settings["switch"]]
 
-    def waits(self, state: Mapping[str, float], settings: Settings) -> bool:
+    def defers_stats(self, state: Mapping[str, float], settings: Settings) -> bool:
         """Tell whether the coming step is between two looks, where only the curvature is followed."""
         followed = settings["switch"] in ("relative", "linear")
         return followed and state["switch_steps"] % settings["switch_interval"] != 0.0
@@ -240,19 +247,19 @@ class BaseRateSwitch:
         if settings["switch"] in ("relative", "linear"):
             return totals["energy"].sum() / sizes.sum().clamp_min(1.0)
         if settings["switch"] == "coordinate":
-            return count_vote(totals["above"], totals["below"], settings["adaptive"])
+            return count_vote(totals["above"], totals["below"], settings["count_ratio"])
         return sign_vote(totals["absolute"] / sizes.clamp_min(1.0), totals["signed"] / sizes.clamp_min(1.0))
 
-    def decide(self, summary: Number, state: Numbers, settings: Settings, scalars: Scalars) -> dict[str, Number]:
+    def decide(self, summary: Number, state: Numbers, settings: Settings, arithmetic: Arithmetic) -> dict[str, Number]:
         """Choose the rate: 1 in ``switch_large`` is the large one, 0 the small one."""
         old = {name.removeprefix("switch_"): value for name, value in state.items()}
         if settings["switch"] in ("relative", "linear"):
-            new = _relative(summary, old, settings, scalars)
+            new = _relative(summary, old, settings, arithmetic)
         else:
-            new = {"statistic": summary, "large": scalars.number(summary >= 0.0)}
+            new = {"statistic": summary, "large": arithmetic.number(summary >= 0.0)}
         steps = old["steps"] + 1.0
         rate = _mix(new["large"], settings)
-        large_fraction = old["large_fraction"] + (scalars.number(new["large"] > 0.5) - old["large_fraction"]) / steps
+        large_fraction = old["large_fraction"] + (arithmetic.number(new["large"] > 0.5) - old["large_fraction"]) / steps
         mean_rate = old["mean_rate"] + (rate - old["mean_rate"]) / steps
         new |= {"steps": steps, "rate": rate, "mean_rate": mean_rate, "large_fraction": large_fraction}
         return {f"switch_{name}": value for name, value in new.items()}
@@ -271,28 +278,31 @@ class BaseRateSwitch:
         }
 
 
-def _relative(mean_square: Number, state: Numbers, settings: Settings, scalars: Scalars) -> dict[str, Number]:
+def _relative(mean_square: Number, state: Numbers, settings: Settings, arithmetic: Arithmetic) -> dict[str, Number]:
     interval = settings["switch_interval"]
     beta = 1.0 - 1.0 / interval
     curvature = mean_square + beta * (state["curvature"] - mean_square)
     # Between looks, and before there has been any gradient but zero, all stays as it is.
     now = (state["steps"] % interval == 0.0) & (curvature > 0.0)
     weight = 1.0 - beta ** (state["steps"] + 1.0)
-    z, looked = look(
-        scalars.log(scalars.at_least(curvature / weight, scalars.tiny(curvature))), state, settings["memory"], scalars
+    z, looked = relative_deviation(
+        arithmetic.log(arithmetic.at_least(curvature / weight, arithmetic.tiny(curvature))),
+        state,
+        settings["memory"],
+        arithmetic,
     )
     if settings["switch"] == "relative":
         sharp_is_large = settings["large_rate_in"] == "sharp"
         up, down = (1.0, 0.0) if sharp_is_large else (0.0, 1.0)
-        large = scalars.where(z > settings["hysteresis"], up, state["large"])
-        large = scalars.where(z < -settings["hysteresis"], down, large)
+        large = arithmetic.where(z > settings["hysteresis"], up, state["large"])
+        large = arithmetic.where(z < -settings["hysteresis"], down, large)
     else:
         sign = 1.0 if settings["large_rate_in"] == "sharp" else -1.0
         # The first look has nothing to compare with; what holds is the region that a training starts in.
-        chosen = scalars.sigmoid(sign * z / settings["hysteresis"])
-        large = scalars.where(state["looks"] == 0.0, state["large"], chosen)
+        chosen = arithmetic.sigmoid(sign * z / settings["hysteresis"])
+        large = arithmetic.where(state["looks"] == 0.0, state["large"], chosen)
     looked |= {"statistic": z, "large": large}
-    kept = {name: scalars.where(now, value, state[name]) for name, value in looked.items()}
+    kept = {name: arithmetic.where(now, value, state[name]) for name, value in looked.items()}
     return kept | {"curvature": curvature}
 
 
@@ -310,4 +320,7 @@ def chosen_fraction(state: Tensors, settings: Settings) -> torch.Tensor:
     return large + (1.0 - large) * small
 
 
-__getattr__ = moved(__name__, {"Switched": "waddington.optim.wrappers.switched"})
+__getattr__ = moved(
+    __name__,
+    {"Switched": "waddington.optim.wrappers.switched", "look": "waddington.optim.switching:relative_deviation"},
+)

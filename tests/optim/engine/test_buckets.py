@@ -61,9 +61,9 @@ def test_together_is_alone_to_rounding(row: Row, dtype, alone):
     gradients = gradients_for(one[0], STEPS)
     assert_same_course(*(steps_of(optimizer, params, gradients) for params, optimizer in (one, other)))
     assert_same_state(one[1], other[1], rtol=1e-12 if dtype == torch.float64 else 1e-5)
-    ways = {record.how: record.tensors for record in one[1].execution()}
+    ways = {record.path: record.tensors for record in one[1].execution()}
     assert ways == {"together": len(one[0]) - 1, "eager": 1}  # the one without coordinates
-    assert [(record.how, record.tensors) for record in other[1].execution()] == [("eager", len(one[0]))]
+    assert [(record.path, record.tensors) for record in other[1].execution()] == [("eager", len(one[0]))]
 
 
 @each_kind
@@ -88,7 +88,7 @@ def test_more_than_fits_into_one_bucket(make, alone):
     together, apart = make(params, lr=1e-2, compile=False), alone(make(twins, lr=1e-2, compile=False))
     gradients = gradients_for(params, 3)
     assert_same_course(steps_of(together, params, gradients), steps_of(apart, twins, gradients))
-    assert {record.how: record.tensors for record in together.execution()} == {"together": 60, "eager": 1}
+    assert {record.path: record.tensors for record in together.execution()} == {"together": 60, "eager": 1}
 
 
 # -- repeating and resuming --
@@ -135,14 +135,14 @@ def _saved(optimizer):
 
 @pytest.mark.parametrize("carry", [_saved, copy.deepcopy, lambda optimizer: optimizer.state_dict()])
 @each_kind
-def test_a_training_resumes_bit_for_bit(row: Row, carry):
+def test_a_training_resumes_bit_for_bit(row: Row, saved):
     """Also where tensors had gradients at different steps, so that they were laid out in many ways."""
     params = unlike_params(torch.float32)
     optimizer = row.build(params)
     gradients = _now_and_then(params)
     steps_of(optimizer, params, gradients[:5])
     others = [torch.empty_like(param).copy_(param).requires_grad_() for param in values(params)]
-    fresh, carried = row.build(others), carry(optimizer)
+    fresh, carried = row.build(others), saved(optimizer)
     fresh.load_state_dict(carried if isinstance(carried, dict) else carried.state_dict())
     steps_of(optimizer, params, gradients[5:])
     steps_of(fresh, others, gradients[5:])

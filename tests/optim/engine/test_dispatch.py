@@ -21,7 +21,7 @@ def with_gradients(*shapes):
 
 
 def ways(optimizer):
-    return {record.how: (record.tensors, record.coordinates) for record in optimizer.execution()}
+    return {record.path: (record.tensors, record.coordinates) for record in optimizer.execution()}
 
 
 def test_small_tensors_are_stepped_together_and_larger_ones_alone():
@@ -61,10 +61,10 @@ def test_memory_that_has_gaps_is_stepped_eagerly():
     param = whole[:, :200].requires_grad_()
     param.grad = torch.ones(300, 200)
     (record,) = AMVT([param], compile=True).execution()
-    assert (record.how, record.reason) == ("eager", "its memory has gaps")
+    assert (record.path, record.reason) == ("eager", "its memory has gaps")
     turned = torch.zeros(300, 200).T.requires_grad_()
     (record,) = AMVT([turned], compile=True).execution()
-    assert record.how == "compiled"
+    assert record.path == "compiled"
 
 
 @pytest.mark.parametrize("cls", [MicroAdam, LDAdam])

@@ -304,7 +304,7 @@ def test_an_interrupt_after_all_is_written_leaves_the_whole_step(compile, monkey
     param = torch.nn.Parameter(torch.ones(60))
     optimizer = ASGDAdam([param], compile=compile)
     param.grad = torch.ones(60)
-    monkeypatch.setattr("waddington.optim.engine.groups.Family.release", interrupt)
+    monkeypatch.setattr("waddington.optim.engine.groups.TensorGroup.release", interrupt)
     with pytest.raises(KeyboardInterrupt):
         optimizer.step()
     assert (param < 1.0).all()

@@ -12,7 +12,7 @@ from waddington._errors import DataError
 from waddington.optim import AMGT, AMVT, AlphaAdam, ASGDAdam, LDAdam, MicroAdam, Padam
 from waddington.optim.engine import guards
 from waddington.optim.engine import optimizer as stepper
-from waddington.optim.engine.guards import Standing
+from waddington.optim.engine.guards import LayoutGuard
 from waddington.optim.engine.units import may_leave
 from waddington.optim.padam import PADAM_RULE
 
@@ -34,7 +34,7 @@ def laid_out(monkeypatch):
     found = []
     lay_out = stepper.lay_out
     monkeypatch.setattr(
-        stepper, "lay_out", lambda rule, members, ways: found.append(len(members)) or lay_out(rule, members, ways)
+        stepper, "lay_out", lambda rule, slots, ways: found.append(len(slots)) or lay_out(rule, slots, ways)
     )
     return found
 
@@ -67,9 +67,9 @@ def test_a_step_of_some_is_that_of_an_optimizer_that_knows_no_others(make, compi
         optimizer.step()
         alone.step()
         state = alone.state_dict()
-        found, wanted = snapshot(optimizer), snapshot(alone)
-        assert found.keys() == wanted.keys()
-        assert all(torch.equal(found[name], wanted[name]) for name in found)
+        found, update = snapshot(optimizer), snapshot(alone)
+        assert found.keys() == update.keys()
+        assert all(torch.equal(found[name], update[name]) for name in found)
         assert all(map(torch.equal, params, twins))
 
 
@@ -261,7 +261,7 @@ def test_what_was_laid_out_before_stays_so_where_another_is_refused():
 
 def test_a_storage_that_was_cut_is_seen_also_where_it_comes_to_lie_at_the_same_address(monkeypatch):
     param, state = torch.nn.Parameter(torch.ones(20)), {"exp_avg": torch.ones(20)}
-    standing = Standing([param], [state], ["exp_avg"], 1)
+    standing = LayoutGuard([param], [state], ["exp_avg"], 1)
     found = guards._addresses([param, state["exp_avg"]])
     monkeypatch.setattr(guards, "_addresses", lambda tensors: found)
     assert standing.holds()
@@ -336,12 +336,12 @@ def test_compiling_may_be_switched_off_and_on():
         optimizer.param_groups[0]["compile"] = wish
         param.grad = torch.ones(60)
         optimizer.step()
-        assert [record.how for record in optimizer.execution()] == [how]
+        assert [record.path for record in optimizer.execution()] == [how]
 
 
-def _coefficients(step, scalars, settings):
-    counted = {"counted": scalars["counted"] + 1.0} if settings["maximize"] else {}
-    return PADAM_RULE.coefficients(step, scalars, settings) | counted
+def _scalars(step, tensor_scalars, settings):
+    counted = {"counted": tensor_scalars["counted"] + 1.0} if settings["maximize"] else {}
+    return PADAM_RULE.scalars(step, tensor_scalars, settings) | counted
 
 
 class Counting(Padam):
@@ -349,9 +349,9 @@ class Counting(Padam):
 
     _rule = replace(
         PADAM_RULE,
-        coefficients=_coefficients,
-        scalars=lambda settings: ("counted",) if settings["maximize"] else (),
-        scalars_after=lambda step, settings: {"counted": torch.zeros_like(step)},
+        scalars=_scalars,
+        tensor_scalars=lambda settings: ("counted",) if settings["maximize"] else (),
+        tensor_scalars_after=lambda step, settings: {"counted": torch.zeros_like(step)},
     )
 
 
@@ -374,4 +374,4 @@ def test_rounding_may_be_switched_on():
         optimizer.param_groups[0]["stochastic_rounding"] = rounds
         param.grad = torch.ones_like(param)
         optimizer.step()
-        assert [record.how for record in optimizer.execution()] == [how]
+        assert [record.path for record in optimizer.execution()] == [how]

@@ -15,11 +15,11 @@ STEP = torch.tensor(7.0)
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_numbers_are_uniform(dtype):
-    numbers = uniform(torch.zeros(400, 500), make_salt(STEP, 3, 1), dtype).flatten()
-    assert numbers.dtype == dtype
-    assert numbers.min() >= 0.0
-    assert numbers.max() < 1.0
-    counts = torch.histc(numbers.double(), bins=50, min=0.0, max=1.0)
+    scalars = uniform(torch.zeros(400, 500), make_salt(STEP, 3, 1), dtype).flatten()
+    assert scalars.dtype == dtype
+    assert scalars.min() >= 0.0
+    assert scalars.max() < 1.0
+    counts = torch.histc(scalars.double(), bins=50, min=0.0, max=1.0)
     chi_square = ((counts - 4000.0) ** 2 / 4000.0).sum()
     assert 20.0 < chi_square < 95.0  # 49 degrees of freedom
 

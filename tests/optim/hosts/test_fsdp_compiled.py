@@ -67,7 +67,7 @@ def _train(name: str, mixed: bool) -> dict[str, Any]:
     return {
         "course": _steps(optimizer, params, _gradients(whole)),
         "figures": optimizer.diagnostics(),
-        "ways": sorted({record.how for record in optimizer.execution()}),
+        "ways": sorted({record.path for record in optimizer.execution()}),
     }
 
 

@@ -152,7 +152,7 @@ def test_where_there_is_no_compiler_auto_is_eager_and_true_says_why(monkeypatch)
 
 @pytest.mark.usefixtures("fresh_process", "folder")
 def test_a_rule_that_computes_with_a_tensors_length_is_not_compiled_for_one_length():
-    def update(grad, measured, buffers, numbers, choices):
+    def update(grad, measured, buffers, scalars, flags):
         return grad / grad.numel()
 
     class Odd(AlphaAdam):
@@ -166,11 +166,11 @@ def test_a_rule_that_computes_with_a_tensors_length_is_not_compiled_for_one_leng
 
 @pytest.mark.usefixtures("fresh_process", "folder")
 def test_a_rule_that_cannot_be_compiled_is_stepped_eagerly_and_others_are_compiled():
-    def settle(totals, size, numbers, choices):
+    def from_sums(totals, size, scalars, flags):
         return {name: torch.erf(size) for name in ("keep_rate", "alpha", "rate_multiplier")}
 
     class Odd(AlphaAdam):
-        _rule = replace(ALPHAADAM_RULE, settle=settle)
+        _rule = replace(ALPHAADAM_RULE, from_sums=from_sums)
 
     def step(cls, compile):
         (param,) = some_params((COMPILE_FROM,))

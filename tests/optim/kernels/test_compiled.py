@@ -45,9 +45,9 @@ def both_ways(row: Row, dtype, ulps=4.0, **kwargs):
     assert compiled.diagnostics()["masked_coordinates"] == 3 * (5 + 65 + 1)
     assert_same_state(compiled, eager, rtol=256 * torch.finfo(compiled.state[left[3]]["exp_avg"].dtype).eps)
     assert compiled.diagnostics() == pytest.approx(eager.diagnostics(), rel=1e-5, abs=1e-5)
-    assert {record.how for record in eager.execution()} == {"eager", "together"}
+    assert {record.path for record in eager.execution()} == {"eager", "together"}
     records = compiled.execution()
-    assert sorted(record.how for record in records) == ["compiled", "eager"]
+    assert sorted(record.path for record in records) == ["compiled", "eager"]
     assert records[-1].reason == "its memory has gaps"
     assert records[-1].tensors == 1
 

@@ -27,11 +27,11 @@ def build(tmp_path_factory):
     """Compile functions of vectors and of the numbers n0 to n3; give them as functions of lists of tensors."""
     folder, count = tmp_path_factory.mktemp("kernels"), itertools.count()
 
-    def built(function, dtypes, work=torch.float32):
+    def built(function, dtypes, bound=torch.float32):
         vectors = {name: torch.ones(LENGTH, dtype=dtype) for name, dtype in dtypes.items()}
-        numbers = {f"n{place}": torch.ones((), dtype=work) for place in range(ROW)}
-        program = trace(function, vectors | numbers)
-        text = c_source(program, list(dtypes), {name: place for place, name in enumerate(numbers)}, {})
+        scalars = {f"n{place}": torch.ones((), dtype=bound) for place in range(ROW)}
+        program = trace(function, vectors | scalars)
+        text = c_source(program, list(dtypes), {name: place for place, name in enumerate(scalars)}, {})
         path = folder / f"{next(count)}.so"
         cpu.build(text, path)
         step = cpu.open_kernel(path)
@@ -40,7 +40,7 @@ def build(tmp_path_factory):
             """Take lists of vectors, one for each tensor, and their numbers; give the results."""
             addresses = np.array([[vector.data_ptr() for vector in each] for each in tensors])
             lengths = np.array([each[0].numel() for each in tensors])
-            table = torch.as_tensor(rows, dtype=work).contiguous()
+            table = torch.as_tensor(rows, dtype=bound).contiguous()
             out = torch.zeros(len(tensors), SUMS, dtype=torch.float64)
             before = (len(tensors), lengths.ctypes.data, addresses.ctypes.data, table.data_ptr(), ROW)
             assert step(*before, 0, out.data_ptr(), SUMS, threads) == 0
@@ -140,8 +140,8 @@ def test_operations_are_torchs_at_special_values(operations):
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_operations_are_torchs(operations, data):
-    numbers = st.floats(-100.0, 100.0, width=32)
-    pairs = data.draw(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=40))
+    scalars = st.floats(-100.0, 100.0, width=32)
+    pairs = data.draw(st.lists(st.tuples(scalars, scalars), min_size=1, max_size=40))
     number = data.draw(st.floats(0.125, 4.0, width=32))
     check_operations(operations, *torch.tensor(pairs, dtype=operations[1]).T.contiguous(), number)
 

@@ -43,7 +43,7 @@ def test_equals_eager_to_rounding(make, settings, dtype):
     assert_same_course(steps_of(compiled, left, gradients), steps_of(eager, right, gradients))
     if "state_dtype" not in settings:
         assert_same_state(compiled, eager, rtol=1e-12 if dtype == torch.float64 else 3e-5)
-    assert {record.how for record in compiled.execution()} == {"compiled", "eager"}
+    assert {record.path for record in compiled.execution()} == {"compiled", "eager"}
 
 
 def step_one(make):
@@ -55,7 +55,7 @@ def step_one(make):
 
 
 def test_a_kernel_that_does_something_else_is_not_used(monkeypatch):
-    assert step_one(AMGT).execution()[0].how == "compiled"
+    assert step_one(AMGT).execution()[0].path == "compiled"
     cache.forget()
     monkeypatch.setattr(gpu.InductorKernel, "on", lambda self, device: lambda tensors: None)
     monkeypatch.setattr(gpu, "make", lambda recipe, source, path: path.write_text("another, no better"))
@@ -69,8 +69,8 @@ def test_what_a_gpus_kernels_cannot_number_is_stepped_eagerly(monkeypatch):
     sizes = (1 << 31, (1 << 31) - 1, 3)
     params = [torch.empty(size, device="meta", requires_grad=True) for size in sizes]
     found = {record.coordinates: record for record in AMVT(params, compile=True).execution()}
-    assert found[1 << 31].how == "eager"
+    assert found[1 << 31].path == "eager"
     assert "2,147,483,648 coordinates or more" in found[1 << 31].reason
-    assert found[(1 << 31) + 2].how == "compiled"
-    together = {record.how: record.coordinates for record in AMVT(params[1:], compile="auto").execution()}
+    assert found[(1 << 31) + 2].path == "compiled"
+    together = {record.path: record.coordinates for record in AMVT(params[1:], compile="auto").execution()}
     assert together == {"compiled": (1 << 31) - 1, "together": 3}

@@ -54,34 +54,34 @@ def test_settings_that_are_no_numbers_have_kernels_of_their_own(kwargs, monkeypa
 
 
 def test_numbers_are_no_part_of_a_kernel(monkeypatch):
-    numbers = {"lr": 3.0, "betas": (0.5, 0.6), "eps": 1.0, "weight_decay": 0.3, "alpha_max": 7.0}
-    assert recipes_of(AlphaAdam, monkeypatch) == recipes_of(AlphaAdam, monkeypatch, **numbers)
+    scalars = {"lr": 3.0, "betas": (0.5, 0.6), "eps": 1.0, "weight_decay": 0.3, "alpha_max": 7.0}
+    assert recipes_of(AlphaAdam, monkeypatch) == recipes_of(AlphaAdam, monkeypatch, **scalars)
 
 
 def test_rules_that_conclude_differently_have_kernels_of_their_own(monkeypatch):
     """What follows from a rule's sums is computed inside the kernel, too."""
 
-    def settle(totals, size, numbers, choices):
+    def from_sums(totals, size, scalars, flags):
         return {"keep_rate": totals["kept"] / size, "alpha": size * 0.0 + 1.0, "rate_multiplier": size * 0.0 + 2.0}
 
     class Doubled(AlphaAdam):
-        _rule = replace(ALPHAADAM_RULE, settle=settle)
+        _rule = replace(ALPHAADAM_RULE, from_sums=from_sums)
 
     one, other = (recipes_of(cls, monkeypatch) for cls in (AlphaAdam, Doubled))
-    assert one.phase.settles
+    assert one.phase.uses_sums
     assert cache.name_of(one) != cache.name_of(other)
 
 
 def test_rules_made_by_one_function_have_kernels_of_their_own(monkeypatch):
     def times(factor, by=1.0):
-        def settle(totals, size, numbers, choices, by=by):
+        def from_sums(totals, size, scalars, flags, by=by):
             return {"keep_rate": size, "alpha": size, "rate_multiplier": size * 0.0 + factor * by}
 
-        return settle
+        return from_sums
 
-    def of(settle):
+    def of(from_sums):
         class Other(AlphaAdam):
-            _rule = replace(ALPHAADAM_RULE, settle=settle)
+            _rule = replace(ALPHAADAM_RULE, from_sums=from_sums)
 
         return cache.name_of(recipes_of(Other, monkeypatch))
 

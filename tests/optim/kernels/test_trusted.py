@@ -31,7 +31,7 @@ def check_that_it_is_eager_and_says(reason, *, warned=True):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         param, record = step()
-    assert (record.how == "compiled", reason in record.reason) == (False, True), record
+    assert (record.path == "compiled", reason in record.reason) == (False, True), record
     assert [reason in str(entry.message) for entry in caught] == [True] * warned
     assert torch.equal(param, step(False)[0])
     with pytest.raises(UnsupportedError) as error:
@@ -89,7 +89,7 @@ def test_kernels_are_found_in_the_folder_that_the_process_is_in(filled, monkeypa
     made = len(cache.kernels_made)
     trusted._from_here.cache_clear()
     try:
-        assert step()[1].how == "compiled"
+        assert step()[1].path == "compiled"
     finally:
         trusted._from_here.cache_clear()
     assert len(cache.kernels_made) == made
@@ -209,7 +209,7 @@ def test_a_folder_that_may_be_reached_by_a_link_is_used(filled, tmp_path, monkey
     (tmp_path / "link").symlink_to(filled)
     monkeypatch.setenv("WADDINGTON_CACHE", str(tmp_path / "link"))
     made = len(cache.kernels_made)
-    assert step()[1].how == "compiled"
+    assert step()[1].path == "compiled"
     assert len(cache.kernels_made) == made
 
 
@@ -276,6 +276,6 @@ def test_another_compiler_makes_kernels_of_its_own(filled, tmp_path, monkeypatch
     compiler.chmod(0o755)
     monkeypatch.setenv("CC", str(compiler))
     before = set(files_of(filled))
-    assert step()[1].how == "compiled"
+    assert step()[1].path == "compiled"
     (new,) = set(files_of(filled)) - before
     assert [path.name.partition("-")[0] for path in before].count(new.name.partition("-")[0]) == 1

@@ -241,7 +241,7 @@ def test_gradients_that_keep_their_values_elsewhere_are_read_from_there():
 
 def test_parameters_that_keep_their_values_elsewhere_have_no_kernel():
     (record,) = AMGT([torch.nn.Parameter(Kept(torch.ones(30)))], compile=True).execution()
-    assert (record.how, record.reason) == ("eager", "it is a Kept, which may keep its values elsewhere")
+    assert (record.path, record.reason) == ("eager", "it is a Kept, which may keep its values elsewhere")
 
 
 def test_a_gradient_that_does_not_fit_is_refused_and_nothing_read_beyond_it():

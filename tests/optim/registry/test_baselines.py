@@ -53,8 +53,8 @@ def expected(update, **settings):
     return trajectory
 
 
-def assert_equal(found, wanted, rtol=1e-10, only=tuple(SHAPES)):
-    for ours, theirs in zip(found, wanted, strict=True):
+def assert_equal(found, update, rtol=1e-10, only=tuple(SHAPES)):
+    for ours, theirs in zip(found, update, strict=True):
         for name in only:
             np.testing.assert_allclose(ours[name], theirs[name], rtol=rtol, atol=rtol)
 
@@ -175,8 +175,8 @@ def test_adam_mini_takes_groups_with_options_of_their_own():
     groups = [{"params": params[:2], "lr": 0.5, "name": "first"}, {"params": params[2], "weight_decay": 0.25}]
     optimizer = registry.build("AdamMini", groups, lr=0.1, weight_decay=0.0)
     found = [(group["lr"], group["weight_decay"], *group["params"]) for group in optimizer.param_groups]
-    wanted = [(0.5, 0.0, params[0]), (0.5, 0.0, params[1]), (0.1, 0.25, params[2])]
-    assert all(a[:2] == b[:2] and a[2] is b[2] for a, b in zip(found, wanted, strict=True))
+    update = [(0.5, 0.0, params[0]), (0.5, 0.0, params[1]), (0.1, 0.25, params[2])]
+    assert all(a[:2] == b[:2] and a[2] is b[2] for a, b in zip(found, update, strict=True))
 
 
 def test_galore():
@@ -275,5 +275,5 @@ def test_adam8bit_compiled_is_what_it_is_eagerly():
     shapes = [(5,), (64, 64)]
     compiled = eight_bit("default", shapes)
     assert_as_adam(*compiled)
-    for found, wanted in zip(compiled[0], eight_bit("force_eager", shapes)[0], strict=True):
-        torch.testing.assert_close(found, wanted)
+    for found, update in zip(compiled[0], eight_bit("force_eager", shapes)[0], strict=True):
+        torch.testing.assert_close(found, update)

@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 import torch
 
 from waddington.optim.arithmetic import DEVICE, HOST
-from waddington.optim.engine.host import reads_are_free
-from waddington.optim.engine.params import Slot, hand_out, stack, statistics_dtype, sum_over_shards
+from waddington.optim.engine.host import host_sync_is_free
+from waddington.optim.engine.params import ParamSlot, scatter_scalars, stack, statistics_dtype, sum_over_shards
 from waddington.optim.moments import Number, Numbers
 from waddington.optim.rule import RateControl, Settings, Stage, Tensors
 
 __all__ = ["decide", "read", "run_control_on_slots", "sum_terms"]
 
 
-def sum_terms(slots: Sequence[Slot], terms_of: Callable[[Slot], Tensors]) -> Tensors:
+def sum_terms(slots: Sequence[ParamSlot], terms_of: Callable[[ParamSlot], Tensors]) -> Tensors:
     """Sum terms over each slot's tensor, all its shards included; each of the results has one entry per slot."""
     rows = [terms_of(slot) for slot in slots]
     table = sum_over_shards(stack([[term.sum() for term in row.values()] for row in rows]), slots)
@@ -55,14 +55,14 @@ def decide(
     names, entries = list(state), list(state.values())
     device, dtype = entries[0].device, entries[0].dtype
     summary = control.summarize(totals, sizes, settings).to(device=device, dtype=dtype)
-    if reads_are_free(device):
-        numbers: dict[str, Number] = dict(known or read(state, row))
+    if host_sync_is_free(device):
+        scalars: dict[str, Number] = dict(known or read(state, row))
         number = summary.item()
         if math.isfinite(number) and (finite is None or bool(finite)):
-            numbers |= control.decide(number, numbers, settings, HOST)
-            written = [float(numbers[name]) for name in names]
+            scalars |= control.decide(number, scalars, settings, HOST)
+            written = [float(scalars[name]) for name in names]
             _write(entries, torch.tensor(written, dtype=dtype, device=device), row)
-        return numbers
+        return scalars
     found = control.decide(summary, dict(state), settings, DEVICE)
     # Stacked, because there are a dozen of them and each costs a launch.
     values = [torch.as_tensor(found.get(name, state[name]), dtype=dtype, device=device) for name in names]
@@ -86,17 +86,17 @@ def read(state: Tensors, row: torch.Tensor | None = None) -> dict[str, float]:
 
 
 def run_control_on_slots(
-    control: RateControl, slots: Sequence[Slot], state: Tensors, settings: Settings, finite: torch.Tensor | None
+    control: RateControl, slots: Sequence[ParamSlot], state: Tensors, settings: Settings, finite: torch.Tensor | None
 ) -> None:
     """Take the control's statistics of slots, their moments already those of this step, and have it decide."""
     device = slots[0].value.device
     sizes = torch.tensor([float(slot.size) for slot in slots], dtype=statistics_dtype(device), device=device)
     totals: Tensors = {"size": sizes}
     for stage in control.stages(settings):
-        hand_out(slots, totals, lambda slot: slot.totals)
+        scatter_scalars(slots, totals, lambda slot: slot.totals)
         totals |= sum_terms(slots, _terms_of(stage))
     decide(control, totals, sizes, state, settings, finite)
 
 
-def _terms_of(stage: Stage) -> Callable[[Slot], Tensors]:
+def _terms_of(stage: Stage) -> Callable[[ParamSlot], Tensors]:
     return lambda slot: stage.terms(slot.grad, slot.buffers, slot.totals)

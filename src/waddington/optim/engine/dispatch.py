@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 
 from waddington.optim.engine.noise import frame_of
 from waddington.optim.engine.params import HasGroup, is_sharded, local_real
-from waddington.optim.kernels.cache import failures, obstacle
+from waddington.optim.kernels.cache import failures, why_unavailable
 from waddington.optim.rule import Rule, Settings
 
-__all__ = ["COMPILE_FROM", "Execution", "Way", "bucket_below", "memory_order", "rounds_stochastically", "ways_of"]
+__all__ = [
+    "COMPILE_FROM",
+    "Execution",
+    "bucket_below",
+    "choose_paths",
+    "memory_order",
+    "merged",
+    "rounds_stochastically",
+]
 
 COMPILE_FROM = 1 << 12
 """Coordinates on one type of device from which ``compile="auto"`` compiles."""
@@ -39,20 +47,13 @@ def bucket_below(device: str, *, compiled: bool) -> int:
     return 0 if device == "cpu" else _BUCKET_BELOW_ON_GPU
 
 
-class Way(NamedTuple):
-    """How a tensor is stepped: ``"compiled"``, ``"eager"`` or ``"together"`` (eagerly, as one with others); and why."""
-
-    how: str
-    reason: str
-
-
 @dataclass(frozen=True)
 class Execution:
     """How some of the tensors of an optimizer are stepped.
 
     Attributes
     ----------
-    how
+    path
         ``"compiled"``: by a kernel. ``"eager"``: by torch's operations, one tensor after the other. ``"together"``: by
         torch's operations, laid end to end with others.
     reason
@@ -61,17 +62,35 @@ class Execution:
         How many are stepped in this way, and how many coordinates they have on this process.
     """
 
-    how: str
+    path: str
     reason: str
     tensors: int
     coordinates: int
 
+    @property
+    def how(self) -> str:
+        """The old name of `path`; it warns, and goes with the next release."""
+        warnings.warn("Execution.how is called path now", DeprecationWarning, stacklevel=2)
+        return self.path
+
     def __str__(self) -> str:
-        return f"{self.how}: {self.tensors:,} tensors, {self.coordinates:,} coordinates ({self.reason})"
+        return f"{self.path}: {self.tensors:,} tensors, {self.coordinates:,} coordinates ({self.reason})"
 
 
-def ways_of(rule: Rule, holders: Sequence[HasGroup], among: Iterable[HasGroup] | None = None) -> list[Way]:
-    """Say how tensors are to be stepped.
+def merged(executions: Iterable[Execution]) -> list[Execution]:
+    """Add up what is stepped on one path for one reason; the largest comes first."""
+    alike: dict[tuple[str, str], list[Execution]] = {}
+    for each in executions:
+        alike.setdefault((each.path, each.reason), []).append(each)
+    found = [
+        Execution(*key, sum(each.tensors for each in some), sum(each.coordinates for each in some))
+        for key, some in alike.items()
+    ]
+    return sorted(found, key=lambda each: -each.coordinates)
+
+
+def choose_paths(rule: Rule, holders: Sequence[HasGroup], among: Iterable[HasGroup] | None = None) -> list[Execution]:
+    """Say how each of some tensors is to be stepped.
 
     Parameters
     ----------
@@ -87,33 +106,36 @@ def ways_of(rule: Rule, holders: Sequence[HasGroup], among: Iterable[HasGroup] |
         if holder.group["compile"] is not False:
             local = local_real(holder.param)
             sizes[local.device.type] = sizes.get(local.device.type, 0) + local.numel()
-    return [_way(rule, holder.param, holder.group, sizes) for holder in holders]
+    return [_path(rule, holder.param, holder.group, sizes) for holder in holders]
 
 
-def _way(rule: Rule, param: torch.Tensor, group: Settings, sizes: dict[str, int]) -> Way:
+def _path(rule: Rule, param: torch.Tensor, group: Settings, sizes: dict[str, int]) -> Execution:
     local = local_real(param)
     device, wish = local.device.type, group["compile"]
     reason = _why_eager(rule, group, device, sizes.get(device, 0))
     limit = bucket_below(device, compiled=not reason)
-    if wish is not True and not rule.needs_whole and not is_sharded(param) and 0 < local.numel() < limit:
-        return Way("together", " and ".join(filter(None, [f"fewer than {limit:,} coordinates", reason])))
+    if wish is not True and not rule.whole_tensor_reason and not is_sharded(param) and 0 < local.numel() < limit:
+        return Execution(
+            "together", " and ".join(filter(None, [f"fewer than {limit:,} coordinates", reason])), 1, local.numel()
+        )
     reason = reason or _why_not_this(param, local, group)
     if reason:
-        return Way("eager", reason)
-    return Way("compiled", "compile=True" if wish is True else f"at least {COMPILE_FROM:,} coordinates on the {device}")
+        return Execution("eager", reason, 1, local.numel())
+    reason = "compile=True" if wish is True else f"at least {COMPILE_FROM:,} coordinates on the {device}"
+    return Execution("compiled", reason, 1, local.numel())
 
 
 def _why_eager(rule: Rule, group: Settings, device: str, size: int) -> str:
     """Say why tensors of a group are not compiled; empty where they are."""
-    if rule.needs_whole:
-        return f"the rule {rule.needs_whole}"
+    if rule.whole_tensor_reason:
+        return f"the rule {rule.whole_tensor_reason}"
     if group["compile"] is False:
         return "compile=False"
     if group["compile"] == "auto" and size < COMPILE_FROM:
         return f"the model has fewer than {COMPILE_FROM:,} on the {device}, so compiling would not pay"
     if group["compile"] == "auto" and device == "cuda":
         return "kernels have not been run on a GPU yet; compile=True asks for them"
-    return obstacle(device) or failures.get(device, "") if group["compile"] == "auto" else ""
+    return why_unavailable(device) or failures.get(device, "") if group["compile"] == "auto" else ""
 
 
 def _why_not_this(param: torch.Tensor, local: torch.Tensor, group: Settings) -> str:

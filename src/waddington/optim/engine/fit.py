@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import torch
 
 from waddington._errors import DataError
+from waddington.optim.engine.params import ParamSlot, gradient_of, named, named_at
 from waddington.optim.kernels.memory import has_memory, is_plain, overlapping
 from waddington.optim.rule import Layouts, Rule
 
 if TYPE_CHECKING:
     from waddington.optim.engine.state import RuleState
-    from waddington.optim.engine.units import Member
 
-__all__ = ["Apart", "check_gradient", "check_parameter", "check_state", "may_be_cast", "named", "named_at"]
+__all__ = ["Apart", "check_gradient", "check_parameter", "check_state", "may_be_cast"]
 
 _VALUES = "the values"
 """What a parameter's own coordinates are called beside its buffers."""
@@ -36,19 +36,6 @@ _COMPUTED_WITH = (
     torch.complex32,
 )
 """Dtypes of parameters and gradients; those of fewer bits, as float8, are for storing."""
-
-
-def named(param: torch.Tensor, group: dict[str, Any], group_index: int) -> str:
-    """Name a parameter as the user knows it: by its place in its group, and its name where groups have names."""
-    at = next((at for at, other in enumerate(group["params"]) if other is param), None)
-    return f"parameter ? of group {group_index}" if at is None else named_at(at, group, group_index)
-
-
-def named_at(at: int, group: dict[str, Any], group_index: int) -> str:
-    """Name the parameter at a place of a group; a user may have appended one that is there already."""
-    names = group.get("param_names") or ()
-    name = f" ({names[at]!r})" if at < len(names) else ""
-    return f"parameter {at}{name} of group {group_index}"
 
 
 def check_parameter(param: torch.Tensor, group: dict[str, Any], group_index: int) -> None:
@@ -91,7 +78,10 @@ def check_gradient(param: torch.Tensor, group: dict[str, Any], group_index: int)
     DataError
         It has another shape, device or kind of number, or a dtype that cannot be computed with, or its storage was
         freed or is too short.
+    UnsupportedError
+        It is sparse, or the parameter one of FSDP1's.
     """
+    gradient_of(param)
     grad = param.grad
     assert grad is not None
     mine, local = _local(param), _local(grad)
@@ -115,12 +105,12 @@ def check_gradient(param: torch.Tensor, group: dict[str, Any], group_index: int)
     )
 
 
-def check_state(member: Member, layouts: Layouts, rule: Rule) -> None:
+def check_state(slot: ParamSlot, layouts: Layouts, rule: Rule) -> None:
     """Check that the entries of a state are its parameter's.
 
     Parameters
     ----------
-    member
+    slot
         Whose state.
     layouts
         Shape and dtype of entries that are not like their parameter.
@@ -132,16 +122,16 @@ def check_state(member: Member, layouts: Layouts, rule: Rule) -> None:
     DataError
         One is no tensor, has another shape, device or kind of number, or its storage was freed or is too short.
     """
-    param = member.param
-    for name in rule.buffers(member.group):
+    param = slot.param
+    for name in rule.buffers(slot.group):
         shape = layouts[name][0] if name in layouts else tuple(param.shape)
         is_complex = layouts[name][1].is_complex if name in layouts else param.is_complex()
-        reason = _why_not(member.state[name], name, shape, param, complex=is_complex)
-        _refuse(member, reason)
-        if name not in layouts and _local(member.state[name]).shape != _local(param).shape:
-            _refuse(member, f"its {name} is sharded otherwise than the parameter")
-    for name in ("step", *rule.scalars(member.group)):
-        _refuse(member, _why_not(member.state[name], name, (), param, complex=False))
+        reason = _why_not(slot.state[name], name, shape, param, complex=is_complex)
+        _refuse(slot, reason)
+        if name not in layouts and _local(slot.state[name]).shape != _local(param).shape:
+            _refuse(slot, f"its {name} is sharded otherwise than the parameter")
+    for name in ("step", *rule.tensor_scalars(slot.group)):
+        _refuse(slot, _why_not(slot.state[name], name, (), param, complex=False))
 
 
 def may_be_cast(entry: Any, dtype: torch.dtype) -> bool:
@@ -170,10 +160,10 @@ def _why_not(entry: Any, name: str, shape: tuple[int, ...], param: torch.Tensor,
     return ""
 
 
-def _refuse(member: Member, reason: str) -> None:
+def _refuse(slot: ParamSlot, reason: str) -> None:
     if reason:
         raise DataError(
-            f"cannot step {member.name}, of shape {tuple(member.param.shape)}: {reason}; the parameter, its state or a"
+            f"cannot step {slot.name}, of shape {tuple(slot.param.shape)}: {reason}; the parameter, its state or a"
             " setting that shapes it was replaced after the state was made: either put entries that fit into"
             " optimizer.state[parameter], or begin its state anew with del optimizer.state[parameter]"
         )

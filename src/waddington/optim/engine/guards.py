@@ -18,7 +18,7 @@ import torch
 from waddington.optim.engine.params import is_sharded, local_real
 from waddington.optim.kernels.memory import Forms
 
-__all__ = ["Found", "Standing"]
+__all__ = ["Found", "LayoutGuard"]
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Found:
         return same
 
 
-class Standing:
+class LayoutGuard:
     """How tensors and the entries of their states were found.
 
     Parameters

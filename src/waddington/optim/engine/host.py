@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["FREE", "reads_are_free"]
+__all__ = ["FREE", "host_sync_is_free"]
 
 FREE = {"cpu"}
 """Types of devices whose values cost nothing to read: what depends on a few numbers is then computed as Python numbers,
 which takes a tenth of the time. Everywhere else it is computed on the device."""
 
 
-def reads_are_free(device: torch.device) -> bool:
+def host_sync_is_free(device: torch.device) -> bool:
     """Tell whether values on a device may be read at every step."""
     return device.type in FREE

@@ -1,4 +1,4 @@
-"""The tensors of a family that are stepped by kernels, as these see them: addresses, lengths, rows."""
+"""The tensors of a tensor group that are stepped by kernels, as these see them: addresses, lengths, rows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import torch
 from waddington.optim.engine.noise import frame_of
 
 if TYPE_CHECKING:
-    from waddington.optim.engine.groups import Family
-    from waddington.optim.engine.units import Single
+    from waddington.optim.engine.groups import TensorGroup
+    from waddington.optim.engine.units import SingleTensor
 
 __all__ = ["Batch", "Call"]
 
@@ -23,7 +23,7 @@ class Call(NamedTuple):
     """What a kernel is called with for some rows, and the memory that it is in."""
 
     at: tuple[int, ...]
-    units: list[Single]
+    units: list[SingleTensor]
     written: list[torch.Tensor]
     lengths: npt.NDArray[np.int64]
     addresses: npt.NDArray[np.int64]
@@ -36,7 +36,7 @@ class Batch:
 
     Parameters
     ----------
-    family
+    tensor_group
         Theirs, of which they are the first.
     units
         The tensors.
@@ -51,8 +51,8 @@ class Batch:
         Whether this step has.
     """
 
-    def __init__(self, family: Family, units: Sequence[Single]) -> None:
-        self.family, self.all_units = family, list(units)
+    def __init__(self, tensor_group: TensorGroup, units: Sequence[SingleTensor]) -> None:
+        self.tensor_group, self.all_units = tensor_group, list(units)
         self.is_begun = self._are_fetched = False
         self._tensors = [[unit.value, *unit.buffers.values()] for unit in units]
         self._all_lengths = np.array([unit.value.numel() for unit in units], dtype=np.int64)
@@ -71,7 +71,7 @@ class Batch:
         rows = np.array(at, dtype=np.intp)
         lengths, addresses = self._all_lengths[rows], self._all_addresses[rows]
         noise = np.zeros((len(at), 4), dtype=np.int64)
-        table, sums = self.family.table, self.family.sums
+        table, sums = self.tensor_group.table, self.tensor_group.sums
         arguments = (
             *(len(at), lengths.ctypes.data, addresses.ctypes.data),
             *(table.data_ptr(), table.stride(0), noise.ctypes.data),
@@ -121,7 +121,9 @@ class Batch:
     @cached_property
     def is_cut(self) -> bool:
         """Whether coordinates that are neighbours here need not be so in the whole tensor; asked of all tensors."""
-        return bool((self._all_frames[:, 0] < torch.as_tensor(self._all_lengths, device=self.family.device)).any())
+        return bool(
+            (self._all_frames[:, 0] < torch.as_tensor(self._all_lengths, device=self.tensor_group.device)).any()
+        )
 
     @property
     def frames(self) -> torch.Tensor:
@@ -131,5 +133,5 @@ class Batch:
 
     @cached_property
     def _all_frames(self) -> torch.Tensor:
-        found = [frame_of(unit.member.param) for unit in self.all_units]
-        return torch.tensor(found, dtype=torch.int64, device=self.family.device)
+        found = [frame_of(unit.slot.param) for unit in self.all_units]
+        return torch.tensor(found, dtype=torch.int64, device=self.tensor_group.device)

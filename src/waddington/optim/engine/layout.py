@@ -15,11 +15,12 @@ from typing import Any
 
 import torch
 
-from waddington.optim.engine.buckets import Bucket
-from waddington.optim.engine.dispatch import Way
-from waddington.optim.engine.groups import Family
+from waddington.optim.engine.buckets import FlatBucket
+from waddington.optim.engine.dispatch import Execution
+from waddington.optim.engine.groups import TensorGroup
+from waddington.optim.engine.params import ParamSlot
 from waddington.optim.engine.selection import Selection
-from waddington.optim.engine.units import Member, Single, Unit, can_be_compiled
+from waddington.optim.engine.units import SingleTensor, Unit, can_be_compiled
 from waddington.optim.kernels.memory import Memory, is_plain
 from waddington.optim.rule import Rule
 
@@ -30,18 +31,18 @@ _BUCKET = 1 << 18  # coordinates in one bucket, which then stays in the processo
 
 
 class Layout:
-    """The families of a model, and which of their tensors take part in a step.
+    """The tensor groups of a model, and which of their tensors take part in a step.
 
     Parameters
     ----------
-    families
+    tensor_groups
         Of all tensors that have had a gradient.
     groups, state
         The optimizer's.
 
     Attributes
     ----------
-    families
+    tensor_groups
         Those with tensors that take part.
     indices
         Places in the model of all tensors.
@@ -51,14 +52,14 @@ class Layout:
 
     def __init__(
         self,
-        families: Sequence[Family],
+        tensor_groups: Sequence[TensorGroup],
         groups: Sequence[dict[str, Any]],
         state: Mapping[torch.Tensor, dict[str, Any]],
     ) -> None:
-        self.all_families, self.families = tuple(families), tuple(families)
+        self.all_tensor_groups, self.tensor_groups = tuple(tensor_groups), tuple(tensor_groups)
         self._lists = [list(group["params"]) for group in groups]
         self._states = list(state.values())
-        self._rows = [[member.index for member in family.all_members] for family in families]
+        self._rows = [[slot.index for slot in tensor_group.all_slots] for tensor_group in tensor_groups]
         self.indices = {index for rows in self._rows for index in rows}
         count = sum(map(len, self._lists))
         self._others = [index for index in range(count) if index not in self.indices]
@@ -86,7 +87,10 @@ class Layout:
             return False
         if have_gradients != self._have_gradients and not self.select(have_gradients):
             return False
-        return all(family.still_fits(groups[family.group_index]) and family.is_in_place() for family in self.families)
+        return all(
+            tensor_group.still_fits(groups[tensor_group.group_index]) and tensor_group.is_in_place()
+            for tensor_group in self.tensor_groups
+        )
 
     def _is_of(self, groups: Sequence[dict[str, Any]]) -> bool:
         return len(groups) == len(self._lists) and all(
@@ -102,72 +106,80 @@ class Layout:
         selections = self._selected(tuple(have_gradients))
         if selections is None:
             return False
-        for family, selection in selections:
-            family.select(selection)
-        self.families, self._have_gradients = tuple(family for family, _ in selections), list(have_gradients)
+        for tensor_group, selection in selections:
+            tensor_group.select(selection)
+        self.tensor_groups, self._have_gradients = (
+            tuple(tensor_group for tensor_group, _ in selections),
+            list(have_gradients),
+        )
         return True
 
-    def _selections(self, have_gradients: tuple[bool, ...]) -> list[tuple[Family, Selection]] | None:
-        found: list[tuple[Family, Selection]] = []
-        for family, indices in zip(self.all_families, self._rows, strict=True):
+    def _selections(self, have_gradients: tuple[bool, ...]) -> list[tuple[TensorGroup, Selection]] | None:
+        found: list[tuple[TensorGroup, Selection]] = []
+        for tensor_group, indices in zip(self.all_tensor_groups, self._rows, strict=True):
             rows = tuple(row for row, index in enumerate(indices) if have_gradients[index])
             if rows:
-                selection = family.of(rows)
+                selection = tensor_group.of(rows)
                 if selection is None:
                     return None
-                found.append((family, selection))
+                found.append((tensor_group, selection))
         return found
 
     def leave(self, staying: AbstractSet[int]) -> None:
         """Leave entries that are part of something longer to themselves, but for those of parameters by identity."""
-        for family in self.all_families:
-            family.leave(staying)
+        for tensor_group in self.all_tensor_groups:
+            tensor_group.leave(staying)
 
 
 def _are(found: Sequence[Any], known: Sequence[Any]) -> bool:
     return len(found) == len(known) and all(map(operator.is_, found, known))
 
 
-def lay_out(rule: Rule, members: Sequence[Member], ways: Sequence[Way]) -> list[Family]:
+def lay_out(rule: Rule, slots: Sequence[ParamSlot], executions: Sequence[Execution]) -> list[TensorGroup]:
     """Lay out tensors.
 
     Parameters
     ----------
     rule
         What is to be run.
-    members
+    slots
         The tensors, their states made.
-    ways
-        How each of them is to be stepped (:func:`.dispatch.ways_of`).
+    executions
+        How each of them is to be stepped (:func:`.dispatch.choose_paths`).
     """
-    kinds: dict[Any, list[tuple[Member, Way]]] = {}
-    for member, way in zip(members, ways, strict=True):
-        kinds.setdefault((member.group_index, member.value.device, member.param.dtype), []).append((member, way))
-    families = [_family(rule, alike) for alike in kinds.values()]
-    written = Memory(tensor.untyped_storage() for family in families for tensor in family.written if is_plain(tensor))
-    for family in families:
-        family.keep_apart(written)
-    return families
+    kinds: dict[Any, list[tuple[ParamSlot, Execution]]] = {}
+    for slot, execution in zip(slots, executions, strict=True):
+        kinds.setdefault((slot.group_index, slot.value.device, slot.param.dtype), []).append((slot, execution))
+    tensor_groups = [_tensor_group(rule, alike) for alike in kinds.values()]
+    written = Memory(
+        tensor.untyped_storage()
+        for tensor_group in tensor_groups
+        for tensor in tensor_group.written
+        if is_plain(tensor)
+    )
+    for tensor_group in tensor_groups:
+        tensor_group.keep_apart(written)
+    return tensor_groups
 
 
-def _family(rule: Rule, members: list[tuple[Member, Way]]) -> Family:
-    names = rule.buffers(members[0][0].group)
-    singles = [pair for pair in members if pair[1].how != "together"]
+def _tensor_group(rule: Rule, slots: list[tuple[ParamSlot, Execution]]) -> TensorGroup:
+    names = rule.buffers(slots[0][0].group)
+    singles = [pair for pair in slots if pair[1].path != "together"]
     singles.sort(key=lambda pair: not can_be_compiled(*pair))  # a kernel's stand together
-    units: list[Unit] = [Single(member, names, way, bool(rule.needs_whole)) for member, way in singles]
-    small = [(member, way) for member, way in members if way.how == "together"]
-    units += [Bucket(part, names, small[0][1]) for part in _parts([member for member, _ in small])]
-    return Family(rule, units)
+    units: list[Unit] = [SingleTensor(*pair, names, bool(rule.whole_tensor_reason)) for pair in singles]
+    small = [pair for pair in slots if pair[1].path == "together"]
+    units += [FlatBucket(part, names, small[0][1].reason) for part in _parts([slot for slot, _ in small])]
+    return TensorGroup(rule, units)
 
 
-def _parts(members: list[Member]) -> Iterator[list[Member]]:
-    part: list[Member] = []
+def _parts(slots: list[ParamSlot]) -> Iterator[list[ParamSlot]]:
+    part: list[ParamSlot] = []
     length = 0
-    for member in members:
-        length += member.value.numel()
+    for slot in slots:
+        length += slot.value.numel()
         if part and length > _BUCKET:
             yield part
-            part, length = [], member.value.numel()
-        part.append(member)
+            part, length = [], slot.value.numel()
+        part.append(slot)
     if part:
         yield part

@@ -13,11 +13,10 @@ from typing import Any
 import torch
 
 from waddington._errors import ArgumentError
-from waddington.optim.engine.fit import named
 from waddington.optim.engine.loaded import why_not_loaded
-from waddington.optim.engine.params import compute_dtype, statistics_dtype
+from waddington.optim.engine.params import compute_dtype, named, statistics_dtype
 
-__all__ = ["load_and_place", "place"]
+__all__ = ["load_and_place", "place", "with_present_names"]
 
 ShapeOf = Callable[[torch.Tensor, dict[str, Any], str], tuple[int, ...] | None]
 Place = Callable[[torch.Tensor, dict[str, Any], str, Any], Any]
@@ -115,6 +114,15 @@ def _entries(
         for key, param in zip(saved["params"], group["params"], strict=False):
             for name, value in loaded["state"].get(key, {}).items():
                 yield param, settings, at, name, value
+
+
+def with_present_names(state_dict: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """Give a saved state whose groups have the present names of settings that were renamed since."""
+    found = dict(state_dict)
+    if renamed and "param_groups" in found:
+        groups = found["param_groups"]
+        found["param_groups"] = [{renamed.get(name, name): group[name] for name in group} for group in groups]
+    return found
 
 
 def place(param: torch.Tensor, name: str, value: Any, *, is_buffer: bool) -> Any:

@@ -10,7 +10,7 @@ import torch
 from waddington._errors import ArgumentError
 from waddington.optim.rule import Measured, RateControl, Rule, Settings, Tensors
 
-__all__ = ["Choices", "check_rule"]
+__all__ = ["Flags", "check_rule"]
 
 _OF_STATES = {"step", "skipped_steps", "masked_coordinates"}
 _NUMBERS = {"rate", "rate_factor", "size", "taken", "weight_decay"}
@@ -18,7 +18,7 @@ _SUMS = {"dropped", "grad_sq", "update_sq", "param_sq", "update_grad", "update_r
 _MOST_NUMBERS, _MOST_SUMS = 40, 16  # so that a kernel's rows have room for the engine's own and a rate control's
 
 
-class Choices(dict[str, Any]):
+class Flags(dict[str, Any]):
     """The settings that functions of coordinates may read: words, True and False.
 
     Parameters
@@ -37,8 +37,8 @@ class Choices(dict[str, Any]):
         found = f"={self._others[name]!r}" if name in self._others else ""
         raise ArgumentError(
             f"cannot read the setting {name}{found} in a function of coordinates: these are given the settings that are"
-            f" words, True or False ({_listed(self)}); what is computed with belongs to what `coefficients` gives, and"
-            f" is read as numbers[{name!r}]"
+            f" words, True or False ({_listed(self)}); what is computed with belongs to what `scalars` gives, and"
+            f" is read as scalars[{name!r}]"
         )
 
     def __contains__(self, name: object) -> bool:
@@ -77,50 +77,52 @@ def check_rule(rule: Rule, control: RateControl | None, settings: Settings) -> N
     ArgumentError
         Names what is given or read, and what is kept or known.
     """
-    buffers, scalars = rule.buffers(settings), rule.scalars(settings)
+    buffers, tensor_scalars = rule.buffers(settings), rule.tensor_scalars(settings)
     kept = _OF_STATES | set(control.initial(settings) if control is not None else ())
-    _refuse("a buffer", buffers, kept | set(scalars))
-    _refuse("a remembered number", scalars, kept | _NUMBERS)
-    first = rule.scalars_after(torch.zeros((), device="cpu"), settings)
-    remembered = {name: first[name].reshape(1) for name in scalars}
-    numbers = dict(rule.coefficients(1.0, remembered, settings))
+    _refuse("a buffer", buffers, kept | set(tensor_scalars))
+    _refuse("a remembered number", tensor_scalars, kept | _NUMBERS)
+    first = rule.tensor_scalars_after(torch.zeros((), device="cpu"), settings)
+    remembered = {name: first[name].reshape(1) for name in tensor_scalars}
+    scalars = dict(rule.scalars(1.0, remembered, settings))
     if rule.from_norm is not None and rule.needs_norm(settings):
-        numbers |= rule.from_norm(torch.ones((), device="cpu"), settings)
-    _refuse("a number", numbers, _NUMBERS)
-    if not rule.needs_whole:
-        _run(rule, settings, buffers, numbers | dict.fromkeys(_NUMBERS & {"rate", "size"}, 1.0))
+        scalars |= rule.from_norm(torch.ones((), device="cpu"), settings)
+    _refuse("a number", scalars, _NUMBERS)
+    if not rule.whole_tensor_reason:
+        _run(rule, settings, buffers, scalars | dict.fromkeys(_NUMBERS & {"rate", "size"}, 1.0))
 
 
 @torch.no_grad()
-def _run(rule: Rule, settings: Settings, buffers: Collection[str], numbers: dict[str, Any]) -> None:
+def _run(rule: Rule, settings: Settings, buffers: Collection[str], scalars: dict[str, Any]) -> None:
     """Run the functions of coordinates, and look at the names of what they give."""
     is_choice = {name: isinstance(value, bool | str) for name, value in settings.items()}
     others = {name: value for name, value in settings.items() if not is_choice[name]}
-    choices = Choices(((name, value) for name, value in settings.items() if is_choice[name]), others)
-    given: Any = _Given(numbers, "the numbers that `coefficients` and `settle` give")
+    flags = Flags(((name, value) for name, value in settings.items() if is_choice[name]), others)
+    given: Any = _Given(scalars, "the numbers that `scalars` and `from_sums` give")
     held: Any = _Given({name: torch.zeros(2, device="cpu") for name in buffers}, "the rule's buffers")
     grad = torch.ones(2, device="cpu")
     if rule.prepare is not None:
-        grad = rule.prepare(grad, held, given, choices)
-    measured = rule.measure(grad, held, given, choices)
+        grad = rule.prepare(grad, held, given, flags)
+    measured = rule.update_moments(grad, held, given, flags)
     unnamed = measured.buffers.keys() - held.keys()
     if unnamed:
         raise ArgumentError(f"cannot keep {_listed(unnamed)}: `buffers` names {_listed(held) or 'none'}")
     _refuse("a sum", measured.terms, _SUMS)
-    settled: Tensors = {}
-    if rule.settle is not None:
-        totals: Any = _Given({name: term.sum() for name, term in measured.terms.items()}, "the sums of `measure`")
-        settled = rule.settle(totals, torch.full((), 2.0, device="cpu"), given, choices)
-        _refuse("a number", settled, _NUMBERS | _SUMS | set(measured.terms))
-        given |= settled
-    seen = Measured(measured.buffers, measured.terms, _Given(measured.carry, "what `measure` carries"))
+    derived: Tensors = {}
+    if rule.from_sums is not None:
+        totals: Any = _Given(
+            {name: term.sum() for name, term in measured.terms.items()}, "the sums of `update_moments`"
+        )
+        derived = rule.from_sums(totals, torch.full((), 2.0, device="cpu"), given, flags)
+        _refuse("a number", derived, _NUMBERS | _SUMS | set(measured.terms))
+        given |= derived
+    seen = Measured(measured.buffers, measured.terms, _Given(measured.saved, "what `update_moments` saves"))
     after = _Given({**held, **measured.buffers}, "the rule's buffers")
-    direction = rule.update(grad, seen, after, given, choices)
-    observed = {} if rule.observe is None else rule.observe(direction, seen, after, given, choices)
-    _refuse("a sum", observed, _SUMS | set(measured.terms) | set(settled))
+    direction = rule.update(grad, seen, after, given, flags)
+    observed = {} if rule.observe is None else rule.observe(direction, seen, after, given, flags)
+    _refuse("a sum", observed, _SUMS | set(measured.terms) | set(derived))
     for what, names, most in (
-        ("numbers", (numbers.keys() | settled.keys()) - _NUMBERS, _MOST_NUMBERS),
-        ("sums", [*measured.terms, *observed, *settled], _MOST_SUMS),
+        ("numbers", (scalars.keys() | derived.keys()) - _NUMBERS, _MOST_NUMBERS),
+        ("sums", [*measured.terms, *observed, *derived], _MOST_SUMS),
     ):
         if len(names) > most:
             raise ArgumentError(f"cannot use a rule of {len(names)} {what}: {most} or fewer are accepted")

@@ -18,17 +18,16 @@ from torch._compile import _disable_dynamo
 
 from waddington._errors import UnsupportedError
 from waddington.optim.engine.backward import BackwardSteps, why_not_in_backward
-from waddington.optim.engine.dispatch import Execution, Way, ways_of
+from waddington.optim.engine.dispatch import Execution, choose_paths, merged
 from waddington.optim.engine.fit import Apart, check_gradient, check_parameter, check_state
-from waddington.optim.engine.groups import Family
+from waddington.optim.engine.groups import TensorGroup
 from waddington.optim.engine.layout import Layout, lay_out
-from waddington.optim.engine.params import HasGroup, gradient_of, local_real
+from waddington.optim.engine.params import HasGroup, ParamSlot, gradient_of
 from waddington.optim.engine.state import RuleState
 from waddington.optim.engine.step import Step
-from waddington.optim.engine.units import Member
 from waddington.optim.rule import Tensors
 
-__all__ = ["RuleOptimizer", "is_phantom", "refuse_transforms"]
+__all__ = ["RuleOptimizer", "is_noop_step", "refuse_transforms"]
 
 
 class RuleOptimizer(RuleState):
@@ -119,13 +118,15 @@ class RuleOptimizer(RuleState):
             self._in_backward.begin_anew()
         try:
             without_state = not self.state
-            families = self._laid_out()
-            if not families:
+            tensor_groups = self._laid_out()
+            if not tensor_groups:
                 return loss
             model_state = self._model_state_of_step()
-            if without_state and all(is_phantom(member) for family in families for member in family.members):
+            if without_state and all(
+                is_noop_step(slot) for tensor_group in tensor_groups for slot in tensor_group.slots
+            ):
                 return loss
-            self._step(families, model_state)
+            self._step(tensor_groups, model_state)
         except BaseException:
             self._take_back()
             raise
@@ -159,29 +160,31 @@ class RuleOptimizer(RuleState):
             self._layout.leave(staying)
         self._layout = None
 
-    def _member(self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int) -> Member:
+    def _slot_of(self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int) -> ParamSlot:
         """Make the state of a parameter that has a gradient, where there is none."""
         found = self.state.get(param)
         self._before.append((param, None if found is None else dict(found)))
-        return Member(param, group, group_index, index, self._state_of(param, group))
+        return ParamSlot(param, group, group_index, index, self._state_of(param, group))
 
-    def _lay_out(self, members: Sequence[Member], ways: Sequence[Way], stepped: AbstractSet[int]) -> list[Family]:
+    def _lay_out(
+        self, slots: Sequence[ParamSlot], executions: Sequence[Execution], stepped: AbstractSet[int]
+    ) -> list[TensorGroup]:
         rule = self._rule
-        for member in members:
-            check_state(member, self._layouts(member.param, member.group), rule)
+        for slot in slots:
+            check_state(slot, self._layouts(slot.param, slot.group), rule)
         apart = self._apart
         apart.check(self, stepped)
-        families = lay_out(rule, members, ways)
+        tensor_groups = lay_out(rule, slots, executions)
         apart.learn(self)  # what was moved lies in memory of its own
-        return families
+        return tensor_groups
 
     @cached_property
     def _apart(self) -> Apart:
         return Apart()
 
-    def _step(self, families: Sequence[Family], model_state: Tensors) -> None:
+    def _step(self, tensor_groups: Sequence[TensorGroup], model_state: Tensors) -> None:
         settings, row = self.param_groups[0], self._model_row
-        step = Step(self._rule, self._control, families, settings, model_state, row, self._recording_on)
+        step = Step(self._rule, self._control, tensor_groups, settings, model_state, row, self._recording_on)
         try:
             step.run()
         finally:
@@ -192,10 +195,10 @@ class RuleOptimizer(RuleState):
             self._record(step)
 
     def _record(self, step: Step) -> None:
-        members = [member for family in step.families for member in family.members]
+        slots = [slot for tensor_group in step.tensor_groups for slot in tensor_group.slots]
         sums, reported = step.rows()
-        order = sorted(range(len(members)), key=lambda at: members[at].index)
-        rows = ([members[at] for at in order], [sums[at] for at in order], [reported[at] for at in order])
+        order = sorted(range(len(slots)), key=lambda at: slots[at].index)
+        rows = ([slots[at] for at in order], [sums[at] for at in order], [reported[at] for at in order])
         self._keep(*rows, step.finite, self._rule.ratios)
 
     def step_in_backward(self, on: bool = True) -> None:
@@ -219,23 +222,28 @@ class RuleOptimizer(RuleState):
             return
         self._refuse_in_backward()
         holders = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
-        ways = {id(held.param): way for held, way in zip(holders, ways_of(self._rule, holders), strict=True)}
-        known: dict[int, Family] = {}
+        paths = choose_paths(self._rule, holders)
+        executions = {id(held.param): path for held, path in zip(holders, paths, strict=True)}
+        known: dict[int, TensorGroup] = {}
 
         @torch.no_grad()
         def step_one(param: torch.Tensor, group_index: int, index: int) -> None:
             gradient_of(param)
-            family, group = known.get(index), self.param_groups[group_index]
+            tensor_group, group = known.get(index), self.param_groups[group_index]
             try:
-                if family is None or not family.still_fits(group) or not family.is_in_place(self.state):
+                if (
+                    tensor_group is None
+                    or not tensor_group.still_fits(group)
+                    or not tensor_group.is_in_place(self.state)
+                ):
                     self._refuse_in_backward()  # a loaded state may have brought other settings
                     check_parameter(param, group, group_index)
                     check_gradient(param, group, group_index)
                     self._before = []
-                    member = self._member(param, group, group_index, index)
-                    (family,) = self._lay_out([member], [ways[id(param)]], ways.keys())
-                    known[index] = family
-                self._step([family], self._model_state_of_step())
+                    slot = self._slot_of(param, group, group_index, index)
+                    (tensor_group,) = self._lay_out([slot], [executions[id(param)]], executions.keys())
+                    known[index] = tensor_group
+                self._step([tensor_group], self._model_state_of_step())
             except BaseException:
                 self._take_back()
                 raise
@@ -271,24 +279,18 @@ class RuleOptimizer(RuleState):
         Returns
         -------
         list of Execution
-            One entry for each way and reason, the largest first. It depends on sizes and settings alone, unless
+            One entry for each path and reason, the largest first. It depends on sizes and settings alone, unless
             compiling has failed, which is then the reason.
         """
-        families = () if self._layout is None else self._layout.all_families
-        units = [unit for family in families for unit in family.all_units]
-        found = [(unit.way, member.value.numel()) for unit in units for member in unit.all_members]
+        tensor_groups = () if self._layout is None else self._layout.all_tensor_groups
+        found = [unit.execution for tensor_group in tensor_groups for unit in tensor_group.all_units]
         if not found:
             holders = [_Held(p, group) for group in self.param_groups for p in group["params"] if p.requires_grad]
-            ways = ways_of(self._rule, holders)
-            found = [(way, local_real(holder.param).numel()) for way, holder in zip(ways, holders, strict=True)]
-        sizes: dict[Way, list[int]] = {}
-        for way, size in found:
-            sizes.setdefault(way, []).append(size)
-        records = [Execution(*way, len(each), sum(each)) for way, each in sizes.items()]
-        return sorted(records, key=lambda record: -record.coordinates)
+            found = choose_paths(self._rule, holders)
+        return merged(found)
 
-    def _laid_out(self) -> tuple[Family, ...]:
-        """Give the families of the parameters that have gradients."""
+    def _laid_out(self) -> tuple[TensorGroup, ...]:
+        """Give the tensor groups of the parameters that have gradients."""
         groups, layout = self.param_groups, self._layout
         params = [param for group in groups for param in group["params"]]
         have_gradients = [param.grad is not None for param in params]
@@ -298,7 +300,7 @@ class RuleOptimizer(RuleState):
             if layout.is_another_set:
                 self._check_apart(compress(params, have_gradients))
                 layout.is_another_set = False
-            return layout.families
+            return layout.tensor_groups
         takes_part = have_gradients
         if layout is not None:
             known = [index in layout.indices for index in range(len(params))]
@@ -306,8 +308,8 @@ class RuleOptimizer(RuleState):
                 takes_part = list(map(operator.or_, have_gradients, known))
         return self._laid_out_anew(takes_part, frozenset(map(id, compress(params, have_gradients))))
 
-    def _laid_out_anew(self, takes_part: Sequence[bool], stepped: AbstractSet[int]) -> tuple[Family, ...]:
-        """Lay out some of the parameters, and give the families of those that are stepped, by identity."""
+    def _laid_out_anew(self, takes_part: Sequence[bool], stepped: AbstractSet[int]) -> tuple[TensorGroup, ...]:
+        """Lay out some of the parameters, and give the tensor groups of those that are stepped, by identity."""
         groups = self.param_groups
         found: list[tuple[torch.Tensor, dict[str, Any], int, int]] = []
         index = -1
@@ -318,17 +320,16 @@ class RuleOptimizer(RuleState):
                     check_parameter(param, group, group_index)
                     found.append((param, group, group_index, index))
                 if id(param) in stepped:
-                    gradient_of(param)
                     check_gradient(param, group, group_index)
         self._before = []
-        members = [self._member(*each) for each in found]
+        slots = [self._slot_of(*each) for each in found]
         model = [_Held(p, group) for group in groups for p in group["params"] if p.requires_grad]
-        self._drop_layout({id(member.param) for member in members})
-        families = self._lay_out(members, ways_of(self._rule, members, model or members), stepped)
-        self._layout = Layout(families, groups, self.state)
+        self._drop_layout({id(slot.param) for slot in slots})
+        tensor_groups = self._lay_out(slots, choose_paths(self._rule, slots, model or slots), stepped)
+        self._layout = Layout(tensor_groups, groups, self.state)
         self._layout.select([id(param) in stepped for group in groups for param in group["params"]])
         self._layout.is_another_set = False
-        return self._layout.families
+        return self._layout.tensor_groups
 
     def _check_apart(self, params: Iterable[torch.Tensor]) -> None:
         """Check that parameters lie apart that have not been stepped together before."""
@@ -363,10 +364,10 @@ def refuse_transforms(optimizer: torch.optim.Optimizer) -> None:
         )
 
 
-def is_phantom(member: HasGroup) -> bool:
+def is_noop_step(slot: HasGroup) -> bool:
     """Tell whether a step of a parameter can change nothing: rate 0 and gradient 0.
 
     Only ever asked of an optimizer without state, so its wait for the device happens once in a life, if at all.
     """
-    assert member.param.grad is not None
-    return float(member.group["lr"]) == 0.0 and not bool(member.param.grad.any())
+    assert slot.param.grad is not None
+    return float(slot.group["lr"]) == 0.0 and not bool(slot.param.grad.any())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -19,10 +18,9 @@ from waddington.optim.rule import Tensors
 __all__ = [
     "HasGroup",
     "HasParam",
-    "Slot",
+    "ParamSlot",
     "compute_dtype",
     "gradient_of",
-    "hand_out",
     "is_sharded",
     "largest_gradient",
     "like_its_parameter",
@@ -30,8 +28,11 @@ __all__ = [
     "mask_nonfinite",
     "minimized_gradient",
     "moves_at",
+    "named",
+    "named_at",
     "real_dtype",
     "real_size",
+    "scatter_scalars",
     "stack",
     "state_dtype",
     "statistics_dtype",
@@ -57,37 +58,85 @@ class HasGroup(HasParam, Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Slot:
-    """One parameter that takes part in the step of a component.
+class ParamSlot:
+    """One parameter that takes part in a step, of the engine or of a component around another optimizer.
 
     Attributes
     ----------
-    param
-        The parameter as the user holds it.
-    group, group_index
-        Its parameter group.
-    buffers, value
-        Local real parts of what a component reads of its buffers, and of itself, sharing their memory.
-    grad
-        Local real gradient in the dtype of the computation, its sign turned where the group maximizes.
-    size
-        Number of real coordinates of the whole parameter, over all its shards.
+    param, group, group_index, state
+        The parameter, its group, and its state, as the user holds them.
     index
         Its place among all parameters of the optimizer.
-    totals
-        Sums over the whole parameter that one round of statistics leaves for the next.
+    value
+        Its local real part.
+    size
+        Number of real coordinates of the whole parameter, over all its shards.
+    is_plain
+        Whether the parameter is neither complex nor a shard.
+    copies
+        Whether this step's gradient is to be copied: it lies in memory that the step writes to, or in none.
+    grad, buffers, totals
+        Set by components alone: the gradient of what is minimized, local, real and in the dtype of the computation;
+        local real parts of what is read of the state; sums over the whole parameter that one round of statistics
+        leaves for the next.
     """
 
-    param: torch.Tensor
-    group: dict[str, Any]
-    group_index: int
-    index: int
-    buffers: Tensors
-    value: torch.Tensor
+    __slots__ = (
+        "_sharded",
+        "buffers",
+        "copies",
+        "grad",
+        "group",
+        "group_index",
+        "index",
+        "is_plain",
+        "param",
+        "size",
+        "state",
+        "totals",
+        "value",
+    )
     grad: torch.Tensor
-    size: int
-    totals: Tensors = field(default_factory=dict)
+    buffers: Tensors
+    totals: Tensors
+
+    def __init__(
+        self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int, state: dict[str, Any]
+    ) -> None:
+        self.param, self.group, self.group_index, self.index, self.state = param, group, group_index, index, state
+        self.value, self.size = local_real(param.detach()), real_size(param)
+        self._sharded, self.copies = is_sharded(param), False
+        self.is_plain = not self._sharded and not param.is_complex()
+
+    def gradient(self) -> torch.Tensor:
+        """Give the local real gradient, with values in memory of its own."""
+        grad = self.param.grad
+        if self.is_plain and not self.copies and grad is not None and grad.layout is torch.strided:
+            return grad
+        grad = gradient_of(self.param)
+        if self._sharded:
+            return local_real(grad)
+        if self.copies:
+            grad = grad.clone()
+        return local_real(grad.resolve_conj() if grad.is_complex() else grad)
+
+    @property
+    def name(self) -> str:
+        """The parameter's place in its group, and its name if it has one."""
+        return named(self.param, self.group, self.group_index)
+
+
+def named(param: torch.Tensor, group: dict[str, Any], group_index: int) -> str:
+    """Name a parameter as the user knows it: by its place in its group, and its name where groups have names."""
+    at = next((at for at, other in enumerate(group["params"]) if other is param), None)
+    return f"parameter ? of group {group_index}" if at is None else named_at(at, group, group_index)
+
+
+def named_at(at: int, group: dict[str, Any], group_index: int) -> str:
+    """Name the parameter at a place of a group; a user may have appended one that is there already."""
+    names = group.get("param_names") or ()
+    name = f" ({names[at]!r})" if at < len(names) else ""
+    return f"parameter {at}{name} of group {group_index}"
 
 
 def compute_dtype(param: torch.Tensor) -> torch.dtype:
@@ -258,7 +307,7 @@ def stack(rows: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
     return table.view(len(rows), -1)
 
 
-def hand_out(slots: Sequence[Slot], columns: Tensors, into: Callable[[Slot], Tensors]) -> None:
+def scatter_scalars(slots: Sequence[ParamSlot], columns: Tensors, into: Callable[[ParamSlot], Tensors]) -> None:
     """Give every slot its own entry of each column, on its device and in the dtype that it computes in."""
     for name, column in columns.items():
         cast: dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, ...]] = {}

@@ -1,8 +1,9 @@
 """The two phases of a step for one tensor, written once: run as they stand, or compiled to a kernel.
 
-``look`` takes sums over the tensor and changes nothing; ``take`` writes new values in place. Between them the engine
-has added sums over shards and drawn conclusions. Nothing that ``look`` computed needs to be kept for ``take``: reading
-the moments once more costs less memory than holding new ones, and no more time where both phases are compiled.
+``collect_stats`` takes sums over the tensor and changes nothing; ``apply_update`` writes new values in place. Between
+them the engine has added sums over shards and drawn conclusions. Nothing that the first computed needs to be kept for
+the second: reading the moments once more costs less memory than holding new ones, and no more time where both phases
+are compiled.
 """
 
 from __future__ import annotations
@@ -16,13 +17,23 @@ from typing import Any
 import torch
 
 from waddington.optim.engine.diagnostics import common_terms
-from waddington.optim.engine.names import Choices
+from waddington.optim.engine.names import Flags
 from waddington.optim.engine.noise import Words, round_stochastically, slice_of
 from waddington.optim.engine.params import mask_nonfinite
 from waddington.optim.moments import Number, Numbers
 from waddington.optim.rule import Measured, Rule, Settings, Stage, Tensors
 
-__all__ = ["DROPPED", "TAKEN", "Spread", "Take", "Total", "Want", "Work", "look", "take"]
+__all__ = [
+    "DROPPED",
+    "TAKEN",
+    "BoundRule",
+    "Spread",
+    "StatsSpec",
+    "Total",
+    "UpdateSpec",
+    "apply_update",
+    "collect_stats",
+]
 
 TAKEN = "taken"
 """The number that says whether the step is taken, 1 or 0; where it is missing all steps are."""
@@ -38,7 +49,7 @@ Spread = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Work:
+class BoundRule:
     """A rule under the settings that are no numbers.
 
     Attributes
@@ -56,14 +67,14 @@ class Work:
     dtype: torch.dtype
 
     @cached_property
-    def choices(self) -> Settings:
+    def flags(self) -> Settings:
         """The settings as the rule reads them."""
-        return Choices(self.settings)
+        return Flags(self.settings)
 
 
 @dataclass(frozen=True)
-class Want:
-    """Which sums a look is to take: squares of the gradient, the rule's own, those of a rate control's stage.
+class StatsSpec:
+    """Which sums are to be taken: squares of the gradient, the rule's own, those of a rate control's stage.
 
     With `masks`, coordinates whose gradient is not finite are taken for zero, and counted.
     """
@@ -75,14 +86,14 @@ class Want:
 
 
 @dataclass(frozen=True)
-class Take:
+class UpdateSpec:
     """What is done besides updating.
 
     Attributes
     ----------
     own
         Sums of the rule's own are taken, for the next step.
-    settles
+    uses_sums
         Sums of the rule's own are taken first, and what follows from them is used: one tensor after the other, which
         then is read from memory once and from cache the second time.
     observed
@@ -94,7 +105,7 @@ class Take:
     """
 
     own: bool = False
-    settles: bool = False
+    uses_sums: bool = False
     observed: bool = False
     stage: Stage | None = None
     masks: bool = False
@@ -105,18 +116,24 @@ class Take:
         return self.own or self.observed or self.masks or self.stage is not None
 
 
-def look(
-    work: Work, want: Want, value: torch.Tensor, grad: torch.Tensor, buffers: Tensors, numbers: Numbers, total: Total
+def collect_stats(
+    bound: BoundRule,
+    stats: StatsSpec,
+    value: torch.Tensor,
+    grad: torch.Tensor,
+    buffers: Tensors,
+    scalars: Numbers,
+    total: Total,
 ) -> tuple[Tensors, Measured | None]:
     """Take sums over a tensor, and change nothing.
 
     Parameters
     ----------
-    work, want
+    bound, stats
         What is done.
     value, grad, buffers
         The parameter, its gradient and its state, of one shape but for buffers of another layout.
-    numbers
+    scalars
         See :mod:`waddington.optim.rule`.
     total
         How terms are summed.
@@ -128,34 +145,34 @@ def look(
     measured
         What the rule's first phase gave, if it was run.
     """
-    choices = work.choices
+    flags = bound.flags
     terms: Tensors = {}
-    if want.masks:
-        grad, keep = _masked(work, grad)
+    if stats.masks:
+        grad, keep = _masked(bound, grad)
         terms[DROPPED] = keep.logical_not()
-    grad = _minimized(work, value, grad, numbers)
-    terms |= {"grad_sq": grad.square()} if want.squares else {}
-    reads = want.stage is not None and bool(want.stage.reads)
+    grad = _minimized(bound, value, grad, scalars)
+    terms |= {"grad_sq": grad.square()} if stats.squares else {}
+    reads = stats.stage is not None and bool(stats.stage.reads)
     measured = None
-    if want.own or want.stage is not None:
-        buffers = _raised(work, buffers)
-        grad = _prepared(work, grad, buffers, numbers)
-        if want.own or reads:
-            measured = work.rule.measure(grad, buffers, numbers, choices)
+    if stats.own or stats.stage is not None:
+        buffers = _raised(bound, buffers)
+        grad = _prepared(bound, grad, buffers, scalars)
+        if stats.own or reads:
+            measured = bound.rule.update_moments(grad, buffers, scalars, flags)
             buffers = buffers | measured.buffers
-            terms |= measured.terms if want.own else {}
-        if want.stage is not None:
-            terms |= want.stage.terms(grad, buffers, numbers)  # type: ignore[arg-type]
+            terms |= measured.terms if stats.own else {}
+        if stats.stage is not None:
+            terms |= stats.stage.terms(grad, buffers, scalars)  # type: ignore[arg-type]
     return {name: total(term) for name, term in terms.items()}, measured
 
 
-def take(
-    work: Work,
-    wanted: Take,
+def apply_update(
+    bound: BoundRule,
+    update: UpdateSpec,
     value: torch.Tensor,
     grad: torch.Tensor,
     buffers: Tensors,
-    numbers: Numbers,
+    scalars: Numbers,
     total: Total,
     spread: Spread,
     *,
@@ -168,9 +185,9 @@ def take(
 
     Parameters
     ----------
-    work, value, grad, buffers, numbers, total
-        As for :func:`look`; `numbers` has ``rate`` too.
-    wanted
+    bound, value, grad, buffers, scalars, total
+        As for :func:`collect_stats`; `scalars` has ``rate`` too.
+    update
         What to do on the way.
     spread
         The inverse of `total`.
@@ -188,82 +205,82 @@ def take(
     dict
         The sums, and what was settled if diagnostics want to know.
     """
-    choices = work.choices
-    before, keep = _raised(work, buffers), None
-    if wanted.masks:
-        grad, keep = _masked(work, grad)
-    grad = _prepared(work, _minimized(work, value, grad, numbers), before, numbers)
+    flags = bound.flags
+    before, keep = _raised(bound, buffers), None
+    if update.masks:
+        grad, keep = _masked(bound, grad)
+    grad = _prepared(bound, _minimized(bound, value, grad, scalars), before, scalars)
     if measured is None:
-        measured = work.rule.measure(grad, before, numbers, choices)
+        measured = bound.rule.update_moments(grad, before, scalars, flags)
     after = before | measured.buffers
     terms: Tensors = {} if keep is None else {DROPPED: keep.logical_not()}
     sums: Tensors = {}
-    settled: Tensors = {}
-    if wanted.settles:
-        assert work.rule.settle is not None
+    derived: Tensors = {}
+    if update.uses_sums:
+        assert bound.rule.from_sums is not None
         assert size is not None
         own = {name: total(term) for name, term in (terms | measured.terms).items()}
         sums = {name: own.pop(name) for name in terms}
         terms = {}
-        settled = work.rule.settle(own, size, numbers, choices)
-        numbers = ChainMap({name: spread(value) for name, value in settled.items()}, numbers)  # type: ignore[arg-type]
-    direction = work.rule.update(grad, measured, after, numbers, choices)
-    old = value.to(work.dtype)
-    new = _stepped(work, old, direction, numbers)
-    terms |= measured.terms if wanted.own else {}
-    if wanted.observed:
-        if work.rule.observe is not None:
-            terms |= work.rule.observe(direction, measured, after, numbers, choices)
+        derived = bound.rule.from_sums(own, size, scalars, flags)
+        scalars = ChainMap({name: spread(value) for name, value in derived.items()}, scalars)  # type: ignore[arg-type]
+    direction = bound.rule.update(grad, measured, after, scalars, flags)
+    old = value.to(bound.dtype)
+    new = _stepped(bound, old, direction, scalars)
+    terms |= measured.terms if update.own else {}
+    if update.observed:
+        if bound.rule.observe is not None:
+            terms |= bound.rule.observe(direction, measured, after, scalars, flags)
         terms |= common_terms(old - (new if keep is None else torch.where(keep, new, old)), grad, old)
-    if wanted.stage is not None:
-        terms |= wanted.stage.terms(grad, {}, {})
-    sums |= {name: total(term) for name, term in terms.items()} | (settled if wanted.observed else {})
+    if update.stage is not None:
+        terms |= update.stage.terms(grad, {}, {})
+    sums |= {name: total(term) for name, term in terms.items()} | (derived if update.observed else {})
     if begin is not None:
         begin()
-    taken: torch.Tensor | bool | None = numbers[TAKEN] > 0.5 if TAKEN in numbers else keep
+    taken: torch.Tensor | bool | None = scalars[TAKEN] > 0.5 if TAKEN in scalars else keep
     # There are words for the coordinates of the parameter; buffers of another form are rounded by their rule.
-    for_buffers = words if work.rule.layouts is None else None
+    for_buffers = words if bound.rule.layouts is None else None
     for place, name in enumerate(measured.buffers, start=1):
         bits = None if for_buffers is None else slice_of(for_buffers, place)
         _write(buffers[name], measured.buffers[name], taken, bits)
-    rounds = choices["stochastic_rounding"] and words is not None
+    rounds = flags["stochastic_rounding"] and words is not None
     _write(value, new, taken, slice_of(words, 0) if rounds else None)  # type: ignore[arg-type]
     return sums
 
 
-def _masked(work: Work, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    return mask_nonfinite(grad if grad.dtype == work.dtype else grad.to(work.dtype))
+def _masked(bound: BoundRule, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return mask_nonfinite(grad if grad.dtype == bound.dtype else grad.to(bound.dtype))
 
 
-def _minimized(work: Work, value: torch.Tensor, grad: torch.Tensor, numbers: Numbers) -> torch.Tensor:
+def _minimized(bound: BoundRule, value: torch.Tensor, grad: torch.Tensor, scalars: Numbers) -> torch.Tensor:
     """Give the gradient of what is minimized."""
-    choices = work.choices
-    if grad.dtype != work.dtype:
-        grad = grad.to(work.dtype)
-    if choices["maximize"]:
+    flags = bound.flags
+    if grad.dtype != bound.dtype:
+        grad = grad.to(bound.dtype)
+    if flags["maximize"]:
         grad = -grad
-    if "weight_decay" in numbers and not choices["decoupled_weight_decay"]:
+    if "weight_decay" in scalars and not flags["decoupled_weight_decay"]:
         # Not in one operation, which rounds once: where the two cancel, the first step is their sign.
-        grad = grad + value.to(work.dtype) * numbers["weight_decay"]
+        grad = grad + value.to(bound.dtype) * scalars["weight_decay"]
     return grad
 
 
-def _prepared(work: Work, grad: torch.Tensor, buffers: Tensors, numbers: Numbers) -> torch.Tensor:
-    return grad if work.rule.prepare is None else work.rule.prepare(grad, buffers, numbers, work.choices)
+def _prepared(bound: BoundRule, grad: torch.Tensor, buffers: Tensors, scalars: Numbers) -> torch.Tensor:
+    return grad if bound.rule.prepare is None else bound.rule.prepare(grad, buffers, scalars, bound.flags)
 
 
-def _raised(work: Work, buffers: Tensors) -> Tensors:
+def _raised(bound: BoundRule, buffers: Tensors) -> Tensors:
     """Give buffers in the dtype of the computation, where it is only for memory that they have another."""
-    if work.rule.layouts is not None or all(buffer.dtype == work.dtype for buffer in buffers.values()):
+    if bound.rule.layouts is not None or all(buffer.dtype == bound.dtype for buffer in buffers.values()):
         return buffers
-    return {name: buffer.to(work.dtype) for name, buffer in buffers.items()}
+    return {name: buffer.to(bound.dtype) for name, buffer in buffers.items()}
 
 
-def _stepped(work: Work, old: torch.Tensor, direction: torch.Tensor, numbers: Numbers) -> torch.Tensor:
-    choices, rate = work.choices, numbers["rate"]
-    if "weight_decay" in numbers and choices["decoupled_weight_decay"]:
-        decay = numbers["weight_decay"]
-        if choices.get("decoupled") == "literal":
+def _stepped(bound: BoundRule, old: torch.Tensor, direction: torch.Tensor, scalars: Numbers) -> torch.Tensor:
+    flags, rate = bound.flags, scalars["rate"]
+    if "weight_decay" in scalars and flags["decoupled_weight_decay"]:
+        decay = scalars["weight_decay"]
+        if flags.get("decoupled") == "literal":
             return _plus(_plus(old, direction, -rate), old, -decay)
         direction = _plus(direction, old, decay)
     return _plus(old, direction, -rate)

@@ -17,16 +17,17 @@ import torch
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
+from waddington.optim._moved import with_new_names
 from waddington.optim.engine.diagnostics import Recorded
 from waddington.optim.engine.fit import may_be_cast
-from waddington.optim.engine.loading import load_and_place, place
+from waddington.optim.engine.loading import load_and_place, place, with_present_names
 from waddington.optim.engine.names import check_rule
 from waddington.optim.engine.params import compute_dtype, is_sharded, statistics_dtype
 from waddington.optim.engine.torch_options import TORCH_OPTIONS, check_torch_options
 from waddington.optim.engine.whole_model import refuse_partition, why_all_gradients
 from waddington.optim.rule import Layouts, RateControl, Rule, Settings, Tensors
 
-__all__ = ["MASKED", "SKIPPED", "RuleState", "carrier", "check_agreement", "check_common", "settings_of"]
+__all__ = ["MASKED", "SKIPPED", "RuleState", "check_agreement", "check_common", "settings_of", "state_owner"]
 
 SKIPPED = "skipped_steps"
 MASKED = "masked_coordinates"
@@ -80,7 +81,9 @@ def check_agreement(names: Iterable[str], settings: Settings, groups: list[dict[
             )
 
 
-def carrier(optimizer: torch.optim.Optimizer, names: Iterable[str], candidates: Iterable[torch.Tensor]) -> torch.Tensor:
+def state_owner(
+    optimizer: torch.optim.Optimizer, names: Iterable[str], candidates: Iterable[torch.Tensor]
+) -> torch.Tensor:
     """Find the parameter whose state carries the entries of the whole model.
 
     Parameters
@@ -92,11 +95,11 @@ def carrier(optimizer: torch.optim.Optimizer, names: Iterable[str], candidates: 
     candidates
         Parameters to carry them where none does yet, best first.
     """
-    wanted = list(names)
+    update = list(names)
     params = [param for group in optimizer.param_groups for param in group["params"]]
     # Parameters may be regrouped between saving and loading, so the entries are looked for, not assumed.
     for param in params:
-        if any(name in optimizer.state.get(param, ()) for name in wanted):
+        if any(name in optimizer.state.get(param, ()) for name in update):
             return param  # type: ignore[no-any-return]
     return next(iter(candidates), params[0])
 
@@ -135,12 +138,15 @@ class RuleState(Recorded, torch.optim.Optimizer):
         Settings that make the class what it is and that no group and no loaded state may change.
     _of_the_model
         Names of further settings that hold for the whole model.
+    _renamed
+        Old names of settings, with the present ones.
     """
 
     _rule: ClassVar[Rule]
     _control: ClassVar[RateControl | None] = None
     _fixed: ClassVar[dict[str, Any]] = {}
     _of_the_model: ClassVar[tuple[str, ...]] = ()
+    _renamed: ClassVar[dict[str, str]] = {}
     _known_model: tuple[Any, dict[str, Any], Tensors] = (None, {}, {})
     _model_row: torch.Tensor
     """The 0-d entries of the whole model in one piece, so that they are read and written at once."""
@@ -150,7 +156,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
         parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
         named = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
         for name in kwargs:
-            if name not in (*named, *TORCH_OPTIONS):
+            if name not in (*named, *TORCH_OPTIONS, *cls._renamed):
                 raise TypeError(f"{cls.__name__} has no argument {name!r}: accepted are {', '.join(named)}")
         check_torch_options(cls, kwargs)
         return super().__new__(cls)
@@ -182,20 +188,21 @@ class RuleState(Recorded, torch.optim.Optimizer):
             and needs the gradients of the whole model.
         """
         check_torch_options(type(self), param_group)
+        param_group = with_new_names(type(self).__name__, self._renamed, param_group)
         param_group = _listed(param_group, self.param_groups)
         settings = {**self.defaults, **param_group, **self._fixed}
         completed = self._completed(settings)
         settings |= completed
         self._check_group(settings)
-        if settings["nonfinite"] == "mask" and self._rule.needs_whole:
+        if settings["nonfinite"] == "mask" and self._rule.whole_tensor_reason:
             raise UnsupportedError(
-                f"cannot use nonfinite='mask' with {type(self).__name__}: it {self._rule.needs_whole}, so a coordinate"
-                " cannot be left out; accepted are 'skip', 'raise' and 'propagate'"
+                f"cannot use nonfinite='mask' with {type(self).__name__}: it {self._rule.whole_tensor_reason}, so a"
+                " coordinate cannot be left out; accepted are 'skip', 'raise' and 'propagate'"
             )
-        if settings["compile"] is True and self._rule.needs_whole:
+        if settings["compile"] is True and self._rule.whole_tensor_reason:
             raise UnsupportedError(
-                f"cannot use compile=True with {type(self).__name__}: it {self._rule.needs_whole}, and kernels are for"
-                " tensors of any length; accepted are 'auto' and False, which run it eagerly"
+                f"cannot use compile=True with {type(self).__name__}: it {self._rule.whole_tensor_reason}, and kernels"
+                " are for tensors of any length; accepted are 'auto' and False, which run it eagerly"
             )
         self._refuse_state_dtype(settings)
         check_rule(self._rule, self._control, settings)
@@ -227,9 +234,9 @@ class RuleState(Recorded, torch.optim.Optimizer):
                 state[name] = torch.zeros(layouts[name][0], dtype=dtype, device=param.device)
             else:
                 state[name] = torch.zeros_like(param, dtype=dtype, requires_grad=False)
-        missing = [name for name in self._rule.scalars(group) if name not in state]
+        missing = [name for name in self._rule.tensor_scalars(group) if name not in state]
         if missing:
-            first = self._rule.scalars_after(state["step"].to(statistics_dtype(param.device)), group)
+            first = self._rule.tensor_scalars_after(state["step"].to(statistics_dtype(param.device)), group)
             state |= {name: first[name] for name in missing}
         return state
 
@@ -253,17 +260,17 @@ class RuleState(Recorded, torch.optim.Optimizer):
 
     def _layouts(self, param: torch.Tensor, group: Settings) -> Layouts:
         self._refuse_state_dtype(group)
-        if self._rule.needs_whole and is_sharded(param):
+        if self._rule.whole_tensor_reason and is_sharded(param):
             raise UnsupportedError(
                 f"cannot use {type(self).__name__} on a sharded parameter (DTensor) of shape {tuple(param.shape)}: it"
-                f" {self._rule.needs_whole}; accepted are whole parameters, on one process or under"
+                f" {self._rule.whole_tensor_reason}; accepted are whole parameters, on one process or under"
                 " DistributedDataParallel"
             )
         return {} if self._rule.layouts is None else self._rule.layouts(param, group)
 
     def _entries(self) -> dict[str, float]:
         """Name the entries that belong to the whole model, with their first values."""
-        entries = {SKIPPED: 0.0} | ({} if self._rule.needs_whole else {MASKED: 0.0})
+        entries = {SKIPPED: 0.0} | ({} if self._rule.whole_tensor_reason else {MASKED: 0.0})
         return entries if self._control is None else entries | self._control.initial(self.param_groups[0])
 
     def _model_state(self) -> Tensors:
@@ -275,7 +282,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
         # The first trainable parameter is the same before and after a restart, whichever gradients came first, and
         # torch.distributed.checkpoint loads the state of trainable parameters only.
         trainable = (p for group in self.param_groups for p in group["params"] if p.requires_grad)
-        param = carrier(self, entries, trainable)
+        param = state_owner(self, entries, trainable)
         state = self.state[param]
         device = self.param_groups[0]["params"][0].device
         dtype = statistics_dtype(device)
@@ -355,26 +362,26 @@ class RuleState(Recorded, torch.optim.Optimizer):
 
         def computed_with(group: dict[str, Any]) -> tuple[str, ...]:
             settings = {**group, **self._fixed}
-            return ("step", *self._rule.buffers(settings), *self._rule.scalars(settings), *self._entries())
+            return ("step", *self._rule.buffers(settings), *self._rule.tensor_scalars(settings), *self._entries())
 
         def load() -> None:
-            super(RuleState, self).load_state_dict(dict(state_dict))
+            super(RuleState, self).load_state_dict(with_present_names(state_dict, self._renamed))
 
         load_and_place(self, load, put, shape_of, needed, check, computed_with)
         for group in self.param_groups:
             group.update(self._fixed)
             for param in group["params"]:
-                self._adopt(self.state.get(param, {}), group)
+                self._init_missing(self.state.get(param, {}), group)
 
-    def _adopt(self, state: dict[str, Any], group: Settings) -> None:
+    def _init_missing(self, state: dict[str, Any], group: Settings) -> None:
         """Complete the loaded state of another optimizer."""
         names = self._rule.buffers(group)
-        if self._rule.adopt is not None and "step" in state and not all(name in state for name in names):
+        if self._rule.init_missing is not None and "step" in state and not all(name in state for name in names):
             known = {name: state[name] for name in names if name in state}
             is_complex = any(value.is_complex() for value in known.values())
             if is_complex:
                 known = {name: torch.view_as_real(value) for name, value in known.items()}
             step = state["step"].to(statistics_dtype(state["step"].device))
-            for name, value in self._rule.adopt(known, step, group).items():
+            for name, value in self._rule.init_missing(known, step, group).items():
                 if name not in state:
                     state[name] = torch.view_as_complex(value) if is_complex else value

@@ -9,91 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from waddington.optim.engine.dispatch import Way, memory_order
-from waddington.optim.engine.fit import check_gradient, named
-from waddington.optim.engine.host import reads_are_free
+from waddington.optim.engine.dispatch import Execution, memory_order
+from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.noise import Words, places_of, random_words
 from waddington.optim.engine.params import (
-    gradient_of,
+    ParamSlot,
     is_sharded,
     largest_gradient,
     like_its_parameter,
     local_real,
-    real_size,
     state_dtype,
 )
-from waddington.optim.engine.phases import DROPPED, Take, Want, look, take
+from waddington.optim.engine.phases import DROPPED, StatsSpec, UpdateSpec, apply_update, collect_stats
 from waddington.optim.kernels.memory import has_memory, is_plain
 from waddington.optim.moments import Number
 from waddington.optim.rule import Measured, Tensors
 
 if TYPE_CHECKING:
-    from waddington.optim.engine.groups import Family
+    from waddington.optim.engine.groups import TensorGroup
 
-__all__ = ["Member", "Single", "Unit", "can_be_compiled", "may_leave"]
-
-
-class Member:
-    """One parameter that takes part in a step.
-
-    Attributes
-    ----------
-    param, group, group_index, state
-        The parameter, its group, and its state, as the user holds them.
-    index
-        Its place among all parameters of the optimizer.
-    value
-        Its local real part.
-    size
-        Number of real coordinates of the whole parameter, over all its shards.
-    is_plain
-        Whether the parameter is neither complex nor a shard.
-    copies
-        Whether this step's gradient is to be copied: it lies in memory that the step writes to, or in none.
-    """
-
-    __slots__ = (
-        "_sharded",
-        "copies",
-        "group",
-        "group_index",
-        "index",
-        "is_plain",
-        "param",
-        "size",
-        "state",
-        "value",
-    )
-
-    def __init__(
-        self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int, state: dict[str, Any]
-    ) -> None:
-        self.param, self.group, self.group_index, self.index, self.state = param, group, group_index, index, state
-        self.value, self.size = local_real(param.detach()), real_size(param)
-        self._sharded, self.copies = is_sharded(param), False
-        self.is_plain = not self._sharded and not param.is_complex()
-
-    def gradient(self) -> torch.Tensor:
-        """Give the local real gradient, with values in memory of its own."""
-        grad = self.param.grad
-        if self.is_plain and not self.copies and grad is not None and grad.layout is torch.strided:
-            return grad
-        grad = gradient_of(self.param)
-        if self._sharded:
-            return local_real(grad)
-        if self.copies:
-            grad = grad.clone()
-        return local_real(grad.resolve_conj() if grad.is_complex() else grad)
-
-    def check_gradient(self) -> None:
-        """Check that the gradient fits (:func:`.fit.check_gradient`)."""
-        gradient_of(self.param)
-        check_gradient(self.param, self.group, self.group_index)
-
-    @property
-    def name(self) -> str:
-        """The parameter's place in its group, and its name if it has one."""
-        return named(self.param, self.group, self.group_index)
+__all__ = ["SingleTensor", "Unit", "can_be_compiled", "may_leave"]
 
 
 def may_leave(entry: torch.Tensor) -> bool:
@@ -106,14 +41,14 @@ class Unit(ABC):
 
     Attributes
     ----------
-    members, all_members
+    slots, all_slots
         Those that take part in a step, and all.
     rows, at
         Theirs in the columns of a step, and how they are picked there: a single tensor's entries are 0-d.
     compiled
         Whether a kernel does it.
-    way
-        Where it does, or does not, and why.
+    execution
+        How it is stepped, and why.
     is_begun
         Whether this step has written to it.
     placed
@@ -122,19 +57,19 @@ class Unit(ABC):
 
     compiled: bool = False
     is_begun: bool = False
-    way: Way
+    execution: Execution
     value: torch.Tensor
     buffers: Tensors
     grad: torch.Tensor
     measured: Measured | None = None
     _known_finite: bool | None = None
 
-    family: Family
+    tensor_group: TensorGroup
     rows: slice
     at: int | slice
 
-    def __init__(self, members: Sequence[Member]) -> None:
-        self.members, self.all_members = list(members), list(members)
+    def __init__(self, slots: Sequence[ParamSlot]) -> None:
+        self.slots, self.all_slots = list(slots), list(slots)
         self.placed: dict[tuple[int, str], tuple[dict[str, Any], torch.Tensor]] = {}
 
     @abstractmethod
@@ -159,76 +94,78 @@ class Unit(ABC):
         """Bring one number per tensor to the coordinates."""
 
     @abstractmethod
-    def numbers(self) -> Mapping[str, Number]:
+    def scalars(self) -> Mapping[str, Number]:
         """Give the numbers of this step as the rule computes with them."""
 
     @abstractmethod
     def words(self, salts: torch.Tensor) -> Words:
         """Draw 64 random bits for each coordinate."""
 
-    def look(self, want: Want) -> tuple[str, ...]:
+    def collect_stats(self, stats: StatsSpec) -> tuple[str, ...]:
         """Take sums, and change nothing."""
-        plain = replace(want, masks=False) if want.masks and self.is_finite() else want
-        sums, measured = look(self.family.work, plain, self.value, self.grad, self.buffers, self.numbers(), self.total)
+        plain = replace(stats, masks=False) if stats.masks and self.is_finite() else stats
+        sums, measured = collect_stats(
+            self.tensor_group.bound, plain, self.value, self.grad, self.buffers, self.scalars(), self.total
+        )
         self._keep(measured)
-        return self._note(sums if plain is want else self._none_dropped() | sums)
+        return self._note(sums if plain is stats else self._none_dropped() | sums)
 
     def _keep(self, measured: Measured | None) -> None:  # noqa: B027  (what most units do)
         """Keep what the first phase gave, where that costs no memory to speak of."""
 
-    def take(self, wanted: Take, salts: torch.Tensor | None) -> tuple[str, ...]:
+    def apply_update(self, update: UpdateSpec, salts: torch.Tensor | None) -> tuple[str, ...]:
         """Write new values."""
-        plain = replace(wanted, masks=False) if wanted.masks and self.is_finite() else wanted
-        sums = take(
-            self.family.work,
+        plain = replace(update, masks=False) if update.masks and self.is_finite() else update
+        sums = apply_update(
+            self.tensor_group.bound,
             plain,
             self.value,
             self.grad,
             self.buffers,
-            self.numbers(),
+            self.scalars(),
             self.total,
             self.spread,
-            size=self.family.sizes_of(self),
+            size=self.tensor_group.sizes_of(self),
             measured=self.measured,
             words=None if salts is None else self.words(salts),
             begin=self._begin,
         )
         self.measured = None
-        return self._note(sums if plain is wanted else self._none_dropped() | sums)
+        return self._note(sums if plain is update else self._none_dropped() | sums)
 
     def is_finite(self) -> bool:
         """Tell whether all gradients are known to be finite, so that there is nothing to mask."""
         if self._known_finite is None:
-            largest = largest_gradient(self.family.dtype)
-            free = reads_are_free(self.grad.device)
+            largest = largest_gradient(self.tensor_group.dtype)
+            free = host_sync_is_free(self.grad.device)
             self._known_finite = free and torch.linalg.vector_norm(self.grad).item() < largest / 2  # as rounded
         return self._known_finite
 
     def _none_dropped(self) -> Tensors:
-        return {DROPPED: torch.zeros_like(self.family.sizes_of(self))}
+        return {DROPPED: torch.zeros_like(self.tensor_group.sizes_of(self))}
 
     def _note(self, sums: Tensors) -> tuple[str, ...]:
-        if self.family.is_one_bucket:
-            self.family.direct = sums
+        if self.tensor_group.is_one_bucket:
+            self.tensor_group.direct = sums
         elif sums:
-            self.family.sums[self.at, : len(sums)] = torch.stack(list(sums.values()), dim=-1)
+            self.tensor_group.sums[self.at, : len(sums)] = torch.stack(list(sums.values()), dim=-1)
         return tuple(sums)
 
 
-class Single(Unit):
+class SingleTensor(Unit):
     """One tensor, seen as one dimension wherever its memory allows it."""
 
-    def __init__(self, member: Member, names: Sequence[str], way: Way, whole: bool) -> None:
-        super().__init__([member])
-        self.member, self.way = member, way
-        self.compiled = can_be_compiled(member, way)
-        order = None if whole else memory_order(member.value)
+    def __init__(self, slot: ParamSlot, execution: Execution, names: Sequence[str], whole: bool) -> None:
+        super().__init__([slot])
+        self.slot, self.execution = slot, execution
+        self.compiled = can_be_compiled(slot, execution)
+        order = None if whole else memory_order(slot.value)
         self._order, self._is_flat = order or (), order is not None
         if not whole:
             for name in names:
-                _align(member, name)
-        self.value = self._flat(member.value)
-        self.buffers = {name: self._flat(local_real(member.state[name])) for name in names}
+                _align(slot, name)
+        self.value = self._flat(slot.value)
+        self.buffers = {name: self._flat(local_real(slot.state[name])) for name in names}
 
     def _flat(self, tensor: torch.Tensor) -> torch.Tensor:
         if not self._is_flat:
@@ -238,18 +175,18 @@ class Single(Unit):
     def reads(self, grad: torch.Tensor) -> bool:
         """Tell whether a gradient that fits lies in memory as a kernel reads it."""
         return (
-            self.member.is_plain
+            self.slot.is_plain
             and (type(grad), grad.dtype) == (torch.Tensor, self.value.dtype)
-            and (grad.is_contiguous() if not self._order else grad.stride() == self.member.value.stride())
+            and (grad.is_contiguous() if not self._order else grad.stride() == self.slot.value.stride())
             and not grad.is_neg()
             and not grad._is_zerotensor()
         )
 
     def fetch(self) -> None:
         """Look up the gradient of this step."""
-        grad = self.member.gradient()
+        grad = self.slot.gradient()
         if grad.dtype != self.value.dtype:
-            grad = grad.to(self.value.dtype if self.compiled else self.family.dtype)
+            grad = grad.to(self.value.dtype if self.compiled else self.tensor_group.dtype)
         grad = self._flat(grad)
         if self.compiled:  # a kernel goes by memory alone
             grad = grad.resolve_neg().contiguous()
@@ -258,35 +195,35 @@ class Single(Unit):
 
     def total(self, term: torch.Tensor) -> torch.Tensor:
         """Sum a term."""
-        return term.sum(dtype=self.family.dtype)
+        return term.sum(dtype=self.tensor_group.dtype)
 
     def spread(self, found: torch.Tensor) -> torch.Tensor:
         """Leave a number as it is."""
         return found
 
-    def numbers(self) -> Mapping[str, Number]:
+    def scalars(self) -> Mapping[str, Number]:
         """Give the numbers of this step."""
-        places, entries = self.family.places, self.family.numbers_at(self.rows.start)
+        places, entries = self.tensor_group.places, self.tensor_group.scalars_at(self.rows.start)
         return {
             name: entries[places[name]] if isinstance(value, torch.Tensor) else value
-            for name, value in self.family.numbers.items()
+            for name, value in self.tensor_group.scalars.items()
         }
 
     def words(self, salts: torch.Tensor) -> Words:
         """Draw 64 random bits for each coordinate."""
-        return random_words(self._flat(places_of(self.member.param)), salts[self.rows.start])
+        return random_words(self._flat(places_of(self.slot.param)), salts[self.rows.start])
 
 
-def can_be_compiled(member: Member, way: Way) -> bool:
+def can_be_compiled(slot: ParamSlot, execution: Execution) -> bool:
     """Tell whether a kernel is to step a tensor: it may be empty, for which none is made."""
-    return way.how == "compiled" and member.value.numel() > 0
+    return execution.path == "compiled" and slot.value.numel() > 0
 
 
-def _align(member: Member, name: str) -> None:
+def _align(slot: ParamSlot, name: str) -> None:
     """Lay a buffer out as the parameter is and in its own dtype, which a loaded one need not be."""
-    value, buffer, dtype = member.value, local_real(member.state[name]), state_dtype(member.param, member.group)
+    value, buffer, dtype = slot.value, local_real(slot.state[name]), state_dtype(slot.param, slot.group)
     as_read = not is_plain(value) or (is_plain(buffer) and not buffer.is_neg())
     if as_read and buffer.stride() == value.stride() and buffer.dtype == dtype:
         return
     aligned = torch.empty_like(value, dtype=dtype).copy_(buffer)
-    member.state[name] = like_its_parameter(aligned, member.param)
+    slot.state[name] = like_its_parameter(aligned, slot.param)

@@ -27,7 +27,7 @@ def why_all_gradients(control: RateControl | None, rule: Rule | None, settings: 
     if rule is not None and rule.needs_norm(settings):
         return "it needs the norm of all gradients (clip_grad_norm, normalize_grad)"
     if settings["nonfinite"] not in ("mask", "propagate"):
-        accepted = "'propagate'" if rule is None or rule.needs_whole else "'mask' or 'propagate'"
+        accepted = "'propagate'" if rule is None or rule.whole_tensor_reason else "'mask' or 'propagate'"
         return f"nonfinite={settings['nonfinite']!r} asks of all gradients whether they are finite; use {accepted}"
     return ""
 

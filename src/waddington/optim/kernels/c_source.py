@@ -101,7 +101,7 @@ _FILLED = {"zeros_like": 0, "ones_like": 1, "new_zeros": 0, "new_ones": 1, "zero
 _FILLED_WITH = {"full_like": 1, "full": 1, "new_full": 2, "scalar_tensor": 0}  # places of the arguments that say so
 
 
-def c_source(program: Program, inputs: Sequence[str], numbers: Mapping[str, int], extra: Mapping[str, str]) -> str:
+def c_source(program: Program, inputs: Sequence[str], scalars: Mapping[str, int], extra: Mapping[str, str]) -> str:
     """Write a program as C.
 
     Parameters
@@ -110,7 +110,7 @@ def c_source(program: Program, inputs: Sequence[str], numbers: Mapping[str, int]
         What is to be done for one tensor.
     inputs
         Names of those inputs that have an entry for each coordinate, in the order of their addresses.
-    numbers
+    scalars
         Places in a tensor's row of numbers, by name of the input.
     extra
         C for the inputs that are neither.
@@ -125,14 +125,14 @@ def c_source(program: Program, inputs: Sequence[str], numbers: Mapping[str, int]
     UnsupportedError
         It uses an operation that is not known here.
     """
-    return _Writer(program, inputs, numbers, extra).source()
+    return _Writer(program, inputs, scalars, extra).source()
 
 
 class _Writer:
     def __init__(
-        self, program: Program, inputs: Sequence[str], numbers: Mapping[str, int], extra: Mapping[str, str]
+        self, program: Program, inputs: Sequence[str], scalars: Mapping[str, int], extra: Mapping[str, str]
     ) -> None:
-        self.program, self.vectors, self.numbers, self.extra = program, inputs, numbers, extra
+        self.program, self.vectors, self.scalars, self.extra = program, inputs, scalars, extra
         self.pointers = {name: f"p{place}_{re.sub(r'[^a-zA-Z0-9]', '_', name)}" for place, name in enumerate(inputs)}
         self.sums = [node for node in below([*program.results.values(), *program.stores.values()]) if node.op == "sum"]
         self._loop_of: dict[Node, int] = {}
@@ -141,7 +141,7 @@ class _Writer:
             default=0,
         )
         self._names: dict[Node, str] = {}
-        work = {program.inputs[name].dtype for name in numbers}
+        work = {program.inputs[name].dtype for name in scalars}
         self.work = _TYPES[work.pop() if work else torch.float32]
 
     def loop_of(self, node: Node) -> int:
@@ -230,8 +230,8 @@ class _Writer:
 
     def read(self, node: Node) -> str:
         name = node.args[0]
-        if name in self.numbers:
-            return f"row[{self.numbers[name]}]"
+        if name in self.scalars:
+            return f"row[{self.scalars[name]}]"
         if name in self.extra:
             return self.extra[name]
         return _LOADED.get(node.dtype, "{}").format(f"{self.pointers[name]}[i]")

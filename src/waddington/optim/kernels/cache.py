@@ -31,7 +31,17 @@ from waddington.optim.kernels.trusted import cache_folder, make_folder
 if TYPE_CHECKING:
     from waddington.optim.engine.launch import Batch
 
-__all__ = ["BACKENDS", "Backend", "Kernel", "failures", "forget", "kernel_for", "kernels_made", "name_of", "obstacle"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Kernel",
+    "failures",
+    "forget",
+    "kernel_for",
+    "kernels_made",
+    "name_of",
+    "why_unavailable",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +58,7 @@ class Kernel(Protocol):
     names: tuple[str, ...]
 
     def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
-        """Do the phase for all tensors of a batch; sums go to the family's table."""
+        """Do the phase for all tensors of a batch; sums go to the tensor group's table."""
 
 
 class Backend(Protocol):
@@ -56,7 +66,7 @@ class Backend(Protocol):
 
     SUFFIX: str
 
-    def obstacle(self) -> str:
+    def why_unavailable(self) -> str:
         """Say what stands in the way of compiling; empty where nothing does."""
 
     def source(self, recipe: Recipe, programs: Sequence[Program]) -> str:
@@ -97,7 +107,7 @@ def kernel_for(recipe: Recipe) -> Kernel:
     UnsupportedError
         It cannot be compiled or kept here; says why.
     """
-    reason = obstacle(recipe.device)
+    reason = why_unavailable(recipe.device)
     if reason:
         raise UnsupportedError(f"cannot compile the step: {reason}; accepted is compile=False")
     draft = _draft(recipe)
@@ -166,7 +176,7 @@ def _path_of(draft: _Draft) -> Path:
         return folder / f"{draft.key}-{_hash(compiler)[:8]}{backend.SUFFIX}"
     for path in sorted(folder.glob(f"{draft.key}-*{backend.SUFFIX}")):
         return path
-    raise UnsupportedError(f"cannot compile the step: {backend.obstacle()}; accepted is compile=False")
+    raise UnsupportedError(f"cannot compile the step: {backend.why_unavailable()}; accepted is compile=False")
 
 
 def _kept(draft: _Draft, path: Path) -> Kernel | None:
@@ -214,12 +224,12 @@ def _shortened(path: str) -> str:
 
 
 @cache
-def obstacle(device: str) -> str:
+def why_unavailable(device: str) -> str:
     """Say what stands in the way of compiling for a type of device; empty where nothing does."""
     if device not in BACKENDS:
         return f"there is no compiled path for {device} devices"
     backend = BACKENDS[device]
-    reason = backend.obstacle()
+    reason = backend.why_unavailable()
     try:
         return "" if not reason or any(cache_folder().glob(f"*{backend.SUFFIX}")) else reason
     except OSError:
@@ -229,5 +239,5 @@ def obstacle(device: str) -> str:
 def forget() -> None:
     """Forget what this process knows of kernels, compilers and their failures."""
     _known.clear()
-    obstacle.cache_clear()
+    why_unavailable.cache_clear()
     failures.clear()

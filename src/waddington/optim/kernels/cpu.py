@@ -24,7 +24,7 @@ import torch
 from waddington._errors import UnsupportedError
 from waddington.optim.kernels.c_source import c_source
 from waddington.optim.kernels.identity import command_identity, processor
-from waddington.optim.kernels.spec import NUMBERS, Recipe
+from waddington.optim.kernels.spec import SCALARS, Recipe
 from waddington.optim.kernels.trace import Program
 from waddington.optim.kernels.trusted import opened
 
@@ -39,9 +39,9 @@ __all__ = [
     "compiler",
     "load",
     "make",
-    "obstacle",
     "open_kernel",
     "source",
+    "why_unavailable",
 ]
 
 SUFFIX = ".so"
@@ -56,14 +56,14 @@ _DIGEST = hashlib.sha256().digest_size  # bytes that follow a kernel, which its 
 
 
 class NativeKernel:
-    """A compiled phase, called once for all tensors of a family; see :class:`~.cache.Kernel`."""
+    """A compiled phase, called once for all tensors of a tensor group; see :class:`~.cache.Kernel`."""
 
     def __init__(self, path: Path, names: tuple[str, ...]) -> None:
         self.names = names
         self._step = open_kernel(path)
 
     def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
-        """Do the phase; sums go to the family's table.
+        """Do the phase; sums go to the tensor group's table.
 
         Raises
         ------
@@ -87,7 +87,7 @@ def load(path: Path, recipe: Recipe, names: tuple[str, ...]) -> NativeKernel:
     return NativeKernel(path, names)
 
 
-def obstacle() -> str:
+def why_unavailable() -> str:
     """Say what stands in the way of compiling; empty where nothing does."""
     if sys.platform == "win32":
         return "kernels are not compiled on Windows"
@@ -110,12 +110,12 @@ def _compiler() -> list[str] | None:
     ValueError
         CC cannot be split into words, or has none.
     """
-    wanted = [["cc"], ["gcc"], ["clang"]]
+    update = [["cc"], ["gcc"], ["clang"]]
     if os.environ.get("CC"):
-        wanted = [shlex.split(os.environ["CC"])]
-        if not wanted[0]:
+        update = [shlex.split(os.environ["CC"])]
+        if not update[0]:
             raise ValueError("it has no words")
-    return next((command for command in wanted if shutil.which(command[0])), None)
+    return next((command for command in update if shutil.which(command[0])), None)
 
 
 def source(recipe: Recipe, programs: Sequence[Program]) -> str:
@@ -127,7 +127,7 @@ def source(recipe: Recipe, programs: Sequence[Program]) -> str:
         The rule uses what is not known here, or the length of a tensor as a number.
     """
     vectors = ["value", "grad", *(f"buffer_{place}" for place in range(len(recipe.buffers)))]
-    places = {f"number_{place}": place for place in range(NUMBERS)}
+    places = {f"number_{place}": place for place in range(SCALARS)}
     drawn = {name: f"noise[{at}]" for at, name in enumerate(("salt", "local", "whole", "start"))}
     text, other = (c_source(program, vectors, places, drawn) for program in programs)
     if text != other:
@@ -171,7 +171,7 @@ def build(text: str, path: Path) -> None:
     """
     command = _compiler()
     if command is None:
-        raise RuntimeError(obstacle())
+        raise RuntimeError(why_unavailable())
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         file, made = Path(folder) / "step.c", Path(folder) / path.name
         file.write_text(text, encoding="utf-8")

@@ -25,7 +25,7 @@ from waddington.optim.kernels.trusted import opened
 if TYPE_CHECKING:
     from waddington.optim.engine.launch import Batch
 
-__all__ = ["SUFFIX", "InductorKernel", "circumstances", "compiler", "load", "make", "obstacle", "source"]
+__all__ = ["SUFFIX", "InductorKernel", "circumstances", "compiler", "load", "make", "source", "why_unavailable"]
 
 SUFFIX = ".pt2"
 _EXAMPLE = 1 << 10
@@ -53,12 +53,14 @@ class InductorKernel:
         return found
 
     def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
-        """Do the phase; sums go to the family's table."""
-        family = batch.family
-        call, frames = self.on(family.device), None if salts is None else batch.frames
+        """Do the phase; sums go to the tensor group's table."""
+        tensor_group = batch.tensor_group
+        call, frames = self.on(tensor_group.device), None if salts is None else batch.frames
         for place, (unit, grad) in enumerate(zip(batch.units, batch.grads, strict=True)):
             noise = () if salts is None or frames is None else (salts[place], frames[place])
-            call([unit.value, grad, *unit.buffers.values(), family.table[place], family.sums[place], *noise])
+            call(
+                [unit.value, grad, *unit.buffers.values(), tensor_group.table[place], tensor_group.sums[place], *noise]
+            )
 
 
 class _Phase(torch.nn.Module):
@@ -77,8 +79,8 @@ class _Phase(torch.nn.Module):
         sums: torch.Tensor,
         noise: list[torch.Tensor],
     ) -> tuple[()]:
-        numbers = [noise[0], *noise[1].unbind()] if noise else []
-        found = list(perform(self.recipe, value, grad, buffers, row, numbers).values())
+        scalars = [noise[0], *noise[1].unbind()] if noise else []
+        found = list(perform(self.recipe, value, grad, buffers, row, scalars).values())
         if found:
             # Into one aligned row: a GPU's kernels would write to places within it and lose what they wrote.
             sums.copy_(torch.cat([torch.stack(found).to(sums.dtype), sums[len(found) :]]))
@@ -110,8 +112,8 @@ def _try_out(kernel: InductorKernel, recipe: Recipe) -> None:
         tensor.copy_(torch.linspace(-1.0, scale, len(tensor), device=tensor.device).roll(97 * scale).square())
     copies = [tensor.clone() for tensor in (value, grad, *buffers)]
     kernel.on(value.device)([value, grad, *buffers, row, sums, *noise])
-    numbers = [noise[0], *noise[1].unbind()] if noise else []
-    found = perform(recipe, copies[0], copies[1], copies[2:], row, numbers)
+    scalars = [noise[0], *noise[1].unbind()] if noise else []
+    found = perform(recipe, copies[0], copies[1], copies[2:], row, scalars)
     pairs = [*zip(copies, (value, grad, *buffers), strict=True), *zip(found.values(), sums, strict=False)]
     for expected, got in pairs:
         tolerance = max(1e-4, torch.finfo(expected.dtype).eps)  # in half precision, one unit
@@ -121,7 +123,7 @@ def _try_out(kernel: InductorKernel, recipe: Recipe) -> None:
             )
 
 
-def obstacle() -> str:
+def why_unavailable() -> str:
     """Say what stands in the way of compiling; empty where nothing does."""
     found = shutil.which(os.environ.get("CXX") or "g++")
     return "" if found else "no C++ compiler was found, which torch's compiler needs"
@@ -148,7 +150,7 @@ def circumstances(device: str) -> str:
 
 def compiler() -> str:
     """Name the compiler of what runs on the host, empty where there is none."""
-    return "" if obstacle() else command_identity([os.environ.get("CXX") or "g++"])
+    return "" if why_unavailable() else command_identity([os.environ.get("CXX") or "g++"])
 
 
 def make(recipe: Recipe, source: str, path: Path) -> None:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 
 from waddington.optim.engine.noise import Frame, coordinates, random_words
-from waddington.optim.engine.phases import Take, Want, Work, look, take
+from waddington.optim.engine.phases import BoundRule, StatsSpec, UpdateSpec, apply_update, collect_stats
 from waddington.optim.kernels.trace import Program, trace
 from waddington.optim.moments import Numbers
 from waddington.optim.rule import Tensors
 
-__all__ = ["NUMBERS", "SUMS", "Recipe", "examples", "perform", "programs_of"]
+__all__ = ["SCALARS", "SUMS", "Recipe", "examples", "perform", "programs_of"]
 
-NUMBERS = 48
+SCALARS = 48
 """Length of the row of numbers that a kernel is given; what it does not use it does not read."""
 
 SUMS = 24
@@ -28,9 +28,9 @@ class Recipe:
 
     Attributes
     ----------
-    work, phase
+    bound, phase
         What is done.
-    numbers
+    scalars
         Names of the numbers, each with its place in the row that the kernel is given.
     device
         Type of the device.
@@ -45,9 +45,9 @@ class Recipe:
         not neighbours in the whole tensor.
     """
 
-    work: Work
-    phase: Want | Take
-    numbers: tuple[tuple[str, int], ...]
+    bound: BoundRule
+    phase: StatsSpec | UpdateSpec
+    scalars: tuple[tuple[str, int], ...]
     device: str
     dtype: torch.dtype
     buffers: tuple[tuple[str, torch.dtype], ...]
@@ -82,14 +82,14 @@ def perform(
         The sums by name, 0-d.
     """
     named = {name: buffer for (name, _), buffer in zip(recipe.buffers, buffers, strict=True)}
-    numbers: Numbers = {name: row[place] for name, place in recipe.numbers}
+    scalars: Numbers = {name: row[place] for name, place in recipe.scalars}
 
     def total(term: torch.Tensor) -> torch.Tensor:
-        return term.to(recipe.work.dtype).sum()
+        return term.to(recipe.bound.dtype).sum()
 
-    if isinstance(recipe.phase, Want):
-        return look(recipe.work, recipe.phase, value, grad, named, numbers, total)[0]
-    size = row[dict(recipe.numbers)["size"]] if recipe.phase.settles else None
+    if isinstance(recipe.phase, StatsSpec):
+        return collect_stats(recipe.bound, recipe.phase, value, grad, named, scalars, total)[0]
+    size = row[dict(recipe.scalars)["size"]] if recipe.phase.uses_sums else None
     words = None
     if recipe.rounds:
         salt, *frame = noise
@@ -97,7 +97,7 @@ def perform(
         # Processors do not divide several integers at once, and only shards need it.
         places = coordinates(index, Frame(*frame)) if recipe.cut else index + frame[2]  # type: ignore[arg-type]
         words = random_words(places, salt)
-    return take(recipe.work, recipe.phase, value, grad, named, numbers, total, _same, size=size, words=words)
+    return apply_update(recipe.bound, recipe.phase, value, grad, named, scalars, total, _same, size=size, words=words)
 
 
 def _same(found: torch.Tensor) -> torch.Tensor:
@@ -123,15 +123,15 @@ def programs_of(recipe: Recipe) -> tuple[Program, Program]:
 def _traced(recipe: Recipe, length: int) -> Program:
     value, grad, buffers, row, noise = examples(recipe, length)
     vectors = {"value": value, "grad": grad} | {f"buffer_{place}": buffer for place, buffer in enumerate(buffers)}
-    numbers = {f"number_{place}": number for place, number in enumerate(row.unbind())}
+    scalars = {f"number_{place}": number for place, number in enumerate(row.unbind())}
     drawn = dict(zip(("salt", "local", "whole", "start"), noise, strict=False))
 
     def phase(**given: torch.Tensor) -> Tensors:
         held = [given[f"buffer_{place}"] for place in range(len(buffers))]
-        row, noise = ([given[name] for name in names] for names in (numbers, drawn))
+        row, noise = ([given[name] for name in names] for names in (scalars, drawn))
         return perform(recipe, given["value"], given["grad"], held, row, noise)
 
-    return trace(phase, vectors | numbers | drawn)
+    return trace(phase, vectors | scalars | drawn)
 
 
 def examples(
@@ -142,6 +142,6 @@ def examples(
     def fresh(dtype: torch.dtype) -> torch.Tensor:
         return torch.zeros(length, dtype=dtype, device=device)
 
-    row = torch.ones(NUMBERS, dtype=recipe.work.dtype, device=device)
+    row = torch.ones(SCALARS, dtype=recipe.bound.dtype, device=device)
     noise = [torch.tensor(number, device=device) for number in (0, length, length, 0)] if recipe.rounds else []
     return fresh(recipe.dtype), fresh(recipe.dtype), [fresh(dtype) for _, dtype in recipe.buffers], row, noise

@@ -14,6 +14,7 @@ from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_known
 from waddington._errors import ArgumentError
+from waddington.optim._moved import with_new_names
 from waddington.optim.registry.baselines import BASELINES
 from waddington.optim.registry.ours import CATALOGUE
 from waddington.optim.registry.spec import OptimizerSpec
@@ -71,6 +72,7 @@ def resolve(
     """
     spec = get(name)
     arguments = spec.arguments
+    overrides = with_new_names(spec.name, getattr(spec.cls, "_renamed", {}), overrides)
     unsupported = [key for key in overrides if key not in arguments]
     if unsupported and not ignore_unsupported:
         raise ArgumentError(

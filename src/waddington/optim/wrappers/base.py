@@ -14,8 +14,8 @@ from torch._compile import _disable_dynamo
 
 from waddington._errors import UnsupportedError
 from waddington.optim.engine.dispatch import Execution
-from waddington.optim.engine.optimizer import RuleOptimizer, is_phantom, refuse_transforms
-from waddington.optim.engine.params import Slot, local_real, minimized_gradient, real_size, stack, sum_over_shards
+from waddington.optim.engine.optimizer import RuleOptimizer, is_noop_step, refuse_transforms
+from waddington.optim.engine.params import ParamSlot, minimized_gradient, stack, sum_over_shards
 from waddington.optim.engine.state import SKIPPED
 from waddington.optim.engine.step import refuse_nonfinite
 from waddington.optim.rule import Settings
@@ -64,15 +64,15 @@ class OptimizerWrapper(WrapperState):
         if not slots:
             return loss
         self._finite = None
-        if not any(self.state.values()) and all(is_phantom(slot) for slot in slots):
-            self._phantom(slots)
+        if not any(self.state.values()) and all(is_noop_step(slot) for slot in slots):
+            self._noop_step(slots)
         elif self._may_step(slots):
             self._around(slots)
             self._model_state()
             self._settle_down(slots)
         return loss
 
-    def _around(self, slots: list[Slot]) -> None:
+    def _around(self, slots: list[ParamSlot]) -> None:
         """Take the wrapped optimizer's step, and do what the wrapper is for."""
         self._inner_step()
 
@@ -87,7 +87,7 @@ class OptimizerWrapper(WrapperState):
                 inner._was_asked = False
         self._finite = getattr(inner, "_finite", None)
 
-    def _may_step(self, slots: list[Slot]) -> bool:
+    def _may_step(self, slots: list[ParamSlot]) -> bool:
         """Ask, from the outermost wrapper downwards, whether all gradients are finite.
 
         The question comes before anything is done, for a wrapped optimizer of torch must not be found with a state that
@@ -112,7 +112,7 @@ class OptimizerWrapper(WrapperState):
         self._finite = finite
         return False
 
-    def _phantom(self, slots: list[Slot]) -> None:
+    def _noop_step(self, slots: list[ParamSlot]) -> None:
         """Let state be made, and nothing else happen, for ``torch.distributed.checkpoint``."""
         decays = [(group, group["weight_decay"]) for group in self.param_groups if "weight_decay" in group]
         for group, _ in decays:
@@ -133,20 +133,21 @@ class OptimizerWrapper(WrapperState):
         self._model_state()
         self._settle_down(slots)
 
-    def _slots(self) -> Iterator[Slot]:
+    def _slots(self) -> Iterator[ParamSlot]:
         place = -1
         for group_index, group in enumerate(self.param_groups):
             for param in group["params"]:
                 place += 1
                 if param.grad is None:
                     continue
-                value = local_real(param)
+                slot = ParamSlot(param, group, group_index, place, self.state.get(param, {}))
                 coupled = 0.0 if is_decoupled(self.innermost, group) else group.get("weight_decay", 0.0)
                 masks = group.get("nonfinite") == "mask"
-                grad = minimized_gradient(
-                    param, value, maximize=bool(group.get("maximize")), coupled_decay=coupled, masks=masks
+                slot.grad = minimized_gradient(
+                    param, slot.value, maximize=bool(group.get("maximize")), coupled_decay=coupled, masks=masks
                 )
-                yield Slot(param, group, group_index, place, {}, value, grad, real_size(param))
+                slot.totals = {}
+                yield slot
 
     def _decay_rate(self, param: torch.Tensor, group: Settings) -> float | torch.Tensor:
         """Give what decay that the wrapped optimizer applies to a parameter itself is multiplied by."""
@@ -185,7 +186,7 @@ class OptimizerWrapper(WrapperState):
             group["lr"] = torch.zeros_like(group["lr"]) if isinstance(group["lr"], torch.Tensor) else 0.0
         try:
             with torch.no_grad():
-                self._phantom(list(self._slots()))
+                self._noop_step(list(self._slots()))
         finally:
             for param, grad in zip(params, gradients, strict=True):
                 param.grad = grad

@@ -10,7 +10,7 @@ import torch
 from waddington.optim.compression import check_compression, kept_count, quantize, quantized_bits, top_k_bits
 from waddington.optim.engine.control import sum_terms
 from waddington.optim.engine.noise import make_salt, uniform
-from waddington.optim.engine.params import Slot, is_sharded, moves_at, stack, sum_over_shards
+from waddington.optim.engine.params import ParamSlot, is_sharded, moves_at, stack, sum_over_shards
 from waddington.optim.engine.state import settings_of
 from waddington.optim.rule import Settings, Tensors
 from waddington.optim.wrappers.update import Observed, Pending, UpdateWrapper
@@ -85,7 +85,7 @@ class Compressed(UpdateWrapper):
     def _entries(self) -> dict[str, float]:
         return super()._entries() | {"compression_steps": 0.0}
 
-    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> Observed:
+    def _after(self, slots: list[ParamSlot], pending: list[Pending], before: list[Any]) -> Observed:
         steps = self._model_state()["compression_steps"]
         steps.add_(1.0 if self._finite is None else self._finite.to(steps))
         given = {
@@ -111,7 +111,7 @@ class Compressed(UpdateWrapper):
         return Observed(sums, ratios={"compression_error": ("lost_sq", "given_sq")} if sums else {})
 
     def _quantized(
-        self, slots: list[Slot], given: dict[int, torch.Tensor], steps: torch.Tensor
+        self, slots: list[ParamSlot], given: dict[int, torch.Tensor], steps: torch.Tensor
     ) -> dict[int, torch.Tensor]:
         chosen = [slot for slot in slots if slot.group["method"] == "quantize"]
         if not chosen:
@@ -124,7 +124,7 @@ class Compressed(UpdateWrapper):
             sent[slot.index] = quantize(x, norm.to(x), int(slot.group["levels"]), noise)
         return sent
 
-    def _largest(self, slots: list[Slot], given: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+    def _largest(self, slots: list[ParamSlot], given: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
         chosen = [slot for slot in slots if slot.group["method"] == "top_k" and slot.size]
         sent = {slot.index: given[slot.index] for slot in slots if slot.group["method"] == "top_k"}
         whole = [slot for slot in chosen if not is_sharded(slot.param)]
@@ -151,7 +151,7 @@ class Compressed(UpdateWrapper):
         return super()._figures() | {"bits_per_coordinate": bits / max(coordinates, 1)}
 
 
-def _norms(slots: Sequence[Slot], given: dict[int, torch.Tensor]) -> list[torch.Tensor]:
+def _norms(slots: Sequence[ParamSlot], given: dict[int, torch.Tensor]) -> list[torch.Tensor]:
     """Give each whole tensor's norm; a maximum over shards is found by bisection, as :func:`_thresholds` does it."""
     squares = sum_terms(slots, lambda slot: {"square": given[slot.index].square().sum()})["square"]
     norms = list(squares.sqrt().unbind())
@@ -166,7 +166,9 @@ def _norms(slots: Sequence[Slot], given: dict[int, torch.Tensor]) -> list[torch.
     return norms
 
 
-def _thresholds(slots: Sequence[Slot], given: dict[int, torch.Tensor], *, largest: bool = False) -> list[torch.Tensor]:
+def _thresholds(
+    slots: Sequence[ParamSlot], given: dict[int, torch.Tensor], *, largest: bool = False
+) -> list[torch.Tensor]:
     """Give the k-th largest magnitude of each sharded tensor, exactly, by bisection over the bits of the number.
 
     Positive floating-point numbers are ordered as the integers of the same bits, so that as many counts as a number has
@@ -178,13 +180,13 @@ def _thresholds(slots: Sequence[Slot], given: dict[int, torch.Tensor], *, larges
     integer, digits = _INTEGERS[dtype]
     device = slots[0].value.device
     magnitudes = [given[slot.index].abs().to(dtype).view(integer) for slot in slots]
-    numbers = [1 if largest else kept_count(slot.size, slot.group["fraction"]) for slot in slots]
-    wanted = torch.tensor(numbers, device=device)
+    scalars = [1 if largest else kept_count(slot.size, slot.group["fraction"]) for slot in slots]
+    update = torch.tensor(scalars, device=device)
     found = torch.zeros(len(slots), dtype=integer, device=device)
     for digit in range(digits - 1, -1, -1):
         tried = found | (1 << digit)
         rows = [[(bits >= candidate).sum()] for bits, candidate in zip(magnitudes, tried.unbind(), strict=True)]
         counts = sum_over_shards(stack([[cell.to(torch.float64) for cell in row] for row in rows]), slots)[:, 0]
-        found = torch.where(counts >= wanted, tried, found)
+        found = torch.where(counts >= update, tried, found)
     values = found.view(dtype).unbind()
     return [value.to(given[slot.index]) for slot, value in zip(slots, values, strict=True)]

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from waddington._checks import check_count, check_in_range
-from waddington.optim.engine.params import Slot, compute_dtype, moves_at
+from waddington.optim.engine.params import ParamSlot, compute_dtype, moves_at
 from waddington.optim.rule import Settings
 from waddington.optim.wrappers.base import OptimizerWrapper
 
@@ -71,7 +71,7 @@ class Lookahead(OptimizerWrapper):
     def _entries(self) -> dict[str, float]:
         return super()._entries() | {"lookahead_steps": 0.0}
 
-    def _around(self, slots: list[Slot]) -> None:
+    def _around(self, slots: list[ParamSlot]) -> None:
         fresh = [slot for slot in slots if "slow_param" not in self.state.get(slot.param, {})]
         starts = [self._initial(slot.param) for slot in fresh]
         self._inner_step()

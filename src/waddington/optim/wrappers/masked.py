@@ -8,7 +8,7 @@ import torch
 
 from waddington._errors import UnsupportedError
 from waddington.optim.engine.control import sum_terms
-from waddington.optim.engine.params import Slot, local_real
+from waddington.optim.engine.params import ParamSlot, local_real
 from waddington.optim.engine.state import settings_of
 from waddington.optim.masking import aligned, check_mask, mask_terms, strength
 from waddington.optim.rule import Settings, Tensors
@@ -73,7 +73,7 @@ class Masked(UpdateWrapper):
     def _check_own(self, settings: Settings) -> None:
         check_mask(settings)
 
-    def _before(self, slots: list[Slot]) -> list[torch.Tensor | None]:
+    def _before(self, slots: list[ParamSlot]) -> list[torch.Tensor | None]:
         """Take the asynchronous masks while the state still holds the moments of the step before."""
         masks: list[torch.Tensor | None] = []
         for slot in slots:
@@ -85,7 +85,7 @@ class Masked(UpdateWrapper):
             masks.append(aligned(slot.grad, before, strict=slot.group["strict_mask"]))
         return masks
 
-    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> Observed:
+    def _after(self, slots: list[ParamSlot], pending: list[Pending], before: list[Any]) -> Observed:
         masks = [self._mask_of(slot, taken) for slot, taken in zip(slots, before, strict=True)]
         found = (mask_terms(change.update, mask) for change, mask in zip(pending, masks, strict=True))
         terms_of = {slot.index: row for slot, row in zip(slots, found, strict=True)}
@@ -101,7 +101,7 @@ class Masked(UpdateWrapper):
             reported.append(says)
         return Observed(reported=reported)
 
-    def _mask_of(self, slot: Slot, taken: torch.Tensor | None) -> torch.Tensor:
+    def _mask_of(self, slot: ParamSlot, taken: torch.Tensor | None) -> torch.Tensor:
         if slot.group["mask"] == "none":
             return torch.ones_like(slot.grad)
         exp_avg = self._first_moment(slot)
@@ -113,7 +113,7 @@ class Masked(UpdateWrapper):
             )
         return aligned(slot.grad, exp_avg, strict=slot.group["strict_mask"]) if taken is None else taken
 
-    def _first_moment(self, slot: Slot) -> torch.Tensor | None:
+    def _first_moment(self, slot: ParamSlot) -> torch.Tensor | None:
         state = self.state.get(slot.param, {})
         for name in ("exp_avg", "momentum_buffer"):
             if isinstance(state.get(name), torch.Tensor):

@@ -14,10 +14,11 @@ import torch
 
 from waddington._checks import check_choice
 from waddington._errors import ArgumentError, UnsupportedError
+from waddington.optim._moved import with_new_names
 from waddington.optim.engine.diagnostics import Recorded
-from waddington.optim.engine.loading import load_and_place, place
-from waddington.optim.engine.params import Slot, compute_dtype, local_real, statistics_dtype
-from waddington.optim.engine.state import SKIPPED, carrier, check_agreement
+from waddington.optim.engine.loading import load_and_place, place, with_present_names
+from waddington.optim.engine.params import ParamSlot, compute_dtype, local_real, statistics_dtype
+from waddington.optim.engine.state import SKIPPED, check_agreement, state_owner
 from waddington.optim.engine.whole_model import refuse_partition, why_all_gradients
 from waddington.optim.rule import RateControl, Settings, Tensors
 
@@ -47,10 +48,13 @@ class WrapperState(Recorded, torch.optim.Optimizer):
         Names of the settings in each group.
     _of_the_model
         Those that must be the same in all groups.
+    _renamed
+        Old names of settings, with the present ones.
     """
 
     _own: ClassVar[tuple[str, ...]] = ()
     _of_the_model: ClassVar[tuple[str, ...]] = ()
+    _renamed: ClassVar[dict[str, str]] = {}
     optimizer: torch.optim.Optimizer
     _settings: dict[str, Any]
     _nonfinite: str
@@ -74,6 +78,10 @@ class WrapperState(Recorded, torch.optim.Optimizer):
                 f"cannot put {type(self).__name__} around {type(optimizer).__name__}: that has the setting {taken[0]!r}"
                 " itself; accepted are optimizers that do not do the same already"
             )
+        for group in optimizer.param_groups:
+            for old, new in self._renamed.items():
+                if old in group:
+                    group[new] = group.pop(old)
         completed = [self._completed(group, settings, optimizer) for group in optimizer.param_groups]
         for group in completed:
             self._check_own(group)
@@ -129,6 +137,7 @@ class WrapperState(Recorded, torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, which may override the wrapper's settings."""
+        param_group = with_new_names(type(self).__name__, self._renamed, param_group)
         group = self._completed({"lr": self.defaults.get("lr"), **param_group}, self._settings, self.optimizer)
         self._check_own(group)
         check_agreement(self._of_the_model, group, self.param_groups)
@@ -154,7 +163,7 @@ class WrapperState(Recorded, torch.optim.Optimizer):
         ArgumentError
             An entry of the wrapper's own has another shape than its parameter, or holds a number that is not finite.
         """
-        given = dict(state_dict)
+        given = with_present_names(state_dict, self._renamed)
         for before in self._optimizer_load_state_dict_pre_hooks.values():
             changed = before(self, given)
             given = given if changed is None else changed
@@ -210,10 +219,10 @@ class WrapperState(Recorded, torch.optim.Optimizer):
                 self._loose[name] = torch.full((), value, dtype=statistics_dtype(device), device=device)
         return {name: carried[name] if name in carried else self._loose[name] for name in names}
 
-    def _settle_down(self, slots: Sequence[Slot]) -> None:
+    def _settle_down(self, slots: Sequence[ParamSlot]) -> None:
         """Move loose entries to where they are saved."""
         if self._loose:
-            state = self.state[carrier(self, self._entries(), [slot.param for slot in slots])]
+            state = self.state[state_owner(self, self._entries(), [slot.param for slot in slots])]
             state.update(self._loose)
             self._loose = {}
             # torch.distributed.checkpoint wants state of all parameters or of none.
@@ -221,7 +230,7 @@ class WrapperState(Recorded, torch.optim.Optimizer):
                 if not self.state.get(slot.param):
                     self.state[slot.param]["wrapped"] = torch.ones((), device=slot.param.device)
 
-    def _buffer(self, slot: Slot, name: str) -> torch.Tensor:
+    def _buffer(self, slot: ParamSlot, name: str) -> torch.Tensor:
         """Give the local part of a buffer, made at its first use, in the dtype that its parameter asks for by now."""
         state, dtype = self.state[slot.param], compute_dtype(slot.param)
         if name not in state:

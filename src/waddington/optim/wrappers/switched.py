@@ -7,11 +7,12 @@ from typing import Any
 import torch
 
 from waddington._errors import UnsupportedError
+from waddington.optim._moved import renamed_arguments
 from waddington.optim.engine.control import run_control_on_slots
-from waddington.optim.engine.params import Slot, local_real
+from waddington.optim.engine.params import ParamSlot, local_real
 from waddington.optim.engine.state import settings_of
 from waddington.optim.rule import Settings, Tensors
-from waddington.optim.switching import BaseRateSwitch, check_switch, chosen_fraction, small_rate
+from waddington.optim.switching import RENAMED, BaseRateSwitch, check_switch, chosen_fraction, small_rate
 from waddington.optim.wrappers.update import Observed, Pending, UpdateWrapper
 
 __all__ = ["Switched"]
@@ -29,7 +30,7 @@ class Switched(UpdateWrapper):
     optimizer
         What is switched. The rules ``"mean"``, ``"coordinate"`` and ``"momentum"`` read its ``exp_avg_sq`` or
         ``exp_avg``.
-    alpha_min, switch, large_rate_in, adaptive, switch_interval, hysteresis, memory
+    alpha_min, switch, large_rate_in, count_ratio, switch_interval, hysteresis, memory
         As for :class:`~waddington.optim.ASGDAdam`.
     nonfinite
         See :class:`~.state.WrapperState`.
@@ -42,10 +43,12 @@ class Switched(UpdateWrapper):
         The optimizer switches already, or lacks the moment that the rule reads.
     """
 
-    _own = ("alpha_min", "switch", "large_rate_in", "adaptive", "switch_interval", "hysteresis", "memory")
+    _own = ("alpha_min", "switch", "large_rate_in", "count_ratio", "switch_interval", "hysteresis", "memory")
     _of_the_model = BaseRateSwitch.settings
+    _renamed = RENAMED
     _control = BaseRateSwitch()
 
+    @renamed_arguments(**RENAMED)
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
@@ -53,7 +56,7 @@ class Switched(UpdateWrapper):
         alpha_min: float | None = None,
         switch: str = "relative",
         large_rate_in: str = "sharp",
-        adaptive: float = 1.0,
+        count_ratio: float = 1.0,
         switch_interval: int = 10,
         hysteresis: float = 0.1,
         memory: int = 10,
@@ -75,7 +78,7 @@ class Switched(UpdateWrapper):
         names = self._control.initial(self.param_groups[0])
         return {name: value for name, value in self._model_state().items() if name in names}
 
-    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> Observed:
+    def _after(self, slots: list[ParamSlot], pending: list[Pending], before: list[Any]) -> Observed:
         settings = self.param_groups[0]
         for slot in slots:
             slot.buffers = {name: self._moment(slot, name) for name in self._control.stages(settings)[0].reads}
@@ -86,7 +89,7 @@ class Switched(UpdateWrapper):
             change.write(change.scaled(factor.to(slot.value.device)))
         return Observed()
 
-    def _moment(self, slot: Slot, name: str) -> torch.Tensor:
+    def _moment(self, slot: ParamSlot, name: str) -> torch.Tensor:
         state = self.state.get(slot.param, {})
         if not isinstance(state.get(name), torch.Tensor):
             raise UnsupportedError(

@@ -11,7 +11,7 @@ import torch
 
 from waddington._errors import UnsupportedError
 from waddington.optim.engine.diagnostics import common_terms
-from waddington.optim.engine.params import Slot, compute_dtype, gradient_of, local_real, mask_nonfinite
+from waddington.optim.engine.params import ParamSlot, compute_dtype, gradient_of, local_real, mask_nonfinite
 from waddington.optim.rule import Tensors
 from waddington.optim.wrappers.base import OptimizerWrapper, is_decoupled
 
@@ -90,15 +90,15 @@ class UpdateWrapper(OptimizerWrapper, ABC):
             inner = inner.optimizer
         super().__init__(optimizer, settings, nonfinite=nonfinite)
 
-    def _before(self, slots: list[Slot]) -> list[Any]:
+    def _before(self, slots: list[ParamSlot]) -> list[Any]:
         """Look at the state before the step."""
         return [None] * len(slots)
 
     @abstractmethod
-    def _after(self, slots: list[Slot], pending: list[Pending], before: list[Any]) -> Observed:
+    def _after(self, slots: list[ParamSlot], pending: list[Pending], before: list[Any]) -> Observed:
         """Write what the parameters are to be, and say what was seen of it."""
 
-    def _around(self, slots: list[Slot]) -> None:
+    def _around(self, slots: list[ParamSlot]) -> None:
         before = self._before(slots)
         pending = [Pending(slot.value, slot.value.to(slot.grad.dtype, copy=True)) for slot in slots]
         decays = self._take_decay() if self._sets_decay_aside else {}

@@ -69,9 +69,9 @@ class _Model:
         self.options: dict[str, dict[str, Any]] = {}
         for group in groups:
             options = {key: value for key, value in group.items() if key not in ("params", "name")}
-            members = group["params"]
-            for member in [members] if isinstance(members, Tensor) else members:
-                name, parameter = member if isinstance(member, tuple) else (str(len(self.parameters)), member)
+            slots = group["params"]
+            for slot in [slots] if isinstance(slots, Tensor) else slots:
+                name, parameter = slot if isinstance(slot, tuple) else (str(len(self.parameters)), slot)
                 self.parameters[name], self.options[name] = parameter, options
 
     def named_parameters(self) -> Iterable[tuple[str, Tensor]]:
