@@ -8,11 +8,15 @@ import pytest
 from rich.console import Console
 
 from waddington.cli._progress import LineListener, ProgressListener, make_listener
-from waddington.twin.run import Event, Unit
+from waddington.jobs import Event
+from waddington.twin.run.encoder_jobs import EncoderJob
 
 
-def unit(seed: int) -> Unit:
-    return Unit(kind="encoder", protocol="held-out", optimizer="Adam", lr=0.1, seed=seed)
+def event(seed: int, fraction: float) -> Event:
+    """Say how far a job is."""
+    job = EncoderJob(run_id="", optimizer="Adam", lr=0.1, seed=seed)
+    what = "finished" if fraction == 1.0 else "progress"
+    return Event(what=what, job=job, fraction=fraction, done=0, total=4, seconds_left=None)
 
 
 def test_a_pipe_gets_lines_and_a_terminal_bars() -> None:
@@ -30,9 +34,9 @@ def test_lines_say_what_began_how_far_it_is_and_what_ended() -> None:
         listener.stage("Training encoders", 4)
         for seconds, fraction in ((10.0, 0.2), (31.0, 1.0), (40.0, 1.0)):
             now[0] = seconds
-            listener.advance(Event(unit=unit(0), fraction=fraction))
+            listener.advance(event(0, fraction))
         now[0] = 75.0
-        listener.advance(Event(unit=unit(1), fraction=0.5))
+        listener.advance(event(1, 0.5))
         listener.note("a \x1b[31mlabel")
     assert stream.getvalue().splitlines() == [
         "Preparing cells: started, 0 of 2",

@@ -77,9 +77,11 @@ class Report(Job):
     x: float
 
     def run(self, context: Context) -> Mapping[str, Any]:
+        import torch
+
         np.ones((4, 4)) @ np.ones((4, 4))
         write_text(context.folder / "note.txt", f"{self.x!r}")
-        threads = [1, *(library["num_threads"] for library in threadpool_info())]
+        threads = [torch.get_num_threads(), *(library["num_threads"] for library in threadpool_info())]
         return {"threads": max(threads), "wait": os.environ.get("OMP_WAIT_POLICY"), "x": np.float64(self.x)}
 
 

@@ -1,4 +1,4 @@
-"""How far a run is, fed by what the pipeline tells: bars with time left on a terminal, plain lines anywhere else."""
+"""How far a run is, fed by what a run tells: bars with time left on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from rich.progress import (
 )
 
 from waddington._text import visible
-from waddington.twin.run import Event, Listener, Unit
+from waddington.jobs import Event
+from waddington.twin.run import Listener
 
 __all__ = ["LineListener", "ProgressListener", "make_listener"]
 
@@ -54,7 +55,7 @@ class ProgressListener(Listener):
             columns = [title, MofNCompleteColumn(), times[-1]]
         self._progress = Progress(*columns, console=console)
         self._task: TaskID | None = None
-        self._fractions: dict[Unit, float] = {}
+        self._fractions: dict[str, float] = {}
 
     def __enter__(self) -> ProgressListener:
         self._progress.start()
@@ -77,13 +78,13 @@ class ProgressListener(Listener):
         self._progress.console.print(text, markup=False, highlight=False)
 
     def advance(self, event: Event | None = None) -> None:
-        """Move the bar of the present stage: to the sum of its units' fractions, or by one step."""
+        """Move the bar of the present stage: to the sum of its jobs' fractions, or by one step."""
         if self._task is None:
             return
         if event is None:
             self._progress.advance(self._task)
             return
-        self._fractions[event.unit] = event.fraction
+        self._fractions[event.job.key] = event.fraction
         self._progress.update(self._task, completed=sum(self._fractions.values()))
 
 
@@ -107,7 +108,7 @@ class LineListener(Listener):
         self._pause, self._clock = pause, clock
         self._title, self._total, self._begun, self._said = "", 0, 0.0, 0.0
         self._steps = 0
-        self._fractions: dict[Unit, float] = {}
+        self._fractions: dict[str, float] = {}
 
     def __enter__(self) -> LineListener:
         return self
@@ -134,7 +135,7 @@ class LineListener(Listener):
         if event is None:
             self._steps += 1
         else:
-            self._fractions[event.unit] = event.fraction
+            self._fractions[event.job.key] = event.fraction
         now = self._clock()
         if now - self._said >= self._pause:
             self._said = now

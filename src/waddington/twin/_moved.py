@@ -47,7 +47,9 @@ MODULES: Final = {
     "pipeline.encoding": "run.encoder_jobs",
     "pipeline.job": "run.api",
     "pipeline.measuring": "run.replicate_jobs",
-    "pipeline.stages": "run.schedule",
+    "pipeline.executor": "run._last_release",
+    "pipeline.stages": "run.records",
+    "pipeline.verdicts": "run.verdict_rules",
     "pipeline.storage": "run.artifacts",
     "pipeline.words": "run.report_text",
     "pipeline.worlds": "run.environments",
@@ -106,6 +108,10 @@ NAMES: Final = {
         "true_response": "datasets.true_response",
         "write": "data.io.write",
     },
+    "run": {"Event": "run._last_release.Event", "Unit": "run._last_release.Unit"},
+    "run.outputs": {"choose": "run.choice.choose"},
+    "run.prepare": {"Prepared": "run.data.RunData", "load": "run.data.load", "save": "run.data.save"},
+    "run.records": {"Finished": "run.records.RunRecords", "run_stages": "run.schedule.run_schedule"},
 }
 """Names that moved out of a module, or changed: for each module, the old name and the new address."""
 

@@ -5,27 +5,23 @@ from __future__ import annotations
 import pandas as pd
 
 from waddington.twin.run import RunConfig
-from waddington.twin.run.executor import Record, Unit
-from waddington.twin.run.outputs import choose
-from waddington.twin.run.schedule import Finished, best_optimizer
+from waddington.twin.run.agent_jobs import AgentJob
+from waddington.twin.run.choice import choose
+from waddington.twin.run.encoder_jobs import EncoderJob
+from waddington.twin.run.records import RunRecords, best_optimizer
 
 
-def finished(objectives: dict[tuple[str, str, int], float | None]) -> Finished:
-    """Give a run whose units (kind, optimizer, seed) reached these objectives."""
-    units = {
-        key: Unit(kind=key[0], protocol="held-out", optimizer=key[1], lr=0.1, seed=key[2], variant="")
-        for key in objectives
-    }
-    records: dict[Unit, Record] = {
-        units[key]: {"objective": value, "scores": [], "history": {}} for key, value in objectives.items()
-    }
-    return Finished(
-        records=records,
+def finished(objectives: dict[tuple[str, str, int], float | None]) -> RunRecords:
+    """Give a run whose jobs (kind, optimizer, seed) reached these objectives."""
+    classes = {"encoder": EncoderJob, "agent": AgentJob}
+    jobs = {key: classes[key[0]](run_id="", optimizer=key[1], lr=0.1, seed=key[2]) for key in objectives}
+    return RunRecords(
+        records={jobs[key]: {"objective": value, "scores": [], "history": {}} for key, value in objectives.items()},
         protocols=("held-out",),
         tuned=pd.DataFrame(),
         measurability=pd.DataFrame(),
-        encoders={(name, seed): unit for (kind, name, seed), unit in units.items() if kind == "encoder"},
-        agents={("held-out", "", name, seed): unit for (kind, name, seed), unit in units.items() if kind == "agent"},
+        encoders={(job.optimizer, job.seed): job for job in jobs.values() if isinstance(job, EncoderJob)},
+        agents={("held-out", "", job.optimizer, job.seed): job for job in jobs.values() if isinstance(job, AgentJob)},
     )
 
 

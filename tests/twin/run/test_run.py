@@ -18,9 +18,10 @@ from tests.twin.run.tiny import TINY, flags
 
 from waddington import twin
 from waddington._errors import OutputError
+from waddington.jobs import Event, Store
 from waddington.twin.data.splits import SPLITS
 from waddington.twin.evaluate.metrics import METRICS
-from waddington.twin.run import OUTPUTS, Event, Listener, RunResult
+from waddington.twin.run import OUTPUTS, Listener, RunResult
 
 
 class Recorder(Listener):
@@ -36,7 +37,7 @@ class Recorder(Listener):
     def advance(self, event: Event | None = None) -> None:
         if event is not None:
             assert 0.0 <= event.fraction <= 1.0
-            self.done[event.unit.key] = event.fraction
+            self.done[event.job.key] = event.fraction
 
 
 @pytest.fixture(scope="module")
@@ -140,28 +141,29 @@ def test_rates_are_tuned_on_a_seed_of_their_own(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "out" / "config.json").read_text())
     assert {(row["kind"], row["lr"]) for row in record["tuned_rates"]} >= {("encoder", 1e-2)}
     assert record["tuning_seed"] not in record["seeds"]
-    trials = list((tmp_path / "out" / "work" / "units").glob("encoder*trial*.json"))
+    with Store(tmp_path / "out" / "work") as store:
+        trials = [found for found in store.records("encoder") if found.spec["variant"] == "trial"]
     assert len(trials) == 2
-    assert all(str(record["tuning_seed"]) in path.stem for path in trials)
+    assert {found.spec["seed"] for found in trials} == {record["tuning_seed"]}
     assert set(result.metrics["seed"]) == {0}
 
 
-@pytest.mark.slow  # of the units that processes share, test_executor.py asks the same at once
+@pytest.mark.slow  # of what processes share, tests/jobs asks the same at once
 def test_two_processes_find_what_one_finds(tiny: tuple[RunResult, Recorder], tmp_path: Path) -> None:
     other = twin.run(out=tmp_path / "out", **{**TINY, "workers": 2})
     pd.testing.assert_frame_equal(other.metrics, tiny[0].metrics)
 
 
-@pytest.mark.slow  # of each part alone, test_train.py, test_model.py and test_executor.py ask the same at once
+@pytest.mark.slow  # of each part alone, test_train.py, test_model.py and tests/jobs ask the same at once
 def test_a_killed_run_resumes_to_the_same_metrics(tiny: tuple[RunResult, Recorder], tmp_path: Path) -> None:
     """SIGKILL twice, in the middle of the work: at the first and at the third new mark; then to the end."""
     out = tmp_path / "out"
     command = [sys.executable, "-m", "waddington.cli", "run", "--out", str(out), *flags(), "--resume"]
-    marks = out / "work" / "units"
+    marks = out / "work" / "files"
     for more in (1, 3):
-        seen = len(list(marks.glob("*")))
+        seen = len(list(marks.glob("*/*")))
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and len(list(marks.glob("*"))) < seen + more:
+        while process.poll() is None and len(list(marks.glob("*/*"))) < seen + more:
             time.sleep(0.02)
         assert process.poll() is None, "it ended before it was killed"
         process.kill()

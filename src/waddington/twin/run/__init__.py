@@ -1,10 +1,10 @@
-"""One run, end to end: configuration, units of work, outputs."""
+"""One run, end to end: configuration, jobs, outputs."""
 
 from __future__ import annotations
 
+from waddington.twin._moved import names_moved_from
 from waddington.twin.run.api import RunResult, run
 from waddington.twin.run.config import GUIDE_OPTIMIZERS, PAPER_GRID, PRESETS, RunConfig
-from waddington.twin.run.executor import Event, Unit
 from waddington.twin.run.fields import load_toml
 from waddington.twin.run.folder import OUTPUTS
 from waddington.twin.run.listener import Listener
@@ -14,11 +14,11 @@ __all__ = [
     "OUTPUTS",
     "PAPER_GRID",
     "PRESETS",
-    "Event",
     "Listener",
     "RunConfig",
     "RunResult",
-    "Unit",
     "load_toml",
     "run",
 ]
+
+__getattr__ = names_moved_from(__name__)

@@ -14,28 +14,20 @@ import pandas as pd
 from waddington._errors import WaddingtonError
 from waddington.twin.data.io import write
 from waddington.twin.report.page import Verdict, write_report
-from waddington.twin.run.agent_jobs import reference_unit
-from waddington.twin.run.artifacts import joint_latent
+from waddington.twin.run.artifacts import joint_latent, read_arrays
+from waddington.twin.run.choice import Chosen, choose
 from waddington.twin.run.config import RunConfig
+from waddington.twin.run.data import RunData, load, save
 from waddington.twin.run.folder import RunFolder, fingerprint
 from waddington.twin.run.listener import Listener
-from waddington.twin.run.outputs import (
-    Chosen,
-    choose,
-    metric_panels,
-    shortened_labels,
-    versions,
-    write_config,
-    write_measurability,
-    write_metrics,
-    write_model,
-    write_pictures,
-)
+from waddington.twin.run.outputs import versions, write_config, write_measurability, write_metrics, write_model
+from waddington.twin.run.pictures import metric_panels, shortened_labels, write_pictures
 from waddington.twin.run.predicting import predictions
-from waddington.twin.run.prepare import Prepared, load, prepare, read_cells, save
+from waddington.twin.run.prepare import prepare, read_cells
+from waddington.twin.run.records import RunRecords
 from waddington.twin.run.report_text import data_facts, method, notes, question, tables
-from waddington.twin.run.schedule import Finished, run_stages
-from waddington.twin.run.verdicts import verdicts
+from waddington.twin.run.schedule import run_schedule
+from waddington.twin.run.verdict_rules import verdicts
 
 __all__ = ["RunResult", "run"]
 
@@ -49,7 +41,7 @@ class RunResult:
     metrics: pd.DataFrame
     """Tidy metrics, the content of `metrics.csv`."""
     verdicts: tuple[Verdict, ...]
-    """What the numbers say, by the rules of :mod:`waddington.twin.run.verdicts`."""
+    """What the numbers say, by the rules of :mod:`waddington.twin.run.verdict_rules`."""
     config: RunConfig
     """What was run."""
     notes: tuple[str, ...] = ()
@@ -113,11 +105,11 @@ def run(
         except WaddingtonError:
             folder.forget()
             raise
-        finished = run_stages(config, folder, listener, modalities=prepared.inputs)
+        finished = run_schedule(config, folder, listener, modalities=prepared.inputs)
         return _write_outputs(config, folder, prepared, finished, data, listener)
 
 
-def _prepared(mdata: md.MuData, config: RunConfig, folder: RunFolder, listener: Listener) -> Prepared:
+def _prepared(mdata: md.MuData, config: RunConfig, folder: RunFolder, listener: Listener) -> RunData:
     listener.stage("Preparing cells", 5)
     if not (folder.prepared / "facts.json").exists():
         save(prepare(mdata, config, step=listener.advance), folder.prepared)
@@ -125,7 +117,7 @@ def _prepared(mdata: md.MuData, config: RunConfig, folder: RunFolder, listener: 
 
 
 def _write_outputs(
-    config: RunConfig, folder: RunFolder, prepared: Prepared, finished: Finished, data: str, listener: Listener
+    config: RunConfig, folder: RunFolder, prepared: RunData, finished: RunRecords, data: str, listener: Listener
 ) -> RunResult:
     metrics = finished.metrics()
     listener.stage("Writing results", 7 + len(metric_panels(metrics)))
@@ -138,14 +130,14 @@ def _write_outputs(
     predicted = predictions(folder, prepared, finished, chosen.encoder.optimizer)
     write(predicted, folder.path / "predictions.h5mu")
     listener.advance()
-    latent, courses = _drawn(folder, prepared, chosen)
+    latent, trajectories = _drawn(folder, prepared, chosen)
     pictures = write_pictures(
         folder,
         prepared,
         finished,
         metrics,
         latent=latent,
-        courses=courses,
+        trajectories=trajectories,
         predicted=predicted,
         tell=listener.advance,
     )
@@ -162,7 +154,7 @@ def _write_outputs(
         data=data_facts(prepared, finished),
         method=method(config, prepared, chosen),
         notes=said,
-        tables={**tables(finished), **shortened_labels(prepared, courses)},
+        tables={**tables(finished), **shortened_labels(prepared, trajectories)},
         config=config.to_dict(),
         versions=versions(),
         seeds=config.evaluation_seeds,
@@ -172,12 +164,10 @@ def _write_outputs(
 
 
 def _drawn(
-    folder: RunFolder, prepared: Prepared, chosen: Chosen
+    folder: RunFolder, prepared: RunData, chosen: Chosen
 ) -> tuple[npt.NDArray[np.float32], dict[str, npt.NDArray[np.float32]]]:
-    """Give the latent space that is drawn, and the ways on which the chosen agent led cells through it."""
-    agent = chosen.agent
-    if agent is None or agent.protocol != "held-out":
-        return joint_latent(folder.units, chosen.encoder, prepared.design.train), {}
-    latent = joint_latent(folder.units, reference_unit(folder.units, agent.seed), prepared.design.train)
-    with np.load(folder.units / f"{agent.key}.npz", allow_pickle=False) as stored:
-        return latent, {str(name): stored[name] for name in stored.files}
+    """Give the latent space that is drawn, and the paths on which the chosen agent led cells through it."""
+    agent, train = chosen.agent, prepared.design.train
+    if agent is None or agent.encoder is None:
+        return joint_latent(folder.files_of(chosen.encoder), train), {}
+    return joint_latent(folder.files_of(agent.encoder), train), read_arrays(folder.files_of(agent))

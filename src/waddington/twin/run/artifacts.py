@@ -1,9 +1,7 @@
-"""What units read and leave: the run's shared inputs, arrays, weights, and scores as JSON holds them."""
+"""The files that jobs leave in their folders, arrays and weights, and scores as JSON holds them."""
 
 from __future__ import annotations
 
-import functools
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -14,48 +12,42 @@ import pandas as pd
 import torch
 
 from waddington._files import replacing
-from waddington.twin.run.config import RunConfig
-from waddington.twin.run.executor import Unit
-from waddington.twin.run.prepare import Prepared, load
 
-__all__ = ["finite", "joint_latent", "save_arrays", "save_state", "score_rows", "shared", "state_path"]
+__all__ = [
+    "ARRAYS",
+    "CHECKPOINT",
+    "WEIGHTS",
+    "finite",
+    "joint_latent",
+    "read_arrays",
+    "save_arrays",
+    "save_state",
+    "score_rows",
+]
 
 Float = npt.NDArray[np.float32]
 
-
-def shared(work: Path) -> tuple[Prepared, RunConfig]:
-    """Read prepared cells and configuration from a run's ``work`` folder, once a process and run.
-
-    A folder may be taken away and used again by another run in the same process (a notebook does that), so what was
-    read is kept by the settings and the data's hash, not by the folder's name alone.
-    """
-    return _read(work, (work / "config.json").read_text(encoding="utf-8"), (work / "data.txt").read_text())
+ARRAYS, WEIGHTS, CHECKPOINT = "arrays.npz", "weights.pt", "checkpoint.ckpt"
+"""Names of the files in a job's folder; the checkpoint goes when the job is done."""
 
 
-@functools.lru_cache(maxsize=1)
-def _read(work: Path, settings: str, data: str) -> tuple[Prepared, RunConfig]:
-    return load(work / "prepared"), RunConfig.of(**json.loads(settings))
+def read_arrays(folder: Path) -> dict[str, Float]:
+    """Read the arrays in a job's folder."""
+    with np.load(folder / ARRAYS, allow_pickle=False) as stored:
+        return {str(name): stored[name] for name in stored.files}
 
 
-def state_path(folder: Path, unit: Unit) -> Path:
-    """Name the file of a unit's weights."""
-    return folder / f"{unit.key}.pt"
-
-
-def joint_latent(folder: Path, unit: Unit, train: npt.NDArray[np.bool_]) -> Float:
-    """Read the joint embedding that an encoder unit wrote, each dimension standardized on training cells.
+def joint_latent(folder: Path, train: npt.NDArray[np.bool_]) -> Float:
+    """Read the joint embedding that an encoder job wrote, each dimension standardized on training cells.
 
     Parameters
     ----------
     folder
-        The ``units`` folder.
-    unit
-        The encoder unit.
+        Of the encoder job.
     train
         Training mask, (cells,).
     """
-    with np.load(folder / f"{unit.key}.npz", allow_pickle=False) as stored:
-        joint: Float = stored["joint"]
+    joint = read_arrays(folder)["joint"]
     scaled = (joint - joint[train].mean(axis=0)) / (joint[train].std(axis=0) + 1e-6)
     return np.asarray(scaled, dtype=np.float32)
 
@@ -73,9 +65,9 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def save_arrays(path: Path, arrays: dict[str, Float]) -> None:
-    """Write arrays whole or not at all."""
-    with replacing(path) as beside:
+def save_arrays(folder: Path, arrays: dict[str, Float]) -> None:
+    """Write arrays into a job's folder, whole or not at all."""
+    with replacing(folder / ARRAYS) as beside:
         np.savez(beside, **arrays)  # type: ignore[arg-type]
 
 

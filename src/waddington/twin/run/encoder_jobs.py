@@ -1,17 +1,18 @@
-"""Units that train an encoder, and the representations it is compared with under the same response model."""
+"""Jobs that train an encoder, and that score the representations it is compared with under the same response model."""
 
 from __future__ import annotations
 
 import functools
 import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import PCA
 
+from waddington.jobs import Context
 from waddington.optim import registry
 from waddington.twin.embed.encoder import TwinEncoder
 from waddington.twin.embed.likelihoods import GAUSSIAN
@@ -19,21 +20,21 @@ from waddington.twin.evaluate.heldout import average, observe, replicate_scores,
 from waddington.twin.respond.base import ResponseModel
 from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.respond.registry import BASELINE_REPRESENTATIONS, MODELS
-from waddington.twin.run.artifacts import finite, save_arrays, save_state, score_rows, shared, state_path
+from waddington.twin.run.artifacts import CHECKPOINT, WEIGHTS, finite, save_arrays, save_state, score_rows
 from waddington.twin.run.config import RunConfig
-from waddington.twin.run.executor import Record, Unit
-from waddington.twin.run.prepare import Prepared
-from waddington.twin.run.replicate_jobs import measurable_pairs
+from waddington.twin.run.data import RunData
+from waddington.twin.run.jobs import TwinJob, read_inputs
+from waddington.twin.run.replicate_jobs import ReplicateJob, measurable_pairs
 
-__all__ = ["TRIAL", "encode", "make_encoder", "principal_components", "score_baselines", "untrained"]
+__all__ = ["TRIAL", "BaselineJob", "EncoderJob", "untrained"]
 
 Float = npt.NDArray[np.float32]
 
 TRIAL = "trial"
-"""Variant of the encoder units that a rate is chosen on."""
+"""Variant of the encoder jobs that a rate is chosen on."""
 
 
-def make_encoder(prepared: Prepared, config: RunConfig, seed: int) -> TwinEncoder:
+def _make_encoder(prepared: RunData, config: RunConfig, seed: int) -> TwinEncoder:
     """Build an untrained encoder; its initial weights follow from the seed alone."""
     return TwinEncoder(
         {name: x.shape[1] for name, x in prepared.inputs.items()},
@@ -46,9 +47,9 @@ def make_encoder(prepared: Prepared, config: RunConfig, seed: int) -> TwinEncode
 
 
 @functools.lru_cache(maxsize=4)
-def untrained(prepared: Prepared, config: RunConfig, seed: int) -> dict[str, Float]:
-    """Embed all cells with an encoder that was never trained; kept for the other units of the same seed."""
-    encoder = make_encoder(prepared, config, seed)
+def untrained(prepared: RunData, config: RunConfig, seed: int) -> dict[str, Float]:
+    """Embed all cells with an encoder that was never trained; kept for the other jobs of the same seed."""
+    encoder = _make_encoder(prepared, config, seed)
     encoder.fit(
         prepared.inputs, prepared.counts, prepared.spaces, train=prepared.design.train, epochs=0, seed=seed,
         batch_size=config.batch_size, device=config.device,
@@ -56,79 +57,96 @@ def untrained(prepared: Prepared, config: RunConfig, seed: int) -> dict[str, Flo
     return encoder.embed(prepared.inputs, prepared.spaces)
 
 
-def encode(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:
-    """Train an encoder with one optimizer, and score what its joint embedding predicts on held-out cells."""
-    prepared, config = shared(folder.parent)
-    encoder = make_encoder(prepared, config, unit.seed)
-    checkpoint = folder / f"{unit.key}.ckpt"
-    history = encoder.fit(
-        prepared.inputs,
-        prepared.counts,
-        prepared.spaces,
-        train=prepared.design.train,
-        optimizer=lambda params: registry.build(unit.optimizer, params, **config.arguments(unit.optimizer, unit.lr)),
-        epochs=config.tune_epochs if unit.variant == TRIAL else config.epochs,
-        batch_size=config.batch_size,
-        seed=unit.seed,
-        checkpoint=checkpoint,
-        progress=lambda news: tell(0.95 * news["epoch"] / news["epochs"]),
-        device=config.device,
-    )
-    frame = history.to_frame()
-    losses = frame[frame["term"] == "total"][["epoch", "split", "loss"]]
-    loss = float(losses[losses["split"] == "validation"]["loss"].iloc[-1])
-    scores: list[dict[str, Any]] = []
-    if math.isfinite(loss) and unit.variant != TRIAL:
-        embeddings = encoder.embed(prepared.inputs, prepared.spaces)
-        design = prepared.design
-        model = DecodedResponse(embeddings["joint"], prepared.inputs, design)
-        found = score(observe(prepared.inputs, prepared.names, design), model)
-        scores = score_rows(average(found, measurable_pairs(folder.parent)))
-        save_arrays(folder / f"{unit.key}.npz", embeddings)
-        save_state(state_path(folder, unit), encoder.state_dict())
-    checkpoint.unlink(missing_ok=True)
-    return {
-        "objective": finite(-loss),
-        "scores": scores,
-        "history": losses.replace([np.inf, -np.inf], np.nan).astype(object).where(losses.notna(), None).to_dict("list"),
-    }
+@dataclass(frozen=True, kw_only=True)
+class EncoderJob(TwinJob):
+    """Trains an encoder with one optimizer, and scores what its joint embedding predicts on held-out cells."""
+
+    kind: ClassVar[str] = "encoder"
+
+    replicates: tuple[ReplicateJob, ...] = ()
+    """Which conditions can be measured; a trial, which is not scored, needs none."""
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Train and score; embeddings and weights lie in the job's folder."""
+        prepared, config = read_inputs(context)
+        encoder = _make_encoder(prepared, config, self.seed)
+        checkpoint = context.folder / CHECKPOINT
+        history = encoder.fit(
+            prepared.inputs,
+            prepared.counts,
+            prepared.spaces,
+            train=prepared.design.train,
+            optimizer=lambda params: registry.build(
+                self.optimizer, params, **config.arguments(self.optimizer, self.lr)
+            ),
+            epochs=config.tune_epochs if self.variant == TRIAL else config.epochs,
+            batch_size=config.batch_size,
+            seed=self.seed,
+            checkpoint=checkpoint,
+            progress=lambda news: context.progress(0.95 * news["epoch"] / news["epochs"]),
+            device=config.device,
+        )
+        frame = history.to_frame()
+        losses = frame[frame["term"] == "total"][["epoch", "split", "loss"]]
+        loss = float(losses[losses["split"] == "validation"]["loss"].iloc[-1])
+        scores: list[dict[str, Any]] = []
+        if math.isfinite(loss) and self.variant != TRIAL:
+            embeddings = encoder.embed(prepared.inputs, prepared.spaces)
+            design = prepared.design
+            model = DecodedResponse(embeddings["joint"], prepared.inputs, design)
+            found = score(observe(prepared.inputs, prepared.names, design), model)
+            scores = score_rows(average(found, measurable_pairs(context, self.replicates)))
+            save_arrays(context.folder, embeddings)
+            save_state(context.folder / WEIGHTS, encoder.state_dict())
+        checkpoint.unlink(missing_ok=True)
+        known = losses.replace([np.inf, -np.inf], np.nan).astype(object).where(losses.notna(), None)
+        return {"objective": finite(-loss), "scores": scores, "history": known.to_dict("list")}
 
 
-def principal_components(prepared: Prepared, n_components: int) -> Float:
+@dataclass(frozen=True, kw_only=True)
+class BaselineJob(TwinJob):
+    """Scores what needs no training: models of the features alone, other representations under the encoder's model."""
+
+    kind: ClassVar[str] = "baseline"
+
+    replicates: tuple[ReplicateJob, ...] = ()
+    """Which conditions can be measured."""
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Score them all; each row names its ``predictor``."""
+        prepared, config = read_inputs(context)
+        values, design = prepared.inputs, prepared.design
+        truth = observe(values, prepared.names, design)
+        pca = _principal_components(prepared, config.embedding_dim)
+        rng = np.random.default_rng(self.seed)
+        together = np.concatenate([np.nan_to_num(x) for x in prepared.spaces.values()], axis=1)
+        projection = rng.standard_normal((together.shape[1], config.embedding_dim)) / np.sqrt(together.shape[1])
+        representations: dict[str, Callable[[], Float]] = {
+            "pca": lambda: pca,
+            "random projection": lambda: (together @ projection).astype(np.float32),
+            "untrained": lambda: untrained(prepared, config, self.seed)["joint"],
+        }
+        assert set(representations) == set(BASELINE_REPRESENTATIONS)
+        models: dict[str, Callable[[], ResponseModel]] = {
+            name: functools.partial(model.fit, values, design) for name, model in MODELS.items() if model.baseline
+        } | {
+            name: lambda make=make: DecodedResponse(make(), values, design)  # type: ignore[misc]
+            for name, make in representations.items()
+        }
+        measurable = measurable_pairs(context, self.replicates)
+        rows: list[dict[str, Any]] = []
+        for done, (name, make) in enumerate(models.items()):
+            rows += score_rows(average(score(truth, make()), measurable).assign(predictor=name))
+            context.progress((done + 1) / (len(models) + 1))
+        replicate = replicate_scores(values, prepared.names, design, seed=self.seed)
+        rows += score_rows(average(replicate, measurable).assign(predictor="replicate"))
+        return {"objective": None, "scores": rows, "history": {}}
+
+
+def _principal_components(prepared: RunData, n_components: int) -> Float:
     """Reduce all modalities together: each one's components at equal variance, then PCA, fitted on training cells."""
     train = prepared.design.train
     blocks = [x / np.sqrt(np.nanvar(x[train], axis=0).sum() + 1e-12) for x in prepared.spaces.values()]
     together = np.nan_to_num(np.concatenate(blocks, axis=1))
     fitted = PCA(min(n_components, *together[train].shape), svd_solver="full").fit(together[train])
     return np.asarray(fitted.transform(together), dtype=np.float32)
-
-
-def score_baselines(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:
-    """Score what needs no training: models of the features alone, other representations under the encoder's model."""
-    prepared, config = shared(folder.parent)
-    values, design = prepared.inputs, prepared.design
-    truth = observe(values, prepared.names, design)
-    pca = principal_components(prepared, config.embedding_dim)
-    rng = np.random.default_rng(unit.seed)
-    together = np.concatenate([np.nan_to_num(x) for x in prepared.spaces.values()], axis=1)
-    projection = rng.standard_normal((together.shape[1], config.embedding_dim)) / np.sqrt(together.shape[1])
-    representations: dict[str, Callable[[], Float]] = {
-        "pca": lambda: pca,
-        "random projection": lambda: (together @ projection).astype(np.float32),
-        "untrained": lambda: untrained(prepared, config, unit.seed)["joint"],
-    }
-    assert set(representations) == set(BASELINE_REPRESENTATIONS)
-    models: dict[str, Callable[[], ResponseModel]] = {
-        name: functools.partial(model.fit, values, design) for name, model in MODELS.items() if model.baseline
-    } | {
-        name: lambda make=make: DecodedResponse(make(), values, design)  # type: ignore[misc]
-        for name, make in representations.items()
-    }
-    measurable = measurable_pairs(folder.parent)
-    rows: list[dict[str, Any]] = []
-    for done, (name, make) in enumerate(models.items()):
-        rows += score_rows(average(score(truth, make()), measurable).assign(predictor=name))
-        tell((done + 1) / (len(models) + 1))
-    replicate = replicate_scores(values, prepared.names, design, seed=unit.seed)
-    rows += score_rows(average(replicate, measurable).assign(predictor="replicate"))
-    return {"objective": None, "scores": rows, "history": {}}

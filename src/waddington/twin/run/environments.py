@@ -1,7 +1,7 @@
-"""The worlds that agents act in, built from prepared cells and an encoder, and what their final states are worth.
+"""The environments that agents act in, built from prepared cells and an encoder, and what their final states are worth.
 
-Held-out: a world learnt from training cells, its goals the changes that test cells show. Paper: the published protocol,
-in which the goal is another cell's untrained embedding and the final state is compared with the original one.
+Held-out: an environment learnt from training cells, its goals the changes that test cells show. Paper: the published
+protocol, in which the goal is another cell's untrained embedding and the final state is compared with the original one.
 """
 
 from __future__ import annotations
@@ -20,16 +20,23 @@ from waddington.twin.plan.env import CellTask, PaperTask
 from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.respond.latent import LatentResponse
 from waddington.twin.run.config import RunConfig
-from waddington.twin.run.prepare import Prepared
+from waddington.twin.run.data import RunData
 
-__all__ = ["HeldOutWorld", "PaperWorld", "build_heldout_world", "build_paper_world", "score_goals", "score_paper"]
+__all__ = [
+    "HeldOutEnvironment",
+    "PaperEnvironment",
+    "build_heldout_environment",
+    "build_paper_environment",
+    "score_goals",
+    "score_paper",
+]
 
 Float = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeldOutWorld:
-    """One learnt world with two tasks in it: to train in, and to be judged in."""
+class HeldOutEnvironment:
+    """One learnt environment with two tasks in it: to train in, and to be judged in."""
 
     train: CellTask
     test: CellTask
@@ -43,7 +50,7 @@ class HeldOutWorld:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaperWorld:
+class PaperEnvironment:
     """The published task on training cells and on test cells."""
 
     train: PaperTask
@@ -52,7 +59,7 @@ class PaperWorld:
     """Columns of each modality in the concatenated state, and ``all``."""
 
 
-def build_heldout_world(prepared: Prepared, latent: Float, config: RunConfig) -> HeldOutWorld:
+def build_heldout_environment(prepared: RunData, latent: Float, config: RunConfig) -> HeldOutEnvironment:
     """Learn response, flow and read-out on training cells; the goals to be judged on come from test cells.
 
     Parameters
@@ -97,7 +104,7 @@ def build_heldout_world(prepared: Prepared, latent: Float, config: RunConfig) ->
             max_steps=config.horizon,
         )
 
-    return HeldOutWorld(
+    return HeldOutEnvironment(
         train=task(latent[design.cells(design.control, train=True)], np.stack(list(decoded.effects.values()))),
         test=task(latent[design.cells(design.control, train=False)], observed),
         labels=labels,
@@ -107,37 +114,40 @@ def build_heldout_world(prepared: Prepared, latent: Float, config: RunConfig) ->
     )
 
 
-def score_goals(world: HeldOutWorld, goals: npt.NDArray[np.int64], moved: Float, rested: Float) -> pd.DataFrame:
+def score_goals(
+    environment: HeldOutEnvironment, goals: npt.NDArray[np.int64], moved: Float, rested: Float
+) -> pd.DataFrame:
     """Score where cells ended against what test cells show.
 
     Parameters
     ----------
-    world
-        The world they moved in.
+    environment
+        The environment they moved in.
     goals
         Index of each episode's goal, (episodes,).
     moved
         How far each cell moved, (episodes, dimensions).
     rested
-        How far the same cells moved when left alone, (episodes, dimensions); used where the world asks for a contrast.
+        How far the same cells moved when left alone, (episodes, dimensions); used where the environment asks for a
+        contrast.
 
     Returns
     -------
     DataFrame
         Columns condition, split, modality, metric, value.
     """
-    change = moved - rested if world.contrast else moved
+    change = moved - rested if environment.contrast else moved
     rows: list[dict[str, object]] = []
-    for index, label in enumerate(world.labels):
+    for index, label in enumerate(environment.labels):
         episodes = goals == index
         if episodes.any():
-            rows += score_effect(world.truth, label, world.response.decode(change[episodes].mean(axis=0)))
+            rows += score_effect(environment.truth, label, environment.response.decode(change[episodes].mean(axis=0)))
     return pd.DataFrame(rows, columns=["condition", "split", "modality", "metric", "value"])
 
 
-def build_paper_world(
-    prepared: Prepared, embeddings: dict[str, Float], config: RunConfig, *, max_perturb: int
-) -> PaperWorld:
+def build_paper_environment(
+    prepared: RunData, embeddings: dict[str, Float], config: RunConfig, *, max_perturb: int
+) -> PaperEnvironment:
     """Concatenate untrained embeddings, order cells by row number and split them 80/20, as published.
 
     Parameters
@@ -164,10 +174,12 @@ def build_paper_world(
     def task(cells: npt.NDArray[np.bool_]) -> PaperTask:
         return PaperTask(cells=state[cells], order=rows[cells], max_steps=config.paper_horizon, max_perturb=max_perturb)
 
-    return PaperWorld(train=task(train), test=task(~train), slices=slices)
+    return PaperEnvironment(train=task(train), test=task(~train), slices=slices)
 
 
-def score_paper(world: PaperWorld, initial: Float, final: Float, target: Float, *, table: str) -> pd.DataFrame:
+def score_paper(
+    environment: PaperEnvironment, initial: Float, final: Float, target: Float, *, table: str
+) -> pd.DataFrame:
     """Score final states twice: as the published code does, and against the target that was asked for.
 
     Published: a feature's label is whether the target lies above the original, its call whether the final state does,
@@ -177,7 +189,7 @@ def score_paper(world: PaperWorld, initial: Float, final: Float, target: Float, 
 
     Parameters
     ----------
-    world
+    environment
         Says which columns belong to which modality.
     initial, final, target
         States of the episodes, (episodes, features).
@@ -191,7 +203,7 @@ def score_paper(world: PaperWorld, initial: Float, final: Float, target: Float, 
     """
     rows: list[dict[str, object]] = []
     for episode, (start, end, goal) in enumerate(zip(initial, final, target, strict=True)):
-        for modality, part in world.slices.items():
+        for modality, part in environment.slices.items():
             moved, asked = end[part] - start[part], goal[part] - start[part]
             by_split = {
                 paper_split(table, PUBLISHED): _pick(effect_metrics(moved, asked, score=moved > 0), CLASSIFICATION)

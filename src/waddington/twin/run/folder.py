@@ -15,6 +15,8 @@ import numpy as np
 
 from waddington._errors import OutputError
 from waddington._files import write_text
+from waddington.jobs import Job, hash_of, locked
+from waddington.jobs.job import files_folder
 from waddington.twin.preprocess import measured
 from waddington.twin.run.config import RunConfig
 
@@ -57,8 +59,9 @@ class RunFolder:
     def __init__(self, path: Path, *, resume: bool = False) -> None:
         self.path = path
         self.work = path / "work"
-        self.units = self.work / "units"
         self.prepared = self.work / "prepared"
+        self.run_id = ""
+        """Hash of settings and cells, once claimed: jobs of another run are other jobs."""
         try:
             self._made = not path.exists()
             # A link may point to a folder that is yet to be made.
@@ -95,6 +98,11 @@ class RunFolder:
         OutputError
             When the folder holds a run of other settings or other cells; nothing is changed.
         """
+        if (self.work / "units").exists():
+            raise OutputError(
+                f"cannot resume in {str(self.path)!r}: an earlier version of waddington began the run that is there; "
+                "accepted: another folder"
+            )
         mine = {**config.to_dict(), "data": data}
         record = self.work / "config.json"
         if record.exists():
@@ -106,7 +114,8 @@ class RunFolder:
                     f"cannot resume in {str(self.path)!r}: it holds a run of other settings ({listed}); "
                     "accepted: the same settings and cells, or another folder"
                 )
-        self.units.mkdir(parents=True, exist_ok=True)
+        self.work.mkdir(exist_ok=True)
+        self.run_id = hash_of({name: value for name, value in mine.items() if name not in _FREE})
         write_text(self.work / "data.txt", data)
         write_text(record, json.dumps(config.to_dict(), indent=2))
 
@@ -122,31 +131,22 @@ class RunFolder:
         Raises
         ------
         OutputError
-            When another process is running here.
+            When another process is running here; says which.
         """
         try:
-            import fcntl
-        except ImportError:  # Windows has no flock; two runs in one folder are then not noticed.
-            yield
-            return
-        with (self.path / ".lock").open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise OutputError(
-                    f"cannot write to {str(self.path)!r}: another run is writing there; "
-                    "accepted: another folder, or wait"
-                ) from None
-            try:
+            with locked(self.path):
                 yield
-            finally:
-                (self.path / ".lock").unlink(missing_ok=True)
-                self._leave()
+        finally:
+            self._leave()
 
     def _leave(self) -> None:
         """Take the folder away again if this run made it and nothing came of it."""
         if self._made and not any(self.path.iterdir()):
             self.path.resolve().rmdir()
+
+    def files_of(self, job: Job) -> Path:
+        """Give the folder of a job's files."""
+        return files_folder(self.work, job.key)
 
 
 def fingerprint(mdata: md.MuData) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from waddington.twin.run.executor import Event
+from waddington.jobs import Event
 
 __all__ = ["Listener"]
 
@@ -20,4 +20,4 @@ class Listener:
         warnings.warn(text, UserWarning, stacklevel=3)
 
     def advance(self, event: Event | None = None) -> None:
-        """Hear that a unit moved on, or (without an event) that one piece is done."""
+        """Hear what happened to a job, or (without an event) that one piece is done."""

@@ -10,15 +10,15 @@ import pandas as pd
 from waddington.twin.data.conditions import condition_columns, parse_label
 from waddington.twin.evaluate.heldout import Truth, observe
 from waddington.twin.respond.decoded import DecodedResponse
-from waddington.twin.run.artifacts import joint_latent
+from waddington.twin.run.artifacts import ARRAYS, joint_latent
+from waddington.twin.run.data import RunData
 from waddington.twin.run.folder import RunFolder
-from waddington.twin.run.prepare import Prepared
-from waddington.twin.run.schedule import Finished
+from waddington.twin.run.records import RunRecords
 
 __all__ = ["predictions"]
 
 
-def predictions(folder: RunFolder, prepared: Prepared, finished: Finished, optimizer: str) -> md.MuData:
+def predictions(folder: RunFolder, prepared: RunData, finished: RunRecords, optimizer: str) -> md.MuData:
     """Predict every scored condition with each seed's encoder of one optimizer.
 
     Returns
@@ -34,11 +34,11 @@ def predictions(folder: RunFolder, prepared: Prepared, finished: Finished, optim
     design = prepared.design
     truth: Truth = observe(prepared.inputs, prepared.names, design)
     labels = list(design.split_of)
-    units = [unit for (name, _), unit in finished.encoders.items() if name == optimizer]
+    folders = [folder.files_of(job) for (name, _), job in finished.encoders.items() if name == optimizer]
     models = [
-        DecodedResponse(joint_latent(folder.units, unit, design.train), prepared.inputs, design)
-        for unit in units
-        if (folder.units / f"{unit.key}.npz").exists()
+        DecodedResponse(joint_latent(files, design.train), prepared.inputs, design)
+        for files in folders
+        if (files / ARRAYS).exists()
     ]
     obs = pd.DataFrame(
         {

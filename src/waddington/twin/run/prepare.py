@@ -1,17 +1,11 @@
 """From a file (or the simulator) to the arrays that every later step works on.
 
-Reading and validation come first, so that bad input is refused before any long work. What comes out is plain arrays and
-sparse matrices in one folder, which worker processes read; nothing is pickled.
+Reading and validation come first, so that bad input is refused before any long work.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import anndata as ad
 import mudata as md
@@ -19,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from waddington._errors import ArgumentError
-from waddington._files import replacing
+from waddington.twin._moved import names_moved_from
 from waddington.twin.data import io
 from waddington.twin.data.conditions import conditions_of
 from waddington.twin.data.splits import (
@@ -44,40 +37,15 @@ from waddington.twin.preprocess import (
     model_input,
 )
 from waddington.twin.run.config import RunConfig
-from waddington.twin.trajectory.order import Order, Root, order_cells, order_notes
+from waddington.twin.run.data import RunData
+from waddington.twin.trajectory.order import order_cells, order_notes
 from waddington.twin.trajectory.rooting import read_root, root_hint
 
-__all__ = ["Prepared", "load", "prepare", "read_cells", "save"]
+__all__ = ["prepare", "read_cells"]
+
+__getattr__ = names_moved_from(__name__)
 
 Float = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Prepared:
-    """What is learnt from and judged on, as arrays."""
-
-    inputs: dict[str, Float]
-    """Normalized profiles of the selected features, (cells, features), by modality."""
-    counts: dict[str, sparse.csr_matrix]
-    """Raw counts of the same features, or their values where those are taken as given."""
-    as_given: tuple[str, ...]
-    """Modalities whose values are taken as given: their noise is Gaussian."""
-    names: dict[str, npt.NDArray[np.str_]]
-    """Names of the same features."""
-    spaces: dict[str, Float]
-    """Principal components (RNA, protein) or latent semantic components (ATAC), (cells, components)."""
-    order: Order
-    """Diffusion pseudotime, the parts of the graph it runs in, and where it begins."""
-    groups: npt.NDArray[np.str_]
-    """Cell type, or else label, of each cell; for pictures."""
-    design: Split
-    notes: tuple[str, ...]
-    """What was found and done, in words for the report."""
-
-    @property
-    def pseudotime(self) -> Float:
-        """Diffusion pseudotime in [0, 1], (cells,); NaN for a cell without an order."""
-        return self.order.pseudotime
 
 
 def read_cells(config: RunConfig) -> md.MuData:
@@ -93,7 +61,7 @@ def read_cells(config: RunConfig) -> md.MuData:
     return io.read(config.file, **config.read_arguments())
 
 
-def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = lambda: None) -> Prepared:
+def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = lambda: None) -> RunData:
     """Split, preprocess on training cells, order cells on their joint graph and label them.
 
     Parameters
@@ -148,7 +116,7 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     groups = design.labels if types is None else types
     known = None if types is None and design.kind == "pseudotime" else groups
     selected = {name: _selected_names(mdata.mod[name], inputs[name].shape[1]) for name in mdata.mod}
-    prepared = Prepared(
+    prepared = RunData(
         inputs=inputs,
         counts=counts,
         as_given=tuple(name for name, part in mdata.mod.items() if is_as_given(part)),
@@ -214,88 +182,3 @@ def _selected_names(part: ad.AnnData, n_selected: int) -> npt.NDArray[np.str_]:
 
 def _read_notes(mdata: md.MuData) -> tuple[str, ...]:
     return tuple(str(note) for note in mdata.uns.get("waddington", {}).get("notes", ()))
-
-
-def save(prepared: Prepared, folder: Path) -> None:
-    """Write prepared arrays into a folder, whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(folder) as beside:
-        beside.mkdir()
-        _save(prepared, beside)
-
-
-def _save(prepared: Prepared, folder: Path) -> None:
-    arrays: dict[str, Any] = {
-        "pseudotime": prepared.order.pseudotime,
-        "part": prepared.order.part,
-        "groups": prepared.groups,
-        "labels": prepared.design.labels,
-        "train": prepared.design.train,
-    }
-    for part in ("inputs", "names", "spaces"):
-        arrays |= {f"{part}/{name}": value for name, value in getattr(prepared, part).items()}
-    np.savez(folder / "arrays.npz", **arrays)
-    for name, matrix in prepared.counts.items():
-        sparse.save_npz(folder / f"counts-{name}.npz", matrix, compressed=False)
-    design = prepared.design
-    facts = {
-        "kind": design.kind,
-        "control": design.control,
-        "split_of": design.split_of,
-        "label_order": design.label_order,
-        "design_notes": design.notes,
-        "notes": prepared.notes,
-        "roots": {str(part): dataclasses.asdict(root) for part, root in prepared.order.roots.items()},
-        "modalities": list(prepared.inputs),
-        "as_given": prepared.as_given,
-    }
-    (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-
-
-def load(folder: Path) -> Prepared:
-    """Read what :func:`save` wrote.
-
-    Raises
-    ------
-    ArgumentError
-        When the folder does not hold prepared arrays.
-    """
-    if not (folder / "facts.json").exists():
-        raise ArgumentError(f"cannot load prepared cells from {str(folder)!r}: it holds none")
-    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    modalities = facts["modalities"]
-
-    def of(part: str) -> dict[str, Any]:
-        return {name: arrays[f"{part}/{name}"] for name in modalities}
-
-    return Prepared(
-        inputs=of("inputs"),
-        as_given=tuple(facts["as_given"]),
-        names=of("names"),
-        spaces=of("spaces"),
-        counts={name: sparse.csr_matrix(sparse.load_npz(folder / f"counts-{name}.npz")) for name in modalities},
-        order=Order(
-            pseudotime=arrays["pseudotime"],
-            part=arrays["part"],
-            roots={int(part): _root(stored) for part, stored in facts["roots"].items()},
-        ),
-        groups=arrays["groups"],
-        design=Split(
-            kind=facts["kind"],
-            labels=arrays["labels"],
-            control=facts["control"],
-            train=arrays["train"],
-            split_of=facts["split_of"],
-            label_order=tuple(facts.get("label_order", ())),  # runs begun by an earlier version have none
-            notes=tuple(facts["design_notes"]),
-        ),
-        notes=tuple(facts["notes"]),
-    )
-
-
-def _root(stored: dict[str, Any]) -> Root:
-    """Read a root from JSON, which has no tuples."""
-    others, agreement = tuple(stored.pop("others")), tuple(stored.pop("agreement"))
-    return Root(**stored, others=others, agreement=agreement)

@@ -1,21 +1,17 @@
-"""Units that ask of one modality which conditions can be measured, and where scores find the answer."""
+"""Jobs that ask of one modality which conditions can be measured; scores depend on the answer."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-import pandas as pd
-
+from waddington.jobs import Context
 from waddington.twin.evaluate.heldout import Pairs, measure_conditions
-from waddington.twin.run.artifacts import finite, shared
-from waddington.twin.run.executor import Record, Unit
+from waddington.twin.run.artifacts import finite
+from waddington.twin.run.jobs import TwinJob, read_inputs
 
-__all__ = ["COLUMNS", "FILE", "measurable_pairs", "measure"]
-
-FILE = "measurable.json"
-"""Name, in a run's ``work`` folder, of the table that all units read."""
+__all__ = ["COLUMNS", "ReplicateJob", "measurable_pairs"]
 
 COLUMNS = (
     "modality", "condition", "split", "measurable", "reason", "half_r", "reliability", "bound", "n_cells", "n_controls",
@@ -23,21 +19,34 @@ COLUMNS = (
 """Columns of ``measurability.csv``."""
 
 
-def measure(unit: Unit, folder: Path, tell: Callable[[float], None]) -> Record:
-    """Measure the agreement of replicates on every condition, in the modality that is the unit's variant."""
-    prepared, config = shared(folder.parent)
-    table = measure_conditions(
-        prepared.inputs[unit.variant], prepared.names[unit.variant], prepared.design, seed=config.seed, callback=tell
+@dataclass(frozen=True, kw_only=True)
+class ReplicateJob(TwinJob):
+    """Measures the agreement of replicates on every condition, in the modality that is its variant."""
+
+    kind: ClassVar[str] = "replicates"
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Measure; ``conditions`` holds the rows of ``measurability.csv``."""
+        prepared, config = read_inputs(context)
+        table = measure_conditions(
+            prepared.inputs[self.variant],
+            prepared.names[self.variant],
+            prepared.design,
+            seed=config.seed,
+            callback=context.progress,
+        )
+        rows = [
+            {name: finite(cell) if isinstance(cell, float) else cell for name, cell in row.items()}
+            for row in table.assign(modality=self.variant)[list(COLUMNS)].to_dict("records")
+        ]
+        return {"objective": None, "scores": [], "history": {}, "conditions": rows}
+
+
+def measurable_pairs(context: Context, replicates: Iterable[ReplicateJob]) -> Pairs:
+    """Give the pairs of condition and modality that can be measured, by what replicates showed."""
+    return frozenset(
+        (row["condition"], row["modality"])
+        for job in replicates
+        for row in context.result(job)["conditions"]
+        if row["measurable"]
     )
-    rows = [
-        {name: finite(cell) if isinstance(cell, float) else cell for name, cell in row.items()}
-        for row in table.assign(modality=unit.variant)[list(COLUMNS)].to_dict("records")
-    ]
-    return {"objective": None, "scores": [], "history": {}, "conditions": rows}
-
-
-def measurable_pairs(work: Path) -> Pairs:
-    """Read which pairs of condition and modality can be measured."""
-    rows = pd.DataFrame(json.loads((work / FILE).read_text(encoding="utf-8")), columns=list(COLUMNS))
-    kept = rows[rows["measurable"].astype(bool)]
-    return frozenset(zip(kept["condition"], kept["modality"], strict=True))

@@ -9,10 +9,11 @@ from waddington._text import counted
 from waddington.twin.data.modalities import in_words
 from waddington.twin.data.splits import SPLITS
 from waddington.twin.evaluate.heldout import CIRCULAR
+from waddington.twin.run.choice import Chosen
 from waddington.twin.run.config import RunConfig
-from waddington.twin.run.outputs import Chosen
-from waddington.twin.run.prepare import Prepared
-from waddington.twin.run.schedule import Finished
+from waddington.twin.run.data import RunData
+from waddington.twin.run.encoder_jobs import BaselineJob
+from waddington.twin.run.records import RunRecords
 
 __all__ = ["data_facts", "method", "notes", "question", "tables"]
 
@@ -42,7 +43,7 @@ _CIRCULAR = (
 )
 
 
-def tables(finished: Finished) -> dict[str, pd.DataFrame]:
+def tables(finished: RunRecords) -> dict[str, pd.DataFrame]:
     """Give the report's further tables by caption: which conditions can be measured, and the rates that were tried."""
     measured = finished.measurability.sort_values(["modality", "half_r"], ascending=[True, False], kind="stable")
     rest = f" (the first {_LISTED} of {len(measured)}; all are in measurability.csv)" if len(measured) > _LISTED else ""
@@ -52,7 +53,7 @@ def tables(finished: Finished) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _unmeasurable(finished: Finished) -> list[str]:
+def _unmeasurable(finished: RunRecords) -> list[str]:
     """Count and name, by modality, the conditions that take no part in verdicts."""
     said = []
     for modality, part in finished.measurability.groupby("modality", sort=False):
@@ -70,7 +71,7 @@ def _unmeasurable(finished: Finished) -> list[str]:
     return said
 
 
-def _low_counts(prepared: Prepared) -> list[str]:
+def _low_counts(prepared: RunData) -> list[str]:
     """Say where cells have so few counts that little can be measured on them."""
     counted = {name: x for name, x in prepared.counts.items() if name not in prepared.as_given}
     totals = {name: float(np.median(np.asarray(x.sum(axis=1)))) for name, x in counted.items()}
@@ -81,7 +82,7 @@ def _low_counts(prepared: Prepared) -> list[str]:
     ]
 
 
-def question(config: RunConfig, prepared: Prepared) -> str:
+def question(config: RunConfig, prepared: RunData) -> str:
     """Say what the run was asked."""
     return (
         f"Can a twin of these cells predict {_MEASURED[prepared.design.kind]}, on cells and conditions it never saw, "
@@ -89,7 +90,7 @@ def question(config: RunConfig, prepared: Prepared) -> str:
     )
 
 
-def data_facts(prepared: Prepared, finished: Finished) -> dict[str, object]:
+def data_facts(prepared: RunData, finished: RunRecords) -> dict[str, object]:
     """Count what was learnt from and judged on."""
     design = prepared.design
     ways: dict[str, int] = {}
@@ -114,7 +115,7 @@ def data_facts(prepared: Prepared, finished: Finished) -> dict[str, object]:
     }
 
 
-def method(config: RunConfig, prepared: Prepared, chosen: Chosen) -> list[str]:
+def method(config: RunConfig, prepared: RunData, chosen: Chosen) -> list[str]:
     """Describe what was done, in paragraphs."""
     tuned = (
         f"Every optimizer was tuned over the same rates ({', '.join(f'{lr:g}' for lr in config.lr_grid)}) on seed "
@@ -151,16 +152,16 @@ def method(config: RunConfig, prepared: Prepared, chosen: Chosen) -> list[str]:
             "random knock-outs and over-expressions. The rows 'as published' compare the final state with the original "
             "cell and rank by hard calls; the rows 'against the target' compare it with the cell that was asked for."
         )
-    agent = f" and agent {chosen.agent.key} (greatest return in training)" if chosen.agent else ""
+    agent = f" and agent {chosen.agent.label} (greatest return in training)" if chosen.agent else ""
     paragraphs.append(
-        f"The weights in final_model.pt are those of encoder {chosen.encoder.key} (least validation loss){agent}: of "
+        f"The weights in final_model.pt are those of encoder {chosen.encoder.label} (least validation loss){agent}: of "
         "the optimizer that is best in the mean over seeds, its best seed. Verdicts and predictions are of the same "
         "optimizer."
     )
     return paragraphs
 
 
-def notes(config: RunConfig, prepared: Prepared, finished: Finished) -> list[str]:
+def notes(config: RunConfig, prepared: RunData, finished: RunRecords) -> list[str]:
     """Say what a reader must know before believing the numbers, what matters most first.
 
     First what can be measured at all, then circular conditions, the order of cells, how labels were read, low counts,
@@ -187,7 +188,9 @@ def notes(config: RunConfig, prepared: Prepared, finished: Finished) -> list[str
         listed = ", ".join(f"{row.optimizer} ({row.kind}, {row.protocol}: {row.lr:g})" for row in edge.itertuples())
         said.append(f"These chosen rates lie on the edge of the grid, and a wider one may serve better: {listed}.")
     diverged = [
-        unit.key for unit, record in finished.records.items() if unit.kind != "baseline" and record["objective"] is None
+        job.label
+        for job, result in finished.records.items()
+        if not isinstance(job, BaselineJob) and result["objective"] is None
     ]
     if diverged:
         said.append(f"Training diverged and has no score: {', '.join(diverged)}.")

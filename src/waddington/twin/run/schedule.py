@@ -1,112 +1,29 @@
-"""The order of a run's work: baselines, encoders tuned and trained, agents tuned and trained."""
+"""The order of a run's work: replicates, encoders tuned and trained, baselines, agents tuned and trained."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from waddington._files import write_text
-from waddington.twin.run.agent_jobs import IDLE, RANDOM
+from waddington.jobs import Event, Executor, InProcess, Processes, Store, core_count, run
+from waddington.twin.run.agent_jobs import IDLE, RANDOM, AgentJob
 from waddington.twin.run.config import RunConfig
-from waddington.twin.run.encoder_jobs import TRIAL
-from waddington.twin.run.executor import Executor, Record, Unit, core_count
+from waddington.twin.run.encoder_jobs import TRIAL, BaselineJob, EncoderJob
 from waddington.twin.run.folder import RunFolder
+from waddington.twin.run.jobs import TwinJob
 from waddington.twin.run.listener import Listener
-from waddington.twin.run.replicate_jobs import COLUMNS as MEASURED
-from waddington.twin.run.replicate_jobs import FILE as MEASURABLE
-from waddington.twin.run.units import run_unit
+from waddington.twin.run.records import RunRecords, tabulate_trials
+from waddington.twin.run.replicate_jobs import COLUMNS, ReplicateJob
 
-__all__ = ["Finished", "best_optimizer", "run_stages"]
+__all__ = ["run_schedule"]
 
-COLUMNS = ("protocol", "predictor", "optimizer", "seed", "modality", "split", "conditions", "n", "metric", "value")
-"""Columns of `metrics.csv`."""
+Result = Mapping[str, Any]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Finished:
-    """What all units of a run found."""
-
-    records: dict[Unit, Record]
-    """Evaluated units only; those of tuning are in `tuned`."""
-    protocols: tuple[str, ...]
-    """Protocols that were asked for; an encoder that only pictures need is not scored."""
-    tuned: pd.DataFrame
-    """Every rate tried: kind, protocol, optimizer, lr, objective, chosen."""
-    measurability: pd.DataFrame
-    """Which conditions can be measured: the columns of `measurability.csv`."""
-    encoders: dict[tuple[str, int], Unit]
-    """Encoder unit by optimizer and seed."""
-    agents: dict[tuple[str, str, str, int], Unit]
-    """Agent unit by protocol, variant, optimizer and seed."""
-
-    def best(self) -> dict[str, str]:
-        """Name the best optimizer of encoders (``response``) and of held-out agents (``agent``), where there are any.
-
-        See :func:`best_optimizer`.
-        """
-        found = {
-            "response": best_optimizer(self.records, kind="encoder", protocol="held-out"),
-            "agent": best_optimizer(self.records, kind="agent", protocol="held-out"),
-        }
-        return {name: optimizer for name, optimizer in found.items() if optimizer is not None}
-
-    def metrics(self) -> pd.DataFrame:
-        """Give tidy metrics, one row a measurement."""
-        rows = []
-        for unit, record in self.records.items():
-            if unit.protocol not in self.protocols:
-                continue
-            predictor = {"encoder": "response", "agent": "agent", "baseline": unit.variant}[unit.kind]
-            trained = unit.optimizer not in (IDLE, RANDOM, "none")
-            about = {
-                "protocol": unit.protocol,
-                "predictor": predictor if trained or unit.kind == "baseline" else unit.optimizer,
-                "optimizer": unit.optimizer if trained else "none",
-                "seed": unit.seed,
-            }
-            for score in record["scores"]:
-                about_baseline = {"predictor": score["predictor"]} if "predictor" in score else {}
-                rows.append({**about, **score, **about_baseline})
-        return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"value": "float64"})
-
-    def history(self) -> pd.DataFrame:
-        """Give tidy losses of the encoders: optimizer, seed, epoch, split, loss."""
-        rows = [
-            {"optimizer": optimizer, "seed": seed, "epoch": epoch, "split": split, "loss": loss}
-            for (optimizer, seed), unit in self.encoders.items()
-            if unit in self.records
-            for epoch, split, loss in zip(
-                *(self.records[unit]["history"][name] for name in ("epoch", "split", "loss")), strict=True
-            )
-        ]
-        return pd.DataFrame(rows, columns=["optimizer", "seed", "epoch", "split", "loss"]).astype({"loss": "float64"})
-
-
-def best_optimizer(records: Mapping[Unit, Record], *, kind: str, protocol: str) -> str | None:
-    """Name the optimizer of greatest mean objective over seeds (and variants): the one rule for "best" of a run.
-
-    The objective of an encoder is minus its validation loss, of an agent its return in the training world; no test cell
-    takes part. A diverged training is worse than any other, so the fewest of them come first. None where nothing was
-    trained; the first optimizer on a tie.
-    """
-    seen: dict[str, list[float | None]] = {}
-    for unit, record in records.items():
-        if unit.kind == kind and unit.protocol == protocol and unit.optimizer not in (IDLE, RANDOM):
-            seen.setdefault(unit.optimizer, []).append(record["objective"])
-
-    def merit(optimizer: str) -> tuple[float, float]:
-        known = [objective for objective in seen[optimizer] if objective is not None]
-        return -(1.0 - len(known) / len(seen[optimizer])), float(np.mean(known)) if known else -np.inf
-
-    return max(seen, key=merit) if seen else None
-
-
-def run_stages(config: RunConfig, folder: RunFolder, listener: Listener, *, modalities: Iterable[str]) -> Finished:
-    """Run every unit of a run that has no record yet.
+def run_schedule(config: RunConfig, folder: RunFolder, listener: Listener, *, modalities: Iterable[str]) -> RunRecords:
+    """Run every job of a run that has no record yet.
 
     Parameters
     ----------
@@ -119,107 +36,134 @@ def run_stages(config: RunConfig, folder: RunFolder, listener: Listener, *, moda
     modalities
         Names of the modalities of the prepared cells.
     """
-    with Executor(config.workers or core_count()) as executor:
-        return _run_stages(config, folder, listener, executor, tuple(modalities))
+    with Store(folder.work) as store, _executor(config) as executor:
+        return _Schedule(config, folder.run_id, listener, store, executor).work(tuple(modalities))
 
 
-def _run_stages(
-    config: RunConfig, folder: RunFolder, listener: Listener, executor: Executor, modalities: tuple[str, ...]
-) -> Finished:
-    tried: dict[Unit, Record] = {}
-    records: dict[Unit, Record] = {}
+def _executor(config: RunConfig) -> Executor:
+    workers = config.workers or core_count()
+    return Processes(workers) if workers > 1 else InProcess()
 
-    def do(title: str, units: Iterable[Unit]) -> dict[Unit, Record]:
-        wanted = list(dict.fromkeys(units))
-        listener.stage(title, len(wanted))
-        return executor.run(wanted, run_unit, folder=folder.units, tell=listener.advance)
 
-    def tune(title: str, unit_of: Callable[[str, float], Unit], optimizers: Iterable[str]) -> dict[str, float]:
-        names = list(optimizers)
-        if not config.lr_grid:
-            return {name: config.rate(name) for name in names}
-        trials = [unit_of(name, lr) for name in names for lr in config.lr_grid]
-        found = do(title, trials)
-        tried.update(found)
-        table = _trials(found)
-        return dict(table[table["chosen"]].set_index("optimizer")["lr"])
+class _Schedule:
+    """The stages of one run, each of which needs what the one before has found."""
 
-    replicates = [
-        Unit(kind="replicates", protocol="held-out", optimizer="none", lr=0.0, seed=config.seed, variant=modality)
-        for modality in modalities
-    ]
-    measured = [row for record in do("Comparing replicates", replicates).values() for row in record["conditions"]]
-    write_text(folder.work / MEASURABLE, json.dumps(measured))
+    def __init__(self, config: RunConfig, run_id: str, listener: Listener, store: Store, executor: Executor) -> None:
+        self._config, self._run_id, self._listener = config, run_id, listener
+        self._store, self._executor = store, executor
+        self._tried: dict[TwinJob, Result] = {}
+        self._records: dict[TwinJob, Result] = {}
+        self._replicates: tuple[ReplicateJob, ...] = ()
 
-    held_out = "held-out" in config.protocols
-    seeds = config.evaluation_seeds
+    def work(self, modalities: tuple[str, ...]) -> RunRecords:
+        """Run all stages; give what evaluated jobs found."""
+        measurability = self._measure(modalities)
+        encoders, reference = self._train_encoders()
+        if "held-out" in self._config.protocols:
+            self._score_baselines()
+        agents: dict[tuple[str, str, str, int], AgentJob] = {}
+        for protocol in self._config.protocols:
+            agents |= self._train_agents(protocol, reference)
+        return RunRecords(
+            records=self._records,
+            protocols=self._config.protocols,
+            tuned=tabulate_trials(self._tried),
+            measurability=measurability,
+            encoders=encoders,
+            agents=agents,
+        )
 
-    def encoder(name: str, lr: float, seed: int, variant: str = "") -> Unit:
-        return Unit(kind="encoder", protocol="held-out", optimizer=name, lr=lr, seed=seed, variant=variant)
+    def _measure(self, modalities: tuple[str, ...]) -> pd.DataFrame:
+        """Ask which conditions can be measured."""
+        self._replicates = tuple(
+            ReplicateJob(run_id=self._run_id, seed=self._config.seed, variant=modality) for modality in modalities
+        )
+        found = self._do("Comparing replicates", self._replicates)
+        rows = [row for result in found.values() for row in result["conditions"]]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
 
-    names = tuple(dict.fromkeys((*(config.optimizer if held_out else ()), config.reference_optimizer)))
-    rates = tune("Tuning encoders", lambda name, lr: encoder(name, lr, config.tuning_seed, TRIAL), names)
-    reference = {
-        str(seed): encoder(config.reference_optimizer, rates[config.reference_optimizer], seed)
-        for seed in (*seeds, *((config.tuning_seed,) if config.lr_grid else ()))
-    }
-    # The published protocol needs no trained encoder; one is trained for the pictures.
-    trained = [(name, seed) for name in names for seed in (seeds if held_out else seeds[:1])]
-    encoders = {(name, seed): encoder(name, rates[name], seed) for name, seed in trained}
-    found = do("Training encoders", [*encoders.values(), *(reference.values() if held_out else ())])
-    records |= {unit: found[unit] for (name, _), unit in encoders.items() if name in config.optimizer or not held_out}
-    write_text(
-        folder.work / "reference.json", json.dumps({seed: dataclasses.asdict(u) for seed, u in reference.items()})
-    )
-    if held_out:
-        baselines = [Unit(kind="baseline", protocol="held-out", optimizer="none", lr=0.0, seed=seed) for seed in seeds]
-        records |= do("Scoring baselines", baselines)
+    def _train_encoders(self) -> tuple[dict[tuple[str, int], EncoderJob], dict[int, EncoderJob]]:
+        """Give the encoder of each optimizer and seed, and of each seed the one that held-out agents act in."""
+        config, seeds = self._config, self._config.evaluation_seeds
+        held_out = "held-out" in config.protocols
 
-    agents: dict[tuple[str, str, str, int], Unit] = {}
-    for protocol in config.protocols:
-        variants = [f"max{n}" for n in config.paper_perturbations] if protocol == "paper" else [""]
+        def trial(name: str, lr: float) -> EncoderJob:
+            return EncoderJob(run_id=self._run_id, optimizer=name, lr=lr, seed=config.tuning_seed, variant=TRIAL)
 
-        def agent(
-            name: str, lr: float, seed: int = config.tuning_seed, variant: str = variants[-1], protocol: str = protocol
-        ) -> Unit:
-            return Unit(kind="agent", protocol=protocol, optimizer=name, lr=lr, seed=seed, variant=variant)
+        def encoder(name: str, seed: int) -> EncoderJob:
+            return EncoderJob(
+                run_id=self._run_id, optimizer=name, lr=rates[name], seed=seed, replicates=self._replicates
+            )
 
-        agent_rates = tune(f"Tuning agents ({protocol})", agent, config.optimizer)
-        everyone = [*((name, agent_rates[name]) for name in config.optimizer), (IDLE, 0.0), (RANDOM, 0.0)]
-        here = {
+        names = tuple(dict.fromkeys((*(config.optimizer if held_out else ()), config.reference_optimizer)))
+        rates = self._tune("Tuning encoders", trial, names)
+        reference = {
+            seed: encoder(config.reference_optimizer, seed)
+            for seed in (*seeds, *((config.tuning_seed,) if config.lr_grid else ()))
+        }
+        # The published protocol needs no trained encoder; one is trained for the pictures.
+        encoders = {(name, seed): encoder(name, seed) for name in names for seed in (seeds if held_out else seeds[:1])}
+        found = self._do("Training encoders", [*encoders.values(), *(reference.values() if held_out else ())])
+        self._records |= {
+            job: found[job] for (name, _), job in encoders.items() if name in config.optimizer or not held_out
+        }
+        return encoders, reference
+
+    def _score_baselines(self) -> None:
+        seeds = self._config.evaluation_seeds
+        jobs = [BaselineJob(run_id=self._run_id, seed=seed, replicates=self._replicates) for seed in seeds]
+        self._records |= self._do("Scoring baselines", jobs)
+
+    def _train_agents(
+        self, protocol: str, reference: Mapping[int, EncoderJob]
+    ) -> dict[tuple[str, str, str, int], AgentJob]:
+        """Give the agent of each protocol, variant, optimizer and seed."""
+        config = self._config
+        is_paper = protocol == "paper"
+        variants = [f"max{n}" for n in config.paper_perturbations] if is_paper else [""]
+
+        def agent(name: str, lr: float, seed: int = config.tuning_seed, variant: str = variants[-1]) -> AgentJob:
+            return AgentJob(
+                run_id=self._run_id,
+                protocol=protocol,
+                optimizer=name,
+                lr=lr,
+                seed=seed,
+                variant=variant,
+                encoder=None if is_paper else reference[seed],
+                replicates=() if is_paper else self._replicates,
+            )
+
+        rates = self._tune(f"Tuning agents ({protocol})", agent, config.optimizer)
+        everyone = [*((name, rates[name]) for name in config.optimizer), (IDLE, 0.0), (RANDOM, 0.0)]
+        agents = {
             (protocol, variant, name, seed): agent(name, lr, seed, variant)
             for variant in variants
             for name, lr in everyone
-            for seed in seeds
+            for seed in config.evaluation_seeds
         }
-        agents |= here
-        records |= do(f"Training agents ({protocol})", here.values())
-    return Finished(
-        records=records,
-        protocols=config.protocols,
-        tuned=_trials(tried),
-        measurability=pd.DataFrame(measured, columns=list(MEASURED)),
-        encoders=encoders,
-        agents=agents,
-    )
+        self._records |= self._do(f"Training agents ({protocol})", agents.values())
+        return agents
 
+    def _tune(self, title: str, job_of: Callable[[str, float], TwinJob], optimizers: Iterable[str]) -> dict[str, float]:
+        """Choose each optimizer's rate, on a seed that is not evaluated."""
+        config, names = self._config, list(optimizers)
+        if not config.lr_grid:
+            return {name: config.rate(name) for name in names}
+        found = self._do(title, [job_of(name, lr) for name in names for lr in config.lr_grid])
+        self._tried |= found
+        table = tabulate_trials(found)
+        return dict(table[table["chosen"]].set_index("optimizer")["lr"])
 
-def _trials(found: dict[Unit, Record]) -> pd.DataFrame:
-    """Table the rates that were tried; the best objective of each optimizer is chosen, the smaller rate on a tie."""
-    table = pd.DataFrame(
-        [
-            {
-                "kind": unit.kind,
-                "protocol": unit.protocol,
-                "optimizer": unit.optimizer,
-                "lr": unit.lr,
-                "objective": float("-inf") if record["objective"] is None else record["objective"],
-            }
-            for unit, record in found.items()
-        ],
-        columns=["kind", "protocol", "optimizer", "lr", "objective"],
-    ).sort_values(["kind", "protocol", "optimizer", "lr"], ignore_index=True)
-    best = (
-        table.groupby(["kind", "protocol", "optimizer"])["objective"].transform("idxmax") if len(table) else table.index
-    )
-    return table.assign(chosen=table.index == best)
+    def _do(self, title: str, jobs: Iterable[TwinJob]) -> dict[TwinJob, Result]:
+        """Run one stage; its listener hears of its own jobs, not of those that they need."""
+        wanted = list(dict.fromkeys(jobs))
+        keys = {job.key for job in wanted}
+        self._listener.stage(title, len(wanted))
+
+        def listen(event: Event) -> None:
+            if event.job.key in keys:
+                self._listener.advance(event)
+
+        records = run(wanted, self._store, executor=self._executor, listen=listen)
+        return {job: record.result or {} for job, record in zip(wanted, records, strict=True)}

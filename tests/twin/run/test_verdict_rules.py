@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from waddington.twin.evaluate.heldout import CIRCULAR
-from waddington.twin.run.verdicts import compare, verdicts
+from waddington.twin.run.comparison import compare
+from waddington.twin.run.verdict_rules import verdicts
 
 
 def tidy(

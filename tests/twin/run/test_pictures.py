@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from waddington.twin.run.outputs import shown_conditions
+from waddington.twin.run.pictures import shown_conditions
 
 
 @pytest.mark.parametrize(
