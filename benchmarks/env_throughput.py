@@ -32,8 +32,8 @@ def make_tasks(n_features: int, n_edits: int) -> dict[str, Any]:
     """Make one task of each kind, with drift, noise and disturbances."""
     rng = np.random.default_rng(0)
     dynamics = Dynamics(
-        shifts=0.5 * rng.standard_normal((n_edits, n_features)),
-        edits=tuple(f"edit {k}" for k in range(n_edits)),
+        effects=0.5 * rng.standard_normal((n_edits, n_features)),
+        perturbations=tuple(f"edit {k}" for k in range(n_edits)),
         scale=0.8,
         landmarks=rng.standard_normal((64, n_features)),
         drift=rng.standard_normal((64, n_features)),

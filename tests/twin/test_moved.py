@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import subprocess
 import sys
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from waddington import twin
 from waddington.twin import _moved
+from waddington.twin.dynamics import Dynamics
 
 
 @pytest.mark.parametrize(("old", "new"), _moved.MODULES.items())
@@ -83,3 +86,30 @@ def test_the_package_itself_uses_no_old_address() -> None:
     code += "\n    m.name.endswith('__main__') or importlib.import_module(m.name)"
     command = [sys.executable, "-W", "ignore", "-W", "error:waddington.twin", "-c", code]
     subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+class TestRenamed:
+    """Names within a class."""
+
+    def test_an_old_keyword_an_old_attribute_and_an_old_method_work(self) -> None:
+        with pytest.warns(DeprecationWarning, match="(shifts|edits) of Dynamics is now") as caught:
+            dynamics = Dynamics(shifts=np.eye(2), edits=("A", "B"))
+        assert [str(one.message).split()[1] for one in caught] == ["shifts", "edits"]
+        assert caught[0].filename == __file__
+        with pytest.warns(DeprecationWarning, match="edits of Dynamics is now perturbations"):
+            assert dynamics.edits is dynamics.perturbations
+        with pytest.warns(DeprecationWarning, match="begin of Dynamics is now reset") as caught:
+            state = dynamics.begin(np.zeros((1, 2), np.float32))
+        assert caught[0].filename == __file__
+        assert state["z"].shape == (1, 2)
+
+    def test_new_names_say_nothing_and_may_be_replaced(self) -> None:
+        dynamics = Dynamics(effects=np.eye(2), perturbations=("A", "B"))
+        assert dataclasses.replace(dynamics, scale=0.5).scale == 0.5
+
+    def test_both_names_at_once_are_refused(self) -> None:
+        with (
+            pytest.warns(DeprecationWarning, match="shifts of Dynamics"),
+            pytest.raises(TypeError, match="'shifts' and 'effects'"),
+        ):
+            Dynamics(shifts=np.eye(2), effects=np.eye(2), perturbations=("A", "B"))

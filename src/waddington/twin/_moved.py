@@ -7,6 +7,7 @@ DeprecationWarning that names it.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import warnings
@@ -14,10 +15,11 @@ from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-__all__ = ["ATTRIBUTES", "MODULES", "NAMES", "Finder", "install", "moved_module", "names_moved_from"]
+__all__ = ["ATTRIBUTES", "MODULES", "NAMES", "Finder", "install", "moved_module", "names_moved_from", "renamed"]
 
+T = TypeVar("T")
 TWIN: Final = "waddington.twin"
 MODULES: Final = {
     "agent": "plan.agent",
@@ -97,6 +99,9 @@ NAMES: Final = {
         "mean_change": "respond.base.mean_effect",
         "train_changes": "respond.base.train_effects",
     },
+    "respond.latent": {
+        "EditSupport": "respond.latent.PerturbationSupport",
+    },
     "simulate": {
         "FATES": "datasets.FATES",
         "NoiseModel": "datasets.NoiseModel",
@@ -141,6 +146,39 @@ def names_moved_from(module: str) -> Callable[[str], Any]:
         return getattr(importlib.import_module(f"{TWIN}.{home}"), new)
 
     return find
+
+
+def renamed(**names: str) -> Callable[[type[T]], type[T]]:
+    """Keep old names of attributes, methods and keyword arguments of a class: ``renamed(old="new")``."""
+
+    def keep(cls: type[T]) -> type[T]:
+        make: Any = vars(cls)["__init__"]
+
+        @functools.wraps(make)
+        def init(self: T, *args: Any, **given: Any) -> None:
+            for old in [name for name in names if name in given]:
+                _warn_of_name(cls, old, names[old])
+                if names[old] in given:
+                    raise TypeError(f"{cls.__name__} takes {old!r} and {names[old]!r}, its new name, not at once")
+                given[names[old]] = given.pop(old)
+            make(self, *args, **given)
+
+        cls.__init__ = init  # type: ignore[method-assign, assignment]
+        for old, new in names.items():
+            setattr(cls, old, property(functools.partial(_read_old, cls, old, new)))
+        return cls
+
+    return keep
+
+
+def _read_old(cls: type, old: str, new: str, owner: object) -> Any:
+    _warn_of_name(cls, old, new)
+    return getattr(owner, new)
+
+
+def _warn_of_name(cls: type, old: str, new: str) -> None:
+    text = f"waddington.twin: {old} of {cls.__name__} is now {new}; the old name goes with the next release"
+    warnings.warn(text, DeprecationWarning, stacklevel=3)
 
 
 class Finder(MetaPathFinder, Loader):

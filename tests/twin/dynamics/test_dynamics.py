@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waddington._errors import ArgumentError
-from waddington.twin.dynamics.latent import Dynamics, build_dynamics, fit_flow
+from waddington.twin.dynamics import Dynamics, build_dynamics, fit_flow
 from waddington.twin.respond.latent import LatentResponse
 
 SHIFTS = np.array([[1.0, 0.0, 0.5], [0.0, 2.0, 0.0], [-1.0, 1.0, 1.0]], np.float32)
@@ -18,17 +18,17 @@ SHIFTS = np.array([[1.0, 0.0, 0.5], [0.0, 2.0, 0.0], [-1.0, 1.0, 1.0]], np.float
 
 def quiet(**changes: Any) -> Dynamics:
     """Make dynamics without noise, drift or disturbance."""
-    settings_ = {"shifts": SHIFTS, "edits": ("A", "B", "C"), "scale": 0.8, "disturbance_prob": 0.0}
+    settings_ = {"effects": SHIFTS, "perturbations": ("A", "B", "C"), "scale": 0.8, "disturbance_prob": 0.0}
     return Dynamics(**(settings_ | changes))
 
 
 def run(dynamics: Dynamics, plan: list[list[int]], *, n: int = 1, seed: int = 0) -> tuple[dict[str, Any], np.ndarray]:
     """Give the edits of each step to n cells, and say how many were taken."""
     rng = np.random.default_rng(seed)
-    state = dynamics.begin(np.zeros((n, dynamics.n_features), np.float32))
+    state = dynamics.reset(np.zeros((n, dynamics.n_features), np.float32))
     taken = np.zeros(n, int)
     for edits in plan:
-        taken += dynamics.give(state, np.broadcast_to(edits, n))
+        taken += dynamics.apply(state, np.broadcast_to(edits, n))
         dynamics.step(state, rng)
     return state, taken
 
@@ -94,7 +94,7 @@ def test_flow_is_the_direction_of_differentiation() -> None:
     assert (np.sum(found * expected, axis=1) > 0.97 * speed * true_speed).all()
     # Neighbours are chosen by z, which narrows their spread along the way: the speed errs on the slow side.
     assert ((speed > 0.65 * true_speed) & (speed < 1.1 * true_speed)).all()
-    state = dynamics.begin(np.zeros((1, 3), np.float32))
+    state = dynamics.reset(np.zeros((1, 3), np.float32))
     for _ in range(50):
         dynamics.step(state, rng)
     x, y, side = state["z"][0]
@@ -125,17 +125,17 @@ def test_same_seed_same_bits() -> None:
 
 def test_arrays_are_frozen_copies() -> None:
     shifts = SHIFTS.copy()
-    dynamics = quiet(shifts=shifts)
+    dynamics = quiet(effects=shifts)
     shifts[:] = 0
-    np.testing.assert_array_equal(dynamics.shifts, SHIFTS)
+    np.testing.assert_array_equal(dynamics.effects, SHIFTS)
     with pytest.raises(ValueError, match="read-only"):
-        dynamics.shifts[0] = 1.0
+        dynamics.effects[0] = 1.0
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"edits": ("A",)}, r"shifts of shape \(3, 3\): accepted \(1, 3\)"),
+        ({"perturbations": ("A",)}, r"effects of shape \(3, 3\): accepted \(1, 3\)"),
         ({"noise_sd": np.ones(2)}, r"noise_sd of shape \(2,\)"),
         ({"landmarks": np.ones((4, 2)), "drift": np.ones((4, 2))}, "landmarks"),
         ({"landmarks": np.ones((4, 3))}, "drift"),
@@ -157,8 +157,8 @@ def test_built_from_a_response() -> None:
     dynamics = build_dynamics(
         response, flow=fit_flow(z, rng.uniform(size=150)), noise_fraction=0.1, max_perturbations=1
     )
-    assert dynamics.edits == ("A:knockout", "B:knockout")
-    np.testing.assert_allclose(dynamics.shifts, response.shifts, rtol=1e-6)
+    assert dynamics.perturbations == ("A:knockout", "B:knockout")
+    np.testing.assert_allclose(dynamics.effects, response.effects, rtol=1e-6)
     np.testing.assert_allclose(dynamics.noise_sd, 0.1 * response.residual_sd, rtol=1e-6)
     assert (dynamics.max_perturbations, len(dynamics.landmarks)) == (1, 64)
     assert not len(build_dynamics(response).landmarks)

@@ -30,7 +30,7 @@ def cells(
 def test_recovers_shifts_scale_and_spread() -> None:
     z, labels, shifts = cells()
     response = LatentResponse.fit(z, labels)
-    assert response.edits == [A, B]
+    assert response.perturbations == [A, B]
     assert response.n_doubles == 1
     np.testing.assert_allclose(response.predict(A), shifts[A], atol=0.05)
     np.testing.assert_allclose(response.predict(AB), shifts[AB], atol=0.05)

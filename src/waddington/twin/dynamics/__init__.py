@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from waddington.twin.dynamics.latent import CellState, Dynamics, build_dynamics, fit_flow
+from waddington.twin.dynamics.flow import fit_flow, flow_at
+from waddington.twin.dynamics.latent import CellState, Dynamics, build_dynamics
 
-__all__ = [
-    "CellState",
-    "Dynamics",
-    "build_dynamics",
-    "fit_flow",
-]
+__all__ = ["CellState", "Dynamics", "build_dynamics", "fit_flow", "flow_at"]

@@ -6,19 +6,19 @@ from waddington.twin.respond.base import Effect, ResponseModel, mean_effect, tra
 from waddington.twin.respond.baselines import Additive, MeanEffect, NoEffect
 from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.respond.decoder import LinearDecoder
-from waddington.twin.respond.latent import EditSupport, LatentResponse
+from waddington.twin.respond.latent import LatentResponse, PerturbationSupport
 from waddington.twin.respond.registry import MODELS, fit_model
 
 __all__ = [
     "MODELS",
     "Additive",
     "DecodedResponse",
-    "EditSupport",
     "Effect",
     "LatentResponse",
     "LinearDecoder",
     "MeanEffect",
     "NoEffect",
+    "PerturbationSupport",
     "ResponseModel",
     "fit_model",
     "mean_effect",

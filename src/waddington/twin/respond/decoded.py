@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._errors import ArgumentError
+from waddington.twin._moved import renamed
 from waddington.twin.data.splits import Split
 from waddington.twin.respond.base import Effect, ResponseModel, Values, canonical_label, measured_parts
 from waddington.twin.respond.decoder import LinearDecoder
@@ -16,6 +17,7 @@ from waddington.twin.respond.latent import LatentResponse
 __all__ = ["DecodedResponse"]
 
 
+@renamed(shifts="effects")
 class DecodedResponse(ResponseModel):
     """Predict in a representation, and read the profile out with a :class:`LinearDecoder`.
 

@@ -1,10 +1,10 @@
-"""What an edit does to a cell: the additive model of latent shifts, with a shrunken interaction.
+"""What a perturbation does to a cell: the additive model of latent effects, with a shrunken interaction.
 
-The shift of a single edit is the mean of its cells less the mean of the control cells, in an embedding. Doubles are
-close to additive but smaller (over the 125 doubles of Norman et al. 2019 the published fits have median coefficients
-0.80 and 0.77), so a combination is predicted as ``scale * sum of its single shifts``, with one scale for all, fitted
-by least squares on the measured doubles. Nothing is guessed: an edit that was never measured alone has no shift, and
-asking for it is an error that names it.
+The effect of a single perturbation is the mean of its cells less the mean of the control cells, in an embedding.
+Doubles are close to additive but smaller (over the 125 doubles of Norman et al. 2019 the published fits have median
+coefficients 0.80 and 0.77), so a combination is predicted as ``scale * sum of its single effects``, with one scale for
+all, fitted by least squares on the measured doubles. Nothing is guessed: a perturbation that was never measured alone
+has no known effect, and asking for it is an error that names it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from waddington._errors import DataError, UnsupportedError
 from waddington._text import counted
+from waddington.twin._moved import names_moved_from, renamed
 from waddington.twin.data.conditions import (
     CONTROL,
     Condition,
@@ -26,33 +27,36 @@ from waddington.twin.data.conditions import (
     resolve_condition,
 )
 
-__all__ = ["EditSupport", "LatentResponse", "fit_scale"]
+__all__ = ["LatentResponse", "PerturbationSupport", "fit_scale"]
+
+__getattr__ = names_moved_from(__name__)
 
 Array = npt.NDArray[np.float64]
 
 _SCALE_RANGE = (0.0, 1.2)
 
 
+@renamed(shift_norm="effect_norm")
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EditSupport:
-    """How well a single edit was measured.
+class PerturbationSupport:
+    """How well a single perturbation was measured.
 
     Attributes
     ----------
     label
         Canonical label, such as ``"Cebpa:knockout"``.
     n_cells
-        Cells that carry this edit and no other.
-    shift_norm
-        Length of the measured shift, in units of the embedding.
+        Cells that carry this perturbation and no other.
+    effect_norm
+        Length of the measured effect, in units of the embedding.
     noise_norm
         Length that sampling noise alone would give: the root of the summed squared standard errors of the difference
-        of the two means. A shift that is not longer than this has no measured effect.
+        of the two means. A perturbation whose effect is not longer than this has no measured effect.
     """
 
     label: str
     n_cells: int
-    shift_norm: float
+    effect_norm: float
     noise_norm: float
 
 
@@ -62,16 +66,16 @@ def fit_scale(doubles: npt.ArrayLike, sums: npt.ArrayLike, *, weights: npt.Array
     Parameters
     ----------
     doubles
-        Measured shift of each double, shape (pairs, d).
+        Measured effect of each double, shape (pairs, d).
     sums
-        Sum of the two single shifts of each, shape (pairs, d).
+        Sum of the two single effects of each, shape (pairs, d).
     weights
         Weight of each pair, shape (pairs,), such as its number of cells. Default: equal.
 
     Returns
     -------
     float
-        The scale, clipped to [0, 1.2]; 1.0 (additive) when there is no pair or no shift to scale.
+        The scale, clipped to [0, 1.2]; 1.0 (additive) when there is no pair or no effect to scale.
     """
     found, expected = np.asarray(doubles, np.float64), np.asarray(sums, np.float64)
     if found.size == 0:
@@ -83,22 +87,23 @@ def fit_scale(doubles: npt.ArrayLike, sums: npt.ArrayLike, *, weights: npt.Array
     return float(np.clip(weight @ np.sum(found * expected, axis=1) / energy, *_SCALE_RANGE))
 
 
+@renamed(shifts="effects", shift_variance="effect_variance", edits="perturbations")
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class LatentResponse:
-    """Mean latent shift of each measured edit, and how shifts combine.
+    """Mean latent effect of each measured perturbation, and how effects combine.
 
     Made by :meth:`fit`.
 
     Attributes
     ----------
     support
-        One record for each single edit, sorted by label.
-    shifts
-        Their mean shifts against control, shape (edits, d).
-    shift_variance
-        Squared standard errors of the shifts, shape (edits, d).
+        One record for each single perturbation, sorted by label.
+    effects
+        Their mean effects against control, shape (perturbations, d).
+    effect_variance
+        Squared standard errors of the effects, shape (perturbations, d).
     scale
-        Factor on the sum of shifts of a combination of two or more edits.
+        Factor on the sum of effects of a combination of two or more perturbations.
     control_mean
         Mean of the control cells, shape (d,).
     residual_sd
@@ -107,9 +112,9 @@ class LatentResponse:
         Measured doubles that `scale` was fitted on.
     """
 
-    support: tuple[EditSupport, ...]
-    shifts: Array
-    shift_variance: Array
+    support: tuple[PerturbationSupport, ...]
+    effects: Array
+    effect_variance: Array
     scale: float
     control_mean: Array
     residual_sd: Array
@@ -117,7 +122,7 @@ class LatentResponse:
 
     @classmethod
     def fit(cls, z: npt.ArrayLike, labels: Iterable[str], *, control: str = CONTROL) -> LatentResponse:
-        """Measure the shift of every single edit, and the scale of combinations.
+        """Measure the effect of every single perturbation, and the scale of combinations.
 
         Parameters
         ----------
@@ -126,7 +131,7 @@ class LatentResponse:
         labels
             Canonical condition label of each cell.
         control
-            The label that shifts are measured from.
+            The label that effects are measured from.
 
         Raises
         ------
@@ -140,27 +145,30 @@ class LatentResponse:
         base, base_variance = mean[control], variance[control] / count[control]
         conditions = {name: parse_label(name) for name in mean if name != control}
         singles = sorted(name for name, condition in conditions.items() if len(condition) == 1)
-        shift = {name: mean[name] - base for name in singles}
+        effect = {name: mean[name] - base for name in singles}
         error = {name: variance[name] / count[name] + base_variance for name in singles}
-        parts = {name: [condition_label((edit,)) for edit in condition] for name, condition in conditions.items()}
-        pairs = [(name, pair) for name, pair in parts.items() if len(pair) == 2 and set(pair) <= shift.keys()]
+        parts = {
+            name: [condition_label((perturbation,)) for perturbation in condition]
+            for name, condition in conditions.items()
+        }
+        pairs = [(name, pair) for name, pair in parts.items() if len(pair) == 2 and set(pair) <= effect.keys()]
         d = cells.shape[1]
         residual = sum(((count[name] - 1) * variance[name] for name in mean), start=np.zeros(d))
         return cls(
             support=tuple(
-                EditSupport(
+                PerturbationSupport(
                     label=name,
                     n_cells=count[name],
-                    shift_norm=float(np.linalg.norm(shift[name])),
+                    effect_norm=float(np.linalg.norm(effect[name])),
                     noise_norm=float(np.sqrt(error[name].sum())),
                 )
                 for name in singles
             ),
-            shifts=np.array([shift[name] for name in singles]).reshape(-1, d),
-            shift_variance=np.array([error[name] for name in singles]).reshape(-1, d),
+            effects=np.array([effect[name] for name in singles]).reshape(-1, d),
+            effect_variance=np.array([error[name] for name in singles]).reshape(-1, d),
             scale=fit_scale(
                 [mean[name] - base for name, _ in pairs],
-                [shift[first] + shift[second] for _, (first, second) in pairs],
+                [effect[first] + effect[second] for _, (first, second) in pairs],
                 weights=[count[name] for name, _ in pairs],
             ),
             control_mean=base,
@@ -169,39 +177,39 @@ class LatentResponse:
         )
 
     @property
-    def edits(self) -> list[str]:
-        """Labels of the single edits with measured support, sorted; row k of `shifts` belongs to the k-th."""
+    def perturbations(self) -> list[str]:
+        """Labels of the single perturbations with measured support, sorted; row k of `effects` belongs to the k-th."""
         return [record.label for record in self.support]
 
     def unsupported(self, condition: str | Condition) -> list[str]:
-        """Name the edits of a condition that were never measured alone; empty when all were."""
-        known = set(self.edits)
+        """Name the perturbations of a condition that were never measured alone; empty when all were."""
+        known = set(self.perturbations)
         return [label for label in self._parts(condition) if label not in known]
 
     def predict(self, condition: str | Condition) -> Array:
-        """Predict the mean latent shift of a condition against control.
+        """Predict the mean latent effect of a condition against control.
 
         Parameters
         ----------
         condition
-            Canonical label, also with bare names of edits that were measured in one mode, or tuple of perturbations;
-            control gives zeros.
+            Canonical label, also with bare names of perturbations that were measured in one mode, or tuple of
+            perturbations; control gives zeros.
 
         Returns
         -------
         ndarray
-            Shape (d,). One edit gives its measured shift; more give their scaled sum.
+            Shape (d,). One perturbation gives its measured effect; more give their scaled sum.
 
         Raises
         ------
         UnsupportedError
-            When an edit was never measured alone; names it and those that were.
+            When a perturbation was never measured alone; names it and those that were.
         DataError
             When a bare name was measured in several modes; names them.
         """
         rows = self._rows(condition)
         factor = self.scale if len(rows) > 1 else 1.0
-        return np.asarray(factor * self.shifts[rows].sum(axis=0))
+        return np.asarray(factor * self.effects[rows].sum(axis=0))
 
     def standard_error(self, condition: str | Condition) -> Array:
         """Give the sampling error of :meth:`predict`, shape (d,); the model's own error is not in it.
@@ -213,25 +221,29 @@ class LatentResponse:
         """
         rows = self._rows(condition)
         factor = self.scale if len(rows) > 1 else 1.0
-        return np.asarray(factor * np.sqrt(self.shift_variance[rows].sum(axis=0)))
+        return np.asarray(factor * np.sqrt(self.effect_variance[rows].sum(axis=0)))
 
     def _rows(self, condition: str | Condition) -> list[int]:
         parts = self._parts(condition)
         missing = self.unsupported(condition)
         if missing:
-            known = ", ".join(self.edits[:8]) + (", …" if len(self.support) > 8 else "")
+            known = ", ".join(self.perturbations[:8]) + (", …" if len(self.support) > 8 else "")
             raise UnsupportedError(
                 f"cannot predict the response to {'+'.join(parts)}: found no cells with "
                 f"{' or '.join(missing)} alone; "
-                f"accepted: combinations of the {len(self.support)} measured edits ({known})"
+                f"accepted: combinations of the {len(self.support)} measured perturbations ({known})"
             )
-        position = {label: row for row, label in enumerate(self.edits)}
+        position = {label: row for row, label in enumerate(self.perturbations)}
         return [position[label] for label in parts]
 
     def _parts(self, condition: str | Condition) -> list[str]:
-        """Label each edit of a condition."""
-        read = resolve_condition(condition, self.edits) if isinstance(condition, str) else make_condition(condition)
-        return [condition_label((edit,)) for edit in read]
+        """Label each perturbation of a condition."""
+        read = (
+            resolve_condition(condition, self.perturbations)
+            if isinstance(condition, str)
+            else make_condition(condition)
+        )
+        return [condition_label((perturbation,)) for perturbation in read]
 
 
 def _check_cells(cells: Array, names: npt.NDArray[np.str_], control: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington.twin.dynamics.latent import Dynamics, build_dynamics, fit_flow
+from waddington.twin.dynamics import Dynamics, build_dynamics, fit_flow
 from waddington.twin.evaluate.heldout import Truth, observe, score_effect
 from waddington.twin.evaluate.metrics import CLASSIFICATION, REGRESSION, effect_metrics
 from waddington.twin.evaluate.paper import AGAINST_TARGET, PUBLISHED, paper_split
@@ -82,8 +82,8 @@ def build_heldout_environment(prepared: RunData, latent: Float, config: RunConfi
     else:
         landmarks, drift, bandwidth = flow
         dynamics = Dynamics(
-            shifts=np.empty((0, latent.shape[1]), np.float32),
-            edits=(),
+            effects=np.empty((0, latent.shape[1]), np.float32),
+            perturbations=(),
             landmarks=landmarks,
             drift=drift,
             bandwidth=bandwidth,

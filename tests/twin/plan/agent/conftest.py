@@ -18,7 +18,7 @@ def _make(*, n_edits: int = 10, d: int = 16, **changes: Any) -> CellTask:
     shifts = rng.standard_normal((n_edits, d))
     shifts *= (2.0 / np.linalg.norm(shifts, axis=1))[:, None]
     dynamics = Dynamics(
-        shifts=shifts, edits=tuple(f"edit {k}" for k in range(n_edits)), scale=0.8, noise_sd=np.full(d, 0.02)
+        effects=shifts, perturbations=tuple(f"edit {k}" for k in range(n_edits)), scale=0.8, noise_sd=np.full(d, 0.02)
     )
     doubles = [0.8 * (shifts[i] + shifts[j]) for i, j in combinations(range(n_edits), 2)]
     goals = np.concatenate([shifts, doubles])

@@ -15,14 +15,14 @@ from waddington.twin.plan.env import CellTask, PaperTask
 def _cell_task(*, dynamics: dict[str, Any] | None = None, **changes: Any) -> CellTask:
     rng = np.random.default_rng(0)
     world = {
-        "shifts": rng.standard_normal((4, 5)),
-        "edits": tuple("ABCD"),
+        "effects": rng.standard_normal((4, 5)),
+        "perturbations": tuple("ABCD"),
         "scale": 0.8,
         "noise_sd": np.full(5, 0.05),
         "duration": 2,
     }
     built = Dynamics(**(world | (dynamics or {})))
-    given = {"dynamics": built, "starts": 0.1 * rng.standard_normal((20, 5)), "goals": built.shifts, "max_steps": 6}
+    given = {"dynamics": built, "starts": 0.1 * rng.standard_normal((20, 5)), "goals": built.effects, "max_steps": 6}
     return CellTask(**(given | changes))
 
 

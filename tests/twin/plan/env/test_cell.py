@@ -32,14 +32,14 @@ def test_return_is_the_progress_to_the_goal_less_the_cost(cell_task: Make) -> No
 def test_reaching_a_typical_goal_is_worth_about_one(cell_task: Make) -> None:
     for stretch in (0.1, 1.0, 3.0):
         shifts = stretch * np.random.default_rng(5).standard_normal((4, 5)) / 3
-        task = cell_task(dynamics=QUIET | {"shifts": shifts}, goals=shifts, starts=np.zeros((1, 5)), cost=0.0)
-        state = task.begin(4, np.random.default_rng(0), goals=np.arange(4))
+        task = cell_task(dynamics=QUIET | {"effects": shifts}, goals=shifts, starts=np.zeros((1, 5)), cost=0.0)
+        state = task.reset(4, np.random.default_rng(0), goals=np.arange(4))
         assert task.scale * state["distance"].mean() == pytest.approx(1.0)
 
 
 def test_relative_goals_are_shifts_of_the_start(cell_task: Make) -> None:
     task = cell_task(relative_goals=True)
-    state = task.begin(50, np.random.default_rng(0))
+    state = task.reset(50, np.random.default_rng(0))
     expected = task.starts[state["start_index"]] + task.goals[state["goal_index"]]
     np.testing.assert_allclose(state["goal"], expected, rtol=1e-6)
 
@@ -73,7 +73,7 @@ def test_gains_are_what_an_edit_alone_would_bring(cell_task: Make) -> None:
     task = cell_task(dynamics=QUIET, cost=0.0)
     env = CellVecEnv(task, 4, seed=0)
     gains = env.reset()[:, -4:]
-    unit = task.scale * (task.dynamics.shifts**2).sum(axis=1).mean() / 5
+    unit = task.scale * (task.dynamics.effects**2).sum(axis=1).mean() / 5
     promised, paid = unit * np.diag(gains), np.zeros(4)
     for step in range(task.max_steps):
         seen, reward, _, _ = env.step(np.arange(4) if step == 0 else np.full(4, task.wait))
@@ -95,7 +95,7 @@ def test_continuous_push_is_scaled_clipped_and_priced(cell_task: Make) -> None:
 
 
 def test_without_measured_edits_the_continuous_form_still_works(cell_task: Make) -> None:
-    none = {"shifts": np.empty((0, 5)), "edits": ()}
+    none = {"effects": np.empty((0, 5)), "perturbations": ()}
     task = cell_task(dynamics=none, actions="continuous", goals=np.ones((1, 5)))
     env = CellVecEnv(task, 2, seed=0)
     assert env.reset().shape == (2, 11)

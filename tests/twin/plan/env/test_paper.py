@@ -61,11 +61,11 @@ def test_reward_is_the_drop_of_the_mean_squared_distance(paper_task: Make) -> No
 
 def test_target_is_another_cell_or_a_later_one(paper_task: Make) -> None:
     rng = np.random.default_rng(0)
-    state = paper_task().begin(4000, rng)
+    state = paper_task().reset(4000, rng)
     assert (state["start_index"] != state["goal_index"]).all()
     assert len(np.unique(state["goal_index"])) == 30
     order = rng.permutation(30).astype(float)
-    state = paper_task(order=order).begin(4000, rng)
+    state = paper_task(order=order).reset(4000, rng)
     start, goal = order[state["start_index"]], order[state["goal_index"]]
     assert ((goal > start) | (start == 29)).all()
     assert set(goal[start == 27]) == {28.0, 29.0}

@@ -121,7 +121,7 @@ def rollout(
     check_in_range("episodes", n, 1)
     task, rng = vec_env.task, np.random.default_rng(seed)
     try:
-        state = task.begin(n, rng, starts=begin, goals=aim)
+        state = task.reset(n, rng, starts=begin, goals=aim)
     except IndexError as error:
         raise ArgumentError(f"cannot run episodes: {error}; accepted: rows of the task's starts and goals") from error
     act = _act(policy, deterministic)
@@ -133,7 +133,7 @@ def rollout(
     with seeded(seed):
         while alive.any():
             action = act(task.observe(state))
-            reward, terminated, truncated = task.advance(state, action, rng)
+            reward, terminated, truncated = task.step(state, action, rng)
             returns += np.where(alive, reward, 0.0)
             lengths += alive
             final = np.where(alive[:, None], state["z"], final)

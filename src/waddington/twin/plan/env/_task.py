@@ -37,12 +37,12 @@ class Task(Protocol):
     def max_steps(self) -> int:
         """Steps after which an episode ends."""
 
-    def begin(
+    def reset(
         self, n: int, rng: np.random.Generator, *, starts: Index | None = None, goals: Index | None = None
     ) -> State:
         """Start n episodes, from the given start cells to the given goals or from random ones."""
 
-    def advance(
+    def step(
         self, state: State, actions: npt.NDArray[Any], rng: np.random.Generator
     ) -> tuple[Float, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Take one step in place; give rewards, terminations and truncations, each (n,)."""

@@ -1,7 +1,7 @@
-"""The held-out environment: bring a cell to a target state with a few edits.
+"""The held-out environment: bring a cell to a target state with a few perturbations.
 
-State is the embedding, the goal another state, an action starts one of K measured edits or waits (or, in the paper's
-form, pushes the embedding directly), and the reward is the progress to the goal less the cost of edits.
+State is the embedding, the goal another state, an action starts one of K measured perturbations or waits (or, in the
+paper's form, pushes the embedding directly), and the reward is the progress to the goal less the cost of perturbations.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from gymnasium import spaces
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
+from waddington.twin._moved import renamed
 from waddington.twin.dynamics.latent import Dynamics
 from waddington.twin.plan.env._task import Float, Index, State, mean_squared_distance
 
@@ -23,6 +24,7 @@ __all__ = ["CellTask"]
 _MOST_GAIN = 10.0
 
 
+@renamed(begin="reset", advance="step")
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CellTask:
     """Where cells start, where they shall go, what an agent may do, and what it is paid.
@@ -34,27 +36,27 @@ class CellTask:
     starts
         Cells that episodes start from, shape (S, d).
     goals
-        Target states, shape (G, d); with `relative_goals`, shifts that are added to the episode's start.
+        Target states, shape (G, d); with `relative_goals`, effects that are added to the episode's start.
     relative_goals
-        Whether a goal is a shift of the starting cell (its own counterfactual) rather than one state for all.
+        Whether a goal is an effect on the starting cell (its own counterfactual) rather than one state for all.
     actions
-        ``"discrete"``: edits 0 … K-1, and K to wait. ``"continuous"``: a box [-1, 1]^d, times `action_scale`, added to
-        the state (the paper's agent).
+        ``"discrete"``: perturbations 0 … K-1, and K to wait. ``"continuous"``: a box [-1, 1]^d, times `action_scale`,
+        added to the state (the paper's agent).
     action_scale
         Largest push of one coordinate in one step (0.25 in the paper).
     max_steps
-        Length of an episode. What an edit begun less than `duration` steps before the end still owes is lost, and when
-        a cell carries all it can, nothing is left to decide: ``duration + max_perturbations + 1`` is enough, and much
-        longer episodes learn much more slowly.
+        Length of an episode. What a perturbation begun less than `duration` steps before the end still owes is lost,
+        and when a cell carries all it can, nothing is left to decide: ``duration + max_perturbations + 1`` is enough,
+        and much longer episodes learn much more slowly.
     cost
-        Price of starting an edit (or of a full push of every coordinate), in units of scaled reward.
+        Price of starting a perturbation (or of a full push of every coordinate), in units of scaled reward.
     reward_scale
         Factor on the drop of mean squared distance. None divides by the mean initial distance of all pairs of start
         and goal, so that reaching the goal is worth about 1 in every embedding.
     observe_gains
-        Whether the agent is also shown, for each edit it has not begun, the drop of the distance that the response
-        model predicts for it (discrete only). Which edits to combine, and when they pay, is still to be
-        learned; which single one points to the goal is not.
+        Whether the agent is also shown, for each perturbation it has not begun, the drop of the distance that the
+        response model predicts for it (discrete only). Which perturbations to combine, and when they pay, is still to
+        be learned; which single one points to the goal is not.
     truncate
         Whether the last step is a time limit that learners bootstrap over. The default is a true end: the horizon
         belongs to the task, and the observation holds the time that is left.
@@ -102,34 +104,34 @@ class CellTask:
 
     @property
     def observation_space(self) -> spaces.Box:
-        """State, way left to the goal, share of time left; if discrete, progress and predicted gain of each edit."""
+        """State, way to the goal, share of time left; if discrete, progress and predicted gain of each perturbation."""
         clip, d = self.dynamics.clip, self.dynamics.n_features
-        n_edits = self.dynamics.n_edits if self.actions == "discrete" else 0
-        n_gains = n_edits if self.observe_gains else 0
-        high = np.repeat([clip, 2 * clip, 1.0, _MOST_GAIN], [d, d, 1 + n_edits, n_gains]).astype(np.float32)
+        n_perturbations = self.dynamics.n_perturbations if self.actions == "discrete" else 0
+        n_gains = n_perturbations if self.observe_gains else 0
+        high = np.repeat([clip, 2 * clip, 1.0, _MOST_GAIN], [d, d, 1 + n_perturbations, n_gains]).astype(np.float32)
         low = -high
-        low[2 * d : 2 * d + 1 + n_edits] = 0.0
+        low[2 * d : 2 * d + 1 + n_perturbations] = 0.0
         return spaces.Box(low, high, dtype=np.float32)
 
     @property
     def action_space(self) -> spaces.Space[Any]:
         """Discrete(K + 1), or the box [-1, 1]^d."""
         if self.actions == "discrete":
-            return spaces.Discrete(self.dynamics.n_edits + 1)
+            return spaces.Discrete(self.dynamics.n_perturbations + 1)
         return spaces.Box(-1.0, 1.0, (self.dynamics.n_features,), np.float32)
 
     @property
     def wait(self) -> int:
         """The discrete action that starts nothing."""
-        return self.dynamics.n_edits
+        return self.dynamics.n_perturbations
 
-    def begin(
+    def reset(
         self, n: int, rng: np.random.Generator, *, starts: Index | None = None, goals: Index | None = None
     ) -> State:
         """Start n episodes; random starts and goals are drawn independently of each other."""
         start = rng.integers(len(self.starts), size=n) if starts is None else starts
         goal = rng.integers(len(self.goals), size=n) if goals is None else goals
-        state: State = dict(self.dynamics.begin(self.starts[start]))
+        state: State = dict(self.dynamics.reset(self.starts[start]))
         target = self.goals[goal] + state["z"] if self.relative_goals else self.goals[goal]
         target = np.clip(target, -self.dynamics.clip, self.dynamics.clip)
         return state | {
@@ -141,12 +143,12 @@ class CellTask:
             "distance": mean_squared_distance(state["z"], target),
         }
 
-    def advance(
+    def step(
         self, state: State, actions: npt.NDArray[Any], rng: np.random.Generator
     ) -> tuple[Float, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Start the chosen edits (or push), move all cells, and pay the progress to the goal."""
+        """Start the chosen perturbations (or push), move all cells, and pay the progress to the goal."""
         if self.actions == "discrete":
-            price = self.dynamics.give(state, actions).astype(np.float32)
+            price = self.dynamics.apply(state, actions).astype(np.float32)
             self.dynamics.step(state, rng)
         else:
             push = np.clip(actions, -1.0, 1.0).astype(np.float32)
@@ -160,7 +162,7 @@ class CellTask:
         return (reward, never, over) if self.truncate else (reward, over, never)
 
     def observe(self, state: State) -> Float:
-        """Concatenate state, way to the goal, time left, and progress and predicted gains of edits."""
+        """Concatenate state, way to the goal, time left, and progress and predicted gains of perturbations."""
         z = state["z"]
         parts = [z, state["goal"] - z, (1.0 - state["steps"] / self.max_steps).astype(np.float32)[:, None]]
         if self.actions == "discrete":
@@ -170,14 +172,14 @@ class CellTask:
         return np.concatenate(parts, axis=1)
 
     def _gains(self, way: Float, progress: Float) -> Float:
-        """Predict the drop of the squared distance by each edit alone, zero for those begun, shape (n, K).
+        """Predict the drop of the squared distance by each perturbation alone, zero for those begun, shape (n, K).
 
-        In units of the mean squared length of the edits, so that it is about 1 for an edit that leads to the goal and
-        about -1 for one that leads astray, in every embedding.
+        In units of the mean squared length of the effects, so that it is about 1 for a perturbation that leads to the
+        goal and about -1 for one that leads astray, in every embedding.
         """
-        shifts = self.dynamics.shifts
-        squared = np.einsum("kd,kd->k", shifts, shifts)
-        gain = way @ (2.0 * shifts.T) - squared
+        effects = self.dynamics.effects
+        squared = np.einsum("kd,kd->k", effects, effects)
+        gain = way @ (2.0 * effects.T) - squared
         gain *= (progress == 0) / max(float(squared.mean()), 1e-8)
         return np.asarray(np.clip(gain, -_MOST_GAIN, _MOST_GAIN), dtype=np.float32)
 

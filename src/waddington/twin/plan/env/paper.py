@@ -20,6 +20,7 @@ from gymnasium import spaces
 
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError
+from waddington.twin._moved import renamed
 from waddington.twin.plan.env._task import Float, Index, State, mean_squared_distance
 
 __all__ = ["PaperTask", "perturb_features"]
@@ -48,6 +49,7 @@ def perturb_features(z: Float, rows: Index, rng: np.random.Generator, *, max_per
         z[rows[struck], features[struck, strike]] *= factor[struck, strike]
 
 
+@renamed(begin="reset", advance="step")
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PaperTask:
     """Protocol of Tables II (`max_perturb` 1) and III (`max_perturb` 2).
@@ -112,7 +114,7 @@ class PaperTask:
         """The box [-1, 1]^d."""
         return spaces.Box(-1.0, 1.0, (self.cells.shape[1],), np.float32)
 
-    def begin(
+    def reset(
         self, n: int, rng: np.random.Generator, *, starts: Index | None = None, goals: Index | None = None
     ) -> State:
         """Start n episodes; a goal index is the number of the target cell."""
@@ -133,7 +135,7 @@ class PaperTask:
             "distance": mean_squared_distance(z, target),
         }
 
-    def advance(
+    def step(
         self, state: State, actions: npt.NDArray[np.float32], rng: np.random.Generator
     ) -> tuple[Float, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Push, clip, perturb at random, clip, and pay the drop of the distance."""

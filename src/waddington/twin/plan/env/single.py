@@ -55,7 +55,7 @@ class CellEnv(gymnasium.Env[Float, Any]):  # type: ignore[misc]
             name: None if (options or {}).get(name) is None else int((options or {})[name])
             for name in ("start", "goal")
         }
-        self._state = self.task.begin(
+        self._state = self.task.reset(
             1,
             self.np_random,
             starts=None if chosen["start"] is None else np.array([chosen["start"]]),
@@ -77,7 +77,7 @@ class CellEnv(gymnasium.Env[Float, Any]):  # type: ignore[misc]
             raise UnsupportedError("cannot step before reset()")
         if not self.action_space.contains(action):
             raise ArgumentError(f"cannot take action {action!r}: accepted is a member of {self.action_space}")
-        reward, terminated, truncated = self.task.advance(self._state, np.asarray(action)[None], self.np_random)
+        reward, terminated, truncated = self.task.step(self._state, np.asarray(action)[None], self.np_random)
         return (
             self.task.observe(self._state)[0],
             float(reward[0]),

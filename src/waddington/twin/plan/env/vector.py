@@ -65,7 +65,7 @@ class CellVecEnv(VecEnv):  # type: ignore[misc]
         starts, goals
             Index of each cell's start and goal in the task, shape (n_envs,). Default: drawn at random.
         """
-        self._state = self.task.begin(
+        self._state = self.task.reset(
             self.num_envs, self._rng, starts=self._indices("starts", starts), goals=self._indices("goals", goals)
         )
         self._returns[:] = 0.0
@@ -97,7 +97,7 @@ class CellVecEnv(VecEnv):  # type: ignore[misc]
         if self._actions is None:
             raise UnsupportedError("cannot finish a step that was not begun: call step(actions)")
         state, actions, self._actions = self.state, self._actions, None
-        reward, terminated, truncated = self.task.advance(state, actions, self._rng)
+        reward, terminated, truncated = self.task.step(state, actions, self._rng)
         self._returns += reward
         seen = self.task.observe(state)
         done = terminated | truncated
@@ -112,7 +112,7 @@ class CellVecEnv(VecEnv):  # type: ignore[misc]
                     "TimeLimit.truncated": bool(cut[place]),
                     "episode": {"r": returns[place], "l": lengths[place]},
                 }
-            fresh = self.task.begin(len(rows), self._rng)
+            fresh = self.task.reset(len(rows), self._rng)
             for name, array in fresh.items():
                 state[name][rows] = array
             self._returns[rows] = 0.0
@@ -141,7 +141,7 @@ class CellVecEnv(VecEnv):  # type: ignore[misc]
         """
         arrays = {name: np.array(array) for name, array in saved["arrays"].items()}
         expected = {
-            name: array.shape for name, array in self.task.begin(self.num_envs, np.random.default_rng(0)).items()
+            name: array.shape for name, array in self.task.reset(self.num_envs, np.random.default_rng(0)).items()
         }
         found = {name: array.shape for name, array in arrays.items()}
         if found != expected:
