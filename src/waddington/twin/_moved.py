@@ -90,6 +90,10 @@ NAMES: Final = {
         "contestant": "evaluate.summary.model_name",
         "is_told": "evaluate.summary.is_policy",
     },
+    "plan.agent": {
+        "idle_policy": "plan.planners.idle_policy",
+        "random_policy": "plan.planners.random_policy",
+    },
     "respond.baselines": {
         "Change": "respond.base.Effect",
         "LatentHead": "respond.decoded.DecodedResponse",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from waddington.twin.plan import agent, env
+from waddington.twin.plan import agent, env, planners
 
 __all__ = [
     "agent",
     "env",
+    "planners",
 ]

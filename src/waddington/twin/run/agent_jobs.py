@@ -17,13 +17,11 @@ from waddington.twin.evaluate.heldout import average
 from waddington.twin.plan.agent import (
     AgentConfig,
     Rollout,
-    idle_policy,
     paper_config,
-    random_policy,
     rollout,
-    train_agent,
 )
 from waddington.twin.plan.env import CellTask, CellVecEnv, PaperTask
+from waddington.twin.plan.planners import PLANNERS, Idle, ProximalPolicy, Uniform, idle_policy, make_policy
 from waddington.twin.run.artifacts import (
     CHECKPOINT,
     WEIGHTS,
@@ -51,7 +49,7 @@ __all__ = ["IDLE", "RANDOM", "TABLES", "AgentJob"]
 
 Float = npt.NDArray[np.float32]
 
-IDLE, RANDOM = "do nothing", "random"
+IDLE, RANDOM = Idle.name, Uniform.name
 """Optimizers of agent jobs that train nothing: the policies that wait, and that act at random."""
 
 TABLES = {1: "single (Table II)", 2: "double (Table III)"}
@@ -92,8 +90,8 @@ class AgentJob(TwinJob):
         history: list[dict[str, float]] = []
         policy: Any
         checkpoint = context.folder / CHECKPOINT
-        if self.optimizer in (IDLE, RANDOM):
-            policy = idle_policy(task) if self.optimizer == IDLE else random_policy(task, seed=self.seed)
+        if self.optimizer in PLANNERS and not PLANNERS[self.optimizer].trains:
+            policy = make_policy(self.optimizer, env, seed=self.seed)
         else:
             rate = self.lr
             arguments = {k: v for k, v in config.arguments(self.optimizer, rate).items() if k not in ("lr", "eps")}
@@ -102,7 +100,8 @@ class AgentJob(TwinJob):
                 history.append(record)
                 context.progress(0.9 * min(1.0, record["timesteps"] / steps))
 
-            policy = train_agent(
+            policy = make_policy(
+                ProximalPolicy.name,
                 env,
                 optimizer=self.optimizer,
                 optimizer_kwargs=arguments,

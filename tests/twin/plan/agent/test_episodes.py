@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from waddington._errors import ArgumentError
-from waddington.twin.plan.agent import AgentConfig, build_agent, idle_policy, random_policy, rollout
+from waddington.twin.plan.agent import AgentConfig, build_agent, rollout
 from waddington.twin.plan.env import CellTask, CellVecEnv, PaperTask
+from waddington.twin.plan.planners import idle_policy, random_policy
 
 
 def test_record_is_complete_and_consistent(task: Callable[..., CellTask]) -> None:

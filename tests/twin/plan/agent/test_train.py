@@ -19,11 +19,11 @@ from waddington.twin.plan.agent import (
     build_agent,
     load_agent,
     paper_config,
-    random_policy,
     rollout,
     train_agent,
 )
 from waddington.twin.plan.env import CellTask, CellVecEnv, PaperTask
+from waddington.twin.plan.planners import random_policy
 
 TINY = AgentConfig(net_arch=(8,), n_steps=8, batch_size=32, n_epochs=2)
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from waddington.twin._moved import names_moved_from
 from waddington.twin.plan.agent.checkpoint import load_checkpoint, save_checkpoint
 from waddington.twin.plan.agent.config import AgentConfig, paper_config
-from waddington.twin.plan.agent.episodes import Rollout, idle_policy, random_policy, rollout
+from waddington.twin.plan.agent.episodes import Rollout, rollout
 from waddington.twin.plan.agent.train import build_agent, load_agent, train_agent
 
 __all__ = [
     "AgentConfig",
     "Rollout",
     "build_agent",
-    "idle_policy",
     "load_agent",
     "load_checkpoint",
     "paper_config",
-    "random_policy",
     "rollout",
     "save_checkpoint",
     "train_agent",
 ]
+
+__getattr__ = names_moved_from(__name__)

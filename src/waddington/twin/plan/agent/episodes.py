@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError
 from waddington.twin.plan.agent._randomness import seeded
-from waddington.twin.plan.env import CellVecEnv, Task
+from waddington.twin.plan.env import CellVecEnv
+from waddington.twin.plan.policy import Policy, as_act
 
-__all__ = ["Act", "Rollout", "idle_policy", "random_policy", "rollout"]
-
-Act = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
-"""Takes observations (n, features), gives actions (n, …)."""
-
-
-class _Predictor(Protocol):
-    def predict(self, observation: Any, *, deterministic: bool = ...) -> tuple[npt.NDArray[Any], Any]: ...
+__all__ = ["Rollout", "rollout"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -59,25 +51,8 @@ class Rollout:
     trajectories: npt.NDArray[np.float32] | None
 
 
-def random_policy(task: Task, *, seed: int = 0) -> Act:
-    """Act uniformly at random, whatever is seen."""
-    rng = np.random.default_rng(seed)
-    space = task.action_space
-    if isinstance(space, spaces.Discrete):
-        return lambda seen: rng.integers(int(space.n), size=len(seen))
-    return lambda seen: rng.uniform(-1.0, 1.0, (len(seen), *(space.shape or ()))).astype(np.float32)
-
-
-def idle_policy(task: Task) -> Act:
-    """Do nothing: wait (the last discrete action), or push by zero."""
-    space = task.action_space
-    if isinstance(space, spaces.Discrete):
-        return lambda seen: np.full(len(seen), int(space.n) - 1)
-    return lambda seen: np.zeros((len(seen), *(space.shape or ())), np.float32)
-
-
 def rollout(
-    policy: _Predictor | Act,
+    policy: Policy,
     vec_env: CellVecEnv,
     *,
     episodes: int | None = None,
@@ -124,7 +99,7 @@ def rollout(
         state = task.reset(n, rng, starts=begin, goals=aim)
     except IndexError as error:
         raise ArgumentError(f"cannot run episodes: {error}; accepted: rows of the task's starts and goals") from error
-    act = _act(policy, deterministic)
+    act = as_act(policy, deterministic=deterministic)
     first = {name: state[name].copy() for name in ("start_index", "goal_index", "initial", "goal", "distance")}
     alive = np.ones(n, np.bool_)
     returns, lengths = np.zeros(n), np.zeros(n, np.int64)
@@ -159,10 +134,3 @@ def rollout(
 
 def _indices(rows: npt.ArrayLike | None) -> npt.NDArray[np.int64] | None:
     return None if rows is None else np.asarray(rows, np.int64)
-
-
-def _act(policy: _Predictor | Act, deterministic: bool) -> Act:
-    predict = getattr(policy, "predict", None)
-    if predict is None:
-        return policy  # type: ignore[return-value]
-    return lambda seen: np.asarray(predict(seen, deterministic=deterministic)[0])

@@ -1,0 +1,20 @@
+"""Planners: what chooses perturbations, trained or not, and a registry of them."""
+
+from __future__ import annotations
+
+from waddington.twin.plan.planners.base import Planner
+from waddington.twin.plan.planners.idle import Idle, idle_policy
+from waddington.twin.plan.planners.ppo import ProximalPolicy
+from waddington.twin.plan.planners.registry import PLANNERS, make_policy
+from waddington.twin.plan.planners.uniform import Uniform, random_policy
+
+__all__ = [
+    "PLANNERS",
+    "Idle",
+    "Planner",
+    "ProximalPolicy",
+    "Uniform",
+    "idle_policy",
+    "make_policy",
+    "random_policy",
+]
