@@ -14,6 +14,7 @@ import pandas as pd
 
 from waddington.jobs import Context
 from waddington.twin.evaluate.heldout import average
+from waddington.twin.evaluate.paper import score_paper
 from waddington.twin.plan.agent import (
     AgentConfig,
     Rollout,
@@ -40,7 +41,6 @@ from waddington.twin.run.environments import (
     build_heldout_environment,
     build_paper_environment,
     score_goals,
-    score_paper,
 )
 from waddington.twin.run.jobs import TwinJob, read_inputs
 from waddington.twin.run.replicate_jobs import ReplicateJob, measurable_pairs
@@ -193,4 +193,4 @@ def _judge_paper(environment: PaperEnvironment, policy: Any, config: RunConfig, 
     env = CellVecEnv(environment.test, 1, seed=job.seed)
     found = rollout(policy, env, episodes=config.eval_episodes, seed=job.seed)
     table = TABLES.get(environment.test.max_perturb, f"{environment.test.max_perturb} at once")
-    return score_paper(environment, found.initial, found.final, found.goal, table=table)
+    return score_paper(found.initial, found.final, found.goal, slices=environment.slices, table=table)

@@ -14,8 +14,6 @@ import pandas as pd
 
 from waddington.twin.dynamics import Dynamics, build_dynamics, fit_flow
 from waddington.twin.evaluate.heldout import Truth, observe, score_effect
-from waddington.twin.evaluate.metrics import CLASSIFICATION, REGRESSION, effect_metrics
-from waddington.twin.evaluate.paper import AGAINST_TARGET, PUBLISHED, paper_split
 from waddington.twin.plan.env import CellTask, PaperTask
 from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.respond.latent import LatentResponse
@@ -28,7 +26,6 @@ __all__ = [
     "build_heldout_environment",
     "build_paper_environment",
     "score_goals",
-    "score_paper",
 ]
 
 Float = npt.NDArray[np.float32]
@@ -175,55 +172,3 @@ def build_paper_environment(
         return PaperTask(cells=state[cells], order=rows[cells], max_steps=config.paper_horizon, max_perturb=max_perturb)
 
     return PaperEnvironment(train=task(train), test=task(~train), slices=slices)
-
-
-def score_paper(
-    environment: PaperEnvironment, initial: Float, final: Float, target: Float, *, table: str
-) -> pd.DataFrame:
-    """Score final states twice: as the published code does, and against the target that was asked for.
-
-    Published: a feature's label is whether the target lies above the original, its call whether the final state does,
-    AUPRC ranks by the hard call, and MSE to Pearson r compare the final state with the **original** one, so that an
-    agent that does not move scores best. Against the target: the same labels, continuous ranking, and the final state
-    compared with the target.
-
-    Parameters
-    ----------
-    environment
-        Says which columns belong to which modality.
-    initial, final, target
-        States of the episodes, (episodes, features).
-    table
-        Name of the split: which table of the paper this is.
-
-    Returns
-    -------
-    DataFrame
-        Columns condition (the episode), split, modality, metric, value.
-    """
-    rows: list[dict[str, object]] = []
-    for episode, (start, end, goal) in enumerate(zip(initial, final, target, strict=True)):
-        for modality, part in environment.slices.items():
-            moved, asked = end[part] - start[part], goal[part] - start[part]
-            by_split = {
-                paper_split(table, PUBLISHED): _pick(effect_metrics(moved, asked, score=moved > 0), CLASSIFICATION)
-                | _pick(effect_metrics(end[part], start[part]), REGRESSION),
-                paper_split(table, AGAINST_TARGET): _pick(effect_metrics(moved, asked), CLASSIFICATION)
-                | _pick(effect_metrics(end[part], goal[part]), REGRESSION),
-            }
-            for split, values in by_split.items():
-                for metric, value in values.items():
-                    rows.append(
-                        {
-                            "condition": str(episode),
-                            "split": split,
-                            "modality": modality,
-                            "metric": metric,
-                            "value": value,
-                        }
-                    )
-    return pd.DataFrame(rows, columns=["condition", "split", "modality", "metric", "value"])
-
-
-def _pick(values: dict[str, float], names: tuple[str, ...]) -> dict[str, float]:
-    return {name: values[name] for name in names}
