@@ -100,11 +100,9 @@ def _toml(value: Any) -> str:
 
 def _fields() -> frozenset[str]:
     """Name the fields of a run; imported late, because it is heavy and needed only where something went wrong."""
-    import dataclasses
+    from waddington.twin.run.config import FIELDS
 
-    from waddington.twin.run import RunConfig
-
-    return frozenset(field.name for field in dataclasses.fields(RunConfig))
+    return frozenset(FIELDS)
 
 
 class SpellingCommand(TyperCommand):

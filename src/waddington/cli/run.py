@@ -164,6 +164,7 @@ def run(
     """
     from waddington.twin.run import RunConfig, load_toml
     from waddington.twin.run import run as run_twin
+    from waddington.twin.run.config import flatten
 
     flags = {
         "rna": rna, "atac": atac, "protein": protein, "perturbation_key": perturbation_key, "mode_key": mode_key,
@@ -178,7 +179,9 @@ def run(
         "device": device, "workers": workers, "lr_grid": _grid(lr_grid),
     }  # fmt: skip
     in_file: dict[str, Any] = load_toml(config) if config is not None else {}
-    by_set = dict(_setting(text) for text in setting or ())
+    context.obj = Written(file=config, in_file=in_file)
+    in_file = flatten(in_file)
+    by_set = flatten(dict(_setting(text) for text in setting or ()))
     by_flag = {name: value for name, value in {"file": file, **flags}.items() if value is not None}
     context.obj = Written(
         file=config,

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
+import pickle
+import typing
 from pathlib import Path
 
 import pytest
 
 from waddington._errors import ArgumentError, DataError, UnknownNameError
-from waddington.twin.run import GUIDE_OPTIMIZERS, PAPER_GRID, RunConfig, load_toml
+from waddington.twin.data.conditions import MODES
+from waddington.twin.run import GUIDE_OPTIMIZERS, PAPER_GRID, RunConfig, load_toml, sections
+from waddington.twin.run.config import FIELDS
+from waddington.twin.run.sections import EncodeConfig, PPOConfig
+from waddington.twin.trajectory.order import PARTS
 
 
 def test_the_guides_parameters_are_fields_under_its_names_with_its_defaults() -> None:
@@ -111,6 +118,63 @@ def test_a_configuration_survives_json_and_toml(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text('seeds = 4\noptimizer = ["Padam"]\nlr = 1e-2\n')
     assert RunConfig.of("smoke", **load_toml(path)).optimizer == ("Padam",)
+
+
+def test_sections_and_flat_names_say_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(
+        'seeds = 4\n[encoder]\nepochs = 7\n[ppo]\nsteps = 64\nepochs = 2\n[read]\nlabel_keys = ["guide"]\nrna = "a"\n'
+    )
+    wanted = RunConfig.of("smoke", seeds=4, epochs=7, ppo_steps=64, ppo_epochs=2, label_keys="guide", rna="a")
+    assert RunConfig.of("smoke", **load_toml(path)) == wanted
+    assert RunConfig.of("smoke", **load_toml(path)).encoder == EncodeConfig(epochs=7)
+    assert RunConfig.of(**{"encoder.epochs": "7"}) == RunConfig(epochs=7) == RunConfig(encoder=EncodeConfig(epochs=7))
+    assert RunConfig.of(ppo=PPOConfig(steps=64)).ppo_steps == 64
+
+
+def test_every_field_has_one_flat_name_that_reads_and_replaces_it() -> None:
+    config = RunConfig.of("smoke")
+    assert set(config.to_dict()) == set(FIELDS)
+    for name, place in FIELDS.items():
+        assert getattr(config, name) == place.of(config)
+    changed = dataclasses.replace(config, epochs=9)
+    assert (changed.encoder.epochs, changed.ppo, changed.epochs) == (9, config.ppo, 9)
+    assert pickle.loads(pickle.dumps(changed)) == changed
+    assert hash(changed) == hash(dataclasses.replace(config, encoder=EncodeConfig(epochs=9)))
+    with pytest.raises(AttributeError, match="'RunConfig' object has no attribute 'batchsize'"):
+        _ = config.batchsize
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"encoder": {"epoch": 3}}, "field of 'encoder' 'epoch'. Did you mean 'epochs'"),
+        ({"encoder.epoch": 3}, "field of 'encoder' 'epoch'. Did you mean 'epochs'"),
+        ({"encodr": {"epochs": 3}}, "field 'encodr'. Did you mean 'encoder'"),
+        ({"epochs": 3, "encoder": {"epochs": 4}}, "epochs=4: it is given twice, also as 3"),
+        ({"encoder": 3}, "encoder=3: encoder must be of class EncodeConfig or a mapping"),
+        ({"encoder": PPOConfig()}, "encoder must be of class EncodeConfig or a mapping"),
+        ({"lr.x": 3}, "unknown configuration field 'lr.x'"),
+        ({"ppo": {"steps": 0}}, "ppo_steps=0"),
+        ({"executor": "slurm"}, "executor='slurm'"),
+        ({"min_cells": 5}, "min_cells=5 without a file"),
+    ],
+)
+def test_what_no_section_takes_is_refused_by_name(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        RunConfig.of(**fields)
+
+
+def test_flat_names_go_into_the_constructor_too_and_unknown_ones_are_named() -> None:
+    assert RunConfig(epochs=3, test_fraction=0.5).split.test_fraction == 0.5
+    assert RunConfig(Epochs=3).epochs == 3
+    with pytest.raises(UnknownNameError, match="Did you mean 'batch_size'"):
+        RunConfig(batchsize=3)
+
+
+def test_closed_sets_are_what_the_rooms_accept() -> None:
+    assert typing.get_args(sections.Mode) == MODES
+    assert typing.get_args(sections.Parts) == PARTS
 
 
 def test_bad_files_are_refused(tmp_path: Path) -> None:

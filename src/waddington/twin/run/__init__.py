@@ -8,15 +8,21 @@ from waddington.twin.run.config import GUIDE_OPTIMIZERS, PAPER_GRID, PRESETS, Ru
 from waddington.twin.run.fields import load_toml
 from waddington.twin.run.folder import OUTPUTS
 from waddington.twin.run.listener import Listener
+from waddington.twin.run.sections import EncodeConfig, PPOConfig, PreprocessConfig, ReadConfig, SplitConfig
 
 __all__ = [
     "GUIDE_OPTIMIZERS",
     "OUTPUTS",
     "PAPER_GRID",
     "PRESETS",
+    "EncodeConfig",
     "Listener",
+    "PPOConfig",
+    "PreprocessConfig",
+    "ReadConfig",
     "RunConfig",
     "RunResult",
+    "SplitConfig",
     "load_toml",
     "run",
 ]

@@ -74,17 +74,17 @@ class AgentJob(TwinJob):
         task: CellTask | PaperTask
         if self.encoder is None:
             environment = _paper_environment(prepared, config, self)
-            task, n_envs, steps = environment.train, 8, config.paper_steps
-            published = paper_config(net_arch=config.paper_net)
+            task, n_envs, steps = environment.train, 8, config.ppo.paper_steps
+            published = paper_config(net_arch=config.ppo.paper_net)
             n_steps = max(8, min(published.n_steps, steps) // n_envs)
             settings = dataclasses.replace(
-                published, n_steps=n_steps, batch_size=min(config.paper_batch_size, n_steps * n_envs)
+                published, n_steps=n_steps, batch_size=min(config.ppo.paper_batch_size, n_steps * n_envs)
             )
         else:
             environment = _heldout_environment(prepared, config, context.folder_of(self.encoder))
-            task, n_envs, steps = environment.train, config.n_envs, config.ppo_steps
+            task, n_envs, steps = environment.train, config.ppo.n_envs, config.ppo.steps
             settings = AgentConfig(
-                batch_size=config.ppo_batch_size, n_epochs=config.ppo_epochs, n_steps=3 * config.horizon
+                batch_size=config.ppo.batch_size, n_epochs=config.ppo.epochs, n_steps=3 * config.ppo.horizon
             )
         env = CellVecEnv(task, n_envs, seed=self.seed)
         history: list[dict[str, float]] = []
@@ -125,7 +125,7 @@ class AgentJob(TwinJob):
             )
             save_arrays(context.folder, _trajectories(environment, policy, prepared))
         # Episodes of the held-out environment are short, so its return is averaged over more of them.
-        episodes = config.eval_episodes * (1 if isinstance(environment, PaperEnvironment) else 8)
+        episodes = config.ppo.eval_episodes * (1 if isinstance(environment, PaperEnvironment) else 8)
         trial = rollout(policy, env, episodes=episodes, seed=self.seed + 1)
         reward = float(trial.returns.mean())
         checkpoint.unlink(missing_ok=True)
@@ -153,7 +153,7 @@ def _paper_environment(prepared: RunData, config: RunConfig, job: AgentJob) -> P
 
 def _judge_heldout(environment: HeldOutEnvironment, policy: Any, config: RunConfig, job: AgentJob) -> pd.DataFrame:
     """Let the policy act on test cells, towards every observed goal; the same cells left alone are the contrast."""
-    goals = np.repeat(np.arange(len(environment.labels)), config.eval_episodes)
+    goals = np.repeat(np.arange(len(environment.labels)), config.ppo.eval_episodes)
     rng = np.random.default_rng(job.seed)
     starts = rng.integers(len(environment.test.starts), size=len(goals))
     env = CellVecEnv(environment.test, 1, seed=job.seed)
@@ -191,6 +191,6 @@ def _trajectories(environment: HeldOutEnvironment, policy: Any, prepared: RunDat
 def _judge_paper(environment: PaperEnvironment, policy: Any, config: RunConfig, job: AgentJob) -> pd.DataFrame:
     """Run the published evaluation episodes on test cells."""
     env = CellVecEnv(environment.test, 1, seed=job.seed)
-    found = rollout(policy, env, episodes=config.eval_episodes, seed=job.seed)
+    found = rollout(policy, env, episodes=config.ppo.eval_episodes, seed=job.seed)
     table = TABLES.get(environment.test.max_perturb, f"{environment.test.max_perturb} at once")
     return score_paper(found.initial, found.final, found.goal, slices=environment.slices, table=table)

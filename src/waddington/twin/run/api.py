@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anndata as ad
 import mudata as md
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington._errors import WaddingtonError
-from waddington.twin.data.io import write
+from waddington._errors import OutputError, WaddingtonError
+from waddington.twin.data import io
+from waddington.twin.data.io.reading import Source
 from waddington.twin.report.page import Verdict, write_report
 from waddington.twin.run.artifacts import joint_latent, read_arrays
 from waddington.twin.run.choice import Chosen, choose
-from waddington.twin.run.config import RunConfig
+from waddington.twin.run.config import RunConfig, flatten
 from waddington.twin.run.data import RunData, load, save
 from waddington.twin.run.folder import RunFolder, fingerprint
 from waddington.twin.run.listener import Listener
@@ -30,6 +33,8 @@ from waddington.twin.run.schedule import run_schedule
 from waddington.twin.run.verdict_rules import verdicts
 
 __all__ = ["RunResult", "run"]
+
+_SOURCES = ("file", "rna", "atac", "protein")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +54,9 @@ class RunResult:
 
 
 def run(
-    file: str | Path | None = None,
+    file: Source | None = None,
     *,
-    out: str | Path,
+    out: str | os.PathLike[str],
     resume: bool = False,
     preset: str = "default",
     listener: Listener | None = None,
@@ -62,7 +67,9 @@ def run(
     Parameters
     ----------
     file
-        A multimodal file; nothing (and no `rna`, `atac`, `protein`): the simulator.
+        A multimodal file, or an AnnData or MuData in memory, which is not changed; so are `rna`, `atac` and `protein`.
+        Cells from memory are kept in the run's folder, from where the run may go on without them. Nothing at all: the
+        simulator.
     out
         Folder for the outputs; refused if it holds another run.
     resume
@@ -73,7 +80,7 @@ def run(
     listener
         Told how far the run is.
     **fields
-        Fields of :class:`RunConfig`, such as ``optimizer=["Adam", "ASGDAdam"]``.
+        Fields of :class:`RunConfig`, such as ``optimizer=["Adam", "ASGDAdam"]``, by their flat names or in sections.
 
     Returns
     -------
@@ -89,17 +96,28 @@ def run(
     OutputError
         When `out` cannot be written, holds another run, or another process writes there.
     """
-    config = RunConfig.of(preset, file=str(file) if file is not None else None, **fields)
+    settings = flatten(fields if file is None else {**fields, "file": file})
+    given = {name: settings[name] for name in _SOURCES if settings.get(name) is not None}
+    kept = Path(out) / "work" / "cells.h5mu"
+    in_memory = any(isinstance(source, ad.AnnData | md.MuData) for source in given.values())
+    if in_memory or (resume and not given and kept.exists()):
+        settings = {name: value for name, value in settings.items() if name not in _SOURCES} | {"file": kept}
+    config = RunConfig.of(preset, **settings)
     listener = listener or Listener()
     folder = RunFolder(Path(out), resume=resume)
     if resume and folder.is_empty:
         listener.note(f"nothing to resume in {str(out)!r}: a new run starts there")
     with folder.locked():
         listener.stage("Reading cells", 1)
-        mdata = read_cells(config)
+        if in_memory:
+            mdata = io.read(given.pop("file", None), **{**config.read.arguments(), **given})
+        else:
+            mdata = md.read_h5mu(kept) if config.read.file == str(kept) else read_cells(config)
         data = fingerprint(mdata)
         listener.advance()
         folder.claim(config, data)
+        if in_memory and not kept.exists():
+            _keep(mdata, kept, listener)
         try:
             prepared = _prepared(mdata, config, folder, listener)
         except WaddingtonError:
@@ -107,6 +125,17 @@ def run(
             raise
         finished = run_schedule(config, folder, listener, modalities=prepared.inputs)
         return _write_outputs(config, folder, prepared, finished, data, listener)
+
+
+def _keep(mdata: md.MuData, path: Path, listener: Listener) -> None:
+    """Write cells from memory, so that the run can go on without them; some columns no file can hold."""
+    try:
+        io.write(mdata, path)
+    except OutputError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever a writer says of a column it does not know
+        reason = str(error).partition("\n")[0]
+        listener.note(f"the cells cannot be kept in the run's folder ({reason}): to resume, give them again")
 
 
 def _prepared(mdata: md.MuData, config: RunConfig, folder: RunFolder, listener: Listener) -> RunData:
@@ -128,7 +157,7 @@ def _write_outputs(
     write_model(folder, config, prepared, chosen)
     listener.advance()
     predicted = predictions(folder, prepared, finished, chosen.encoder.optimizer)
-    write(predicted, folder.path / "predictions.h5mu")
+    io.write(predicted, folder.path / "predictions.h5mu")
     listener.advance()
     latent, trajectories = _drawn(folder, prepared, chosen)
     pictures = write_pictures(

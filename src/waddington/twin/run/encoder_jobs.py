@@ -38,9 +38,9 @@ def _make_encoder(prepared: RunData, config: RunConfig, seed: int) -> TwinEncode
     """Build an untrained encoder; its initial weights follow from the seed alone."""
     return TwinEncoder(
         {name: x.shape[1] for name, x in prepared.inputs.items()},
-        embedding_dim=config.embedding_dim,
-        joint_dim=config.embedding_dim,
-        n_neighbors=config.n_neighbors,
+        embedding_dim=config.encoder.embedding_dim,
+        joint_dim=config.encoder.embedding_dim,
+        n_neighbors=config.preprocess.n_neighbors,
         likelihoods=dict.fromkeys(prepared.as_given, GAUSSIAN),
         seed=seed,
     )
@@ -52,7 +52,7 @@ def untrained(prepared: RunData, config: RunConfig, seed: int) -> dict[str, Floa
     encoder = _make_encoder(prepared, config, seed)
     encoder.fit(
         prepared.inputs, prepared.counts, prepared.spaces, train=prepared.design.train, epochs=0, seed=seed,
-        batch_size=config.batch_size, device=config.device,
+        batch_size=config.encoder.batch_size, device=config.encoder.device,
     )  # fmt: skip
     return encoder.embed(prepared.inputs, prepared.spaces)
 
@@ -79,12 +79,12 @@ class EncoderJob(TwinJob):
             optimizer=lambda params: registry.build(
                 self.optimizer, params, **config.arguments(self.optimizer, self.lr)
             ),
-            epochs=config.tune_epochs if self.variant == TRIAL else config.epochs,
-            batch_size=config.batch_size,
+            epochs=config.encoder.tune_epochs if self.variant == TRIAL else config.encoder.epochs,
+            batch_size=config.encoder.batch_size,
             seed=self.seed,
             checkpoint=checkpoint,
             progress=lambda news: context.progress(0.95 * news["epoch"] / news["epochs"]),
-            device=config.device,
+            device=config.encoder.device,
         )
         frame = history.to_frame()
         losses = frame[frame["term"] == "total"][["epoch", "split", "loss"]]
@@ -117,10 +117,10 @@ class BaselineJob(TwinJob):
         prepared, config = read_inputs(context)
         values, design = prepared.inputs, prepared.design
         truth = observe(values, prepared.names, design)
-        pca = _principal_components(prepared, config.embedding_dim)
+        pca = _principal_components(prepared, config.encoder.embedding_dim)
         rng = np.random.default_rng(self.seed)
         together = np.concatenate([np.nan_to_num(x) for x in prepared.spaces.values()], axis=1)
-        projection = rng.standard_normal((together.shape[1], config.embedding_dim)) / np.sqrt(together.shape[1])
+        projection = rng.standard_normal((together.shape[1], config.encoder.embedding_dim)) / np.sqrt(together.shape[1])
         representations: dict[str, Callable[[], Float]] = {
             "pca": lambda: pca,
             "random projection": lambda: (together @ projection).astype(np.float32),

@@ -72,10 +72,10 @@ def build_heldout_environment(prepared: RunData, latent: Float, config: RunConfi
     train = design.train
     decoded = DecodedResponse(latent, prepared.inputs, design)
     flow = fit_flow(latent[train], prepared.pseudotime[train], seed=config.seed)
-    edits = design.kind == "perturbation" and config.action_space != "continuous"
+    edits = design.kind == "perturbation" and config.ppo.action_space != "continuous"
     if edits:
         response = LatentResponse.fit(latent[train], design.labels[train])
-        dynamics = build_dynamics(response, flow=flow, max_perturbations=config.max_perturbations)
+        dynamics = build_dynamics(response, flow=flow, max_perturbations=config.ppo.max_perturbations)
     else:
         landmarks, drift, bandwidth = flow
         dynamics = Dynamics(
@@ -85,7 +85,7 @@ def build_heldout_environment(prepared: RunData, latent: Float, config: RunConfi
             drift=drift,
             bandwidth=bandwidth,
             noise_sd=(0.05 * latent[train].std(axis=0)).astype(np.float32),
-            max_perturbations=config.max_perturbations,
+            max_perturbations=config.ppo.max_perturbations,
         )
     control = latent[design.cells(design.control, train=False)].mean(axis=0)
     labels = tuple(design.split_of)
@@ -98,7 +98,7 @@ def build_heldout_environment(prepared: RunData, latent: Float, config: RunConfi
             goals=goals.astype(np.float32),
             relative_goals=True,
             actions="discrete" if edits else "continuous",
-            max_steps=config.horizon,
+            max_steps=config.ppo.horizon,
         )
 
     return HeldOutEnvironment(
@@ -169,6 +169,8 @@ def build_paper_environment(
     rows = np.arange(len(state), dtype=np.float64)
 
     def task(cells: npt.NDArray[np.bool_]) -> PaperTask:
-        return PaperTask(cells=state[cells], order=rows[cells], max_steps=config.paper_horizon, max_perturb=max_perturb)
+        return PaperTask(
+            cells=state[cells], order=rows[cells], max_steps=config.ppo.paper_horizon, max_perturb=max_perturb
+        )
 
     return PaperEnvironment(train=task(train), test=task(~train), slices=slices)

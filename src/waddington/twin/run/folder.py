@@ -36,7 +36,7 @@ OUTPUTS = (
 )
 """Files that a run leaves."""
 
-_FREE = frozenset({"workers", "device", "file", "rna", "atac", "protein"})
+_FREE = frozenset({"workers", "executor", "device", "file", "rna", "atac", "protein"})
 """Fields that may differ on resuming: where it runs, and where the (same) data lie."""
 
 

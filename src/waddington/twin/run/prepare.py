@@ -56,9 +56,9 @@ def read_cells(config: RunConfig) -> md.MuData:
     DataError
         When the input cannot be used; the message says what was found and what is accepted.
     """
-    if config.simulated:
+    if config.read.simulated:
         return simulate(n_cells=config.n_cells, seed=config.seed)
-    return io.read(config.file, **config.read_arguments())
+    return io.read(config.read.file, **config.read.arguments())
 
 
 def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = lambda: None) -> RunData:
@@ -78,9 +78,9 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     DataError
         When there is nothing to measure change between, or too few cells to do so.
     """
-    root = read_root(config.root, mdata)
-    check_scaling(mdata, target_sum=config.target_sum, size_factor_key=config.size_factor_key)
-    cell_depth(mdata, config.size_factor_key)  # A column that cannot serve is refused before any work.
+    root = read_root(config.preprocess.root, mdata)
+    check_scaling(mdata, target_sum=config.preprocess.target_sum, size_factor_key=config.preprocess.size_factor_key)
+    cell_depth(mdata, config.preprocess.size_factor_key)  # A column that cannot serve is refused before any work.
     labels = np.asarray(conditions_of(mdata), dtype=np.str_)
     split = np.asarray(mdata.obs["split"], dtype=np.str_) if "split" in mdata.obs else None
     times = np.asarray(mdata.obs["time"], dtype=np.float64) if "time" in mdata.obs else None
@@ -90,25 +90,27 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     train = (
         design.train
         if design
-        else draw_train_cells(mdata.n_obs, test_fraction=config.test_fraction, seed=config.seed)
+        else draw_train_cells(mdata.n_obs, test_fraction=config.split.test_fraction, seed=config.seed)
         if split is None
         else split == "train"
     )
     step()
 
-    preprocessor = Preprocessor(target_sum=config.target_sum, size_factor_key=config.size_factor_key)
+    preprocessor = Preprocessor(
+        target_sum=config.preprocess.target_sum, size_factor_key=config.preprocess.size_factor_key
+    )
     preprocessor.fit(mdata, train).transform(mdata)
     inputs = {name: model_input(mdata, name) for name in mdata.mod}
     counts = {name: sparse.csr_matrix(model_counts(mdata, name)) for name in mdata.mod}
     step()
 
     spaces = {name: _space(mdata.mod[name], REDUCED[name]) for name in mdata.mod}
-    joint, _ = graph.joint_graph(_measured(spaces, mdata), n_neighbors=config.n_neighbors)
+    joint, _ = graph.joint_graph(_measured(spaces, mdata), n_neighbors=config.preprocess.n_neighbors)
     step()
 
     types = np.asarray(mdata.obs["cell_type"], dtype=np.str_) if "cell_type" in mdata.obs else None
     order = order_cells(
-        joint, hint=root_hint(root, mdata), candidates=labels == "control", parts=config.parts, groups=types
+        joint, hint=root_hint(root, mdata), candidates=labels == "control", parts=config.preprocess.parts, groups=types
     )
     design = design or split_by_stage(order.pseudotime, train=train, part=order.part)
     step()
@@ -151,9 +153,9 @@ def _labelled_design(
 ) -> Split | None:
     """Use perturbations where there are any, else times; None when cells carry neither."""
     if (labels != "control").any():
-        return split_by_condition(labels, split=split, test_fraction=config.test_fraction, seed=config.seed)
+        return split_by_condition(labels, split=split, test_fraction=config.split.test_fraction, seed=config.seed)
     if times is not None and len(np.unique(times[np.isfinite(times)])) > 1:
-        return split_by_time(times, unit=unit, split=split, test_fraction=config.test_fraction, seed=config.seed)
+        return split_by_time(times, unit=unit, split=split, test_fraction=config.split.test_fraction, seed=config.seed)
     return None
 
 

@@ -119,7 +119,7 @@ def method(config: RunConfig, prepared: RunData, chosen: Chosen) -> list[str]:
     """Describe what was done, in paragraphs."""
     tuned = (
         f"Every optimizer was tuned over the same rates ({', '.join(f'{lr:g}' for lr in config.lr_grid)}) on seed "
-        f"{config.tuning_seed}, which is not evaluated: encoders by validation loss after {config.tune_epochs} "
+        f"{config.tuning_seed}, which is not evaluated: encoders by validation loss after {config.encoder.tune_epochs} "
         "epochs, agents by return in the training world."
         if config.lr_grid
         else f"Rates were not tuned: lr is {config.lr:g}, alpha_max (of the switching ones) is {config.alpha_max:g}."
@@ -140,9 +140,9 @@ def method(config: RunConfig, prepared: RunData, chosen: Chosen) -> list[str]:
             "Held-out protocol. Encoders are graph-attention networks trained by masked reconstruction; a ridge "
             "regression reads changes of their joint embedding out as changes of features, and the same head reads the "
             "untrained encoder, principal components and random projections. Agents are PPO policies in a world learnt "
-            f"from training cells, standing on the encoder that {config.reference_optimizer} trained, the same for all "
-            "of them. They are told which change test cells show and asked to bring it about, so their rows measure "
-            "control, not prediction; where they lead cells is read out by the same head."
+            f"from training cells, standing on the encoder that {config.encoder.reference_optimizer} trained, the same "
+            "for all of them. They are told which change test cells show and asked to bring it about, so their rows "
+            "measure control, not prediction; where they lead cells is read out by the same head."
         )
         ways = [way for way in SPLITS if way in prepared.design.split_of.values()]
         paragraphs.append(f"Held out are: {'; '.join(f'{way}, {SPLITS[way]}' for way in ways)}.")
@@ -171,7 +171,7 @@ def notes(config: RunConfig, prepared: RunData, finished: RunRecords) -> list[st
     if prepared.design.kind == "pseudotime":
         said.append(_CIRCULAR)
     said += [*prepared.notes, *_low_counts(prepared)]
-    if config.simulated:
+    if config.read.simulated:
         said.append(
             "The cells are simulated: what holds here is a property of the simulator until real cells confirm it."
         )

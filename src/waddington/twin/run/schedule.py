@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from waddington.jobs import Event, Executor, InProcess, Processes, Store, core_count, run
+from waddington.jobs import Event, Executor, InProcess, Processes, Ray, Store, core_count, run
 from waddington.twin.run.agent_jobs import IDLE, RANDOM, AgentJob
 from waddington.twin.run.config import RunConfig
 from waddington.twin.run.encoder_jobs import TRIAL, BaselineJob, EncoderJob
@@ -41,6 +41,8 @@ def run_schedule(config: RunConfig, folder: RunFolder, listener: Listener, *, mo
 
 
 def _executor(config: RunConfig) -> Executor:
+    if config.executor == "ray":
+        return Ray(config.workers)
     workers = config.workers or core_count()
     return Processes(workers) if workers > 1 else InProcess()
 
@@ -95,10 +97,10 @@ class _Schedule:
                 run_id=self._run_id, optimizer=name, lr=rates[name], seed=seed, replicates=self._replicates
             )
 
-        names = tuple(dict.fromkeys((*(config.optimizer if held_out else ()), config.reference_optimizer)))
+        names = tuple(dict.fromkeys((*(config.optimizer if held_out else ()), config.encoder.reference_optimizer)))
         rates = self._tune("Tuning encoders", trial, names)
         reference = {
-            seed: encoder(config.reference_optimizer, seed)
+            seed: encoder(config.encoder.reference_optimizer, seed)
             for seed in (*seeds, *((config.tuning_seed,) if config.lr_grid else ()))
         }
         # The published protocol needs no trained encoder; one is trained for the pictures.
@@ -120,7 +122,7 @@ class _Schedule:
         """Give the agent of each protocol, variant, optimizer and seed."""
         config = self._config
         is_paper = protocol == "paper"
-        variants = [f"max{n}" for n in config.paper_perturbations] if is_paper else [""]
+        variants = [f"max{n}" for n in config.ppo.paper_perturbations] if is_paper else [""]
 
         def agent(name: str, lr: float, seed: int = config.tuning_seed, variant: str = variants[-1]) -> AgentJob:
             return AgentJob(
