@@ -5,7 +5,18 @@ from __future__ import annotations
 from waddington.twin.data.io.checking import validate
 from waddington.twin.data.io.counts import given_modalities
 from waddington.twin.data.io.description import Description, ModalityDescription, describe
+from waddington.twin.data.io.formats import FORMATS
 from waddington.twin.data.io.reading import Source, read
 from waddington.twin.data.io.writing import write
 
-__all__ = ["Description", "ModalityDescription", "Source", "describe", "given_modalities", "read", "validate", "write"]
+__all__ = [
+    "FORMATS",
+    "Description",
+    "ModalityDescription",
+    "Source",
+    "describe",
+    "given_modalities",
+    "read",
+    "validate",
+    "write",
+]

@@ -11,20 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import anndata as ad
 import h5py
 import mudata as md
-import zarr
-from anndata.io import read_elem
-from zarr.storage import ZipStore
 
 from waddington._errors import DataError
 from waddington._text import counted
-from waddington.twin.data.io.headers import check_hdf5, check_zarr, store_bytes
+from waddington.twin.data.io.formats import Contents, recognise
+from waddington.twin.data.io.formats.base import Container
+from waddington.twin.data.io.headers import check_hdf5
 from waddington.twin.data.io.heaps import check_heaps
-from waddington.twin.data.io.limits import check_declared, check_regular
+from waddington.twin.data.io.limits import check_regular
 from waddington.twin.data.io.refusals import refusal
-from waddington.twin.data.io.tenx import find_mtx, is_tenx_group, read_tenx_h5, read_tenx_mtx
 
 __all__ = ["ACCEPTED", "check_exists", "open_backed", "open_file", "quiet_mudata"]
 
@@ -33,8 +30,6 @@ ACCEPTED: Final = (
     ".zarr.zip) of either"
 )
 """What can be read, as messages say it."""
-
-_ZARR_MARKERS: Final = frozenset({".zgroup", "zarr.json", ".zattrs", ".zmetadata"})
 
 
 @contextmanager
@@ -101,13 +96,21 @@ def open_file(path: Path) -> Any:
         When it is missing, empty, not HDF5, cut off, damaged, or holds something else.
     """
     check_exists(path)
-    if path.is_dir():
-        return _open_folder(path)
-    if zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
-        return _call_reader(_read_zipped_zarr, path)
-    if path.name.endswith((".mtx", ".mtx.gz")):
-        return read_tenx_mtx(path)
-    return _call_reader(_recognise_hdf5(path), path)
+    contents = _look_into(path)
+    form = _call_reader(lambda _: recognise(contents), path)
+    if form is None:
+        listing = ", ".join(sorted(contents.names)[:8]) or "nothing"
+        raise DataError(f"cannot read {_FOREIGN[contents.container].format(path, listing)}; accepted is {ACCEPTED}")
+    return _call_reader(form.read, path)
+
+
+_FOREIGN: Final[dict[Container, str]] = {
+    "HDF5": "{}: found an HDF5 file of another kind (at its root: {})",
+    "folder": "folder {}: found {} in it",
+    "zip": "{0}: found a zip archive without a zarr store",
+    "text": "{0}: found a text of another kind",
+}
+"""What is said of a file that no format knows: its path, and what is in it."""
 
 
 def open_backed(reader: Callable[[], Any], path: Path) -> Any:
@@ -140,8 +143,31 @@ def _call_reader(reader: Callable[[Path], Any], path: Path) -> Any:
         raise refusal(path, error) from error
 
 
-def _recognise_hdf5(path: Path) -> Any:
-    """Choose the reader of an HDF5 file by the groups at its root."""
+def _look_into(path: Path) -> Contents:
+    """See what kind of file this is, and the names in it, without reading it."""
+    if path.is_dir():
+        return Contents(path=path, container="folder", names=_names_in_folder(path))
+    if zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
+        return Contents(path=path, container="zip", names=_call_reader(_names_in_zip, path))
+    if path.name.endswith((".mtx", ".mtx.gz")):
+        return Contents(path=path, container="text", names=frozenset({path.name}))
+    return Contents(path=path, container="HDF5", names=_names_in_hdf5(path))
+
+
+def _names_in_folder(path: Path) -> frozenset[str]:
+    try:
+        return frozenset(entry.name for entry in path.iterdir())
+    except OSError as error:
+        raise refusal(path, error) from error
+
+
+def _names_in_zip(path: Path) -> frozenset[str]:
+    with zipfile.ZipFile(path) as archive:
+        return frozenset(entry.filename.rpartition("/")[2] for entry in archive.infolist() if not entry.is_dir())
+
+
+def _names_in_hdf5(path: Path) -> frozenset[str]:
+    """Give the names at the root of an HDF5 file whose structure was checked."""
     try:
         is_hdf5 = h5py.is_hdf5(path)
         with path.open("rb") as stream:
@@ -156,8 +182,7 @@ def _recognise_hdf5(path: Path) -> Any:
     try:
         check_heaps(path)
         with h5py.File(path, "r") as file:
-            names = set(file)
-            is_tenx = any(is_tenx_group(file[name]) for name in names)
+            names = frozenset(file)
         check_hdf5(path)
     except DataError:
         raise
@@ -168,56 +193,4 @@ def _recognise_hdf5(path: Path) -> Any:
                 "accepted is a complete file: copy or download it again"
             ) from error
         raise refusal(path, error) from error
-    if "mod" in names:
-        return md.read_h5mu
-    if {"obs", "var"} <= names:
-        return ad.read_h5ad
-    if is_tenx:
-        return read_tenx_h5
-    listing = ", ".join(sorted(names)[:8]) or "nothing"
-    raise DataError(
-        f"cannot read {path}: found an HDF5 file of another kind (at its root: {listing}); accepted is {ACCEPTED}"
-    )
-
-
-def _open_folder(path: Path) -> Any:
-    """Open a zarr store or a 10x folder."""
-    try:
-        names = sorted(entry.name for entry in path.iterdir())
-    except OSError as error:
-        raise refusal(path, error) from error
-    if not _ZARR_MARKERS.isdisjoint(names):
-        return _call_reader(lambda store: _read_zarr(zarr.open_group(store, mode="r"), path, store_bytes(path)), path)
-    if find_mtx(path):
-        return read_tenx_mtx(path)
-    listing = ", ".join(names[:8]) or "nothing"
-    raise DataError(f"cannot read folder {path}: found {listing} in it; accepted is {ACCEPTED}")
-
-
-def _read_zipped_zarr(path: Path) -> Any:
-    """Read a zarr store in one file, packed with or without the folder around it."""
-    with zipfile.ZipFile(path) as archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    check_declared(sum(entry.file_size for entry in entries), path.stat().st_size, what=str(path))
-    roots = [
-        parent for entry in entries for parent, _, name in [entry.filename.rpartition("/")] if name in _ZARR_MARKERS
-    ]
-    if not roots:
-        raise DataError(f"cannot read {path}: found a zip archive without a zarr store; accepted is {ACCEPTED}")
-    with ZipStore(path, mode="r") as store:
-        group = zarr.open_group(store, path=min(roots, key=len), mode="r")
-        return _read_zarr(group, path, path.stat().st_size)
-
-
-def _read_zarr(group: Any, path: Path, stored: int) -> Any:
-    check_zarr(group, path, stored)
-    if "mod" not in group:
-        return ad.read_zarr(group)
-    # MuData's reader wants a store rather than a group where that is an AnnData's, and leaves out what is in raw.
-    data = md.read_zarr(group.store_path)
-    for name, part in data.mod.items():
-        stored_part = group["mod"][name]
-        if isinstance(part, ad.AnnData) and part.raw is None and "raw" in stored_part:
-            raw = stored_part["raw"]
-            part.raw = ad.AnnData(read_elem(raw["X"]), obs=part.obs[[]], var=read_elem(raw["var"]))
-    return data
+    return names

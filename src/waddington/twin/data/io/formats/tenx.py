@@ -17,11 +17,14 @@ import scipy.sparse as sp
 
 from waddington._errors import DataError
 from waddington._text import counted
-from waddington.twin.data.io.mtx import BROKEN, open_packed, read_header, read_matrix
+from waddington.twin.data.io.formats.base import Contents, Format
+from waddington.twin.data.io.formats.mtx import BROKEN, open_packed, read_header, read_matrix
 from waddington.twin.data.io.structure import check_sparse
 
-__all__ = ["find_mtx", "is_tenx_group", "read_tenx_h5", "read_tenx_mtx"]
+__all__ = ["TENX_FOLDER", "TENX_H5", "TENX_MTX", "read_tenx_h5", "read_tenx_mtx"]
 
+_MATRICES: Final = ("matrix.mtx", "matrix.mtx.gz")
+"""How a matrix's name ends, with or without a prefix such as a GEO accession."""
 _LONGEST_LINE: Final = 2**16
 _MATRIX_KEYS: Final = {"data", "indices", "indptr", "shape", "barcodes"}
 _ACCEPTED_FOLDER: Final = (
@@ -29,9 +32,14 @@ _ACCEPTED_FOLDER: Final = (
 )
 
 
-def is_tenx_group(group: Any) -> bool:
+def _is_matrix(group: Any) -> bool:
     """Say whether an HDF5 group holds one matrix as Cell Ranger writes it."""
     return isinstance(group, h5py.Group) and set(group) >= _MATRIX_KEYS
+
+
+def _holds_matrix(contents: Contents) -> bool:
+    with h5py.File(contents.path, "r") as file:
+        return any(_is_matrix(file[name]) for name in contents.names)
 
 
 def read_tenx_h5(path: Path) -> ad.AnnData:
@@ -48,7 +56,7 @@ def read_tenx_h5(path: Path) -> ad.AnnData:
         When the file holds several genomes in the form of Cell Ranger 2.
     """
     with h5py.File(path, "r") as file:
-        groups = [name for name in file if is_tenx_group(file[name])]
+        groups = [name for name in file if _is_matrix(file[name])]
         if len(groups) != 1:
             raise DataError(
                 f"cannot read {path}: found the matrices of {len(groups)} genomes ({', '.join(groups)}); "
@@ -78,11 +86,6 @@ def read_tenx_h5(path: Path) -> ad.AnnData:
         ids, names, *rest = (column.asstr()[:] for column in columns)
         kinds = rest[0] if rest else np.full(n_features, "Gene Expression", dtype=object)
     return _to_anndata(counts, barcodes, names, ids, kinds)
-
-
-def find_mtx(folder: Path) -> list[Path]:
-    """List the matrices in a folder, with or without a prefix such as a GEO accession."""
-    return sorted(file for file in folder.iterdir() if file.name.endswith(("matrix.mtx", "matrix.mtx.gz")))
 
 
 def read_tenx_mtx(path: Path) -> ad.AnnData:
@@ -122,7 +125,7 @@ def read_tenx_mtx(path: Path) -> ad.AnnData:
 
 
 def _only_matrix(folder: Path) -> Path:
-    found = find_mtx(folder)
+    found = sorted(file for file in folder.iterdir() if file.name.endswith(_MATRICES))
     if len(found) != 1:
         what = ", ".join(file.name for file in found) or "no matrix"
         raise DataError(
@@ -182,3 +185,29 @@ def _to_anndata(counts: sp.csr_matrix, barcodes: Any, names: Any, ids: Any, kind
     if kinds is not None:
         var["feature_types"] = kinds
     return ad.AnnData(X=counts, obs=pd.DataFrame(index=pd.Index(barcodes, dtype=object)), var=var)
+
+
+TENX_H5 = Format(
+    name="10x h5",
+    suffix=".h5",
+    container="HDF5",
+    holds=("AnnData",),
+    recognises=_holds_matrix,
+    read=read_tenx_h5,
+)
+TENX_FOLDER = Format(
+    name="10x folder",
+    suffix="",
+    container="folder",
+    holds=("AnnData",),
+    recognises=lambda contents: any(name.endswith(_MATRICES) for name in contents.names),
+    read=read_tenx_mtx,
+)
+TENX_MTX = Format(
+    name="10x mtx",
+    suffix="matrix.mtx",
+    container="text",
+    holds=("AnnData",),
+    recognises=lambda contents: True,
+    read=read_tenx_mtx,
+)
