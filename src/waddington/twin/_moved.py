@@ -15,11 +15,23 @@ from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
-__all__ = ["ATTRIBUTES", "MODULES", "NAMES", "Finder", "install", "moved_module", "names_moved_from", "renamed"]
+__all__ = [
+    "ATTRIBUTES",
+    "MODULES",
+    "NAMES",
+    "Finder",
+    "install",
+    "moved_module",
+    "names_moved_from",
+    "renamed",
+    "renamed_arguments",
+]
 
 T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 TWIN: Final = "waddington.twin"
 MODULES: Final = {
     "agent": "plan.agent",
@@ -78,6 +90,13 @@ NAMES: Final = {
         "design_from_conditions": "data.splits.split_by_condition",
         "design_from_stages": "data.splits.split_by_stage",
         "design_from_times": "data.splits.split_by_time",
+    },
+    "embed.dataset": {
+        "CellTable": "embed.dataset.CellDataset",
+    },
+    "embed.module": {
+        "GraphAttention": "embed.layers.GraphAttention",
+        "joint_context": "embed.layers.joint_context",
     },
     "evaluate.heldout": {
         "score_change": "evaluate.heldout.score_effect",
@@ -171,6 +190,23 @@ def renamed(**names: str) -> Callable[[type[T]], type[T]]:
         for old, new in names.items():
             setattr(cls, old, property(functools.partial(_read_old, cls, old, new)))
         return cls
+
+    return keep
+
+
+def renamed_arguments(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Keep old names of keyword arguments of a function: ``renamed_arguments(old="new")``."""
+
+    def keep(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call(*args: P.args, **given: P.kwargs) -> R:
+            for old in [name for name in names if name in given]:
+                text = f"waddington.twin: {old} of {function.__qualname__} is now {names[old]}"
+                warnings.warn(f"{text}; the old name goes with the next release", DeprecationWarning, stacklevel=2)
+                given[names[old]] = given.pop(old)
+            return function(*args, **given)
+
+        return call
 
     return keep
 

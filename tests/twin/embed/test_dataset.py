@@ -10,7 +10,7 @@ from scipy import sparse
 from waddington._errors import DataError
 from waddington.twin.embed import dataset
 from waddington.twin.embed.dataset import (
-    CellTable,
+    CellDataset,
     drop_modalities,
     moments,
     random_masks,
@@ -77,9 +77,9 @@ def test_moments_are_those_of_numpy_dense_or_sparse():
 
 def test_sparse_and_dense_tables_give_the_same_batches(toy, monkeypatch):
     rows = np.array([5, 1, 7])
-    dense = CellTable(toy.inputs, toy.counts, n_features=toy.sizes)
+    dense = CellDataset(toy.inputs, toy.counts, n_features=toy.sizes)
     monkeypatch.setattr(dataset, "_DENSE_ENTRIES", 0)
-    thin = CellTable({n: sparse.csr_matrix(x) for n, x in toy.inputs.items()}, toy.counts, n_features=toy.sizes)
+    thin = CellDataset({n: sparse.csr_matrix(x) for n, x in toy.inputs.items()}, toy.counts, n_features=toy.sizes)
     for name in toy.inputs:
         assert sparse.issparse(thin.counts[name])
         assert torch.equal(dense.profiles(rows)[name], thin.profiles(rows)[name])
@@ -89,7 +89,7 @@ def test_sparse_and_dense_tables_give_the_same_batches(toy, monkeypatch):
 def test_a_missing_modality_reads_as_zeros_and_absent(toy):
     inputs = {name: x.copy() for name, x in toy.inputs.items()}
     inputs["atac"][:4] = np.nan
-    table = CellTable(inputs, toy.counts, n_features=toy.sizes)
+    table = CellDataset(inputs, toy.counts, n_features=toy.sizes)
     rows = np.array([0, 10])
     assert table.measured(rows)["atac"].tolist() == [0.0, 1.0]
     assert table.profiles(rows)["atac"][0].abs().sum() == 0.0
@@ -97,19 +97,19 @@ def test_a_missing_modality_reads_as_zeros_and_absent(toy):
 
 
 def test_the_fingerprint_sees_a_single_changed_entry(toy):
-    one = CellTable(toy.inputs, toy.counts, n_features=toy.sizes).fingerprint()
+    one = CellDataset(toy.inputs, toy.counts, n_features=toy.sizes).fingerprint()
     counts = {name: x.copy() for name, x in toy.counts.items()}
-    assert CellTable(toy.inputs, counts, n_features=toy.sizes).fingerprint() == one
+    assert CellDataset(toy.inputs, counts, n_features=toy.sizes).fingerprint() == one
     counts["rna"].data[0] += 1
-    assert CellTable(toy.inputs, counts, n_features=toy.sizes).fingerprint() != one
+    assert CellDataset(toy.inputs, counts, n_features=toy.sizes).fingerprint() != one
 
 
 def test_tables_that_do_not_fit_are_refused(toy):
     with pytest.raises(DataError, match="'lipids'"):
-        CellTable({"lipids": toy.inputs["rna"]}, None, n_features=toy.sizes)
+        CellDataset({"lipids": toy.inputs["rna"]}, None, n_features=toy.sizes)
     with pytest.raises(DataError, match=r"\(240, 39\); accepted is \(240, 40\)"):
-        CellTable(toy.inputs | {"rna": toy.inputs["rna"][:, 1:]}, None, n_features=toy.sizes)
+        CellDataset(toy.inputs | {"rna": toy.inputs["rna"][:, 1:]}, None, n_features=toy.sizes)
     with pytest.raises(DataError, match="one number for all"):
-        CellTable(toy.inputs | {"rna": toy.inputs["rna"][1:]}, None, n_features=toy.sizes)
+        CellDataset(toy.inputs | {"rna": toy.inputs["rna"][1:]}, None, n_features=toy.sizes)
     with pytest.raises(DataError, match="found no 'rna'"):
-        CellTable(toy.inputs, {n: x for n, x in toy.counts.items() if n != "rna"}, n_features=toy.sizes)
+        CellDataset(toy.inputs, {n: x for n, x in toy.counts.items() if n != "rna"}, n_features=toy.sizes)

@@ -5,14 +5,9 @@ import torch
 from torch_geometric.nn import GATv2Conv
 
 from waddington._errors import ArgumentError
-from waddington.twin.embed.module import (
-    Batch,
-    GraphAttention,
-    ModalityEncoder,
-    TwinModule,
-    contrastive_loss,
-    joint_context,
-)
+from waddington.twin.embed.layers import GraphAttention, ModalityEncoder, joint_context
+from waddington.twin.embed.losses import contrastive_loss
+from waddington.twin.embed.module import Batch, TwinModule
 
 SIZES = {"rna": 10, "atac": 12}
 

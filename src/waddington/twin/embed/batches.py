@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from waddington.twin.embed.config import EncoderConfig
-from waddington.twin.embed.dataset import CellTable, IntArray, drop_modalities, moments, random_masks
+from waddington.twin.embed.dataset import CellDataset, IntArray, drop_modalities, moments, random_masks
+from waddington.twin.embed.layers import ModalityEncoder, joint_context
 from waddington.twin.embed.likelihoods import Decoder
-from waddington.twin.embed.module import Batch, ModalityEncoder, TwinModule, joint_context
+from waddington.twin.embed.module import Batch, TwinModule
 from waddington.twin.embed.reference import Reference
 
 __all__ = ["encode", "evaluate", "make_batch", "refresh", "start", "weighted_losses"]
@@ -22,7 +23,7 @@ _BLOCK = 1024  # cells handled at once where no gradient is needed
 
 
 def make_batch(
-    cells: CellTable,
+    cells: CellDataset,
     rows: IntArray,
     near: Mapping[str, IntArray],
     reference: Reference,
@@ -84,7 +85,7 @@ def weighted_losses(module: TwinModule, batch: Batch, config: EncoderConfig) -> 
 
 
 @torch.no_grad()
-def start(module: TwinModule, cells: CellTable, rows: IntArray) -> None:
+def start(module: TwinModule, cells: CellDataset, rows: IntArray) -> None:
     """Set what the data fix before training: each feature's location and scale, baseline and dispersion.
 
     Parameters
@@ -111,7 +112,7 @@ def start(module: TwinModule, cells: CellTable, rows: IntArray) -> None:
 @torch.no_grad()
 def evaluate(
     module: TwinModule,
-    cells: CellTable,
+    cells: CellDataset,
     rows: IntArray,
     tables: Mapping[str, IntArray],
     reference: Reference,
@@ -158,7 +159,7 @@ def evaluate(
 
 
 @torch.no_grad()
-def refresh(module: TwinModule, cells: CellTable, rows: IntArray, reference: Reference) -> None:
+def refresh(module: TwinModule, cells: CellDataset, rows: IntArray, reference: Reference) -> None:
     """Compute the hidden states of the reference cells with the present weights.
 
     Parameters
@@ -188,7 +189,7 @@ def refresh(module: TwinModule, cells: CellTable, rows: IntArray, reference: Ref
 
 @torch.no_grad()
 def encode(
-    module: TwinModule, cells: CellTable, tables: Mapping[str, IntArray], reference: Reference
+    module: TwinModule, cells: CellDataset, tables: Mapping[str, IntArray], reference: Reference
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Embed all cells of a table, with all of their neighbours and nothing hidden.
 

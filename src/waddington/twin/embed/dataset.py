@@ -17,8 +17,19 @@ from scipy import sparse
 from torch import Tensor
 
 from waddington._errors import DataError
+from waddington.twin._moved import names_moved_from
 
-__all__ = ["CellTable", "drop_modalities", "moments", "random_masks", "sample_neighbors", "shuffled_batches"]
+__all__ = [
+    "CellDataset",
+    "drop_modalities",
+    "hold_out",
+    "moments",
+    "random_masks",
+    "sample_neighbors",
+    "shuffled_batches",
+]
+
+__getattr__ = names_moved_from(__name__)
 
 Matrix = Any  # a float array or a SciPy CSR matrix: (cells, features)
 IntArray = npt.NDArray[np.int64]
@@ -26,7 +37,7 @@ IntArray = npt.NDArray[np.int64]
 _DENSE_ENTRIES = 20_000_000  # 80 MB
 
 
-class CellTable:
+class CellDataset:
     """Profiles, and counts where they are known, of the same cells in several modalities.
 
     Parameters
@@ -69,7 +80,7 @@ class CellTable:
         self.complete = {name: bool(here.all()) for name, here in self.present.items()}
         self.n_cells = next(iter(sizes.values()))
 
-    def subset(self, rows: IntArray) -> CellTable:
+    def subset(self, rows: IntArray) -> CellDataset:
         """Give the same table with some of the cells, in this order."""
         part = copy.copy(self)
         part.inputs = {name: matrix[rows] for name, matrix in self.inputs.items()}
@@ -129,6 +140,13 @@ def moments(
     n = max(rows.size, 1)
     mean = total / n
     return mean, np.sqrt(np.maximum(square / n - mean**2, 0.0))
+
+
+def hold_out(rows: IntArray, share: float, *, seed: int) -> tuple[IntArray, IntArray]:
+    """Draw rows to train on, and a share of them to validate on instead; both sorted."""
+    order = np.random.default_rng((seed, 1)).permutation(rows)
+    n_held = round(share * rows.size)
+    return np.sort(order[n_held:]), np.sort(order[:n_held])
 
 
 def shuffled_batches(rows: IntArray, batch_size: int, rng: np.random.Generator) -> Iterator[IntArray]:

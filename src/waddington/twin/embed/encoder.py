@@ -27,13 +27,16 @@ import torch
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import DataError
 from waddington._text import counted
+from waddington.twin._moved import renamed_arguments
 from waddington.twin.embed.batches import encode, evaluate, refresh, start
 from waddington.twin.embed.config import EncoderConfig
-from waddington.twin.embed.dataset import CellTable, IntArray, Matrix
+from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix, hold_out
 from waddington.twin.embed.history import History
 from waddington.twin.embed.likelihoods import Decoder
 from waddington.twin.embed.module import TwinModule
-from waddington.twin.embed.reference import Reference, coordinates
+from waddington.twin.embed.reference import Reference
+from waddington.twin.embed.reference import coordinates as representations_of
+from waddington.twin.embed.scaling import EmbeddingScale
 from waddington.twin.embed.training import OptimizerFactory, TrainingData, default_optimizer, save_atomically
 from waddington.twin.embed.training import train as train_module
 
@@ -52,8 +55,8 @@ class TwinEncoder:
     modalities
         Number of features by modality.
     **fields
-        Fields of `encoder_config.EncoderConfig`: sizes of the networks, weights of the loss, seed of the initial
-        weights.
+        Fields of :class:`~waddington.twin.embed.config.EncoderConfig`: sizes of the networks, weights of the loss, seed
+        of the initial weights.
     """
 
     def __init__(self, modalities: Mapping[str, int], **fields: Any) -> None:
@@ -72,16 +75,16 @@ class TwinEncoder:
         self.fitted = False
         """Whether `fit` has trained the encoder."""
         self._reference: Reference | None = None
-        self._center: dict[str, FloatArray] = {}
-        self._spread: dict[str, float] = {}
+        self._scale = EmbeddingScale({}, {})
 
     # ------------------------------------------------------------------------------------------------- training
 
+    @renamed_arguments(spaces="representations")
     def fit(
         self,
         inputs: Mapping[str, Matrix],
         counts: Mapping[str, Matrix],
-        spaces: Mapping[str, FloatArray] | None = None,
+        representations: Mapping[str, FloatArray] | None = None,
         *,
         train: npt.NDArray[np.bool_] | None = None,
         optimizer: OptimizerFactory | None = None,
@@ -107,9 +110,9 @@ class TwinEncoder:
             modality.
         counts
             Raw counts of the same features, or the values as given under the Gaussian likelihood, (cells, features).
-        spaces
-            Coordinates by modality in which neighbours are sought, (cells, dimensions): principal components, LSI,
-            CLR. The inputs themselves by default.
+        representations
+            By modality, that in which neighbours are sought, (cells, dimensions): principal components, LSI, CLR. The
+            inputs themselves by default.
         train
             Which cells may be used, (cells,); all by default. The others are not looked at.
         optimizer
@@ -150,30 +153,28 @@ class TwinEncoder:
         check_in_range("batch_size", batch_size, 2)
         check_in_range("validation", validation, 0.0, 0.9)
         check_choice("schedule", schedule, ("cosine", "constant"))
-        cells = CellTable(inputs, counts, n_features=self.config.modalities)
-        places = coordinates(cells, inputs, spaces)
+        cells = CellDataset(inputs, counts, n_features=self.config.modalities)
+        sought = representations_of(cells, inputs, representations)
         seed = self.config.seed if seed is None else seed
         if train is not None and np.shape(train) != (cells.n_cells,):
             raise DataError(f"cannot use train: found shape {np.shape(train)}; accepted is ({cells.n_cells},)")
         usable = np.arange(cells.n_cells) if train is None else np.flatnonzero(train)
-        order = np.random.default_rng((seed, 1)).permutation(usable)
-        n_watched = round(validation * usable.size)
-        watched, fitted = np.sort(order[:n_watched]), np.sort(order[n_watched:])
-        if fitted.size < 2:
-            raise DataError(f"cannot train: {counted(fitted.size, 'cell')} besides validation; accepted: 2 or more")
+        train_rows, validation_rows = hold_out(usable, validation, seed=seed)
+        if train_rows.size < 2:
+            raise DataError(f"cannot train: {counted(train_rows.size, 'cell')} besides validation; accepted: 2 or more")
         self.module.to(device)
-        anchors = self._prepare(cells, places, fitted, seed=seed)
+        reference_rows = self._prepare(cells, sought, train_rows, seed=seed)
         history = History()
         if epochs > 0:
             reference = self._known_reference()
             data = TrainingData(
                 cells=cells,
-                fitted=fitted,
-                watched=watched,
-                anchors=anchors,
+                train=train_rows,
+                validation=validation_rows,
+                reference_rows=reference_rows,
                 reference=reference,
-                fitted_tables=reference.attach({name: place[fitted] for name, place in places.items()}),
-                watched_tables=reference.attach({name: place[watched] for name, place in places.items()}),
+                train_tables=reference.attach({name: x[train_rows] for name, x in sought.items()}),
+                validation_tables=reference.attach({name: x[validation_rows] for name, x in sought.items()}),
             )
             history = train_module(
                 self.module,
@@ -193,18 +194,19 @@ class TwinEncoder:
                     "seed": seed,
                     "validation": validation,
                     "schedule": schedule,
-                    "cells": int(fitted.size),
+                    "cells": int(train_rows.size),
                     "data": cells.fingerprint(),
                 },
             )
-        self._finish(cells, places, anchors)
+        self._finish(cells, sought, reference_rows)
         self.fitted = epochs > 0
         return history
 
     # ------------------------------------------------------------------------------------------------ using it
 
+    @renamed_arguments(spaces="representations")
     def embed(
-        self, inputs: Mapping[str, Matrix], spaces: Mapping[str, FloatArray] | None = None
+        self, inputs: Mapping[str, Matrix], representations: Mapping[str, FloatArray] | None = None
     ) -> dict[str, FloatArray]:
         """Embed any cells, seen in training or not.
 
@@ -215,8 +217,8 @@ class TwinEncoder:
         ----------
         inputs
             Normalized profiles, as in `fit`; modalities may be left out.
-        spaces
-            Coordinates for the search of neighbours, as in `fit`.
+        representations
+            For the search of neighbours, as in `fit`.
 
         Returns
         -------
@@ -227,16 +229,15 @@ class TwinEncoder:
         DataError
             When tables do not fit the encoder.
         """
-        cells = CellTable(inputs, None, n_features=self.config.modalities)
-        places = coordinates(cells, inputs, spaces)
+        cells = CellDataset(inputs, None, n_features=self.config.modalities)
+        sought = representations_of(cells, inputs, representations)
         if self._reference is None:
             untrained = copy.deepcopy(self)
-            everyone = untrained._prepare(cells, places, np.arange(cells.n_cells), seed=self.config.seed)
-            untrained._finish(cells, places, everyone)
-            return untrained.embed(inputs, spaces)
-        tables = self._reference.attach(places)
-        embeddings = encode(self.module, cells, tables, self._reference)
-        return {name: (value - self._center[name]) / self._spread[name] for name, value in embeddings.items()}
+            everyone = untrained._prepare(cells, sought, np.arange(cells.n_cells), seed=self.config.seed)
+            untrained._finish(cells, sought, everyone)
+            return untrained.embed(inputs, representations)
+        tables = self._reference.attach(sought)
+        return self._scale.apply(encode(self.module, cells, tables, self._reference))
 
     def decode(self, embedding: FloatArray, modality: str, *, source: str = "joint") -> FloatArray:
         """Say what an embedding means in features.
@@ -265,21 +266,22 @@ class TwinEncoder:
         check_choice("modality", modality, self.config.modalities)
         check_choice("source", source, ("joint", "own"))
         key = "joint" if source == "joint" else modality
-        if key not in self._center:
+        if key not in self._scale.center:
             raise DataError("cannot decode: found an encoder without cells; accepted is one after fit")
-        if embedding.ndim != 2 or embedding.shape[1] != self._center[key].size:
-            raise DataError(f"cannot decode shape {embedding.shape}: accepted is (cells, {self._center[key].size})")
-        raw = np.asarray(embedding * self._spread[key] + self._center[key], dtype=np.float32)
+        width = self._scale.center[key].size
+        if embedding.ndim != 2 or embedding.shape[1] != width:
+            raise DataError(f"cannot decode shape {embedding.shape}: accepted is (cells, {width})")
         decoder = cast(Decoder, self.module.decoders[modality])
         with torch.no_grad():
-            expected = decoder.expect(torch.from_numpy(raw).to(self._device), source)
+            expected = decoder.expect(torch.from_numpy(self._scale.undo(embedding, key)).to(self._device), source)
         return np.asarray(expected.cpu().numpy(), dtype=np.float32)
 
+    @renamed_arguments(spaces="representations")
     def reconstruction(
         self,
         inputs: Mapping[str, Matrix],
         counts: Mapping[str, Matrix],
-        spaces: Mapping[str, FloatArray] | None = None,
+        representations: Mapping[str, FloatArray] | None = None,
         *,
         seed: int = 0,
     ) -> dict[str, float]:
@@ -287,7 +289,7 @@ class TwinEncoder:
 
         Parameters
         ----------
-        inputs, counts, spaces
+        inputs, counts, representations
             As in `fit`.
         seed
             Seed of the masks.
@@ -301,9 +303,9 @@ class TwinEncoder:
         DataError
             When the encoder was never given cells, or tables do not fit it.
         """
-        cells = CellTable(inputs, counts, n_features=self.config.modalities)
+        cells = CellDataset(inputs, counts, n_features=self.config.modalities)
         reference = self._known_reference()
-        tables = reference.attach(coordinates(cells, inputs, spaces))
+        tables = reference.attach(representations_of(cells, inputs, representations))
         hidden_only = replace(self.config, seen_weight=0.0)
         return evaluate(self.module, cells, np.arange(cells.n_cells), tables, reference, hidden_only, seed=seed)
 
@@ -324,8 +326,7 @@ class TwinEncoder:
             "module": self.module.state_dict(),
             "fitted": self.fitted,
             "reference": reference,
-            "center": {name: torch.from_numpy(value) for name, value in self._center.items()},
-            "spread": dict(self._spread),
+            **self._scale.state_dict(),
         }
 
     @classmethod
@@ -342,8 +343,7 @@ class TwinEncoder:
         encoder = cls(**state["config"])
         encoder.module.load_state_dict(state["module"])
         encoder.fitted = bool(state["fitted"])
-        encoder._center = {name: value.cpu().numpy() for name, value in state["center"].items()}
-        encoder._spread = dict(state["spread"])
+        encoder._scale = EmbeddingScale.from_state_dict(state)
         if state["reference"] is not None:
             spaces = {name: space.cpu().numpy() for name, space in state["reference"]["spaces"].items()}
             kept = Reference(spaces, n_neighbors=encoder.config.n_neighbors, seed=state["reference"]["seed"])
@@ -371,30 +371,25 @@ class TwinEncoder:
             raise DataError("cannot look up neighbours: found an encoder without cells; accepted is one after fit")
         return self._reference
 
-    def _prepare(self, cells: CellTable, places: Mapping[str, FloatArray], rows: IntArray, *, seed: int) -> IntArray:
+    def _prepare(self, cells: CellDataset, sought: Mapping[str, FloatArray], rows: IntArray, *, seed: int) -> IntArray:
         """Take what the data fix before training: reference, standardization, the decoders' baseline and dispersion."""
         absent = [name for name in self.config.modalities if name not in cells.inputs]
         if absent:
             raise DataError(f"cannot fit without {absent}: accepted are all of {list(self.config.modalities)}")
         limit = self.config.max_reference
-        anchors = rows
+        kept = rows
         if rows.size > limit:
-            anchors = np.sort(np.random.default_rng((seed, 4)).choice(rows, size=limit, replace=False))
+            kept = np.sort(np.random.default_rng((seed, 4)).choice(rows, size=limit, replace=False))
         self._reference = Reference(
-            {name: place[anchors] for name, place in places.items()}, n_neighbors=self.config.n_neighbors, seed=seed
+            {name: x[kept] for name, x in sought.items()}, n_neighbors=self.config.n_neighbors, seed=seed
         )
         start(self.module, cells, rows)
-        return anchors
+        return kept
 
-    def _finish(self, cells: CellTable, places: Mapping[str, FloatArray], anchors: IntArray) -> None:
+    def _finish(self, cells: CellDataset, sought: Mapping[str, FloatArray], rows: IntArray) -> None:
         """Fix the hidden states of the reference, and the centre and scale of the embeddings over it."""
         reference = self._known_reference()
-        refresh(self.module, cells, anchors, reference)
-        kept = cells.subset(anchors)
-        tables = reference.attach({name: place[anchors] for name, place in places.items()})
-        for name, value in encode(self.module, kept, tables, reference).items():
-            here = value[kept.present[name] if name in kept.present else np.any([*kept.present.values()], axis=0)]
-            center = here.mean(axis=0, dtype=np.float64)
-            spread = float(np.sqrt(np.mean((here - center) ** 2)))
-            self._center[name] = center.astype(np.float32)
-            self._spread[name] = max(spread, 1e-6)
+        refresh(self.module, cells, rows, reference)
+        kept = cells.subset(rows)
+        tables = reference.attach({name: x[rows] for name, x in sought.items()})
+        self._scale = EmbeddingScale.of(encode(self.module, kept, tables, reference), kept.present)

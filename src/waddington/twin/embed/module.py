@@ -5,11 +5,6 @@ neighbours in that modality's graph, and a linear map gives the embedding. The j
 the modalities that a cell has and attends, in the joint graph, to its neighbours' hidden states. Decoders are linear
 in the embedding on the log scale, so that a shift of the embedding is a log fold change of the features, and two
 shifts add.
-
-References
-----------
-Brody, Alon and Yahav, *How attentive are graph attention networks?*, ICLR 2022: GATv2.
-van den Oord, Li and Vinyals, *Representation learning with contrastive predictive coding*, 2018: the agreement loss.
 """
 
 from __future__ import annotations
@@ -21,20 +16,19 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch_geometric.nn import GATv2Conv
 
 from waddington._errors import ArgumentError
+from waddington.twin._moved import names_moved_from
+from waddington.twin.embed.layers import JointEncoder, ModalityEncoder
 from waddington.twin.embed.likelihoods import make_decoder
+from waddington.twin.embed.losses import contrastive_loss
 
 __all__ = [
     "Batch",
-    "GraphAttention",
-    "JointEncoder",
-    "ModalityEncoder",
     "TwinModule",
-    "contrastive_loss",
-    "joint_context",
 ]
+
+__getattr__ = names_moved_from(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,155 +51,8 @@ class Batch:
     """Counts, or values as given, to reconstruct, (cells, features); None where only the embedding is wanted."""
 
 
-class GraphAttention(nn.Module):
-    """One GATv2 layer from a table of neighbours to their cell, added to the cell's own state.
-
-    Parameters
-    ----------
-    hidden
-        Width of the states; a multiple of `heads`.
-    heads
-        Attention heads.
-    source
-        Width of the neighbours' states; `hidden` by default.
-    """
-
-    def __init__(self, hidden: int, *, heads: int, source: int | None = None) -> None:
-        super().__init__()
-        # The cell's own state comes through the residual, so self loops would count it twice.
-        self.conv = GATv2Conv((source or hidden, hidden), hidden // heads, heads=heads, add_self_loops=False)
-        self.norm = nn.LayerNorm(hidden)
-
-    def forward(self, state: Tensor, neighbors: Tensor, mask: Tensor) -> Tensor:
-        """Attend.
-
-        Parameters
-        ----------
-        state
-            Cells' own states, (cells, hidden).
-        neighbors
-            States of their neighbours, (cells, fan-out, source).
-        mask
-            (cells, fan-out): true where there is a neighbour.
-
-        Returns
-        -------
-        (cells, hidden). A cell without neighbours keeps its own state, normalized.
-        """
-        target, slot = mask.nonzero(as_tuple=True)
-        edges = torch.stack([target * mask.shape[1] + slot, target])
-        message = self.conv((neighbors.flatten(0, 1), state), edges)
-        attended: Tensor = self.norm(state + F.gelu(message))
-        return attended
-
-
-class ModalityEncoder(nn.Module):
-    """Profile of one modality -> hidden state -> attention over its graph -> embedding.
-
-    Parameters
-    ----------
-    n_features
-        Width of the profile.
-    hidden
-        Width of the hidden state.
-    embedding_dim
-        Width of the embedding.
-    heads
-        Attention heads.
-    """
-
-    def __init__(self, n_features: int, *, hidden: int, embedding_dim: int, heads: int) -> None:
-        super().__init__()
-        self.register_buffer("location", torch.zeros(n_features))
-        self.register_buffer("scale", torch.ones(n_features))
-        self.input = nn.Linear(n_features, hidden)
-        self.norm = nn.LayerNorm(hidden)
-        self.attention = GraphAttention(hidden, heads=heads)
-        self.output = nn.Linear(hidden, embedding_dim)
-        self.location: Tensor
-        self.scale: Tensor
-
-    def project(self, profile: Tensor, hide: Tensor | None = None) -> Tensor:
-        """Standardize a profile and project it.
-
-        Parameters
-        ----------
-        profile
-            (cells, features).
-        hide
-            True where an entry is masked, (cells, features): it is replaced by the feature's mean.
-
-        Returns
-        -------
-        Hidden state, (cells, hidden).
-        """
-        standard = ((profile - self.location) / self.scale).clamp(-10.0, 10.0)
-        if hide is not None:
-            # Kept entries are scaled up, as in dropout, so that the projection sees the same total with and without a
-            # mask.
-            kept = (~hide).to(standard.dtype)
-            standard = standard * kept / kept.mean(dim=1, keepdim=True).clamp_min(1e-3)
-        return F.gelu(self.norm(self.input(standard)))
-
-    def forward(self, state: Tensor, neighbors: Tensor, mask: Tensor) -> Tensor:
-        """Embed hidden states given those of the neighbours; shapes as in `GraphAttention`."""
-        embedding: Tensor = self.output(self.attention(state, neighbors, mask))
-        return embedding
-
-
-class JointEncoder(nn.Module):
-    """Fuse the modalities that a cell has, and attend over the joint graph.
-
-    Parameters
-    ----------
-    modalities
-        Names.
-    hidden
-        Width of the hidden states, here and in the modality encoders.
-    embedding_dim
-        Width of the modality embeddings.
-    joint_dim
-        Width of the joint embedding.
-    heads
-        Attention heads.
-    """
-
-    def __init__(
-        self, modalities: tuple[str, ...], *, hidden: int, embedding_dim: int, joint_dim: int, heads: int
-    ) -> None:
-        super().__init__()
-        self.own = nn.ModuleDict({name: nn.Linear(embedding_dim, hidden) for name in modalities})
-        self.attention = GraphAttention(hidden, heads=heads, source=hidden * len(modalities))
-        self.output = nn.Linear(hidden, joint_dim)
-
-    def forward(
-        self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor], neighbors: Tensor, mask: Tensor
-    ) -> Tensor:
-        """Embed.
-
-        Parameters
-        ----------
-        embeddings
-            Modality embeddings, each (cells, embedding_dim).
-        present
-            By modality, (cells,): 1 where it may be used, else 0.
-        neighbors
-            `joint_context` of the joint neighbours, (cells, fan-out, hidden x modalities).
-        mask
-            (cells, fan-out): true where there is a neighbour.
-
-        Returns
-        -------
-        Joint embedding, (cells, joint_dim).
-        """
-        own = [self.own[name](embedding) for name, embedding in embeddings.items()]
-        fused = F.gelu(_masked_mean(own, [present[name] for name in embeddings]))
-        embedding: Tensor = self.output(self.attention(fused, neighbors, mask))
-        return embedding
-
-
 class TwinModule(nn.Module):
-    """All networks of the encoder; `model.TwinEncoder` feeds it.
+    """All networks of the encoder; :class:`~waddington.twin.embed.encoder.TwinEncoder` feeds it.
 
     Parameters
     ----------
@@ -308,53 +155,3 @@ class TwinModule(nn.Module):
         here = torch.stack([present[name] for name in names])
         first, second = [i for i, _ in pairs], [j for _, j in pairs]
         return contrastive_loss(views[first], views[second], here[first] * here[second], temperature=temperature)
-
-
-def joint_context(states: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
-    """Put a cell's hidden states side by side, zeros where it lacks a modality: what its joint neighbours see of it.
-
-    Parameters
-    ----------
-    states
-        By modality, (cells, hidden).
-    present
-        By modality, (cells,): 1 where the cell has it, else 0.
-
-    Returns
-    -------
-    (cells, hidden x modalities).
-    """
-    return torch.cat([state * present[name][:, None] for name, state in states.items()], dim=1)
-
-
-def contrastive_loss(a: Tensor, b: Tensor, both: Tensor, *, temperature: float) -> Tensor:
-    """Symmetric InfoNCE: each cell's view should find its own other view among those of the batch.
-
-    Parameters
-    ----------
-    a, b
-        Unit vectors of the same cells in two modalities, (pairs of modalities, cells, dimensions).
-    both
-        1 where a cell has both, else 0, (pairs, cells); the other cells neither ask nor answer.
-    temperature
-        Softness of the choice.
-
-    Returns
-    -------
-    Scalar in nats, divided by log(cells that have both) so that guessing costs 1 whatever the batch; a pair that fewer
-    than two cells have counts 0.
-    """
-    absent = both == 0
-    logits = (a @ b.transpose(1, 2) / temperature).masked_fill(absent[:, :, None] | absent[:, None, :], -1e9)
-    own = torch.diagonal(logits, dim1=1, dim2=2)
-    cost = 0.5 * (torch.logsumexp(logits, dim=1) + torch.logsumexp(logits, dim=2)) - own
-    cells = both.sum(dim=1)
-    chance = torch.log(cells.clamp_min(2.0))
-    return ((cost * both).sum(dim=1) / (cells.clamp_min(1.0) * chance) * (cells >= 2)).mean()
-
-
-def _masked_mean(values: list[Tensor], present: list[Tensor]) -> Tensor:
-    """Mean over modalities with weights 1 or 0 per cell; 0 for a cell that has none."""
-    weights = torch.stack(present)
-    total = (torch.stack(values) * weights[..., None]).sum(dim=0)
-    return total / weights.sum(dim=0).clamp_min(1.0)[:, None]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from waddington._errors import DataError
 from waddington._text import counted
-from waddington.twin.embed.dataset import CellTable, IntArray, Matrix
+from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix
 from waddington.twin.preprocess.graph import joint_neighbors
 from waddington.twin.preprocess.neighbors import knn_graph, neighbor_table, present_rows
 
@@ -100,7 +100,7 @@ class Reference:
 
 
 def coordinates(
-    cells: CellTable, inputs: Mapping[str, Matrix], spaces: Mapping[str, FloatArray] | None
+    cells: CellDataset, inputs: Mapping[str, Matrix], spaces: Mapping[str, FloatArray] | None
 ) -> dict[str, FloatArray]:
     """Coordinates for the search of neighbours, NaN where a cell lacks the modality.
 

@@ -20,7 +20,7 @@ from waddington._errors import OutputError
 from waddington._files import replacing
 from waddington.twin.embed.batches import evaluate, make_batch, refresh, weighted_losses
 from waddington.twin.embed.config import EncoderConfig
-from waddington.twin.embed.dataset import CellTable, IntArray, sample_neighbors, shuffled_batches
+from waddington.twin.embed.dataset import CellDataset, IntArray, sample_neighbors, shuffled_batches
 from waddington.twin.embed.history import History
 from waddington.twin.embed.module import TwinModule
 from waddington.twin.embed.reference import Reference
@@ -38,19 +38,19 @@ _FLOOR = 0.02
 class TrainingData:
     """Cells by the part they play."""
 
-    cells: CellTable
+    cells: CellDataset
     """All cells."""
-    fitted: IntArray
+    train: IntArray
     """Rows that are trained on."""
-    watched: IntArray
+    validation: IntArray
     """Rows of the validation cells."""
-    anchors: IntArray
+    reference_rows: IntArray
     """Rows of the reference cells, in the order of the reference."""
     reference: Reference
     """The reference."""
-    fitted_tables: Mapping[str, IntArray]
-    """Neighbours of the fitted cells, (fitted, neighbours) by modality and under ``"joint"``."""
-    watched_tables: Mapping[str, IntArray]
+    train_tables: Mapping[str, IntArray]
+    """Neighbours of the training cells, (cells, neighbours) by modality and under ``"joint"``."""
+    validation_tables: Mapping[str, IntArray]
     """Neighbours of the validation cells, likewise."""
 
 
@@ -98,7 +98,7 @@ def train(
     progress: Callable[[dict[str, Any]], None] | None,
     settings: Mapping[str, Any],
 ) -> History:
-    """Minimize the loss over the fitted cells.
+    """Minimize the loss over the training cells.
 
     Every epoch draws from its own generator, made from the seed and the epoch, so that an epoch does not depend on how
     the ones before it were run: in one go or after an interruption.
@@ -114,7 +114,7 @@ def train(
     optimizer
         Makes the optimizer from the parameters.
     epochs, batch_size, schedule, seed, checkpoint, progress
-        As in `model.TwinEncoder`.
+        As in :meth:`~waddington.twin.embed.encoder.TwinEncoder.fit`.
     settings
         What a checkpoint must have been written for, plain values.
 
@@ -127,14 +127,14 @@ def train(
     OutputError
         When the checkpoint was written for other data or settings, or cannot be read.
     """
-    n_batches = -(-data.fitted.size // batch_size)
+    n_batches = -(-data.train.size // batch_size)
     stepper = optimizer([parameter for parameter in module.parameters() if parameter.requires_grad])
     rate = LambdaLR(stepper, lambda step: schedule_factor(schedule, step, epochs * n_batches))
     written_for = {**settings, "optimizer": _described(stepper)}
     history = History()
     if checkpoint is not None and checkpoint.exists():
         history = _resume(checkpoint, written_for, module, stepper, rate)
-    refresh(module, data.cells, data.anchors, data.reference)
+    refresh(module, data.cells, data.reference_rows, data.reference)
     for epoch in range(len(history), epochs):
         started = time.perf_counter()
         losses = _epoch(
@@ -146,8 +146,8 @@ def train(
             rng=np.random.default_rng((seed, 2, epoch)),
             batch_size=batch_size,
         )
-        refresh(module, data.cells, data.anchors, data.reference)
-        seen = evaluate(module, data.cells, data.watched, data.watched_tables, data.reference, config, seed=seed)
+        refresh(module, data.cells, data.reference_rows, data.reference)
+        seen = evaluate(module, data.cells, data.validation, data.validation_tables, data.reference, config, seed=seed)
         history.append(train=losses, validation=seen, seconds=time.perf_counter() - started)
         if checkpoint is not None:
             state = {"module": module.state_dict(), "optimizer": stepper.state_dict(), "rate": rate.state_dict()}
@@ -187,16 +187,16 @@ def _epoch(
     rng: np.random.Generator,
     batch_size: int,
 ) -> dict[str, float]:
-    """One pass over the fitted cells; mean of each loss term over them."""
+    """One pass over the training cells; mean of each loss term over them."""
     device = next(module.parameters()).device
     place = np.zeros(data.cells.n_cells, dtype=np.int64)
-    place[data.fitted] = np.arange(data.fitted.size)
+    place[data.train] = np.arange(data.train.size)
     sums: dict[str, Tensor] = {}
-    for step, rows in enumerate(shuffled_batches(data.fitted, batch_size, rng)):
+    for step, rows in enumerate(shuffled_batches(data.train, batch_size, rng)):
         if step > 0 and step % _REFRESH_STEPS == 0:
-            refresh(module, data.cells, data.anchors, data.reference)
+            refresh(module, data.cells, data.reference_rows, data.reference)
         near = {
-            name: sample_neighbors(table[place[rows]], config.fanout, rng) for name, table in data.fitted_tables.items()
+            name: sample_neighbors(table[place[rows]], config.fanout, rng) for name, table in data.train_tables.items()
         }
         batch = make_batch(
             data.cells,
@@ -215,7 +215,7 @@ def _epoch(
         rate.step()
         # Kept as tensors until the epoch ends: reading each one would make a GPU wait in every step.
         for name, term in terms.items():
-            part = term.detach() * (rows.size / data.fitted.size)
+            part = term.detach() * (rows.size / data.train.size)
             sums[name] = sums[name] + part if name in sums else part
     return {name: float(value) for name, value in sums.items()}
 
