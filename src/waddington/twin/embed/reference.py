@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,8 @@ from torch import Tensor
 from waddington._errors import DataError
 from waddington._text import counted
 from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix
-from waddington.twin.preprocess.graph import joint_neighbors
-from waddington.twin.preprocess.neighbors import knn_graph, neighbor_table, present_rows
+from waddington.twin.preprocess.graph import joint_neighbors, modality_neighbors
+from waddington.twin.preprocess.neighbors import present_rows
 
 __all__ = ["Reference", "coordinates"]
 
@@ -39,6 +39,7 @@ class Reference:
         self.seed = seed
         self.states: dict[str, Tensor] = {}
         """Hidden states by modality and, under ``"joint"``, the joint context; each (reference cells, hidden)."""
+        self._own: dict[frozenset[str], dict[str, IntArray]] = {}  # what reference cells were told, by modalities
 
     @property
     def n_cells(self) -> int:
@@ -49,7 +50,8 @@ class Reference:
         """Look up the neighbours of any cells.
 
         A reference cell that asks is recognized by its coordinates and is not its own neighbour, so that it is embedded
-        in the same way as a cell never seen.
+        in the same way as a cell never seen. What it was told is kept: training, the scale of the embeddings and
+        `TwinEncoder.embed` ask for the same cells, and the search costs most where there are many.
 
         Parameters
         ----------
@@ -58,15 +60,38 @@ class Reference:
 
         Returns
         -------
-        By modality, and under ``"joint"``: indices of reference cells, (cells, at most `n_neighbors`), -1 where none.
+        By modality, and under ``"joint"``: indices of reference cells, (cells, `n_neighbors`), -1 where none.
         """
-        tables = {}
-        for name, space in spaces.items():
-            graph = knn_graph(self.spaces[name], n_neighbors=self.n_neighbors + 1, query=space, seed=self.seed)
-            tables[name] = self._without_itself(neighbor_table(graph)[0], {name: space})
-        joint, _, _ = joint_neighbors(self.spaces, n_neighbors=self.n_neighbors + 1, query=spaces, seed=self.seed)
-        tables["joint"] = self._without_itself(joint, spaces)
+        known = self._recognize(spaces)
+        own = self._own.setdefault(frozenset(spaces), {})
+        if not own:
+            # -2: never asked. Every row that was is -1 or more.
+            own |= {name: np.full((self.n_cells, self.n_neighbors), -2, dtype=np.int64) for name in [*spaces, "joint"]}
+        sought = np.flatnonzero((known < 0) | (own["joint"][known, 0] == -2))
+        tables = {name: table[known] for name, table in own.items()}
+        if sought.size:
+            mine = sought[known[sought] >= 0]
+            for name, found in self._search({name: space[sought] for name, space in spaces.items()}).items():
+                tables[name][sought] = -1
+                tables[name][sought, : found.shape[1]] = found
+                own[name][known[mine]] = tables[name][mine]
         return tables
+
+    def _search(self, spaces: Mapping[str, FloatArray]) -> dict[str, IntArray]:
+        """Find neighbours as `attach` gives them, in one search for each modality."""
+        wanted = self.n_neighbors + 1
+        found = modality_neighbors(self.spaces, n_neighbors=wanted, query=spaces, seed=self.seed)
+        joint, _, _ = joint_neighbors(self.spaces, n_neighbors=wanted, query=spaces, found=found)
+        tables = {
+            name: self._without_itself(near[:, :wanted], {name: spaces[name]}) for name, (near, _) in found.items()
+        }
+        return {**tables, "joint": self._without_itself(joint, spaces)}
+
+    def _recognize(self, spaces: Mapping[str, FloatArray]) -> IntArray:
+        """Which reference cell each cell is, to the bit, -1 for another; (cells,)."""
+        names = sorted(spaces)
+        place = {row: i for i, row in enumerate(_row_bytes([self.spaces[name] for name in names]))}
+        return np.asarray([place.get(row, -1) for row in _row_bytes([spaces[name] for name in names])], dtype=np.int64)
 
     def gather(self, tables: Mapping[str, IntArray]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Hidden states of neighbours, (cells, fan-out, hidden), and where there are any, (cells, fan-out)."""
@@ -97,6 +122,11 @@ class Reference:
             return np.asarray(np.where(same & (np.arange(table.shape[1]) == dropped[:, None]), -1, table))
         keep = np.arange(table.shape[1]) != dropped[:, None]
         return np.asarray(table[keep].reshape(table.shape[0], table.shape[1] - 1))
+
+
+def _row_bytes(tables: list[FloatArray]) -> Iterator[bytes]:
+    """Give each row of some tables side by side as bytes."""
+    return (row.tobytes() for row in np.concatenate(tables, axis=1, dtype=np.float32))
 
 
 def coordinates(

@@ -22,9 +22,13 @@ from waddington._checks import check_in_range
 from waddington._errors import DataError
 from waddington.twin.preprocess.neighbors import knn_graph, neighbor_table, present_rows, unit_rows
 
-__all__ = ["connectivities", "joint_graph", "joint_neighbors", "knn_graph"]
+__all__ = ["connectivities", "joint_graph", "joint_neighbors", "knn_graph", "modality_neighbors"]
 
 FloatArray = npt.NDArray[np.floating]
+Near = Mapping[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
+"""By modality: indices of the nearest cells, -1 beyond the last, and their distances."""
+
+_CANDIDATES = 3  # candidates from each modality, as a multiple of the joint neighbours wanted
 
 _CHUNK = 1024
 _MAX_SCORE = 200.0  # Seurat's cap on the ratio of affinities, which keeps one lucky cell from deciding alone
@@ -96,12 +100,61 @@ def joint_graph(
     return _united(table, np.where(table >= 0, affinity, 0.0), shape=(n, n)), weights
 
 
+def modality_neighbors(
+    spaces: Mapping[str, FloatArray],
+    *,
+    n_neighbors: int = 15,
+    query: Mapping[str, FloatArray] | None = None,
+    seed: int = 0,
+) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+    """Find in each modality the candidates that `joint_neighbors` chooses from.
+
+    A cell's `n_neighbors` nearest in a modality are the first `n_neighbors` columns, so one search serves both.
+
+    Parameters
+    ----------
+    spaces, n_neighbors, query, seed
+        As in `joint_neighbors`.
+
+    Returns
+    -------
+    By modality that both have: indices of reference cells, (query cells, at most 3 x `n_neighbors`), near to far, -1
+    where there is none; and their distances between unit vectors, 0 where there is none.
+
+    Raises
+    ------
+    DataError
+        When the modalities hold different numbers of cells, or none is shared.
+    """
+    check_in_range("n_neighbors", n_neighbors, 1)
+    asked = spaces if query is None else query
+    names = [name for name in spaces if name in asked]
+    sizes = {asked[name].shape[0] for name in names}
+    if len(sizes) != 1 or len({spaces[name].shape[0] for name in names}) != 1:
+        raise DataError(
+            f"cannot join modalities {list(asked)}: found {sorted(sizes)} cells; accepted is one number for all"
+        )
+    return {
+        name: neighbor_table(
+            knn_graph(
+                unit_rows(spaces[name]),
+                n_neighbors=_CANDIDATES * n_neighbors,
+                metric="euclidean",
+                query=None if query is None else unit_rows(query[name]),
+                seed=seed,
+            )
+        )
+        for name in names
+    }
+
+
 def joint_neighbors(
     spaces: Mapping[str, FloatArray],
     *,
     n_neighbors: int = 15,
     query: Mapping[str, FloatArray] | None = None,
     seed: int = 0,
+    found: Near | None = None,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Find joint neighbours in a reference, as Hao et al. do, and the weight of each modality in the choice.
 
@@ -121,6 +174,8 @@ def joint_neighbors(
         Coordinates of other cells by modality, or None when the reference asks for itself. A modality may be left out.
     seed
         Seed of the approximate search.
+    found
+        What `modality_neighbors` found for the same arguments, where it was called before; sought when None.
 
     Returns
     -------
@@ -136,36 +191,23 @@ def joint_neighbors(
     DataError
         When the modalities hold different numbers of cells, or none is shared.
     """
-    check_in_range("n_neighbors", n_neighbors, 1)
-    names = [name for name in spaces if query is None or name in query]
-    asked = spaces if query is None else query
-    sizes = {asked[name].shape[0] for name in names}
-    if len(sizes) != 1 or len({spaces[name].shape[0] for name in names}) != 1:
-        raise DataError(
-            f"cannot join modalities {list(asked)}: found {sorted(sizes)} cells; accepted is one number for all"
-        )
-    unit = {name: unit_rows(spaces[name]) for name in names}
-    unit_query = unit if query is None else {name: unit_rows(query[name]) for name in names}
+    if found is None:
+        found = modality_neighbors(spaces, n_neighbors=n_neighbors, query=query, seed=seed)
+    unit = {name: unit_rows(spaces[name]) for name in found}
+    unit_query = unit if query is None else {name: unit_rows(query[name]) for name in found}
     near: dict[str, npt.NDArray[np.int64]] = {}
     first: dict[str, npt.NDArray[np.float64]] = {}
     width: dict[str, npt.NDArray[np.float64]] = {}
-    for name in names:
-        graph = knn_graph(
-            unit[name],
-            n_neighbors=3 * n_neighbors,
-            metric="euclidean",
-            query=None if query is None else unit_query[name],
-            seed=seed,
-        )
-        near[name], d = neighbor_table(graph)
-        last = np.minimum((near[name] >= 0).sum(axis=1), n_neighbors) - 1
+    for name, (table, d) in found.items():
+        near[name] = table
+        last = np.minimum((table >= 0).sum(axis=1), n_neighbors) - 1
         first[name] = np.where(last >= 0, d[:, 0], np.nan) if d.shape[1] else np.full(d.shape[0], np.nan)
         reach = np.take_along_axis(d, np.maximum(last, 0)[:, None], axis=1)[:, 0] if d.shape[1] else first[name]
         width[name] = np.maximum(reach - first[name], 1e-6)
     inner = _modality_weights(unit, unit_query, near, first, width, n_neighbors)
     table, affinity = _best_candidates(unit, unit_query, near, first, width, inner, n_neighbors)
     weights = np.zeros((inner.shape[0], len(spaces)), dtype=np.float32)
-    weights[:, [list(spaces).index(name) for name in names]] = inner
+    weights[:, [list(spaces).index(name) for name in found]] = inner
     return table, affinity, weights
 
 

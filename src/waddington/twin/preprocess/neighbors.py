@@ -17,9 +17,11 @@ __all__ = ["EXACT_UP_TO", "knn_graph", "neighbor_table", "present_rows", "unit_r
 
 FloatArray = npt.NDArray[np.floating]
 
-EXACT_UP_TO = 50_000
-"""References of at most this many cells are searched exactly; larger ones by nearest-neighbour descent, whose
-compilation alone takes longer than an exact search up to here."""
+EXACT_UP_TO = 64_000
+"""References of at most this many cells are searched exactly, larger ones by nearest-neighbour descent. Each process
+compiles that for half a minute, and so the two take the same time here (docs/log.md, 2026-11-30)."""
+
+_CARE = 0.2  # pynndescent's epsilon; with its own 0.1 more neighbours of new cells are missed
 
 
 def knn_graph(
@@ -153,7 +155,7 @@ def _descend(
 
     index = NNDescent(reference, metric="euclidean", n_neighbors=max(k + 1, 15), random_state=seed)
     if query is not None:
-        indices, distances = index.query(query, k=k)
+        indices, distances = index.query(query, k=k, epsilon=_CARE)
         return np.asarray(distances, dtype=np.float64), np.asarray(indices, dtype=np.int64)
     indices, distances = index.neighbor_graph
     # The cell itself comes first except among duplicates: push it to the end of its row, then cut the row.
