@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -61,7 +63,8 @@ def missing_modules(code: str) -> set[str]:
 
 def run_page(text: str, name: str) -> set[str]:
     """Run the blocks of a page in order and in one namespace; give the modules whose lack kept some from it."""
-    namespace: dict[str, object] = {"__name__": "snippets"}
+    # A module that can be found, as a dataclass needs one.
+    module = sys.modules["snippets"] = ModuleType("snippets")
     lacking: set[str] = set()
     for snippet in snippets_of(text):
         if snippet.reason is not None:
@@ -70,7 +73,7 @@ def run_page(text: str, name: str) -> set[str]:
             lacking |= missing
             continue
         # Empty lines first, so that a traceback names the line of the page.
-        exec(compile("\n" * (snippet.line - 1) + snippet.code, name, "exec"), namespace)
+        exec(compile("\n" * (snippet.line - 1) + snippet.code, name, "exec"), module.__dict__)
     return lacking
 
 

@@ -89,6 +89,29 @@ def test_a_job_that_cannot_be_sent_is_refused_and_not_held(tmp_path: Path) -> No
         assert run([Square(x=1.0)], store, executor=executor)[0].status == "done"
 
 
+UNGUARDED = """
+import sys
+from tests.jobs.toys import Square
+from waddington.jobs import Processes, Store, run
+with Store(sys.argv[1]) as store, Processes(1) as executor:
+    run([Square(x=1.0)], store, executor=executor)
+"""
+
+
+def test_a_script_without_the_line_that_workers_need_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    ended = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "store")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert ended.returncode == 1
+    assert "WorkerDied: cannot go on: a worker process ended before its work was done (exit code 1)" in ended.stderr
+    assert "the call below `if __name__ == '__main__':`" in ended.stderr
+
+
 PARENT = """
 import sys, time
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from waddington._errors import ArgumentError, DataError, UnknownNameError
+from waddington._errors import ArgumentError, DataError, MissingExtraError, UnknownNameError
 from waddington.twin.data.conditions import MODES
 from waddington.twin.run import GUIDE_OPTIMIZERS, PAPER_GRID, RunConfig, load_toml, sections
 from waddington.twin.run.config import FIELDS
@@ -170,6 +170,12 @@ def test_flat_names_go_into_the_constructor_too_and_unknown_ones_are_named() -> 
     assert RunConfig(Epochs=3).epochs == 3
     with pytest.raises(UnknownNameError, match="Did you mean 'batch_size'"):
         RunConfig(batchsize=3)
+
+
+def test_ray_is_asked_for_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("waddington.twin.run.config.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'waddington\[distributed\]'"):
+        RunConfig.of(executor="ray")
 
 
 def test_closed_sets_are_what_the_rooms_accept() -> None:

@@ -38,10 +38,20 @@ class Processes(Executor):
     ----------
     workers
         Number of processes; 0: one for each core.
+
+    Raises
+    ------
+    UnsupportedError
+        In a worker that is reading such a script: the line is missing there.
     """
 
     def __init__(self, workers: int = 0) -> None:
         check_count("workers", workers, 0)
+        if getattr(multiprocessing.process.current_process(), "_inheriting", False):
+            raise UnsupportedError(
+                "cannot start worker processes while a worker reads the script that started it; accepted: the call "
+                "below `if __name__ == '__main__':`"
+            )
         self._slots = workers or core_count()
         self._context = multiprocessing.get_context("spawn")
         self._idle: list[_Worker] = []

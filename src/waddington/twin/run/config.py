@@ -14,9 +14,10 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from waddington._checks import check_choice, check_in_range, check_known
+from waddington._checks import check_choice, check_in_range, check_known, missing_extra
 from waddington._errors import ArgumentError
 from waddington.optim import registry
 from waddington.twin.run.fields import typed
@@ -126,12 +127,16 @@ class RunConfig:
         ------
         ArgumentError
             Names the field, its value and what is accepted.
+        MissingExtraError
+            Where `executor` is ``"ray"`` and Ray is not installed.
         """
         object.__setattr__(self, "optimizer", tuple(dict.fromkeys(check_optimizer(name) for name in self.optimizer)))
         if not self.optimizer:
             raise ArgumentError(f"cannot use optimizer=(): give at least one of {', '.join(registry.names())}")
         check_choice("protocol", self.protocol, typing.get_args(_Protocol))
         check_choice("executor", self.executor, typing.get_args(_Executor))
+        if self.executor == "ray" and find_spec("ray") is None:
+            raise missing_extra(ModuleNotFoundError("ray", name="ray"), "distributed")
         check_choice("preset", self.preset, PRESETS)
         for name in ("lr", "eps", "alpha_min", "alpha_max"):
             check_in_range(name, getattr(self, name), 0.0, open_low=True, open_high=True)
