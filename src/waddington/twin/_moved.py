@@ -94,11 +94,19 @@ NAMES: Final = {
     "embed.dataset": {
         "CellTable": "embed.dataset.CellDataset",
     },
+    "embed.likelihoods": {
+        "CountDecoder": "embed.decoders.CountDecoder",
+        "Decoder": "embed.decoders.Decoder",
+        "ValueDecoder": "embed.decoders.ValueDecoder",
+        "make_decoder": "embed.decoders.make_decoder",
+    },
     "embed.module": {
         "GraphAttention": "embed.layers.GraphAttention",
         "joint_context": "embed.layers.joint_context",
     },
     "evaluate.heldout": {
+        "CIRCULAR": "evaluate.measurability.CIRCULAR",
+        "measure_conditions": "evaluate.measurability.measure_conditions",
         "score_change": "evaluate.heldout.score_effect",
     },
     "evaluate.metrics": {
@@ -124,6 +132,9 @@ NAMES: Final = {
     },
     "respond.latent": {
         "EditSupport": "respond.latent.PerturbationSupport",
+    },
+    "trajectory.trends": {
+        "smooth_course": "trajectory.trends.smooth_trend",
     },
     "simulate": {
         "FATES": "datasets.FATES",

@@ -7,12 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from waddington.twin.embed.decoders import CountDecoder, make_decoder
 from waddington.twin.embed.likelihoods import (
     DEFAULT_LIKELIHOOD,
     LIKELIHOODS,
-    CountDecoder,
     bernoulli_nll,
-    make_decoder,
     moment_dispersion,
     negative_binomial_nll,
     poisson_nll,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from waddington.twin.data.splits import Split, split_by_stage
-from waddington.twin.evaluate.heldout import CIRCULAR, measure_conditions
+from waddington.twin.evaluate.measurability import CIRCULAR, measure_conditions
 from waddington.twin.evaluate.measurable import MAX_CELLS, measure_agreement, reliability
 
 N_FEATURES = 60

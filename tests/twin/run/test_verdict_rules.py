@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from waddington.twin.evaluate.heldout import CIRCULAR
+from waddington.twin.evaluate.measurability import CIRCULAR
 from waddington.twin.run.comparison import compare
 from waddington.twin.run.verdict_rules import verdicts
 

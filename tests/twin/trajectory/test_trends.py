@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse, stats
 
 from waddington._errors import DataError
-from waddington.twin.trajectory.trends import call_trends, false_discovery_rates, smooth_course
+from waddington.twin.trajectory.trends import call_trends, false_discovery_rates, smooth_trend
 
 
 def _cells(n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +54,7 @@ def test_q_values_are_those_of_benjamini_and_hochberg(p_values: np.ndarray) -> N
 
 def test_courses_follow_the_mean_with_an_honest_error() -> None:
     times, values = _cells(2000)
-    grid, mean, error = smooth_course(times, values)
+    grid, mean, error = smooth_trend(times, values)
     inside = (grid > 0.1) & (grid < 0.9)
     assert np.allclose(mean[inside, 0], 3 * grid[inside], atol=0.25)
     assert np.allclose(mean[:, 3], 7.0)
@@ -65,7 +65,7 @@ def test_courses_follow_the_mean_with_an_honest_error() -> None:
 
 def test_a_gap_in_pseudotime_widens_the_kernel_and_stays_finite() -> None:
     times = np.concatenate([np.linspace(0, 0.1, 50), np.linspace(0.9, 1.0, 50)])
-    _, mean, error = smooth_course(times, times[:, None], bandwidth=0.001)
+    _, mean, error = smooth_trend(times, times[:, None], bandwidth=0.001)
     assert np.isfinite(mean).all()
     assert np.isfinite(error).all()
 
@@ -75,9 +75,9 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(DataError, match="3 names for 4 columns"):
         call_trends(times, {"rna": values}, {"rna": list("abc")})
     with pytest.raises(DataError, match="29 pseudotimes"):
-        smooth_course(times[:29], values)
+        smooth_trend(times[:29], values)
     with pytest.raises(DataError, match="found 2 cells with one"):
-        smooth_course([0.0, 1.0, np.nan], np.ones((3, 1)))
+        smooth_trend([0.0, 1.0, np.nan], np.ones((3, 1)))
 
 
 def test_no_call_is_made_where_ranks_and_the_drawn_mean_disagree() -> None:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from waddington.twin.embed.config import EncoderConfig
 from waddington.twin.embed.dataset import CellDataset, IntArray, drop_modalities, moments, random_masks
+from waddington.twin.embed.decoders import Decoder
 from waddington.twin.embed.layers import ModalityEncoder, joint_context
-from waddington.twin.embed.likelihoods import Decoder
 from waddington.twin.embed.module import Batch, TwinModule
 from waddington.twin.embed.reference import Reference
 

@@ -31,8 +31,8 @@ from waddington.twin._moved import renamed_arguments
 from waddington.twin.embed.batches import encode, evaluate, refresh, start
 from waddington.twin.embed.config import EncoderConfig
 from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix, hold_out
+from waddington.twin.embed.decoders import Decoder
 from waddington.twin.embed.history import History
-from waddington.twin.embed.likelihoods import Decoder
 from waddington.twin.embed.module import TwinModule
 from waddington.twin.embed.reference import Reference
 from waddington.twin.embed.reference import coordinates as representations_of

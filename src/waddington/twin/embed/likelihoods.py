@@ -1,4 +1,4 @@
-"""What a count, or a value taken as given, is worth under its noise, and the decoders that say what to expect.
+"""What a count, or a value taken as given, is worth under its noise.
 
 The likelihoods are free functions of tensors. All return the negative log-likelihood of every entry, constants
 included, so that figures can be compared between models.
@@ -13,27 +13,26 @@ the Poisson.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+
+from waddington.twin._moved import names_moved_from
 
 __all__ = [
     "DEFAULT_LIKELIHOOD",
     "GAUSSIAN",
     "LIKELIHOODS",
-    "CountDecoder",
-    "Decoder",
-    "ValueDecoder",
     "bernoulli_nll",
     "gaussian_nll",
-    "make_decoder",
     "moment_dispersion",
     "negative_binomial_nll",
     "poisson_nll",
 ]
+
+__getattr__ = names_moved_from(__name__)
 
 
 def negative_binomial_nll(counts: Tensor, log_mean: Tensor, log_dispersion: Tensor) -> Tensor:
@@ -159,125 +158,3 @@ GAUSSIAN = "gaussian"
 
 DEFAULT_LIKELIHOOD: dict[str, str] = {"atac": "poisson", "protein": "negative_binomial", "rna": "negative_binomial"}
 """Likelihood of each modality that the package knows; any other gets the negative binomial."""
-
-
-_LEAST_LOG_NOISE = -7.0
-"""Logarithm of the least noise variance, a thousandth of a feature's own."""
-
-
-class Decoder(nn.Module, ABC):
-    """What every decoder does: start from moments, say what to expect, and weigh what was observed."""
-
-    @abstractmethod
-    def start(self, mean: Tensor, variance: Tensor) -> None:
-        """Set what the moments of training cells fix, each (features,)."""
-
-    @abstractmethod
-    def expect(self, embedding: Tensor, source: str) -> Tensor:
-        """Give what is expected of each feature, (cells, features): shares of counts, or values."""
-
-    @abstractmethod
-    def forward(self, embeddings: Mapping[str, Tensor], observed: Tensor) -> Tensor:
-        """Give the negative log-likelihood under each embedding, (sources, cells, features), in nats."""
-
-
-class CountDecoder(Decoder):
-    """Embedding -> expected share of each feature, log-linear, with the modality's likelihood.
-
-    Parameters
-    ----------
-    n_features
-        Features to reconstruct.
-    dims
-        Width of each embedding that is decoded, by name. They share the baseline and the dispersion.
-    likelihood
-        A name in `LIKELIHOODS`.
-    """
-
-    def __init__(self, n_features: int, *, dims: Mapping[str, int], likelihood: str) -> None:
-        super().__init__()
-        self.nll = LIKELIHOODS[likelihood]
-        self.weights = nn.ModuleDict({name: nn.Linear(dim, n_features, bias=False) for name, dim in dims.items()})
-        self.baseline = nn.Parameter(torch.zeros(n_features))
-        self.log_dispersion = nn.Parameter(
-            torch.full((n_features,), 2.0), requires_grad=likelihood == "negative_binomial"
-        )
-
-    @torch.no_grad()
-    def start(self, mean: Tensor, variance: Tensor) -> None:
-        """Set the baseline to the logarithm of the mean shares, and the dispersion to that of the moments."""
-        self.baseline.copy_((mean / mean.sum().clamp_min(1e-8)).clamp_min(1e-8).log())
-        self.log_dispersion.copy_(moment_dispersion(mean, variance).log())
-
-    def log_share(self, embedding: Tensor, source: str) -> Tensor:
-        """Logarithm of the expected share of each feature, (cells, features); shares sum to 1."""
-        return F.log_softmax(self.baseline + self.weights[source](embedding), dim=1)
-
-    def expect(self, embedding: Tensor, source: str) -> Tensor:
-        """Expected share of each feature, (cells, features)."""
-        return self.log_share(embedding, source).exp()
-
-    def forward(self, embeddings: Mapping[str, Tensor], counts: Tensor) -> Tensor:
-        """Negative log-likelihood of the same counts under each embedding.
-
-        Parameters
-        ----------
-        embeddings
-            By source, (cells, dims[source]).
-        counts
-            (cells, features); the expected counts of a cell have the same total.
-
-        Returns
-        -------
-        (sources, cells, features), in nats.
-        """
-        log_total = counts.sum(dim=1, keepdim=True).clamp_min(1.0).log()
-        # Stacked, so that what depends on the counts alone (the gamma functions) is computed once for all sources.
-        log_mean = torch.stack([self.log_share(value, source) for source, value in embeddings.items()]) + log_total
-        return self.nll(counts, log_mean, self.log_dispersion)
-
-
-class ValueDecoder(Decoder):
-    """Embedding -> expected value of each feature, linear, with Gaussian noise of each feature's own size.
-
-    Parameters
-    ----------
-    n_features
-        Features to reconstruct.
-    dims
-        Width of each embedding that is decoded, by name. They share the baseline and the noise.
-    """
-
-    def __init__(self, n_features: int, *, dims: Mapping[str, int]) -> None:
-        super().__init__()
-        self.weights = nn.ModuleDict({name: nn.Linear(dim, n_features, bias=False) for name, dim in dims.items()})
-        self.baseline = nn.Parameter(torch.zeros(n_features))
-        self.log_noise = nn.Parameter(torch.zeros(n_features))
-        self.register_buffer("scale", torch.ones(n_features))
-        self.scale: Tensor
-
-    @torch.no_grad()
-    def start(self, mean: Tensor, variance: Tensor) -> None:
-        """Set the baseline to the means; everything else is in units of each feature's standard deviation."""
-        self.baseline.copy_(mean)
-        self.scale.copy_(torch.where(variance > 1e-12, variance.sqrt(), 1.0))
-        self.log_noise.zero_()
-
-    def expect(self, embedding: Tensor, source: str) -> Tensor:
-        """Expected value of each feature, (cells, features)."""
-        expected: Tensor = self.baseline + self.scale * self.weights[source](embedding)
-        return expected
-
-    def forward(self, embeddings: Mapping[str, Tensor], values: Tensor) -> Tensor:
-        """Negative log-density of the same values under each embedding, (sources, cells, features), in nats."""
-        mean = torch.stack([self.expect(value, source) for source, value in embeddings.items()])
-        # A floor under the noise keeps one feature that is predicted exactly from deciding the loss alone.
-        log_variance = self.log_noise.clamp_min(_LEAST_LOG_NOISE) + 2.0 * self.scale.log()
-        return gaussian_nll(values, mean, log_variance)
-
-
-def make_decoder(n_features: int, *, dims: Mapping[str, int], likelihood: str) -> Decoder:
-    """Make the decoder of a likelihood: a name in `LIKELIHOODS`, or `GAUSSIAN`."""
-    if likelihood == GAUSSIAN:
-        return ValueDecoder(n_features, dims=dims)
-    return CountDecoder(n_features, dims=dims, likelihood=likelihood)

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 from waddington._errors import ArgumentError
 from waddington.twin._moved import names_moved_from
+from waddington.twin.embed.decoders import make_decoder
 from waddington.twin.embed.layers import JointEncoder, ModalityEncoder
-from waddington.twin.embed.likelihoods import make_decoder
 from waddington.twin.embed.losses import contrastive_loss
 
 __all__ = [

@@ -8,7 +8,7 @@ other half.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,16 +19,14 @@ from waddington._errors import UnsupportedError
 from waddington.twin._moved import names_moved_from
 from waddington.twin.data.conditions import parse_label
 from waddington.twin.data.splits import Split
-from waddington.twin.evaluate.measurable import chance_explains, measure_agreement
 from waddington.twin.evaluate.metrics import effect_metrics
 from waddington.twin.respond.base import Effect, ResponseModel, Values, mean_effect
 
 __all__ = [
-    "CIRCULAR",
     "Pairs",
     "Truth",
     "average",
-    "measure_conditions",
+    "edited_features",
     "observe",
     "replicate_scores",
     "score",
@@ -39,9 +37,6 @@ __getattr__ = names_moved_from(__name__)
 
 Names = Mapping[str, npt.NDArray[np.str_]]
 """Feature names by modality."""
-
-CIRCULAR = "stages of an order of the same cells agree by construction"
-"""Reason why no stage of pseudotime is measurable."""
 
 Pairs = frozenset[tuple[str, str]]
 """Conditions and modalities."""
@@ -65,14 +60,14 @@ def observe(values: Values, names: Names, split: Split) -> Truth:
     return Truth(
         effects={label: mean_effect(values, split.cells(label, train=False), control) for label in split.split_of},
         scored={
-            label: {modality: ~np.isin(names[modality], _edited(label, split)) for modality in values}
+            label: {modality: ~np.isin(names[modality], edited_features(label, split)) for modality in values}
             for label in split.split_of
         },
         split_of=dict(split.split_of),
     )
 
 
-def _edited(label: str, split: Split) -> list[str]:
+def edited_features(label: str, split: Split) -> list[str]:
     """Name the genes that a condition edits itself."""
     return [perturbation.gene for perturbation in parse_label(label)] if split.kind == "perturbation" else []
 
@@ -130,7 +125,7 @@ def replicate_scores(values: Values, names: Names, split: Split, *, repeats: int
             first, second = _halves(cells, rng)
             truth = Truth(
                 effects={label: mean_effect(values, second, second_control)},
-                scored={label: {m: ~np.isin(names[m], _edited(label, split)) for m in values}},
+                scored={label: {m: ~np.isin(names[m], edited_features(label, split)) for m in values}},
                 split_of={label: way},
             )
             rows += score_effect(truth, label, mean_effect(values, first, first_control))
@@ -170,77 +165,3 @@ def average(scores: pd.DataFrame, measurable: Pairs | None = None) -> pd.DataFra
         for kind, part in kinds.items()
     ]
     return pd.concat(tables, ignore_index=True)
-
-
-def measure_conditions(
-    values: npt.NDArray[np.float32],
-    names: npt.NDArray[np.str_],
-    split: Split,
-    *,
-    seed: int = 0,
-    callback: Callable[[float], None] = lambda _: None,
-) -> pd.DataFrame:
-    """Say of every scored condition whether its change can be measured in one modality.
-
-    The rule is that of :mod:`waddington.twin.evaluate.measurable`, on all cells of a condition, those of training
-    included. Stages of pseudotime are never measurable: cells were sorted by what is measured, so halves agree in noise
-    as well.
-
-    Parameters
-    ----------
-    values
-        Normalized profiles of one modality, (cells, features).
-    names
-        Names of the features.
-    split
-        Labels; features that a condition edits itself are left out.
-    seed
-        Of halves and relabellings.
-    callback
-        Called with the fraction that is done.
-
-    Returns
-    -------
-    DataFrame
-        Columns condition, split, n_cells, n_controls, half_r, reliability, bound, measurable, reason (empty where it is
-        measurable).
-    """
-    rng = np.random.default_rng(seed)
-    control = values[split.labels == split.control]
-    rows: list[dict[str, object]] = []
-    for done, (label, way) in enumerate(split.split_of.items()):
-        cells = split.labels == label
-        keep = ~np.isin(names, _edited(label, split))
-        found = measure_agreement(values[cells][:, keep], control[:, keep], rng=rng)
-        rows.append(
-            {
-                "condition": label,
-                "split": way,
-                "n_cells": int(cells.sum()),
-                "n_controls": len(control),
-                "half_r": found.half_r,
-                "reliability": found.reliability,
-                "bound": found.bound,
-                "measurable": found.agrees,
-                "reason": found.reason,
-            }
-        )
-        callback(0.8 * (done + 1) / len(split.split_of))
-    table = pd.DataFrame(rows)
-    if split.kind == "pseudotime":
-        return table.assign(measurable=False, reason=CIRCULAR)
-    if table["measurable"].any():
-        groups, inside = _groups(split)
-        unedited = ~np.isin(names, [gene for label in split.split_of for gene in _edited(label, split)])
-        if chance_explains(values[inside][:, unedited], groups[inside], rng=rng):
-            table.loc[table["measurable"], "reason"] = "no more than chance finds in such a table"
-            table["measurable"] = False
-    return table
-
-
-def _groups(split: Split) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """Number the scored conditions from 1, the control 0; say which cells belong to any."""
-    known = {split.control: 0, **{label: 1 + i for i, label in enumerate(split.split_of)}}
-    labels, where = np.unique(split.labels, return_inverse=True)
-    groups = np.array([known.get(str(label), -1) for label in labels], dtype=np.intp)[where]
-    return groups, groups >= 0

@@ -1,4 +1,4 @@
-"""The ground of a landscape, as a lit surface and as a map, with cells, roots and courses on it."""
+"""The ground of a landscape, as a lit surface and as a map, with cells, roots and trajectories on it."""
 
 from __future__ import annotations
 
@@ -175,8 +175,8 @@ def draw_map(axes: Axes, ground: QuasiPotential, cells: Cells, paths: Sequence[P
     clean(bar.ax)
 
 
-def _dense(course: _Array, spacing: int = 12) -> _Array:
-    """Put points between the steps of a course, so that it follows the ground."""
-    steps = np.arange(len(course))
-    fine = np.linspace(0, len(course) - 1, spacing * (len(course) - 1) + 1)
-    return np.column_stack([np.interp(fine, steps, course[:, axis]) for axis in (0, 1)])
+def _dense(trajectory: _Array, spacing: int = 12) -> _Array:
+    """Put points between the steps of a trajectory, so that it follows the ground."""
+    steps = np.arange(len(trajectory))
+    fine = np.linspace(0, len(trajectory) - 1, spacing * (len(trajectory) - 1) + 1)
+    return np.column_stack([np.interp(fine, steps, trajectory[:, axis]) for axis in (0, 1)])

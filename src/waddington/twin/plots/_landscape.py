@@ -116,13 +116,13 @@ def landscape(
         raise DataError(
             f"cannot draw a landscape: found {counted(len(named), 'label')} for {counted(len(points), 'cell')}"
         )
-    courses = _named_courses(trajectories)
+    tracks = _named(trajectories)
     if potential is None and oriented:
-        stacked = np.concatenate([points, *courses.values()]) if courses else points
+        stacked = np.concatenate([points, *tracks.values()]) if tracks else points
         turned = orient(stacked, np.concatenate([times, np.full(len(stacked) - len(points), np.nan)])).astype(float)
         points = turned[: len(points)]
-        cuts = np.cumsum([len(points), *(len(course) for course in courses.values())])
-        courses = {name: turned[cuts[i] : cuts[i + 1]] for i, name in enumerate(courses)}
+        cuts = np.cumsum([len(points), *(len(trajectory) for trajectory in tracks.values())])
+        tracks = {name: turned[cuts[i] : cuts[i + 1]] for i, name in enumerate(tracks)}
     if potential is not None:
         ground = potential
     elif descent:
@@ -149,20 +149,20 @@ def landscape(
     colors, handles = _cell_colors(times, named, shown, label_order)
     cells = Cells(points[shown], colors, np.isfinite(times[shown]), points[list(roots)], points[list(possible_roots)])
     stars = np.concatenate([cells.roots, cells.possible])
-    paths = lay_paths(courses, float(max(np.ptp(ground.x), np.ptp(ground.y))), roots=stars)
+    paths = lay_paths(tracks, float(max(np.ptp(ground.x), np.ptp(ground.y))), roots=stars)
     draw_surface(surface, ground, cells, paths, view or ((48.0, -70.0) if descent else (68.0, -70.0)))
     draw_map(panels["map"], ground, cells, paths)
     surface.set_title("Landscape, falling with pseudotime" if descent else "Density of cells: valleys, no descent")
     handles += _legend_of_order(
         int((~np.isfinite(times)).sum()), len(times), bool(len(roots)), bool(len(possible_roots))
     )
-    shown_as = short_labels(courses)
+    shown_as = short_labels(tracks)
     handles += [
         Line2D([], [], color=path.color, linewidth=1.6, label=f"{path.number}  {shown_as[name]}")
-        for name, path in zip(courses, paths, strict=True)
+        for name, path in zip(tracks, paths, strict=True)
         if path.number is not None
     ]
-    if courses and all(path.number is None for path in paths):
+    if tracks and all(path.number is None for path in paths):
         handles.append(Line2D([], [], color=INK, linewidth=1.6, label="Trajectory"))
     panels["map"].legend(
         handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), handletextpad=0.5, labelspacing=0.6
@@ -186,23 +186,23 @@ def _legend_of_order(missing: int, total: int, rooted: bool, is_guess: bool) -> 
     return handles
 
 
-def _named_courses(trajectories: Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike] | None) -> dict[str, _Array]:
+def _named(trajectories: Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike] | None) -> dict[str, _Array]:
     """Return trajectories by name; those without one get a name that starts with an underscore."""
     if trajectories is None:
         return {}
     pairs = (
         trajectories.items()
         if isinstance(trajectories, Mapping)
-        else ((f"_{index}", course) for index, course in enumerate(trajectories))
+        else ((f"_{index}", trajectory) for index, trajectory in enumerate(trajectories))
     )
-    courses = {name: np.asarray(course, dtype=np.float64) for name, course in pairs}
-    for name, course in courses.items():
-        if course.ndim != 2 or course.shape[1] != 2 or not np.isfinite(course).all():
+    named = {name: np.asarray(trajectory, dtype=np.float64) for name, trajectory in pairs}
+    for name, trajectory in named.items():
+        if trajectory.ndim != 2 or trajectory.shape[1] != 2 or not np.isfinite(trajectory).all():
             raise DataError(
-                f"cannot draw trajectory {name.lstrip('_')!r}: found shape {course.shape}; "
+                f"cannot draw trajectory {name.lstrip('_')!r}: found shape {trajectory.shape}; "
                 "finite steps by 2 are accepted"
             )
-    return {name: course for name, course in courses.items() if len(course) > 1}
+    return {name: trajectory for name, trajectory in named.items() if len(trajectory) > 1}
 
 
 def _cell_colors(

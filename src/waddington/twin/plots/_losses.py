@@ -100,11 +100,11 @@ def loss_curves(
 
 
 def _draw_course(panel: Axes, runs: pd.DataFrame, color: str, index: int) -> None:
-    """Draw one optimizer's mean course and its band."""
+    """Draw one optimizer's mean loss and its band."""
     if runs.empty:
         return
-    course = runs.groupby("epoch")["loss"].agg(["mean", "std"]).fillna({"std": 0.0})
-    epochs, mean, deviation = course.index.to_numpy(), course["mean"].to_numpy(), course["std"].to_numpy()
+    losses = runs.groupby("epoch")["loss"].agg(["mean", "std"]).fillna({"std": 0.0})
+    epochs, mean, deviation = losses.index.to_numpy(), losses["mean"].to_numpy(), losses["std"].to_numpy()
     # A band that reaches below zero cannot be drawn on a logarithmic axis; losses that are positive stay so.
     low = np.maximum(mean - deviation, mean * 0.02) if (mean > 0).all() else mean - deviation
     panel.fill_between(epochs, low, mean + deviation, color=color, alpha=0.15, linewidth=0)

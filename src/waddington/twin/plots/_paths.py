@@ -1,7 +1,7 @@
-"""Courses on a landscape: a colour for each, and a numbered disc at its end that covers no other, and no root.
+"""Trajectories on a landscape: a colour for each, and a numbered disc at its end that covers no other, and no root.
 
-A disc sits beside the end of its course, at the first of a ring of places that keeps its distance from roots and from
-every disc set before and lies farthest from the courses. Where there is no such place, it may cover a root.
+A disc sits beside the end of its trajectory, at the first of a ring of places that keeps its distance from roots and
+from every disc set before and lies farthest from the trajectories. Where there is no such place, it may cover a root.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ NUMBER: Mapping[str, Any] = {
     "ha": "center",
     "va": "center",
 }
-"""How a course's number is written."""
+"""How a trajectory's number is written."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Path:
-    """One course, ready to be drawn.
+    """One trajectory, ready to be drawn.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Path:
     color
         Its own.
     number
-        In the legend and on the disc; None for a course without a name.
+        In the legend and on the disc; None for a trajectory without a name.
     badge
         Centre of the disc, (2,).
     """
@@ -55,12 +55,12 @@ class Path:
     badge: _Array
 
 
-def lay_paths(courses: Mapping[str, _Array], extent: float, *, roots: _Array | None = None) -> list[Path]:
-    """Give every course its colour, and the place of its number.
+def lay_paths(trajectories: Mapping[str, _Array], extent: float, *, roots: _Array | None = None) -> list[Path]:
+    """Give every trajectory its colour, and the place of its number.
 
     Parameters
     ----------
-    courses
+    trajectories
         Points in the plane by name, (steps, 2); a name that starts with an underscore gets no number.
     extent
         Length of the longer side of the picture, in units of the plane.
@@ -68,9 +68,9 @@ def lay_paths(courses: Mapping[str, _Array], extent: float, *, roots: _Array | N
         Places that stars mark, (roots, 2).
     """
     stars = np.empty((0, 2)) if roots is None else roots
-    every = np.concatenate(list(courses.values())) if courses else np.empty((0, 2))
+    every = np.concatenate(list(trajectories.values())) if trajectories else np.empty((0, 2))
     paths: list[Path] = []
-    for at, (name, points) in enumerate(courses.items()):
+    for at, (name, points) in enumerate(trajectories.items()):
         discs = np.array([path.badge for path in paths]).reshape(-1, 2)
         badge = _place(points[-1], discs, stars, every, extent)
         number = None if name.startswith("_") else at + 1

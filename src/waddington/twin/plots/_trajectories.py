@@ -1,4 +1,4 @@
-"""Features along pseudotime: a heat map of the strongest courses with up/down calls, and a few courses with error."""
+"""Features along pseudotime: a heat map of the strongest trends with up/down calls, and a few trends with error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from waddington.twin.plots.style import (
     panels_from,
     styled,
 )
-from waddington.twin.trajectory.trends import call_trends, smooth_course
+from waddington.twin.trajectory.trends import call_trends, smooth_trend
 
 __all__ = ["trajectories"]
 
@@ -65,7 +65,7 @@ def trajectories(
     names
         Modality to feature names, aligned with the columns.
     predicted
-        Modality to predicted values of the same shape, drawn as dashed courses.
+        Modality to predicted values of the same shape, drawn as dashed trends.
     calls
         Result of :func:`waddington.twin.trajectory.trends.call_trends`, if it has been computed before.
     n_features
@@ -171,12 +171,12 @@ def _draw_courses(
     columns: npt.NDArray[np.int64],
     n_courses: int,
 ) -> None:
-    """Draw a few courses: mean, band of ± 1 standard error, the prediction dashed."""
+    """Draw a few trends: mean, band of ± 1 standard error, the prediction dashed."""
     picked = _alternating(part, n_courses)
     features = [str(part["feature"].iloc[i]) for i in picked]
     colors = dict(zip(features, ("#B2182B", "#2166AC", "#E08214", "#3B9AB2", "#8C2D75", "#4B7F52"), strict=False))
     colors = colors if len(colors) == len(features) else colors_for(features)
-    grid, mean, error = smooth_course(pseudotime, _columns(matrix, np.asarray(picked)))
+    grid, mean, error = smooth_trend(pseudotime, _columns(matrix, np.asarray(picked)))
     handles = []
     for i, feature in enumerate(features):
         color = colors[feature]
@@ -185,9 +185,9 @@ def _draw_courses(
         arrow = _ARROWS[str(part["call"].iloc[picked[i]])]
         handles.append(Line2D([], [], color=color, label=f"{feature} {arrow}"))
     if guess is not None:
-        course = smooth_course(pseudotime, _columns(guess, columns[np.asarray(picked)]))[1]
+        trend = smooth_trend(pseudotime, _columns(guess, columns[np.asarray(picked)]))[1]
         for i, feature in enumerate(features):
-            axes.plot(grid, course[:, i], color=colors[feature], linestyle=(0, (3, 2)), linewidth=1.2)
+            axes.plot(grid, trend[:, i], color=colors[feature], linestyle=(0, (3, 2)), linewidth=1.2)
         handles.append(Line2D([], [], color=INK, linestyle=(0, (3, 2)), linewidth=1.2, label="predicted"))
     axes.margins(x=0.01)
     clean(axes, grid="y")
@@ -199,11 +199,11 @@ def _draw_courses(
 
 
 def _draw_heat(axes: Axes, pseudotime: npt.ArrayLike, matrix: npt.ArrayLike, part: pd.DataFrame) -> AxesImage:
-    """Draw scaled courses as rows ordered by where they peak, each named with its call."""
-    grid, mean, _ = smooth_course(pseudotime, matrix)
+    """Draw scaled trends as rows ordered by where they peak, each named with its call."""
+    grid, mean, _ = smooth_trend(pseudotime, matrix)
     spread = mean.std(axis=0)
     scaled = (mean - mean.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    # The centre of a course's upper part orders rows better than its single highest point.
+    # The centre of a trend's upper part orders rows better than its single highest point.
     upper = np.maximum(scaled, 0.0)
     center = (upper * grid[:, None]).sum(axis=0) / np.maximum(upper.sum(axis=0), 1e-12)
     order = np.argsort(center, kind="stable")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from waddington.jobs import Context
-from waddington.twin.evaluate.heldout import Pairs, measure_conditions
+from waddington.twin.evaluate.heldout import Pairs
+from waddington.twin.evaluate.measurability import measure_conditions
 from waddington.twin.run.artifacts import finite
 from waddington.twin.run.jobs import TwinJob, read_inputs
 

@@ -8,7 +8,7 @@ import pandas as pd
 from waddington._text import counted
 from waddington.twin.data.modalities import in_words
 from waddington.twin.data.splits import SPLITS
-from waddington.twin.evaluate.heldout import CIRCULAR
+from waddington.twin.evaluate.measurability import CIRCULAR
 from waddington.twin.run.choice import Chosen
 from waddington.twin.run.config import RunConfig
 from waddington.twin.run.data import RunData

@@ -14,7 +14,7 @@ import pandas as pd
 
 from waddington._text import counted
 from waddington.optim import registry
-from waddington.twin.evaluate.heldout import CIRCULAR
+from waddington.twin.evaluate.measurability import CIRCULAR
 from waddington.twin.evaluate.metrics import get_metric
 from waddington.twin.evaluate.paper import is_published
 from waddington.twin.report.page import Verdict

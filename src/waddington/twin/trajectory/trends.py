@@ -1,4 +1,4 @@
-"""Features along pseudotime: smoothed courses with their standard error, and up/down calls.
+"""Features along pseudotime: smoothed trends with their standard error, and up/down calls.
 
 A call is the sign of Spearman's rank correlation with pseudotime, made only where its false discovery rate
 (Benjamini and Hochberg 1995) over the features of that modality stays below a level, and where the smoothed mean, which
@@ -18,13 +18,16 @@ from scipy import stats
 from waddington._checks import check_in_range
 from waddington._errors import DataError
 from waddington._text import counted
+from waddington.twin._moved import names_moved_from
 
-__all__ = ["call_trends", "false_discovery_rates", "smooth_course"]
+__all__ = ["call_trends", "false_discovery_rates", "smooth_trend"]
+
+__getattr__ = names_moved_from(__name__)
 
 _Array = npt.NDArray[np.float64]
 
 
-def smooth_course(
+def smooth_trend(
     pseudotime: npt.ArrayLike, values: npt.ArrayLike, *, n_points: int = 60, bandwidth: float = 0.06
 ) -> tuple[_Array, _Array, _Array]:
     """Average features over cells of like pseudotime with a Gaussian kernel.
@@ -36,7 +39,7 @@ def smooth_course(
     values
         Cells by features, dense or sparse, shape ``(n, f)``.
     n_points
-        Points of the course, evenly spaced between the first and last pseudotime.
+        Points of the trend, evenly spaced between the first and last pseudotime.
     bandwidth
         Standard deviation of the kernel as a share of the range of pseudotime. Where fewer than about 10 cells fall
         under it, it widens to the tenth nearest cell.
@@ -147,8 +150,8 @@ def false_discovery_rates(p_values: npt.ArrayLike) -> _Array:
 
 
 def _slopes(times: _Array, dense: _Array) -> _Array:
-    """Return the slope of a line through every smoothed course, over the range of the times."""
-    grid, mean, _ = smooth_course(times, dense)
+    """Return the slope of a line through every smoothed trend, over the range of the times."""
+    grid, mean, _ = smooth_trend(times, dense)
     centred = grid - grid.mean()
     length = float(np.ptp(grid))
     return np.asarray(length * (centred @ mean) / max(float(centred @ centred), 1e-300))
