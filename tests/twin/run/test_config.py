@@ -9,7 +9,7 @@ import pytest
 
 from waddington._errors import ArgumentError, DataError, MissingExtraError, UnknownNameError
 from waddington.twin.data.conditions import MODES
-from waddington.twin.run import GUIDE_OPTIMIZERS, PAPER_GRID, RunConfig, load_toml, sections
+from waddington.twin.run import GUIDE_OPTIMIZERS, PAPER_GRID, RunConfig, config, load_toml, sections
 from waddington.twin.run.config import FIELDS
 from waddington.twin.run.sections import EncodeConfig, PPOConfig
 from waddington.twin.trajectory.order import PARTS
@@ -173,7 +173,7 @@ def test_flat_names_go_into_the_constructor_too_and_unknown_ones_are_named() -> 
 
 
 def test_ray_is_asked_for_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waddington.twin.run.config.find_spec", lambda name: None)
+    monkeypatch.setattr(config, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'waddington\[distributed\]'"):
         RunConfig.of(executor="ray")
 
