@@ -30,6 +30,9 @@ FLOORS = {
     },
     "waddington.twin": {
         "_moved": 0,
+        "_arrays": 0,
+        "_gymnasium": 0,
+        "_keys": 0,
         "data": 1,
         "simulate": 2,
         "preprocess": 2,
@@ -42,8 +45,12 @@ FLOORS = {
         "plan": 5,
         "plots": 5,
         "report": 5,
-        "run": 6,
-        "__init__": 7,
+        "models": 6,
+        "run": 7,
+        "pp": 7,
+        "tl": 7,
+        "pl": 7,
+        "__init__": 8,
     },
 }
 """The floor of every room, a file or a folder, for each package that has several; a package itself is `__init__`."""

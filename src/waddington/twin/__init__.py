@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from waddington._checks import missing_extra
-from waddington.twin import _moved
+from waddington.twin import _gymnasium, _moved
 
 if TYPE_CHECKING:
     from waddington.twin import (
@@ -25,14 +25,19 @@ if TYPE_CHECKING:
         dynamics,
         embed,
         evaluate,
+        models,
+        pl,
         plan,
         plots,
+        pp,
         preprocess,
         report,
         respond,
+        tl,
         trajectory,
     )
     from waddington.twin.embed.encoder import TwinEncoder
+    from waddington.twin.models import Twin
     from waddington.twin.preprocess import Preprocessor
     from waddington.twin.respond.latent import LatentResponse
     from waddington.twin.run import RunConfig, RunResult, run
@@ -43,6 +48,7 @@ __all__ = [
     "Preprocessor",
     "RunConfig",
     "RunResult",
+    "Twin",
     "TwinEncoder",
     "data",
     "datasets",
@@ -50,12 +56,16 @@ __all__ = [
     "dynamics",
     "embed",
     "evaluate",
+    "models",
+    "pl",
     "plan",
     "plots",
+    "pp",
     "preprocess",
     "report",
     "respond",
     "run",
+    "tl",
     "trajectory",
 ]
 
@@ -64,6 +74,7 @@ _HOMES = {
     "Preprocessor": "preprocess",
     "RunConfig": "run",
     "RunResult": "run",
+    "Twin": "models",
     "TwinEncoder": "embed",
     "diffusion_pseudotime": "trajectory",
     "run": "run",
@@ -96,4 +107,5 @@ def __dir__() -> list[str]:
 
 
 _moved.install()
+_gymnasium.install()
 sys.modules[__name__].__class__ = _Twin

@@ -47,7 +47,7 @@ def test_shapes_types_and_keys(mdata: md.MuData, train: Mask) -> None:
         assert np.isfinite(part.obsm[REDUCED[name]]).all()
         selected = part.var["highly_variable"].to_numpy()
         np.testing.assert_array_equal(model_counts(mdata, name).toarray(), part.layers["counts"].toarray()[:, selected])
-        assert part.uns["preprocess"]["params"]["n_top_genes"] == 40
+        assert part.uns["waddington"]["preprocess"]["n_top_genes"] == 40
     assert sp.issparse(mdata.mod["rna"].X)
     assert (mdata.mod["rna"].layers["counts"] != counts).nnz == 0
 

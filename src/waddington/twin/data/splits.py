@@ -31,6 +31,7 @@ __all__ = [
     "split_by_condition",
     "split_by_stage",
     "split_by_time",
+    "time_labels",
 ]
 
 __getattr__ = names_moved_from(__name__)
@@ -72,6 +73,12 @@ class Split:
     """Labels that have an order of their own, in that order: times, stages; empty for perturbations."""
     notes: tuple[str, ...] = field(default=())
     """What was left out, in words for the report."""
+
+    @classmethod
+    def empty(cls, kind: Literal["perturbation", "time", "pseudotime"], control: str) -> Split:
+        """Give a split of no cells, which says only what conditions are and which of them is the control."""
+        nobody = np.empty(0, dtype=bool)
+        return cls(kind=kind, labels=nobody.astype(np.str_), control=control, train=nobody, split_of={})
 
     def cells(self, label: str, *, train: bool) -> npt.NDArray[np.intp]:
         """Give the indices of the training (or test) cells with a label."""
@@ -176,6 +183,35 @@ def split_by_time(
     DataError
         When fewer than two time points are there.
     """
+    labels, order = time_labels(times, unit=unit)
+    rng = np.random.default_rng(seed)
+    train = _draw_cells(labels, test_fraction, rng) if split is None else split == "train"
+    split_of = dict.fromkeys(order[1:], "held-out cells")
+    return _keep_measured("time", labels, order[0], train, split_of, label_order=order)
+
+
+def time_labels(times: npt.NDArray[np.floating], *, unit: str = "") -> tuple[npt.NDArray[np.str_], tuple[str, ...]]:
+    """Write each cell's observed time as a label.
+
+    Parameters
+    ----------
+    times
+        (cells,), NaN where unknown: :data:`UNTIMED`.
+    unit
+        Unit of the times; empty where nothing says it.
+
+    Returns
+    -------
+    labels
+        (cells,), such as ``"time 3 h"``.
+    order
+        The labels of time points, earliest first.
+
+    Raises
+    ------
+    DataError
+        When fewer than two time points are there.
+    """
     times = np.asarray(times, dtype=np.float64)
     points = np.unique(times[np.isfinite(times)])
     if len(points) < 2:
@@ -184,12 +220,7 @@ def split_by_time(
         )
     # Ten digits, because six would give two late times one label.
     name_of = {point: f"time {point:.10g} {unit}".rstrip() for point in points.tolist()}
-    labels = np.array([name_of.get(time, UNTIMED) for time in times.tolist()], dtype=np.str_)
-    control = name_of[points[0]]
-    rng = np.random.default_rng(seed)
-    train = _draw_cells(labels, test_fraction, rng) if split is None else split == "train"
-    split_of = {name_of[point]: "held-out cells" for point in points[1:].tolist()}
-    return _keep_measured("time", labels, control, train, split_of, label_order=tuple(name_of.values()))
+    return np.array([name_of.get(time, UNTIMED) for time in times.tolist()], dtype=np.str_), tuple(name_of.values())
 
 
 def split_by_stage(

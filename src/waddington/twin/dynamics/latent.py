@@ -14,11 +14,13 @@ probability `disturbance_prob` a step, is a fraction of a random perturbation's 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError
@@ -106,6 +108,22 @@ class Dynamics:
         check_in_range("max_perturbations", self.max_perturbations, 1)
         check_in_range("duration", self.duration, 1)
         check_in_range("clip", self.clip, 0.0, open_low=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give every field as a tensor, a number or a list of strings."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {
+            name: torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value
+            for name, value in {**fields, "perturbations": list(self.perturbations)}.items()
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> Dynamics:
+        """Make dynamics from what :meth:`state_dict` gave."""
+        values: dict[str, Any] = {
+            key: value.numpy() if isinstance(value, torch.Tensor) else value for key, value in state.items()
+        }
+        return cls(**{**values, "perturbations": tuple(state["perturbations"])})
 
     @property
     def n_features(self) -> int:

@@ -15,6 +15,7 @@ Fey et al., *GNNAutoScale: scalable and expressive graph neural networks via his
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,9 @@ import numpy.typing as npt
 import torch
 
 from waddington._checks import check_choice, check_in_range
-from waddington._errors import DataError
+from waddington._errors import ArgumentError, DataError, UnsupportedError
 from waddington._text import counted
+from waddington.twin._arrays import check_arrays
 from waddington.twin._moved import renamed_arguments
 from waddington.twin.embed.batches import encode, evaluate, refresh, start
 from waddington.twin.embed.config import EncoderConfig
@@ -60,6 +62,7 @@ class TwinEncoder:
     """
 
     def __init__(self, modalities: Mapping[str, int], **fields: Any) -> None:
+        check_arrays(modalities, "build an encoder from", instead="waddington.twin.Twin")
         self.config = EncoderConfig(modalities=dict(modalities), **fields)
         # The layers draw their initial weights from torch's global generator; the fork keeps that to ourselves.
         with torch.random.fork_rng(devices=[]):
@@ -77,13 +80,18 @@ class TwinEncoder:
         self._reference: Reference | None = None
         self._scale = EmbeddingScale({}, {})
 
-    # ------------------------------------------------------------------------------------------------- training
+    @staticmethod
+    def setup_anndata(*args: Any, **keys: Any) -> None:
+        """Refuse, by name: an encoder takes arrays, and :class:`waddington.twin.Twin` is what is set up on cells."""
+        raise UnsupportedError(
+            "cannot set up a TwinEncoder: it takes arrays; accepted: waddington.twin.Twin.setup_anndata(adata)"
+        )
 
     @renamed_arguments(spaces="representations")
     def fit(
         self,
         inputs: Mapping[str, Matrix],
-        counts: Mapping[str, Matrix],
+        counts: Mapping[str, Matrix] | None = None,
         representations: Mapping[str, FloatArray] | None = None,
         *,
         train: npt.NDArray[np.bool_] | None = None,
@@ -94,7 +102,7 @@ class TwinEncoder:
         validation: float = 0.1,
         schedule: str = "cosine",
         progress: Callable[[dict[str, Any]], None] | None = None,
-        checkpoint: Path | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         device: str = "cpu",
     ) -> History:
         """Train on some of the cells.
@@ -149,6 +157,9 @@ class TwinEncoder:
         OutputError
             When the checkpoint was written for other data or settings.
         """
+        check_arrays(inputs, "train on", instead="waddington.twin.tl.embed")
+        if counts is None:
+            raise ArgumentError("cannot train without counts: accepted are raw counts, or values as given, by modality")
         check_in_range("epochs", epochs, 0)
         check_in_range("batch_size", batch_size, 2)
         check_in_range("validation", validation, 0.0, 0.9)
@@ -185,7 +196,7 @@ class TwinEncoder:
                 batch_size=batch_size,
                 schedule=schedule,
                 seed=seed,
-                checkpoint=checkpoint,
+                checkpoint=None if checkpoint is None else Path(checkpoint),
                 progress=progress,
                 settings={
                     "config": self.config.state_dict(),
@@ -201,8 +212,6 @@ class TwinEncoder:
         self._finish(cells, sought, reference_rows)
         self.fitted = epochs > 0
         return history
-
-    # ------------------------------------------------------------------------------------------------ using it
 
     @renamed_arguments(spaces="representations")
     def embed(
@@ -309,23 +318,14 @@ class TwinEncoder:
         hidden_only = replace(self.config, seen_weight=0.0)
         return evaluate(self.module, cells, np.arange(cells.n_cells), tables, reference, hidden_only, seed=seed)
 
-    # ------------------------------------------------------------------------------------------------ keeping it
-
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to embed new cells: plain tensors, numbers, strings and mappings."""
-        reference = None
-        if self._reference is not None:
-            reference = {
-                "spaces": {name: torch.from_numpy(space) for name, space in self._reference.spaces.items()},
-                "states": dict(self._reference.states),
-                "seed": self._reference.seed,
-            }
         return {
             "format": _FORMAT,
             "config": self.config.state_dict(),
             "module": self.module.state_dict(),
             "fitted": self.fitted,
-            "reference": reference,
+            "reference": None if self._reference is None else self._reference.state_dict(),
             **self._scale.state_dict(),
         }
 
@@ -345,22 +345,17 @@ class TwinEncoder:
         encoder.fitted = bool(state["fitted"])
         encoder._scale = EmbeddingScale.from_state_dict(state)
         if state["reference"] is not None:
-            spaces = {name: space.cpu().numpy() for name, space in state["reference"]["spaces"].items()}
-            kept = Reference(spaces, n_neighbors=encoder.config.n_neighbors, seed=state["reference"]["seed"])
-            kept.states = {name: value.cpu() for name, value in state["reference"]["states"].items()}
-            encoder._reference = kept
+            encoder._reference = Reference.from_state_dict(state["reference"], n_neighbors=encoder.config.n_neighbors)
         return encoder
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the encoder to a file that ``torch.load(weights_only=True)`` reads; all of it or nothing."""
-        save_atomically(self.state_dict(), path)
+        save_atomically(self.state_dict(), Path(path))
 
     @classmethod
-    def load(cls, path: Path) -> TwinEncoder:
+    def load(cls, path: str | os.PathLike[str]) -> TwinEncoder:
         """Read what `save` wrote."""
         return cls.from_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
-
-    # ------------------------------------------------------------------------------------------------ inside
 
     @property
     def _device(self) -> torch.device:

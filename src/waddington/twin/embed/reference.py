@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,6 +103,19 @@ class Reference:
             edges[name] = (index >= 0).to(states.device)
             neighbors[name] = states[index.clamp_min(0).to(states.device)]
         return neighbors, edges
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give coordinates and hidden states as tensors, and the seed."""
+        spaces = {name: torch.from_numpy(space) for name, space in self.spaces.items()}
+        return {"spaces": spaces, "states": dict(self.states), "seed": self.seed}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any], *, n_neighbors: int) -> Reference:
+        """Make a reference from what :meth:`state_dict` gave; it is on the CPU."""
+        spaces = {name: space.cpu().numpy() for name, space in state["spaces"].items()}
+        made = cls(spaces, n_neighbors=n_neighbors, seed=state["seed"])
+        made.states = {name: value.cpu() for name, value in state["states"].items()}
+        return made
 
     def _without_itself(self, table: IntArray, spaces: Mapping[str, FloatArray]) -> IntArray:
         """Drop from each row the first neighbour with the same coordinates, or else the last one."""

@@ -91,7 +91,7 @@ def landscape(
     max_cells
         Most cells drawn; the surface is computed from all.
     axes
-        Axes for "surface" (with ``projection="3d"``) and "map"; by default a new figure.
+        Axes for "surface" (with ``projection="3d"``) and "map", or a single one for either; by default a new figure.
     size
         Width and height of a new figure in inches.
     seed
@@ -99,7 +99,7 @@ def landscape(
 
     Returns
     -------
-    Panels "surface" and "map".
+    Panels "surface" and "map", or that of the single axes given.
 
     Raises
     ------
@@ -137,9 +137,11 @@ def landscape(
             "map": figure.add_subplot(spec[1]),
         }
     else:
-        panels = panels_from(axes, ("surface", "map"))
-    surface = panels["surface"]
-    if not isinstance(surface, Axes3D):
+        wanted: tuple[str, ...] = ("surface", "map")
+        if isinstance(axes, Axes):
+            wanted = ("surface",) if isinstance(axes, Axes3D) else ("map",)
+        panels = panels_from(axes, wanted)
+    if not isinstance(panels.get("surface"), Axes3D | None):
         raise ArgumentError("cannot draw the surface into flat axes; axes made with projection='3d' are accepted")
     rng = np.random.default_rng(seed)
     finite = np.flatnonzero(np.isfinite(points).all(axis=1))
@@ -150,9 +152,12 @@ def landscape(
     cells = Cells(points[shown], colors, np.isfinite(times[shown]), points[list(roots)], points[list(possible_roots)])
     stars = np.concatenate([cells.roots, cells.possible])
     paths = lay_paths(tracks, float(max(np.ptp(ground.x), np.ptp(ground.y))), roots=stars)
-    draw_surface(surface, ground, cells, paths, view or ((48.0, -70.0) if descent else (68.0, -70.0)))
-    draw_map(panels["map"], ground, cells, paths)
-    surface.set_title("Landscape, falling with pseudotime" if descent else "Density of cells: valleys, no descent")
+    if "surface" in panels:
+        draw_surface(panels["surface"], ground, cells, paths, view or ((48.0, -70.0) if descent else (68.0, -70.0)))
+    if "map" in panels:
+        draw_map(panels["map"], ground, cells, paths)
+    first = next(iter(panels.values()))
+    first.set_title("Landscape, falling with pseudotime" if descent else "Density of cells: valleys, no descent")
     handles += _legend_of_order(
         int((~np.isfinite(times)).sum()), len(times), bool(len(roots)), bool(len(possible_roots))
     )
@@ -164,7 +169,7 @@ def landscape(
     ]
     if tracks and all(path.number is None for path in paths):
         handles.append(Line2D([], [], color=INK, linewidth=1.6, label="Trajectory"))
-    panels["map"].legend(
+    list(panels.values())[-1].legend(
         handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), handletextpad=0.5, labelspacing=0.6
     )
     return Panels(panels)

@@ -77,7 +77,8 @@ def trajectories(
     label
         Name of the horizontal axis ("Pseudotime", "Hours after treatment", …).
     axes
-        Axes named ``"<modality> courses"`` and ``"<modality> map"``; by default a new figure.
+        Axes named ``"<modality> courses"`` and ``"<modality> map"``, or a single one for the courses of a single
+        modality; by default a new figure.
     size
         Width and height of a new figure in inches.
 
@@ -96,6 +97,8 @@ def trajectories(
         raise DataError("cannot draw trajectories: found no modality; at least one is needed")
     table = call_trends(pseudotime, values, names, level=level) if calls is None else calls
     wanted = [f"{modality} {kind}" for kind in ("courses", "map") for modality in values]
+    if isinstance(axes, Axes):
+        wanted = wanted[: len(values)]
     rows = {m: min(n_features, np.shape(values[m])[1]) for m in values}
     if axes is None:
         tall = 0.155 * max(8, *rows.values())
@@ -114,16 +117,18 @@ def trajectories(
         title = TITLES.get(modality, modality)
         counts = part["call"].value_counts()
         tally = f"{counts.get('up', 0)} up, {counts.get('down', 0)} down of {len(part)}"
-        courses, heat = panels[f"{modality} courses"], panels[f"{modality} map"]
+        courses = panels[f"{modality} courses"]
         _draw_courses(courses, pseudotime, _columns(matrix, columns), part.loc[columns], guess, columns, n_courses)
         # The title stands above the tallest of the legends.
         n_lines = min(n_courses, max(rows.values())) + (predicted is not None)
         longest = max(cell_width(short) for short in shown_as.values())
         courses.set_title(title, pad=6.0 + 10.5 * (n_lines if longest > _SHORT else (n_lines + 1) // 2))
         courses.set_xlabel(label)
-        image = _draw_heat(heat, pseudotime, _columns(matrix, columns), part.loc[columns])
-        heat.set_title(tally, fontsize=7.5, fontweight="normal")
-        heat.set_xlabel(label)
+        if f"{modality} map" in panels:
+            heat = panels[f"{modality} map"]
+            image = _draw_heat(heat, pseudotime, _columns(matrix, columns), part.loc[columns])
+            heat.set_title(tally, fontsize=7.5, fontweight="normal")
+            heat.set_xlabel(label)
     first = next(iter(values))
     panels[f"{first} courses"].set_ylabel("Level (as analysed)")
     if axes is None and image is not None:

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from waddington._errors import ArgumentError, OutputError
 from waddington._files import replacing
 from waddington._text import counted
+from waddington.twin._arrays import check_arrays
 from waddington.twin.plots.labels import fonts
 
 __all__ = [
@@ -192,10 +193,17 @@ class Panels(Mapping[str, Axes]):
 
 
 def styled(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Run a drawing function under the look of the package; the caller's settings come back afterwards."""
+    """Run a drawing function under the look of the package; the caller's settings come back afterwards.
+
+    ``ax=`` is taken for ``axes=``, and an AnnData or MuData is refused with the name of the function that draws it.
+    """
 
     @functools.wraps(function)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for given in (*args, *kwargs.values()):
+            check_arrays(given, f"draw {function.__name__} of", instead=f"waddington.twin.pl.{function.__name__}")
+        if "ax" in kwargs and kwargs.get("axes") is None:
+            kwargs["axes"] = kwargs.pop("ax")
         with mpl.rc_context(_settings()):
             return function(*args, **kwargs)
 

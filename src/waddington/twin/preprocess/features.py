@@ -11,6 +11,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from waddington._errors import DataError
+from waddington.twin._keys import recorded
 from waddington.twin.data.modalities import COUNTS_LAYER, VALUES_LAYER
 
 __all__ = ["is_as_given", "measured", "model_counts", "model_input"]
@@ -69,7 +70,7 @@ def _selected(mdata: md.MuData, modality: str) -> tuple[ad.AnnData, npt.NDArray[
     if modality not in mdata.mod:
         raise DataError(f"cannot take modality {modality!r}: found {', '.join(mdata.mod) or 'none'}")
     adata = mdata.mod[modality]
-    if "preprocess" not in adata.uns:
+    if "preprocess" not in recorded(adata):
         raise DataError(
             f"cannot take model input of {modality}: it was not preprocessed; "
             "accepted is data after Preprocessor.transform"

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
+from waddington.twin._keys import record
 from waddington.twin.data.modalities import MODALITIES, in_order
 from waddington.twin.preprocess.components import project
 from waddington.twin.preprocess.depth import cell_depth
@@ -125,6 +126,11 @@ class Preprocessor:
         DataError
             When a modality has no counts, or none in the training cells; or a cell has no size factor.
         """
+        if isinstance(mdata, ad.AnnData):
+            raise ArgumentError(
+                "cannot fit on an AnnData: accepted here is a MuData as twin.data.io.read gives it; "
+                "waddington.twin.pp.preprocess(adata) takes an AnnData"
+            )
         mask = _check_mask(train, mdata.n_obs)
         depth = cell_depth(mdata, self.options.size_factor_key)
         fitted = {}
@@ -149,8 +155,8 @@ class Preprocessor:
         New cells are scaled to what training cells taught, never to their own median. Written for each modality are
         ``X`` (float32, all features: CSR for RNA and ATAC, dense for protein, values as given as they were),
         ``obsm["X_pca"]`` or ``obsm["X_lsi"]``; ``var["highly_variable"]`` for the selected features, with
-        ``train_mean`` and ``train_std`` beside it; and the options under ``uns["preprocess"]``. Counts stay in
-        ``layers["counts"]``.
+        ``train_mean`` and ``train_std`` beside it; and the options under ``uns["waddington"]["preprocess"]``. Counts
+        stay in ``layers["counts"]``.
 
         Raises
         ------
@@ -174,7 +180,9 @@ class Preprocessor:
             adata.var["highly_variable"] = fitted.selected
             adata.var["train_mean"] = fitted.mean
             adata.var["train_std"] = fitted.std
-            adata.uns["preprocess"] = {"params": asdict(self.options)}
+            record(adata)["preprocess"] = {
+                name: value for name, value in asdict(self.options).items() if value is not None
+            }
 
     def state_dict(self) -> dict[str, Any]:
         """Give everything that was learned as numbers, strings, lists and tensors."""

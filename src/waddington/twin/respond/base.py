@@ -26,6 +26,7 @@ __all__ = [
     "canonical_label",
     "mean_effect",
     "measured_parts",
+    "spread_within",
     "train_effects",
 ]
 
@@ -126,3 +127,22 @@ def measured_parts(label: str, split: Split, measured: Mapping[str, object]) -> 
             f"accepted: {'combinations of ' if alone else ''}the {counted(len(seen), 'measured condition')} ({known})"
         )
     return parts
+
+
+def spread_within(values: Values, split: Split) -> Effect:
+    """Give the standard deviation of each feature among training cells of one condition, pooled over conditions.
+
+    Returns
+    -------
+    dict
+        By modality, (features,); zeros where every condition has a single cell.
+    """
+    labels, group = np.unique(split.labels[split.train], return_inverse=True)
+    size = np.bincount(group)
+    found = {}
+    for modality, x in values.items():
+        cells = x[split.train].astype(np.float64)
+        means = np.stack([cells[group == one].mean(axis=0) for one in range(len(labels))])
+        cells -= means[group]
+        found[modality] = np.sqrt(np.square(cells).sum(axis=0) / max(int(size.sum()) - len(labels), 1))
+    return found

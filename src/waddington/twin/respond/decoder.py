@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.linear_model import RidgeCV
 
 from waddington.twin.respond.base import Effect, Values
@@ -40,3 +44,19 @@ class LinearDecoder:
     def decode(self, effect: npt.NDArray[np.floating]) -> Effect:
         """Give the effect on every feature of an effect on the representation, (dimensions,)."""
         return {modality: weights @ np.asarray(effect, np.float64) for modality, weights in self.weights.items()}
+
+    def decode_error(self, error: npt.NDArray[np.floating]) -> Effect:
+        """Give the standard error of every decoded feature from that of independent dimensions, (dimensions,)."""
+        squared = np.square(np.asarray(error, np.float64))
+        return {modality: np.sqrt(np.square(weights) @ squared) for modality, weights in self.weights.items()}
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Give the weights as tensors, by modality."""
+        return {modality: torch.from_numpy(weights.copy()) for modality, weights in self.weights.items()}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, torch.Tensor]) -> Self:
+        """Make a decoder from what :meth:`state_dict` gave."""
+        made = cls.__new__(cls)
+        made.weights = {modality: weights.numpy().copy() for modality, weights in state.items()}
+        return made

@@ -9,14 +9,17 @@ has no known effect, and asking for it is an error that names it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from waddington._errors import DataError, UnsupportedError
 from waddington._text import counted
+from waddington.twin._arrays import check_arrays
 from waddington.twin._moved import names_moved_from, renamed
 from waddington.twin.data.conditions import (
     CONTROL,
@@ -138,6 +141,7 @@ class LatentResponse:
         DataError
             When shapes disagree, a value is not finite, or no cell is a control.
         """
+        check_arrays(z, "fit a response to", instead="waddington.twin.tl.predict")
         cells = np.asarray(z, np.float64)
         names = np.asarray(list(labels), dtype=str)
         _check_cells(cells, names, control)
@@ -222,6 +226,21 @@ class LatentResponse:
         rows = self._rows(condition)
         factor = self.scale if len(rows) > 1 else 1.0
         return np.asarray(factor * np.sqrt(self.effect_variance[rows].sum(axis=0)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give everything as tensors, numbers and strings."""
+        arrays = ("effects", "effect_variance", "control_mean", "residual_sd")
+        tensors: dict[str, Any] = {name: torch.from_numpy(getattr(self, name).copy()) for name in arrays}
+        support = [asdict(one) for one in self.support]
+        return {**tensors, "support": support, "scale": self.scale, "n_doubles": self.n_doubles}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> LatentResponse:
+        """Make a response from what :meth:`state_dict` gave."""
+        values: dict[str, Any] = {
+            key: value.numpy().copy() if isinstance(value, torch.Tensor) else value for key, value in state.items()
+        }
+        return cls(**{**values, "support": tuple(PerturbationSupport(**one) for one in state["support"])})
 
     def _rows(self, condition: str | Condition) -> list[int]:
         parts = self._parts(condition)

@@ -20,6 +20,7 @@ from scipy.sparse.linalg import eigsh
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
+from waddington.twin._arrays import check_arrays
 from waddington.twin.preprocess.graph import connectivities
 from waddington.twin.preprocess.neighbors import knn_graph
 
@@ -81,6 +82,7 @@ def diffusion_pseudotime(
     DataError
         For fewer than three cells, NaN coordinates, or labels of another length.
     """
+    check_arrays(cells, "order", instead="waddington.twin.tl.pseudotime")
     check_in_range("n_components", n_components, 1)
     n = cells.shape[0]
     if n < 3:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from waddington._errors import DataError, UnknownNameError
 from waddington._text import counted
+from waddington.twin._keys import drop_record
 from waddington.twin.data.io.counts import find_counts, find_values
 from waddington.twin.data.io.files import quiet_mudata
 from waddington.twin.data.io.validation import MIN_CELLS, check_names, check_size
@@ -244,7 +245,7 @@ def _rebuild(adata: ad.AnnData, measured: Any, name: str, cells: pd.Index, order
         obs=pd.DataFrame(index=cells.copy()),
         var=view.var.copy(),
         # A file that was preprocessed before gets its counts back in X, so it must not say that it is normalized.
-        uns={key: value for key, value in view.uns.items() if key != "preprocess"},
+        uns=drop_record(dict(view.uns), "preprocess"),
         obsm={key: view.obsm[key].copy() for key in view.obsm},
         varm={key: view.varm[key].copy() for key in view.varm},
         layers={**layers, name: chosen},

@@ -178,6 +178,7 @@ def read(
         mdata.obsm[key] = frame.reindex(mdata.obs_names).to_numpy()
     mdata.uns.update(uns)
     mdata.uns["waddington"] = {
+        **{key: earlier[key] for key in ("keys",) if key in earlier},
         "notes": [*notes, *columns.notes],
         "time_unit": columns.time_unit,
         "sources": {modality: parts[modality].source for modality in in_order(parts)},

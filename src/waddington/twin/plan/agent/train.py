@@ -29,7 +29,7 @@ from waddington.twin.plan.agent.config import AgentConfig
 from waddington.twin.plan.agent.recording import Progress, Recorder
 from waddington.twin.plan.env import CellVecEnv
 
-__all__ = ["build_agent", "load_agent", "train_agent"]
+__all__ = ["build_agent", "load_agent", "rebuild_agent", "train_agent"]
 
 _ACTIVATION: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
@@ -212,6 +212,24 @@ def load_agent(path: Path, vec_env: CellVecEnv) -> PPO:
         )
     model.policy.load_state_dict(saved["policy"])
     model.policy.optimizer.load_state_dict(saved["optimizer"])
+    return model
+
+
+def rebuild_agent(vec_env: CellVecEnv, weights: Mapping[str, torch.Tensor], *, config: AgentConfig) -> PPO:
+    """Rebuild an agent from the weights of its policy, to act; its optimizer is a fresh one.
+
+    Parameters
+    ----------
+    vec_env
+        Where it acts: an environment of the spaces that it was trained in.
+    weights
+        State of its policy.
+    config
+        Settings that it was trained with.
+    """
+    with contained():
+        model = build_agent(vec_env, optimizer="Adam", lr=1e-3, config=config)
+    model.policy.load_state_dict(dict(weights))
     return model
 
 

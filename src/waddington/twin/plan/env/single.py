@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 
 from waddington._errors import ArgumentError, UnsupportedError
+from waddington.twin._arrays import check_arrays
 from waddington.twin.plan.env._task import Float, State, Task
 
 __all__ = ["CellEnv"]
@@ -32,6 +33,7 @@ class CellEnv(gymnasium.Env[Float, Any]):  # type: ignore[misc]
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
 
     def __init__(self, task: Task, *, render_mode: str | None = None) -> None:
+        check_arrays(task, "act on", instead="waddington.twin.tl.environment")
         if render_mode is not None:
             raise ArgumentError(f"cannot use render_mode={render_mode!r}: accepted is None")
         self.task = task
