@@ -42,8 +42,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from waddington.optim.arithmetic import Arithmetic
-from waddington.optim.moments import Number, Numbers
+from waddington.optim.moments import Arithmetic, Number, Numbers
 
 __all__ = ["Layouts", "Measured", "RateControl", "Rule", "Settings", "Stage", "Tensors"]
 

@@ -16,8 +16,9 @@ from optim.replacing import try_out
 from waddington._errors import DataError, UnsupportedError
 from waddington.optim import AMGT, ASGDAdam, Padam
 from waddington.optim.amgt import AMGT_RULE
+from waddington.optim.engine.guards import WrittenMemory
 from waddington.optim.kernels import cache
-from waddington.optim.kernels.memory import Forms, Memory
+from waddington.optim.kernels.memory import Forms
 
 EACH_WAY = pytest.mark.parametrize("compile", [True, False], ids=["compiled", "eager"])
 
@@ -188,21 +189,21 @@ def test_pieces_of_memory_meet_where_they_share_a_byte():
     parts = [
         torch.frombuffer(whole.numpy(), dtype=torch.uint8, count=n, offset=at) for at, n in ((10, 5), (15, 5), (40, 9))
     ]
-    memory = Memory(part.untyped_storage() for part in [*parts, torch.empty(0), *parts])
+    memory = WrittenMemory(part.untyped_storage() for part in [*parts, torch.empty(0), *parts])
     taken = set(range(10, 20)) | set(range(40, 49))
-    for at in range(60):
-        for length in range(1, 40):
-            assert memory.meets(begin + at, length) == bool(taken & set(range(at, at + length)))
-    assert not Memory().meets(begin, 100)
+    pieces = [(at, length) for at in range(60) for length in range(1, 40)]
+    found = memory.meets([begin + at for at, _ in pieces], [length for _, length in pieces])
+    assert found == [bool(taken & set(range(at, at + length))) for at, length in pieces]
+    assert WrittenMemory().meets([begin], [100]) == [False]
 
 
 def test_forms_are_all_that_decides_how_an_address_is_read():
     tensor = torch.zeros(4, 6)
     forms = Forms([tensor])
-    assert forms.are([torch.ones(4, 6)])
+    assert forms.are(torch.ones(4, 6))
     others = [tensor.t(), tensor[:3], tensor.double(), tensor[..., ::2], torch._neg_view(tensor), tensor.to("meta")]
     others += [torch.nn.Parameter(tensor), torch._efficientzerotensor((4, 6)), tensor.to_sparse(), tensor.view(24)]
-    assert not any(forms.are([other]) for other in others)
+    assert not any(forms.are(other) for other in others)
 
 
 @EACH_WAY
@@ -239,12 +240,12 @@ def test_kernels_are_made_before_anything_is_written(begun, monkeypatch):
     before = [param.detach().clone() for param in params]
     state = {at: {n: v.clone() for n, v in optimizer.state[p].items()} for at, p in enumerate(params) if begun}
 
-    def fail(recipe):
-        if recipe.dtype == torch.float64:
+    def fail(spec):
+        if spec.dtype == torch.float64:
             raise UnsupportedError("no double precision today")
-        return cache.kernel_for(recipe)
+        return cache.compile(spec)
 
-    monkeypatch.setattr("waddington.optim.engine.groups.kernel_for", fail)
+    monkeypatch.setattr("waddington.optim.kernels.compile", fail)
     optimizer.param_groups[0]["compile"] = True
     for _ in range(2):
         with pytest.raises(UnsupportedError, match="no double precision today"):

@@ -11,30 +11,29 @@ import torch
 
 from optim.compiled import some_params
 from waddington._errors import UnsupportedError
-from waddington.optim import AlphaAdam
+from waddington.optim import AlphaAdam, kernels
 from waddington.optim.alphaadam import ALPHAADAM_RULE
-from waddington.optim.engine import groups
 from waddington.optim.engine.dispatch import COMPILE_FROM
 from waddington.optim.kernels import cache, cpu
 
 
-def recipes_of(cls, monkeypatch, **kwargs):
-    """Give the recipes that one step of an optimizer asks for, without making a kernel."""
+def spec_of(cls, monkeypatch, **kwargs):
+    """Give the specs that one step of an optimizer asks for, without making a kernel."""
     found = []
 
-    def note(recipe):
-        found.append(recipe)
+    def note(spec):
+        found.append(spec)
         raise UnsupportedError("none is made")
 
-    monkeypatch.setattr(groups, "kernel_for", note)
+    monkeypatch.setattr(kernels, "compile", note)
     (param,) = some_params((COMPILE_FROM,))
     optimizer = cls([param], **kwargs)
     param.grad = torch.ones(COMPILE_FROM)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         optimizer.step()
-    (recipe,) = found
-    return recipe
+    (spec,) = found
+    return spec
 
 
 OTHER_CHOICES = [
@@ -48,14 +47,12 @@ OTHER_CHOICES = [
 
 @pytest.mark.parametrize("kwargs", OTHER_CHOICES, ids=lambda kwargs: next(iter(kwargs)))
 def test_settings_that_are_no_numbers_have_kernels_of_their_own(kwargs, monkeypatch):
-    assert cache.name_of(recipes_of(AlphaAdam, monkeypatch)) != cache.name_of(
-        recipes_of(AlphaAdam, monkeypatch, **kwargs)
-    )
+    assert cache.name_of(spec_of(AlphaAdam, monkeypatch)) != cache.name_of(spec_of(AlphaAdam, monkeypatch, **kwargs))
 
 
 def test_numbers_are_no_part_of_a_kernel(monkeypatch):
     scalars = {"lr": 3.0, "betas": (0.5, 0.6), "eps": 1.0, "weight_decay": 0.3, "alpha_max": 7.0}
-    assert recipes_of(AlphaAdam, monkeypatch) == recipes_of(AlphaAdam, monkeypatch, **scalars)
+    assert spec_of(AlphaAdam, monkeypatch) == spec_of(AlphaAdam, monkeypatch, **scalars)
 
 
 def test_rules_that_conclude_differently_have_kernels_of_their_own(monkeypatch):
@@ -67,8 +64,8 @@ def test_rules_that_conclude_differently_have_kernels_of_their_own(monkeypatch):
     class Doubled(AlphaAdam):
         _rule = replace(ALPHAADAM_RULE, from_sums=from_sums)
 
-    one, other = (recipes_of(cls, monkeypatch) for cls in (AlphaAdam, Doubled))
-    assert one.phase.uses_sums
+    one, other = (spec_of(cls, monkeypatch) for cls in (AlphaAdam, Doubled))
+    assert one.function.phase.uses_sums
     assert cache.name_of(one) != cache.name_of(other)
 
 
@@ -83,7 +80,7 @@ def test_rules_made_by_one_function_have_kernels_of_their_own(monkeypatch):
         class Other(AlphaAdam):
             _rule = replace(ALPHAADAM_RULE, from_sums=from_sums)
 
-        return cache.name_of(recipes_of(Other, monkeypatch))
+        return cache.name_of(spec_of(Other, monkeypatch))
 
     assert of(times(2.0)) == of(times(2.0))
     assert len({of(times(2.0)), of(times(3.0)), of(times(2.0, by=2.0)), of(partial(times(2.0), by=3.0))}) == 4
@@ -93,7 +90,7 @@ def test_rules_made_by_one_function_have_kernels_of_their_own(monkeypatch):
 
 
 def test_processors_with_other_instructions_have_kernels_of_their_own(monkeypatch):
-    recipe = recipes_of(AlphaAdam, monkeypatch)
-    known = cache.name_of(recipe)
+    spec = spec_of(AlphaAdam, monkeypatch)
+    known = cache.name_of(spec)
     monkeypatch.setattr(cpu, "processor", lambda: "another")
-    assert cache.name_of(recipe) != known
+    assert cache.name_of(spec) != known

@@ -7,21 +7,18 @@ the question whether all are finite) cannot be had, and is refused.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 
 from waddington._errors import UnsupportedError
 from waddington.optim.engine.params import is_sharded
+from waddington.optim.engine.state import RuleState
 from waddington.optim.engine.whole_model import why_all_gradients
-
-if TYPE_CHECKING:
-    from waddington.optim.engine.optimizer import RuleOptimizer
 
 __all__ = ["BackwardSteps", "why_not_in_backward"]
 
 
-def why_not_in_backward(optimizer: RuleOptimizer) -> str:
+def why_not_in_backward(optimizer: RuleState) -> str:
     """Say what an optimizer needs that a step inside backward does not have; empty where there is nothing."""
     group = optimizer.param_groups[0]
     reason = why_all_gradients(optimizer._control, optimizer._rule, group)
@@ -43,7 +40,7 @@ class BackwardSteps:
         Takes the step of one parameter, by its group's place and its own.
     """
 
-    def __init__(self, optimizer: RuleOptimizer, step_one: Callable[[torch.Tensor, int, int], None]) -> None:
+    def __init__(self, optimizer: RuleState, step_one: Callable[[torch.Tensor, int, int], None]) -> None:
         self._stepped: set[int] = set()
         self._step_one = step_one
         self._handles = []
@@ -55,7 +52,7 @@ class BackwardSteps:
                     hook = self._hook(optimizer, group_index, at, index)
                     self._handles.append(param.register_post_accumulate_grad_hook(hook))
 
-    def _hook(self, optimizer: RuleOptimizer, group_index: int, at: int, index: int) -> Callable[[torch.Tensor], None]:
+    def _hook(self, optimizer: RuleState, group_index: int, at: int, index: int) -> Callable[[torch.Tensor], None]:
         def hook(param: torch.Tensor) -> None:
             if not _is_at(optimizer, group_index, at, param):
                 raise UnsupportedError(
@@ -84,7 +81,7 @@ class BackwardSteps:
             handle.remove()
 
 
-def _is_at(optimizer: RuleOptimizer, group_index: int, at: int, param: torch.Tensor) -> bool:
+def _is_at(optimizer: RuleState, group_index: int, at: int, param: torch.Tensor) -> bool:
     """Tell whether a parameter has this place: a user may move it to another group, or take it out."""
     params = [group["params"] for group in optimizer.param_groups[group_index : group_index + 1]]
     return any(len(listed) > at and listed[at] is param for listed in params)

@@ -10,10 +10,9 @@ import torch
 from torch._utils import _flatten_dense_tensors
 
 from waddington.optim.engine.dispatch import Execution
-from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.noise import Words, places_of, random_words
 from waddington.optim.engine.params import ParamSlot, like_its_parameter, local_real, state_dtype
-from waddington.optim.engine.phases import UpdateSpec
+from waddington.optim.engine.phases import BoundRule, UpdateSpec
 from waddington.optim.engine.units import Unit
 from waddington.optim.moments import Number
 from waddington.optim.rule import Measured, Tensors
@@ -85,10 +84,10 @@ class FlatBucket(Unit):
 
     def total(self, term: torch.Tensor) -> torch.Tensor:
         """Sum a term over each of the tensors."""
-        term = term if term.dtype == self.tensor_group.dtype else term.to(self.tensor_group.dtype)
+        term = term if term.dtype == self.columns.dtype else term.to(self.columns.dtype)
         if self._alone:
             return term.sum().view(1)
-        if host_sync_is_free(term.device):
+        if self.columns.is_on_host:
             return torch.from_numpy(np.add.reduceat(term.numpy(), self._starts))  # ten times as fast
         return term.new_zeros(len(self.slots)).index_add_(0, self._tensor, term)
 
@@ -96,7 +95,7 @@ class FlatBucket(Unit):
         """Repeat each tensor's number for all of its coordinates."""
         if self._alone:
             return found
-        if host_sync_is_free(found.device):
+        if self.columns.is_on_host:
             return torch.from_numpy(np.repeat(found.numpy(), self._lengths))  # faster
         return found.index_select(0, self._tensor)
 
@@ -115,9 +114,9 @@ class FlatBucket(Unit):
     def _keep(self, measured: Measured | None) -> None:
         self.measured = measured
 
-    def apply_update(self, update: UpdateSpec, salts: torch.Tensor | None) -> tuple[str, ...]:
+    def apply_update(self, bound: BoundRule, update: UpdateSpec, salts: torch.Tensor | None) -> tuple[str, ...]:
         """Write new values."""
-        names = super().apply_update(update, salts)
+        names = super().apply_update(bound, update, salts)
         torch._foreach_copy_(self._values, self._parts)
         for name, parts in self._chosen.items():
             torch._foreach_copy_(parts, _shaped(self.buffers[name], parts))
@@ -133,25 +132,25 @@ class _Spread(Mapping[str, Number]):
     """The numbers of a tensor group as a flat bucket sees them, spread over its coordinates when they are asked for."""
 
     def __init__(self, bucket: FlatBucket) -> None:
-        self._bucket, self._tensor_group = bucket, bucket.tensor_group
+        self._bucket, self._columns = bucket, bucket.columns
         self._found: dict[str, Number] = {}
 
     def __getitem__(self, name: str) -> Number:
         if name not in self._found:
-            self._found[name] = self._spread(name, self._tensor_group.scalars[name])
+            self._found[name] = self._spread(name, self._columns.scalars[name])
         return self._found[name]
 
     def _spread(self, name: str, value: Number) -> Number:
         if not isinstance(value, torch.Tensor):
             return value
-        column = self._tensor_group.column(name)[self._bucket.rows]
+        column = self._columns.column(name)[self._bucket.rows]
         return column[0] if value.dim() == 0 else self._bucket.spread(column)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._tensor_group.scalars
+        return name in self._columns.scalars
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._tensor_group.scalars)
+        return iter(self._columns.scalars)
 
     def __len__(self) -> int:
-        return len(self._tensor_group.scalars)
+        return len(self._columns.scalars)

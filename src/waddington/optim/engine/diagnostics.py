@@ -16,7 +16,7 @@ import torch
 from waddington.optim.engine.params import HasParam, stack, statistics_dtype, sum_over_shards
 from waddington.optim.rule import Tensors
 
-__all__ = ["Recordable", "Recorded", "Recording", "common_terms"]
+__all__ = ["Recordable", "Recorded", "Recording", "common_terms", "per_tensor"]
 
 
 class Recordable(HasParam, Protocol):
@@ -110,6 +110,15 @@ def common_terms(update: torch.Tensor, grad: torch.Tensor, param: torch.Tensor) 
         "param_sq": param.square(),
         "update_grad": update * grad,
     }
+
+
+def per_tensor(columns: Tensors, count: int) -> list[Tensors]:
+    """Turn columns, which have one entry per tensor, into one dictionary per tensor."""
+    rows: list[Tensors] = [{} for _ in range(count)]
+    for name, column in columns.items():
+        for row, entry in zip(rows, column.unbind(), strict=True):
+            row[name] = entry
+    return rows
 
 
 class Recorded:

@@ -10,7 +10,7 @@ import torch
 
 from waddington.optim.engine.noise import frame_of
 from waddington.optim.engine.params import HasGroup, is_sharded, local_real
-from waddington.optim.kernels.cache import failures, why_unavailable
+from waddington.optim.kernels import failures, why_unavailable
 from waddington.optim.rule import Rule, Settings
 
 __all__ = [

@@ -7,25 +7,18 @@ gradients, which are new at every step, whenever they are of another form than b
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 import torch
 
 from waddington._errors import DataError
-from waddington.optim.engine.params import ParamSlot, gradient_of, named, named_at
-from waddington.optim.kernels.memory import has_memory, is_plain, overlapping
+from waddington.optim.engine.params import ParamSlot, gradient_of, local_part, named
+from waddington.optim.kernels.memory import has_memory, is_plain
 from waddington.optim.rule import Layouts, Rule
 
-if TYPE_CHECKING:
-    from waddington.optim.engine.state import RuleState
+__all__ = ["check_gradient", "check_parameter", "check_state", "may_be_cast", "refuse_nonfinite"]
 
-__all__ = ["Apart", "check_gradient", "check_parameter", "check_state", "may_be_cast"]
-
-_VALUES = "the values"
-"""What a parameter's own coordinates are called beside its buffers."""
 _COMPUTED_WITH = (
     torch.float32,
     torch.float64,
@@ -47,7 +40,7 @@ def check_parameter(param: torch.Tensor, group: dict[str, Any], group_index: int
         Its storage was freed or is too short, or its coordinates share memory with one another, or are kept negated, or
         are of a dtype that cannot be computed with.
     """
-    local = _local(param)
+    local = local_part(param)
     reason = _why_not_computed_with(param.dtype)
     if reason:
         reason = f"it {reason}"
@@ -84,7 +77,7 @@ def check_gradient(param: torch.Tensor, group: dict[str, Any], group_index: int)
     gradient_of(param)
     grad = param.grad
     assert grad is not None
-    mine, local = _local(param), _local(grad)
+    mine, local = local_part(param), local_part(grad)
     if grad.shape != param.shape:
         reason = f"its gradient has shape {tuple(grad.shape)}"
     elif grad.device != param.device:
@@ -128,7 +121,7 @@ def check_state(slot: ParamSlot, layouts: Layouts, rule: Rule) -> None:
         is_complex = layouts[name][1].is_complex if name in layouts else param.is_complex()
         reason = _why_not(slot.state[name], name, shape, param, complex=is_complex)
         _refuse(slot, reason)
-        if name not in layouts and _local(slot.state[name]).shape != _local(param).shape:
+        if name not in layouts and local_part(slot.state[name]).shape != local_part(param).shape:
             _refuse(slot, f"its {name} is sharded otherwise than the parameter")
     for name in ("step", *rule.tensor_scalars(slot.group)):
         _refuse(slot, _why_not(slot.state[name], name, (), param, complex=False))
@@ -140,7 +133,7 @@ def may_be_cast(entry: Any, dtype: torch.dtype) -> bool:
         isinstance(entry, torch.Tensor)
         and entry.dtype != dtype
         and (entry.is_floating_point(), entry.is_complex()) == (dtype.is_floating_point, dtype.is_complex)
-        and has_memory(_local(entry))
+        and has_memory(local_part(entry))
     )
 
 
@@ -155,8 +148,8 @@ def _why_not(entry: Any, name: str, shape: tuple[int, ...], param: torch.Tensor,
         return f"its {name} is of {entry.dtype} and layout {entry.layout}, and the parameter of {param.dtype}"
     if entry.is_conj():
         return f"its {name} is kept conjugated"
-    if not has_memory(_local(entry)):
-        return f"its {name} has no memory: {_freed(_local(entry))}"
+    if not has_memory(local_part(entry)):
+        return f"its {name} has no memory: {_freed(local_part(entry))}"
     return ""
 
 
@@ -169,99 +162,19 @@ def _refuse(slot: ParamSlot, reason: str) -> None:
         )
 
 
-class Apart:
-    """Whether all coordinates that a step writes to lie in places of their own; looked at where something moved.
+def refuse_nonfinite(params: Iterable[torch.Tensor]) -> NoReturn:
+    """Refuse a step for the gradients of some parameters.
 
-    The values of a parameter that is not stepped may be those of others, too: a frozen one that is tied, or one of two
-    views that take turns. A step of either does to the memory what it would do alone. Buffers are their parameter's
-    alone at all times, for what is not stepped now may be stepped next.
+    Raises
+    ------
+    DataError
+        With the parameters' shapes.
     """
-
-    def __init__(self) -> None:
-        self._tensors: list[torch.Tensor] = []
-        self._places: list[tuple[int, int]] = []
-        self._stepped: AbstractSet[int] = frozenset()
-
-    def learn(self, optimizer: RuleState) -> None:
-        """Take note of where all is, after moves into memory of its own."""
-        self._tensors = list(_written(optimizer).values())
-        self._places = _places(self._tensors)
-
-    def knows(self, stepped: AbstractSet[int]) -> bool:
-        """Tell whether parameters, none of which has moved since, were found to lie apart."""
-        return stepped <= self._stepped
-
-    def check(self, optimizer: RuleState, stepped: AbstractSet[int]) -> None:
-        """Check that no coordinate that a step may write to is another's as well.
-
-        Parameters
-        ----------
-        optimizer
-            Whose parameters and buffers.
-        stepped
-            Identities of the parameters that are stepped together.
-
-        Raises
-        ------
-        DataError
-            Names both.
-        """
-        written = _written(optimizer)
-        keys, tensors = list(written), list(written.values())
-        same = len(tensors) == len(self._tensors) and all(map(operator.is_, tensors, self._tensors))
-        if same and _places(tensors) == self._places and stepped <= self._stepped:
-            return
-        left = list(range(len(keys)))
-        while (found := overlapping([_local(tensors[at]) for at in left])) is not None:
-            pair = [left[place] for place in found]
-            are_values = all(keys[at][2] == _VALUES for at in pair)
-            idle = [at for at in pair if are_values and id(tensors[at]) not in stepped]
-            if not idle:
-                _refuse_overlap(optimizer, *(keys[at] for at in pair))
-            left.remove(idle[0])
-        are_all_apart = len(left) == len(keys)
-        self._tensors, self._places = tensors, _places(tensors)
-        self._stepped = frozenset(map(id, tensors)) if are_all_apart else stepped
-
-
-def _refuse_overlap(optimizer: RuleState, first: tuple[int, int, str], second: tuple[int, int, str]) -> NoReturn:
-    if first == second:
-        raise DataError(
-            f"cannot step: several coordinates of {_name(optimizer, *first)} lie in one place of memory; accepted are"
-            " tensors of their own memory (.clone())"
-        )
+    shapes = ", ".join(str(tuple(param.shape)) for param in params)
     raise DataError(
-        f"cannot step: {_name(optimizer, *first)} and {_name(optimizer, *second)} lie in one memory, and a step of one"
-        " would overwrite the other; accepted is one Parameter in both places (module_b.weight = module_a.weight),"
-        " listed once, or memory of its own for each (.clone())"
+        f"cannot step: found NaN or infinity in the gradients of parameters of shape {shapes};"
+        " accepted are finite gradients (nonfinite='skip' leaves such steps out)"
     )
-
-
-def _written(optimizer: RuleState) -> dict[tuple[int, int, str], torch.Tensor]:
-    """Give parameters and buffers by group, place in the group, and name."""
-    found: dict[tuple[int, int, str], torch.Tensor] = {}
-    for group_index, group in enumerate(optimizer.param_groups):
-        names = optimizer._rule.buffers(group)
-        for at, param in enumerate(group["params"]):
-            found[group_index, at, _VALUES] = param
-            state = optimizer.state.get(param, {})
-            for name in names:
-                entry = state.get(name)
-                if isinstance(entry, torch.Tensor):
-                    found[group_index, at, name] = entry
-    return found
-
-
-def _places(tensors: Sequence[torch.Tensor]) -> list[tuple[int, int]]:
-    return list(zip(map(torch.Tensor.data_ptr, tensors), map(torch.Tensor.numel, tensors), strict=True))
-
-
-def _name(optimizer: RuleState, group_index: int, at: int, entry: str) -> str:
-    return f"{entry} of {named_at(at, optimizer.param_groups[group_index], group_index)}"
-
-
-def _local(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
 
 
 def _freed(tensor: torch.Tensor) -> str:

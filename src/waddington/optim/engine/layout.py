@@ -17,11 +17,11 @@ import torch
 
 from waddington.optim.engine.buckets import FlatBucket
 from waddington.optim.engine.dispatch import Execution
-from waddington.optim.engine.groups import TensorGroup
+from waddington.optim.engine.groups import Selection, TensorGroup
+from waddington.optim.engine.guards import WrittenMemory
 from waddington.optim.engine.params import ParamSlot
-from waddington.optim.engine.selection import Selection
 from waddington.optim.engine.units import SingleTensor, Unit, can_be_compiled
-from waddington.optim.kernels.memory import Memory, is_plain
+from waddington.optim.kernels.memory import is_plain
 from waddington.optim.rule import Rule
 
 __all__ = ["Layout", "lay_out"]
@@ -151,7 +151,7 @@ def lay_out(rule: Rule, slots: Sequence[ParamSlot], executions: Sequence[Executi
     for slot, execution in zip(slots, executions, strict=True):
         kinds.setdefault((slot.group_index, slot.value.device, slot.param.dtype), []).append((slot, execution))
     tensor_groups = [_tensor_group(rule, alike) for alike in kinds.values()]
-    written = Memory(
+    written = WrittenMemory(
         tensor.untyped_storage()
         for tensor_group in tensor_groups
         for tensor in tensor_group.written

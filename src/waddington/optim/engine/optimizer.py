@@ -18,14 +18,16 @@ from torch._compile import _disable_dynamo
 
 from waddington._errors import UnsupportedError
 from waddington.optim.engine.backward import BackwardSteps, why_not_in_backward
+from waddington.optim.engine.columns import ModelRow
+from waddington.optim.engine.diagnostics import per_tensor
 from waddington.optim.engine.dispatch import Execution, choose_paths, merged
-from waddington.optim.engine.fit import Apart, check_gradient, check_parameter, check_state
+from waddington.optim.engine.fit import check_gradient, check_parameter, check_state
 from waddington.optim.engine.groups import TensorGroup
 from waddington.optim.engine.layout import Layout, lay_out
+from waddington.optim.engine.overlap import Apart
 from waddington.optim.engine.params import HasGroup, ParamSlot, gradient_of
 from waddington.optim.engine.state import RuleState
 from waddington.optim.engine.step import Step
-from waddington.optim.rule import Tensors
 
 __all__ = ["RuleOptimizer", "is_noop_step", "refuse_transforms"]
 
@@ -121,12 +123,12 @@ class RuleOptimizer(RuleState):
             tensor_groups = self._laid_out()
             if not tensor_groups:
                 return loss
-            model_state = self._model_state_of_step()
+            model = self._model_of_step()
             if without_state and all(
                 is_noop_step(slot) for tensor_group in tensor_groups for slot in tensor_group.slots
             ):
                 return loss
-            self._step(tensor_groups, model_state)
+            self._step(tensor_groups, model)
         except BaseException:
             self._take_back()
             raise
@@ -134,13 +136,16 @@ class RuleOptimizer(RuleState):
             self._before = []
         return loss
 
-    def _model_state_of_step(self) -> Tensors:
+    def _model_of_step(self) -> ModelRow:
         """Give the entries of the whole model, perhaps made for a parameter that is not stepped and had no state."""
+        known = self._known_model
+        if known is not None and known.is_in(self.state):
+            return known
         count = len(self.state)
-        entries = self._model_state()
+        model = self._model()
         if len(self.state) > count:
-            self._before.append((self._known_model[0], None))
-        return entries
+            self._before.append((model.param, None))
+        return model
 
     def _take_back(self) -> None:
         """Leave state as it was before a step that could not begin."""
@@ -182,9 +187,9 @@ class RuleOptimizer(RuleState):
     def _apart(self) -> Apart:
         return Apart()
 
-    def _step(self, tensor_groups: Sequence[TensorGroup], model_state: Tensors) -> None:
-        settings, row = self.param_groups[0], self._model_row
-        step = Step(self._rule, self._control, tensor_groups, settings, model_state, row, self._recording_on)
+    def _step(self, tensor_groups: Sequence[TensorGroup], model: ModelRow) -> None:
+        settings = self.param_groups[0]
+        step = Step(self._rule, self._control, tensor_groups, settings, model, self._recording_on)
         try:
             step.run()
         finally:
@@ -195,8 +200,12 @@ class RuleOptimizer(RuleState):
             self._record(step)
 
     def _record(self, step: Step) -> None:
-        slots = [slot for tensor_group in step.tensor_groups for slot in tensor_group.slots]
-        sums, reported = step.rows()
+        groups, names = step.tensor_groups, self._rule.reported
+        slots = [slot for each in groups for slot in each.slots]
+        counts = [len(each.slots) for each in groups]
+        sums = [row for found, n in zip(step.sums, counts, strict=True) for row in per_tensor(found, n)]
+        shown = [each.shown(names) for each in groups]
+        reported = [row for found, n in zip(shown, counts, strict=True) for row in per_tensor(found, n)]
         order = sorted(range(len(slots)), key=lambda at: slots[at].index)
         rows = ([slots[at] for at in order], [sums[at] for at in order], [reported[at] for at in order])
         self._keep(*rows, step.finite, self._rule.ratios)
@@ -243,7 +252,7 @@ class RuleOptimizer(RuleState):
                     slot = self._slot_of(param, group, group_index, index)
                     (tensor_group,) = self._lay_out([slot], [executions[id(param)]], executions.keys())
                     known[index] = tensor_group
-                self._step([tensor_group], self._model_state_of_step())
+                self._step([tensor_group], self._model_of_step())
             except BaseException:
                 self._take_back()
                 raise

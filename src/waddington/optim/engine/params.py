@@ -24,6 +24,7 @@ __all__ = [
     "is_sharded",
     "largest_gradient",
     "like_its_parameter",
+    "local_part",
     "local_real",
     "mask_nonfinite",
     "minimized_gradient",
@@ -172,10 +173,14 @@ def statistics_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
+def local_part(tensor: torch.Tensor) -> torch.Tensor:
+    """Give a tensor's local shard; the tensor itself where it is none."""
+    return tensor.to_local() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
+
+
 def local_real(tensor: torch.Tensor) -> torch.Tensor:
     """View a tensor's local shard as a dense real tensor."""
-    if is_sharded(tensor):
-        tensor = tensor.to_local()  # type: ignore[attr-defined]
+    tensor = local_part(tensor)
     return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 

@@ -18,6 +18,7 @@ import torch
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim._moved import with_new_names
+from waddington.optim.engine.columns import ModelRow
 from waddington.optim.engine.diagnostics import Recorded
 from waddington.optim.engine.fit import may_be_cast
 from waddington.optim.engine.loading import load_and_place, place, with_present_names
@@ -147,8 +148,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
     _fixed: ClassVar[dict[str, Any]] = {}
     _of_the_model: ClassVar[tuple[str, ...]] = ()
     _renamed: ClassVar[dict[str, str]] = {}
-    _known_model: tuple[Any, dict[str, Any], Tensors] = (None, {}, {})
-    _model_row: torch.Tensor
+    _known_model: ModelRow | None = None
     """The 0-d entries of the whole model in one piece, so that they are read and written at once."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -275,8 +275,11 @@ class RuleState(Recorded, torch.optim.Optimizer):
 
     def _model_state(self) -> Tensors:
         """Give the 0-d entries that belong to the whole model, made at their first use."""
-        param, found, known = self._known_model
-        if known and self.state.get(param) is found and all(found.get(name) is value for name, value in known.items()):
+        return self._model().entries
+
+    def _model(self) -> ModelRow:
+        known = self._known_model
+        if known is not None and known.is_in(self.state):
             return known
         entries = self._entries()
         # The first trainable parameter is the same before and after a restart, whichever gradients came first, and
@@ -286,14 +289,12 @@ class RuleState(Recorded, torch.optim.Optimizer):
         state = self.state[param]
         device = self.param_groups[0]["params"][0].device
         dtype = statistics_dtype(device)
-        values = [
-            torch.as_tensor(state.get(name, value), dtype=dtype, device=device) for name, value in entries.items()
-        ]
-        self._model_row = torch.stack(values)
-        found = dict(zip(entries, self._model_row.unbind(), strict=True))
-        state.update(found)
-        self._known_model = param, state, found
-        return found
+        values = {
+            name: torch.as_tensor(state.get(name, value), dtype=dtype, device=device) for name, value in entries.items()
+        }
+        of_control = 0 if self._control is None else len(self._control.initial(self.param_groups[0]))
+        self._known_model = ModelRow(param, state, values, of_control)
+        return self._known_model
 
     def _rate(self, group: Settings) -> float | torch.Tensor:
         """Give a group's rate as of the last step."""

@@ -21,25 +21,22 @@ costs nothing (:mod:`.host`), so a step never waits for a GPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import NoReturn
 
 import torch
 
-from waddington._errors import DataError
-from waddington.optim.engine.control import decide, read
+from waddington.optim.engine.columns import ModelRow
+from waddington.optim.engine.fit import refuse_nonfinite
 from waddington.optim.engine.groups import TensorGroup
-from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.noise import make_salt
 from waddington.optim.engine.params import sum_over_shards
 from waddington.optim.engine.phases import DROPPED, TAKEN, StatsSpec, UpdateSpec
 from waddington.optim.engine.state import MASKED, SKIPPED
-from waddington.optim.moments import Numbers
+from waddington.optim.moments import DEVICE, HOST, Number, Numbers
 from waddington.optim.rule import RateControl, Rule, Settings, Stage, Tensors
 
-__all__ = ["Step", "refuse_nonfinite"]
+__all__ = ["Step", "decide"]
 
 _ROUNDING = 1  # the stream of random numbers that stochastic rounding draws from
 
@@ -56,8 +53,8 @@ class Step:
         Over what.
     settings
         Settings of the whole model.
-    model_state, model_row
-        The 0-d entries of the whole model, and the row that they are views of, those of the rate control last.
+    model
+        The 0-d entries of the whole model.
     observed
         Whether sums for diagnostics are taken.
     finite
@@ -74,8 +71,7 @@ class Step:
     control: RateControl | None
     tensor_groups: Sequence[TensorGroup]
     settings: Settings
-    model_state: Tensors
-    model_row: torch.Tensor
+    model: ModelRow
     observed: bool
     finite: torch.Tensor | None = None
     is_left_out: bool = False
@@ -134,27 +130,20 @@ class Step:
         if self.control is None or self._is_sharded or self.settings["nonfinite"] in ("skip", "raise"):
             return False
         first, *others = self.control.stages(self.settings)
-        free = all(host_sync_is_free(tensor_group.device) for tensor_group in self.tensor_groups)
-        if others or first.reads or not free or not host_sync_is_free(self.model_row.device):
+        free = self.model.is_on_host and all(tensor_group.columns.is_on_host for tensor_group in self.tensor_groups)
+        if others or first.reads or not free:
             return False
         self._stage = first
-        state = read(*self._of_control)
-        self._decided = dict(state)
+        state = self.model.read()
+        self._decided = state
         return self.control.defers_stats(state, self.settings)
-
-    @cached_property
-    def _of_control(self) -> tuple[Tensors, torch.Tensor]:
-        """The rate control's state, and the row that it is."""
-        assert self.control is not None
-        names = self.control.initial(self.settings)
-        return {name: self.model_state[name] for name in names}, self.model_row[-len(names) :]
 
     def _collect_stats(self) -> None:
         """Take the statistics that have to be known before anything is written, and draw the conclusions."""
         rule, policy = self.rule, self.settings["nonfinite"]
         stages = [] if self.control is None or self._is_late else list(self.control.stages(self.settings))
         uses_sums = rule.from_sums is not None and self._is_sharded
-        norm_first = any(rule.needs_norm(tensor_group.group) for tensor_group in self.tensor_groups)
+        norm_first = any(tensor_group.needs_norm for tensor_group in self.tensor_groups)
         checks = policy in ("skip", "raise")
         squares = checks or norm_first
         first = None if norm_first or not stages else stages.pop(0)
@@ -169,49 +158,46 @@ class Step:
                     return
             if norm_first and rule.from_norm is not None:
                 for tensor_group in self.tensor_groups:
-                    tensor_group.put(dict(rule.from_norm(_to(whole.sqrt(), tensor_group), tensor_group.group)))
+                    tensor_group.columns.put(dict(rule.from_norm(_to(whole.sqrt(), tensor_group), tensor_group.group)))
         if norm_first and (uses_sums or stages):
             totals = self._sums(StatsSpec(False, uses_sums, stages.pop(0) if stages else None, self._masks), totals)
         if uses_sums:
             self._from_sums(totals)
         for stage in stages:
             for tensor_group, found in zip(self.tensor_groups, totals, strict=True):
-                tensor_group.put({"size": tensor_group.sizes, **found})
+                tensor_group.columns.put({"size": tensor_group.columns.sizes, **found})
             totals = self._sums(StatsSpec(stage=stage, masks=self._masks), totals)
         if self.control is not None and not self._is_late:
             self._decide(totals)
 
     def _decide(self, totals: list[Tensors]) -> None:
-        """Have the rate control draw its conclusions."""
+        """Have the rate control draw its conclusions; they are written when all is."""
         assert self.control is not None
         columns = {name: self._joined([found[name] for found in totals]) for name in totals[0]}
-        sizes = self._joined([tensor_group.sizes for tensor_group in self.tensor_groups])
-        entries, row = self._of_control
-        known: Numbers | None = self._decided
-        if not self._is_late:  # nothing has been written yet, and nothing is before all can be
-            free = host_sync_is_free(row.device)
-            known = read(entries, row) if free else None
-            self._new_row = row = row.clone()
-            if not free:
-                entries = dict(zip(entries, row.unbind(), strict=True))
-        self._decided = decide(self.control, columns, sizes, entries, self.settings, self.finite, row, known)
+        sizes = self._joined([tensor_group.columns.sizes for tensor_group in self.tensor_groups])
+        summary = self.control.summarize(columns, sizes, self.settings)
+        model, known = self.model, self._decided if self._is_late else None
+        names = list(model.of_control)
+        self._decided, self._new_row = decide(
+            self.control, summary, names, model.row, self.settings, self.finite, on_host=model.is_on_host, known=known
+        )
 
     def _count(self, dropped: Sequence[torch.Tensor]) -> None:
         """Tell which tensors have no finite gradient: they take no step, and the model none if no tensor does."""
         if self._taken:
             return
-        skipped, masked = self.model_state[SKIPPED], self.model_state[MASKED]
+        skipped, masked = self.model.entries[SKIPPED], self.model.entries[MASKED]
         some = self._joined(dropped).sum()
-        if host_sync_is_free(some.device) and not some.item():
+        if self.tensor_groups[0].columns.is_on_host and not some.item():
             self._taken = [None for _ in self.tensor_groups]
             return
         # Counts of more than 2**24 are rounded in float32.
         goes = [
-            part <= tensor_group.sizes * (1.0 - 1e-5)
+            part <= tensor_group.columns.sizes * (1.0 - 1e-5)
             for part, tensor_group in zip(dropped, self.tensor_groups, strict=True)
         ]
         filled = self._joined(
-            [go & (tensor_group.sizes > 0) for go, tensor_group in zip(goes, self.tensor_groups, strict=True)]
+            [go & (tensor_group.columns.sizes > 0) for go, tensor_group in zip(goes, self.tensor_groups, strict=True)]
         )
         self.finite = filled.any() | (some == 0)
         self._taken = [go & self.finite.to(go.device) for go in goes]
@@ -219,8 +205,8 @@ class Step:
 
     def _judge(self, totals: list[Tensors], whole: torch.Tensor) -> None:
         """Tell whether all gradients are finite, which their squares must be as well."""
-        raises, skipped = self.settings["nonfinite"] == "raise", self.model_state[SKIPPED]
-        free = host_sync_is_free(whole.device)
+        raises, skipped = self.settings["nonfinite"] == "raise", self.model.entries[SKIPPED]
+        free = self.tensor_groups[0].columns.is_on_host
         is_finite = math.isfinite(whole.item()) if free or raises else None
         self.finite = whole.isfinite() if is_finite is None else torch.tensor(is_finite, device=whole.device)
         if raises and not is_finite:
@@ -233,7 +219,7 @@ class Step:
         if is_finite is None:
             self._counts = [(skipped, self.finite.logical_not())]
             for tensor_group in self.tensor_groups:
-                tensor_group.put({TAKEN: self.finite.to(device=tensor_group.device, dtype=tensor_group.dtype)})
+                tensor_group.columns.put({TAKEN: self.finite.to(device=tensor_group.device, dtype=tensor_group.dtype)})
         elif not is_finite:
             skipped.add_(1.0)
             self.is_left_out = True
@@ -242,10 +228,12 @@ class Step:
         """Draw the conclusions of the rule's own sums."""
         assert self.rule.from_sums is not None
         for tensor_group, new, found in zip(self.tensor_groups, self._remembered, totals, strict=True):
-            derived = self.rule.from_sums(found, tensor_group.sizes, tensor_group.scalars, tensor_group.bound.flags)
-            new |= {name: value for name, value in derived.items() if name in tensor_group.tensor_scalars}
-            tensor_group.put(
-                {name: value for name, value in derived.items() if name not in tensor_group.tensor_scalars}
+            derived = self.rule.from_sums(
+                found, tensor_group.columns.sizes, tensor_group.columns.scalars, tensor_group.bound.flags
+            )
+            new |= {name: value for name, value in derived.items() if name in tensor_group.columns.tensor_scalars}
+            tensor_group.columns.put(
+                {name: value for name, value in derived.items() if name not in tensor_group.columns.tensor_scalars}
             )
             tensor_group.derived = derived
 
@@ -258,8 +246,8 @@ class Step:
             )
             if isinstance(rate, torch.Tensor):
                 rate = rate.to(tensor_group.device).reshape(())
-            factor = tensor_group.scalars.get("rate_factor")
-            tensor_group.put({"rate": rate if factor is None else rate * factor})
+            factor = tensor_group.columns.scalars.get("rate_factor")
+            tensor_group.columns.put({"rate": rate if factor is None else rate * factor})
 
     def _apply_update(self) -> None:
         """Write the new values of everything."""
@@ -270,7 +258,7 @@ class Step:
         salts: list[torch.Tensor | None] = []
         for tensor_group in self.tensor_groups:
             if update.uses_sums:
-                tensor_group.put({"size": tensor_group.sizes})
+                tensor_group.columns.put({"size": tensor_group.columns.sizes})
             salts.append(
                 make_salt(tensor_group.columns.steps + 1.0, tensor_group.columns.indices, _ROUNDING)
                 if tensor_group.rounds
@@ -278,7 +266,7 @@ class Step:
             )
             tensor_group.prepare(update, rounds=salts[-1] is not None)
         for tensor_group, its in zip(self.tensor_groups, salts, strict=True):
-            sums = tensor_group.named_sums(tensor_group.apply_update(update, its), copy=self.observed)
+            sums = tensor_group.columns.named_sums(tensor_group.apply_update(update, its), copy=self.observed)
             if update.uses_sums:
                 tensor_group.derived = {name: sums.pop(name) for name in rule.reported if name in sums}
             self.sums.append(sums)
@@ -297,21 +285,21 @@ class Step:
         for count, more in self._counts:
             count.add_(more.to(count.device))
         if self._new_row is not None:
-            self._of_control[1].copy_(self._new_row)
+            self.model.row.copy_(self._new_row)
         for at, (tensor_group, new) in enumerate(zip(self.tensor_groups, self._remembered, strict=True)):
-            taken = self._taken[at] if self._taken else self.finite if TAKEN in tensor_group.scalars else None
+            taken = self._taken[at] if self._taken else self.finite if TAKEN in tensor_group.columns.scalars else None
             tensor_group.columns.write(new, None if taken is None else taken.to(tensor_group.device))
 
     def _sums(self, stats: StatsSpec, before: list[Tensors]) -> list[Tensors]:
         """Take sums over every tensor, and over all its shards; add them to those of the rounds before."""
         tensor_groups = self.tensor_groups
         names = [tensor_group.collect_stats(stats) for tensor_group in tensor_groups]
-        parts = [tensor_group.sums for tensor_group in tensor_groups]
+        parts = [tensor_group.columns.sums for tensor_group in tensor_groups]
         if self._is_sharded:
             width = max(len(given) for given in names)
             parts = self._over_shards([part[:, :width] for part in parts])
         found = [
-            tensor_group.named_sums(given, part)
+            tensor_group.columns.named_sums(given, part)
             for tensor_group, given, part in zip(tensor_groups, names, parts, strict=True)
         ]
         if self._masks:
@@ -334,45 +322,59 @@ class Step:
             return columns[0]
         return torch.cat([_to(column, self.tensor_groups[0]) for column in columns])
 
-    def rows(self) -> tuple[list[Tensors], list[Tensors]]:
-        """Give, for each tensor, the sums taken while writing, and the numbers that diagnostics report."""
-        sums = [
-            row
-            for tensor_group, found in zip(self.tensor_groups, self.sums, strict=True)
-            for row in _rows(tensor_group, found)
-        ]
-        reported = [
-            row
-            for tensor_group in self.tensor_groups
-            for row in _rows(tensor_group, tensor_group.shown(self.rule.reported))
-        ]
-        return sums, reported
-
 
 def _to(tensor: torch.Tensor, tensor_group: TensorGroup) -> torch.Tensor:
     """Bring statistics to a tensor group's device."""
-    return tensor.to(device=tensor_group.device, dtype=tensor_group.sizes.dtype)
+    return tensor.to(device=tensor_group.device, dtype=tensor_group.columns.sizes.dtype)
 
 
-def _rows(tensor_group: TensorGroup, columns: Tensors) -> list[Tensors]:
-    """Turn columns, which have one entry per tensor, into one dictionary per tensor."""
-    rows: list[Tensors] = [{} for _ in tensor_group.slots]
-    for name, column in columns.items():
-        for row, entry in zip(rows, column.unbind(), strict=True):
-            row[name] = entry
-    return rows
+def decide(
+    control: RateControl,
+    summary: torch.Tensor,
+    names: Sequence[str],
+    row: torch.Tensor,
+    settings: Settings,
+    finite: torch.Tensor | None,
+    *,
+    on_host: bool,
+    known: Numbers | None = None,
+) -> tuple[Numbers, torch.Tensor]:
+    """Have a rate control decide; write nothing.
 
+    Parameters
+    ----------
+    control
+        What sets the rate.
+    summary
+        What it makes of its statistics, 0-d.
+    names, row
+        Names and values of its entries.
+    settings
+        Settings of the whole model.
+    finite
+        False (0-d) leaves the entries as they are; so does a summary that is not finite.
+    on_host
+        Whether the row may be read without waiting.
+    known
+        The entries, if they have been read at this step.
 
-def refuse_nonfinite(params: Iterable[torch.Tensor]) -> NoReturn:
-    """Refuse a step for the gradients of some parameters.
-
-    Raises
-    ------
-    DataError
-        With the parameters' shapes.
+    Returns
+    -------
+    entries, row
+        The new entries by name, and as a row.
     """
-    shapes = ", ".join(str(tuple(param.shape)) for param in params)
-    raise DataError(
-        f"cannot step: found NaN or infinity in the gradients of parameters of shape {shapes};"
-        " accepted are finite gradients (nonfinite='skip' leaves such steps out)"
-    )
+    summary = summary.to(device=row.device, dtype=row.dtype)
+    if on_host:
+        numbers: dict[str, Number] = dict(known or zip(names, row.tolist(), strict=True))
+        number = summary.item()
+        if math.isfinite(number) and (finite is None or bool(finite)):
+            numbers |= control.decide(number, numbers, settings, HOST)
+        written = [float(numbers[name]) for name in names]
+        return numbers, torch.tensor(written, dtype=row.dtype, device=row.device)
+    state = dict(zip(names, row.unbind(), strict=True))
+    found = control.decide(summary, dict(state), settings, DEVICE)
+    # Stacked, because there are a dozen of them and each costs a launch.
+    values = [torch.as_tensor(found.get(name, state[name]), dtype=row.dtype, device=row.device) for name in names]
+    goes = summary.isfinite() if finite is None else finite.to(row.device) & summary.isfinite()
+    new = torch.where(goes, torch.stack(values), row)
+    return dict(zip(names, new.unbind(), strict=True)), new

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
+from waddington.optim.engine.columns import Columns
 from waddington.optim.engine.dispatch import Execution, memory_order
-from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.noise import Words, places_of, random_words
 from waddington.optim.engine.params import (
     ParamSlot,
@@ -20,13 +20,10 @@ from waddington.optim.engine.params import (
     local_real,
     state_dtype,
 )
-from waddington.optim.engine.phases import DROPPED, StatsSpec, UpdateSpec, apply_update, collect_stats
+from waddington.optim.engine.phases import DROPPED, BoundRule, StatsSpec, UpdateSpec, apply_update, collect_stats
 from waddington.optim.kernels.memory import has_memory, is_plain
 from waddington.optim.moments import Number
 from waddington.optim.rule import Measured, Tensors
-
-if TYPE_CHECKING:
-    from waddington.optim.engine.groups import TensorGroup
 
 __all__ = ["SingleTensor", "Unit", "can_be_compiled", "may_leave"]
 
@@ -43,6 +40,8 @@ class Unit(ABC):
     ----------
     slots, all_slots
         Those that take part in a step, and all.
+    columns
+        What is known of each tensor of their group.
     rows, at
         Theirs in the columns of a step, and how they are picked there: a single tensor's entries are 0-d.
     compiled
@@ -64,7 +63,7 @@ class Unit(ABC):
     measured: Measured | None = None
     _known_finite: bool | None = None
 
-    tensor_group: TensorGroup
+    columns: Columns
     rows: slice
     at: int | slice
 
@@ -101,23 +100,21 @@ class Unit(ABC):
     def words(self, salts: torch.Tensor) -> Words:
         """Draw 64 random bits for each coordinate."""
 
-    def collect_stats(self, stats: StatsSpec) -> tuple[str, ...]:
+    def collect_stats(self, bound: BoundRule, stats: StatsSpec) -> tuple[str, ...]:
         """Take sums, and change nothing."""
         plain = replace(stats, masks=False) if stats.masks and self.is_finite() else stats
-        sums, measured = collect_stats(
-            self.tensor_group.bound, plain, self.value, self.grad, self.buffers, self.scalars(), self.total
-        )
+        sums, measured = collect_stats(bound, plain, self.value, self.grad, self.buffers, self.scalars(), self.total)
         self._keep(measured)
-        return self._note(sums if plain is stats else self._none_dropped() | sums)
+        return self.columns.note(sums if plain is stats else self._none_dropped() | sums, self.at)
 
     def _keep(self, measured: Measured | None) -> None:  # noqa: B027  (what most units do)
         """Keep what the first phase gave, where that costs no memory to speak of."""
 
-    def apply_update(self, update: UpdateSpec, salts: torch.Tensor | None) -> tuple[str, ...]:
+    def apply_update(self, bound: BoundRule, update: UpdateSpec, salts: torch.Tensor | None) -> tuple[str, ...]:
         """Write new values."""
         plain = replace(update, masks=False) if update.masks and self.is_finite() else update
         sums = apply_update(
-            self.tensor_group.bound,
+            bound,
             plain,
             self.value,
             self.grad,
@@ -125,31 +122,24 @@ class Unit(ABC):
             self.scalars(),
             self.total,
             self.spread,
-            size=self.tensor_group.sizes_of(self),
+            size=self.columns.sizes_at(self.at),
             measured=self.measured,
             words=None if salts is None else self.words(salts),
             begin=self._begin,
         )
         self.measured = None
-        return self._note(sums if plain is update else self._none_dropped() | sums)
+        return self.columns.note(sums if plain is update else self._none_dropped() | sums, self.at)
 
     def is_finite(self) -> bool:
         """Tell whether all gradients are known to be finite, so that there is nothing to mask."""
         if self._known_finite is None:
-            largest = largest_gradient(self.tensor_group.dtype)
-            free = host_sync_is_free(self.grad.device)
+            largest = largest_gradient(self.columns.dtype)
+            free = self.columns.is_on_host
             self._known_finite = free and torch.linalg.vector_norm(self.grad).item() < largest / 2  # as rounded
         return self._known_finite
 
     def _none_dropped(self) -> Tensors:
-        return {DROPPED: torch.zeros_like(self.tensor_group.sizes_of(self))}
-
-    def _note(self, sums: Tensors) -> tuple[str, ...]:
-        if self.tensor_group.is_one_bucket:
-            self.tensor_group.direct = sums
-        elif sums:
-            self.tensor_group.sums[self.at, : len(sums)] = torch.stack(list(sums.values()), dim=-1)
-        return tuple(sums)
+        return {DROPPED: torch.zeros_like(self.columns.sizes_at(self.at))}
 
 
 class SingleTensor(Unit):
@@ -186,7 +176,7 @@ class SingleTensor(Unit):
         """Look up the gradient of this step."""
         grad = self.slot.gradient()
         if grad.dtype != self.value.dtype:
-            grad = grad.to(self.value.dtype if self.compiled else self.tensor_group.dtype)
+            grad = grad.to(self.value.dtype if self.compiled else self.columns.dtype)
         grad = self._flat(grad)
         if self.compiled:  # a kernel goes by memory alone
             grad = grad.resolve_neg().contiguous()
@@ -195,7 +185,7 @@ class SingleTensor(Unit):
 
     def total(self, term: torch.Tensor) -> torch.Tensor:
         """Sum a term."""
-        return term.sum(dtype=self.tensor_group.dtype)
+        return term.sum(dtype=self.columns.dtype)
 
     def spread(self, found: torch.Tensor) -> torch.Tensor:
         """Leave a number as it is."""
@@ -203,10 +193,10 @@ class SingleTensor(Unit):
 
     def scalars(self) -> Mapping[str, Number]:
         """Give the numbers of this step."""
-        places, entries = self.tensor_group.places, self.tensor_group.scalars_at(self.rows.start)
+        places, entries = self.columns.places, self.columns.scalars_at(self.rows.start)
         return {
             name: entries[places[name]] if isinstance(value, torch.Tensor) else value
-            for name, value in self.tensor_group.scalars.items()
+            for name, value in self.columns.scalars.items()
         }
 
     def words(self, salts: torch.Tensor) -> Words:

@@ -1,13 +1,11 @@
-"""Compiled phases: one kernel for tensors of any number and length, made once and kept on disk.
+"""Kernels by what they do: this process's own, the one on disk, or a new one.
 
-A phase of a step (:mod:`waddington.optim.engine.phases`) is turned into a kernel by the compiler for its device: on a
-CPU it is written as C (:mod:`.cpu`), on a GPU it is torch's own, Triton (:mod:`.gpu`). All that changes from step to
-step enters as numbers: rate, decays, corrections, whether the step is taken. So there is nothing to compile anew when a
-scheduler turns a rate, and as many kernels as an optimizer has phases, not tensors.
+A function of tensors is turned into a kernel by the compiler for its device: on a CPU it is written as C (:mod:`.cpu`),
+on a GPU it is torch's own, Triton (:mod:`.gpu`). There are as many kernels as there are functions, not tensors.
 
-Kernels are kept in a folder (:mod:`.trusted`), and named by what they are: the program that a rule turned out to be
-when it was run on a few numbers, the compiler and its options, the processor. So no rule meets the kernel of another,
-whatever functions are called and wherever they are written. Deleting the folder does no harm.
+Kernels are kept in a folder (:mod:`.trusted`), and named by what they are: the program that a function turned out to be
+when it was run on a few numbers, the compiler and its options, the processor. So none is taken for another, whatever
+functions are called and wherever they are written. Deleting the folder does no harm.
 """
 
 from __future__ import annotations
@@ -17,48 +15,19 @@ import logging
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-import torch
 from filelock import FileLock
 
 from waddington._errors import UnsupportedError
 from waddington.optim.kernels import cpu, gpu
-from waddington.optim.kernels.spec import Recipe, programs_of
+from waddington.optim.kernels.spec import Kernel, KernelSpec, programs_of
 from waddington.optim.kernels.trace import Program
 from waddington.optim.kernels.trusted import cache_folder, make_folder
 
-if TYPE_CHECKING:
-    from waddington.optim.engine.launch import Batch
-
-__all__ = [
-    "BACKENDS",
-    "Backend",
-    "Kernel",
-    "failures",
-    "forget",
-    "kernel_for",
-    "kernels_made",
-    "name_of",
-    "why_unavailable",
-]
+__all__ = ["BACKENDS", "Backend", "compile", "failures", "forget", "kernels_made", "name_of", "why_unavailable"]
 
 _log = logging.getLogger(__name__)
-
-
-class Kernel(Protocol):
-    """A compiled phase.
-
-    Attributes
-    ----------
-    names
-        Names of the sums, in the order in which it writes them.
-    """
-
-    names: tuple[str, ...]
-
-    def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
-        """Do the phase for all tensors of a batch; sums go to the tensor group's table."""
 
 
 class Backend(Protocol):
@@ -69,8 +38,8 @@ class Backend(Protocol):
     def why_unavailable(self) -> str:
         """Say what stands in the way of compiling; empty where nothing does."""
 
-    def source(self, recipe: Recipe, programs: Sequence[Program]) -> str:
-        """Write down what a phase does."""
+    def source(self, spec: KernelSpec, programs: Sequence[Program]) -> str:
+        """Write down what a function does."""
 
     def circumstances(self, device: str) -> str:
         """Name what decides, with its source, what a kernel is."""
@@ -78,10 +47,10 @@ class Backend(Protocol):
     def compiler(self) -> str:
         """Name the compiler, empty where there is none."""
 
-    def make(self, recipe: Recipe, source: str, path: Path) -> None:
-        """Compile a phase into a file."""
+    def make(self, spec: KernelSpec, source: str, path: Path) -> None:
+        """Compile a function into a file."""
 
-    def load(self, path: Path, recipe: Recipe, names: tuple[str, ...]) -> Kernel:
+    def load(self, path: Path, spec: KernelSpec, names: tuple[str, ...]) -> Kernel:
         """Load what was compiled; RuntimeError if it is damaged, OSError if it is not there or not to be loaded."""
 
 
@@ -97,20 +66,20 @@ failures: dict[str, str] = {}
 _known: dict[tuple[str, tuple[str, ...]], Kernel] = {}
 
 
-def kernel_for(recipe: Recipe) -> Kernel:
-    """Give the kernel of a recipe: this process's own, the one on disk, or a new one.
+def compile(spec: KernelSpec) -> Kernel:
+    """Give the kernel of a spec: this process's own, the one on disk, or a new one.
 
-    The rule is run on a few numbers each time, so that a function that has been edited meanwhile is seen.
+    Its function is run on a few numbers each time, so that one that has been edited meanwhile is seen.
 
     Raises
     ------
     UnsupportedError
         It cannot be compiled or kept here; says why.
     """
-    reason = why_unavailable(recipe.device)
+    reason = why_unavailable(spec.device)
     if reason:
         raise UnsupportedError(f"cannot compile the step: {reason}; accepted is compile=False")
-    draft = _draft(recipe)
+    draft = _draft(spec)
     known = draft.key, draft.names
     try:
         if known not in _known:
@@ -120,7 +89,7 @@ def kernel_for(recipe: Recipe) -> Kernel:
     except OSError as error:
         trouble = f"{error.strerror or error}; accepted are another folder, named by the environment variable"
         place = "" if error.filename is None else f"{_shortened(str(error.filename))}: "
-        raise _failure(recipe, f"{place}{trouble} WADDINGTON_CACHE, and compile=False") from error
+        raise _failure(spec, f"{place}{trouble} WADDINGTON_CACHE, and compile=False") from error
 
 
 class _Draft(NamedTuple):
@@ -128,7 +97,7 @@ class _Draft(NamedTuple):
 
     Attributes
     ----------
-    recipe, source
+    spec, source
         What it is, and all that is written down of it.
     names
         Names of its sums.
@@ -136,32 +105,32 @@ class _Draft(NamedTuple):
         The name of its file, but for the compiler's part.
     """
 
-    recipe: Recipe
+    spec: KernelSpec
     source: str
     names: tuple[str, ...]
     key: str
 
 
-def name_of(recipe: Recipe) -> str:
+def name_of(spec: KernelSpec) -> str:
     """Name a kernel by all that decides what it does, whichever compiler makes it.
 
     Raises
     ------
     UnsupportedError
-        The rule does what is not compiled.
+        The function does what is not compiled.
     """
-    return _draft(recipe).key
+    return _draft(spec).key
 
 
-def _draft(recipe: Recipe) -> _Draft:
-    backend = BACKENDS[recipe.device]
+def _draft(spec: KernelSpec) -> _Draft:
+    backend = BACKENDS[spec.device]
     try:
-        programs = programs_of(recipe)
-        source = backend.source(recipe, programs)
+        programs = programs_of(spec)
+        source = backend.source(spec, programs)
     except UnsupportedError as error:
         raise UnsupportedError(f"cannot compile the step: {error}; accepted is compile=False") from error
-    key = _hash(source, backend.circumstances(recipe.device))
-    return _Draft(recipe, source, tuple(programs[0].results), key)
+    key = _hash(source, backend.circumstances(spec.device))
+    return _Draft(spec, source, tuple(programs[0].results), key)
 
 
 def _hash(*parts: str) -> str:
@@ -170,7 +139,7 @@ def _hash(*parts: str) -> str:
 
 def _path_of(draft: _Draft) -> Path:
     """Give the file of a kernel; without a compiler any that has been made of the same."""
-    backend, folder = BACKENDS[draft.recipe.device], cache_folder()
+    backend, folder = BACKENDS[draft.spec.device], cache_folder()
     compiler = backend.compiler()
     if compiler:
         return folder / f"{draft.key}-{_hash(compiler)[:8]}{backend.SUFFIX}"
@@ -182,7 +151,7 @@ def _path_of(draft: _Draft) -> Path:
 def _kept(draft: _Draft, path: Path) -> Kernel | None:
     """Load a kernel from disk; None if it is not there, or is to be made anew."""
     try:
-        return BACKENDS[draft.recipe.device].load(path, draft.recipe, draft.names)
+        return BACKENDS[draft.spec.device].load(path, draft.spec, draft.names)
     except FileNotFoundError:
         return None
     except RuntimeError:
@@ -197,26 +166,26 @@ def _made(draft: _Draft, path: Path) -> Kernel:
         found = _kept(draft, path)
         if found is not None:
             return found
-        backend = BACKENDS[draft.recipe.device]
+        backend = BACKENDS[draft.spec.device]
         kernels_made.append(path.stem)
         if path.exists():
             _log.warning("%s is damaged and is compiled anew", path)
         _log.info("compiling a step's kernel, once for this machine (kept in %s)", path)
         try:
-            backend.make(draft.recipe, draft.source, path)
-            return backend.load(path, draft.recipe, draft.names)
+            backend.make(draft.spec, draft.source, path)
+            return backend.load(path, draft.spec, draft.names)
         except OSError:
             raise
-        except UnsupportedError as error:  # of this rule, not of this machine
+        except UnsupportedError as error:  # of this function, not of this machine
             raise UnsupportedError(f"cannot compile the step: {error}; accepted is compile=False") from error
         except Exception as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise _failure(draft.recipe, f"{reason}; accepted is compile=False") from error
+            raise _failure(draft.spec, f"{reason}; accepted is compile=False") from error
 
 
-def _failure(recipe: Recipe, reason: str) -> UnsupportedError:
-    failures[recipe.device] = f"cannot compile the step: {reason}"
-    return UnsupportedError(failures[recipe.device])
+def _failure(spec: KernelSpec, reason: str) -> UnsupportedError:
+    failures[spec.device] = f"cannot compile the step: {reason}"
+    return UnsupportedError(failures[spec.device])
 
 
 def _shortened(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Kernels for CPUs: a phase written as C (:mod:`.c_source`), compiled by the system's compiler, called once a step.
+"""Kernels for CPUs: a function written as C (:mod:`.c_source`), compiled by the system's compiler, called once a step.
 
 Torch's compiler does the same (:mod:`.gpu`). It takes tens of seconds, its kernels are called for one tensor
 after the other, and their loops are slower: docs/speed.md has had both in its tables, the other until commit d29d2fc.
@@ -17,23 +17,20 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from waddington._errors import UnsupportedError
 from waddington.optim.kernels.c_source import c_source
 from waddington.optim.kernels.identity import command_identity, processor
-from waddington.optim.kernels.spec import SCALARS, Recipe
+from waddington.optim.kernels.spec import SCALARS, KernelSpec, Launch
 from waddington.optim.kernels.trace import Program
 from waddington.optim.kernels.trusted import opened
 
-if TYPE_CHECKING:
-    from waddington.optim.engine.launch import Batch
-
 __all__ = [
     "SUFFIX",
-    "NativeKernel",
+    "CpuKernel",
     "build",
     "circumstances",
     "compiler",
@@ -55,26 +52,28 @@ _FLAGS = [
 _DIGEST = hashlib.sha256().digest_size  # bytes that follow a kernel, which its loader does not read
 
 
-class NativeKernel:
-    """A compiled phase, called once for all tensors of a tensor group; see :class:`~.cache.Kernel`."""
+class CpuKernel:
+    """A function written as C, called once for all tensors of a launch; see :class:`~.spec.Kernel`."""
+
+    reads_tensors = False
 
     def __init__(self, path: Path, names: tuple[str, ...]) -> None:
         self.names = names
         self._step = open_kernel(path)
 
-    def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
-        """Do the phase; sums go to the tensor group's table.
+    def run(self, launch: Launch) -> None:
+        """Go through the tensors of a launch.
 
         Raises
         ------
         MemoryError
             There is none for the sums of chunks.
         """
-        if self._step(*batch.arguments(salts), torch.get_num_threads()):
+        if self._step(*launch.arguments, torch.get_num_threads()):
             raise MemoryError("cannot step: no memory for the sums of chunks, a few bytes for each 4,096 coordinates")
 
 
-def load(path: Path, recipe: Recipe, names: tuple[str, ...]) -> NativeKernel:
+def load(path: Path, spec: KernelSpec, names: tuple[str, ...]) -> CpuKernel:
     """Load what was compiled.
 
     Raises
@@ -84,7 +83,7 @@ def load(path: Path, recipe: Recipe, names: tuple[str, ...]) -> NativeKernel:
     OSError
         It is not there, may not be read or trusted, or may not be run from where it lies.
     """
-    return NativeKernel(path, names)
+    return CpuKernel(path, names)
 
 
 def why_unavailable() -> str:
@@ -118,15 +117,15 @@ def _compiler() -> list[str] | None:
     return next((command for command in update if shutil.which(command[0])), None)
 
 
-def source(recipe: Recipe, programs: Sequence[Program]) -> str:
-    """Write a phase as C.
+def source(spec: KernelSpec, programs: Sequence[Program]) -> str:
+    """Write a function as C.
 
     Raises
     ------
     UnsupportedError
-        The rule uses what is not known here, or the length of a tensor as a number.
+        The function uses what is not known here, or the length of a tensor as a number.
     """
-    vectors = ["value", "grad", *(f"buffer_{place}" for place in range(len(recipe.buffers)))]
+    vectors = ["value", "grad", *(f"buffer_{place}" for place in range(len(spec.buffers)))]
     places = {f"number_{place}": place for place in range(SCALARS)}
     drawn = {name: f"noise[{at}]" for at, name in enumerate(("salt", "local", "whole", "start"))}
     text, other = (c_source(program, vectors, places, drawn) for program in programs)
@@ -146,8 +145,8 @@ def compiler() -> str:
     return command_identity(command) if command else ""
 
 
-def make(recipe: Recipe, source: str, path: Path) -> None:
-    """Compile a phase into a file.
+def make(spec: KernelSpec, source: str, path: Path) -> None:
+    """Compile a function into a file.
 
     Raises
     ------

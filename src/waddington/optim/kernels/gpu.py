@@ -1,4 +1,4 @@
-"""Kernels for GPUs: a phase exported as a function of tensors of open length, and compiled by torch (AOTInductor).
+"""Kernels for GPUs: a function exported for tensors of open length, and compiled by torch (AOTInductor).
 
 The file that comes of it is loaded in milliseconds, without importing the compiler, and called for one tensor after the
 other: calls that a GPU queues. For a CPU it does the same, more slowly than :mod:`.cpu`; so it can be tested there.
@@ -12,37 +12,35 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from waddington.optim.engine.params import statistics_dtype
 from waddington.optim.kernels.identity import command_identity, processor
-from waddington.optim.kernels.spec import SUMS, Recipe, examples, perform
+from waddington.optim.kernels.spec import SUMS, KernelSpec, Launch, examples
 from waddington.optim.kernels.trace import Program, written
 from waddington.optim.kernels.trusted import opened
 
-if TYPE_CHECKING:
-    from waddington.optim.engine.launch import Batch
-
-__all__ = ["SUFFIX", "InductorKernel", "circumstances", "compiler", "load", "make", "source", "why_unavailable"]
+__all__ = ["SUFFIX", "GpuKernel", "circumstances", "compiler", "load", "make", "source", "why_unavailable"]
 
 SUFFIX = ".pt2"
 _EXAMPLE = 1 << 10
 _OPTIONS = {"realize_reads_threshold": 1000, "realize_opcount_threshold": 10_000}  # nothing is held between loops
 
 
-class InductorKernel:
-    """A compiled phase, called for each tensor; see :class:`~.cache.Kernel`."""
+class GpuKernel:
+    """A function compiled by torch, called for each tensor of a launch; see :class:`~.spec.Kernel`."""
 
-    def __init__(self, path: Path, recipe: Recipe, names: tuple[str, ...]) -> None:
+    reads_tensors = True
+
+    def __init__(self, path: Path, spec: KernelSpec, names: tuple[str, ...]) -> None:
         self.names = names
-        self._path, self._on_gpu = str(path), recipe.device == "cuda"
+        self._path, self._on_gpu = str(path), spec.device == "cuda"
         self._loaders: dict[int, Any] = {}
-        self.on(torch.empty(0, device=recipe.device).device)
+        self.on(torch.empty(0, device=spec.device).device)
 
     def on(self, device: torch.device) -> Callable[[list[torch.Tensor]], Any]:
-        """Give the kernel on one of several devices, to be called with the list of what :class:`_Phase` takes."""
+        """Give the kernel on one of several devices, to be called with the list of what :class:`_Module` takes."""
         index = device.index if self._on_gpu else -1
         if index not in self._loaders:
             # torch.export's own loader imports the whole compiler, two seconds, to do no more than this. A GPU's graphs
@@ -52,23 +50,20 @@ class InductorKernel:
         found: Callable[[list[torch.Tensor]], Any] = self._loaders[index].boxed_run
         return found
 
-    def run(self, batch: Batch, salts: torch.Tensor | None) -> None:
-        """Do the phase; sums go to the tensor group's table."""
-        tensor_group = batch.tensor_group
-        call, frames = self.on(tensor_group.device), None if salts is None else batch.frames
-        for place, (unit, grad) in enumerate(zip(batch.units, batch.grads, strict=True)):
-            noise = () if salts is None or frames is None else (salts[place], frames[place])
-            call(
-                [unit.value, grad, *unit.buffers.values(), tensor_group.table[place], tensor_group.sums[place], *noise]
-            )
+    def run(self, launch: Launch) -> None:
+        """Go through the tensors of a launch."""
+        call, salts, frames = self.on(launch.scalars.device), launch.salts, launch.frames
+        for row, (value, grad, own) in enumerate(zip(launch.values, launch.gradients, launch.buffers, strict=True)):
+            noise = () if salts is None or frames is None else (salts[row], frames[row])
+            call([value, grad, *own, launch.scalars[row], launch.sums[row], *noise])
 
 
-class _Phase(torch.nn.Module):
-    """A phase as a function of the tensors that a kernel is called with."""
+class _Module(torch.nn.Module):
+    """A spec's function, of the tensors that a kernel is called with."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, spec: KernelSpec) -> None:
         super().__init__()
-        self.recipe = recipe
+        self.spec = spec
 
     def forward(
         self,
@@ -79,15 +74,15 @@ class _Phase(torch.nn.Module):
         sums: torch.Tensor,
         noise: list[torch.Tensor],
     ) -> tuple[()]:
-        scalars = [noise[0], *noise[1].unbind()] if noise else []
-        found = list(perform(self.recipe, value, grad, buffers, row, scalars).values())
+        drawn = [noise[0], *noise[1].unbind()] if noise else []
+        found = list(self.spec.function(value, grad, buffers, row, drawn).values())
         if found:
             # Into one aligned row: a GPU's kernels would write to places within it and lose what they wrote.
             sums.copy_(torch.cat([torch.stack(found).to(sums.dtype), sums[len(found) :]]))
         return ()
 
 
-def load(path: Path, recipe: Recipe, names: tuple[str, ...]) -> InductorKernel:
+def load(path: Path, spec: KernelSpec, names: tuple[str, ...]) -> GpuKernel:
     """Load what was compiled.
 
     Raises
@@ -98,22 +93,22 @@ def load(path: Path, recipe: Recipe, names: tuple[str, ...]) -> InductorKernel:
         It is not there, may not be read or trusted.
     """
     with opened(path):
-        kernel = InductorKernel(path, recipe, names)
-    _try_out(kernel, recipe)
+        kernel = GpuKernel(path, spec, names)
+    _try_out(kernel, spec)
     return kernel
 
 
-def _try_out(kernel: InductorKernel, recipe: Recipe) -> None:
+def _try_out(kernel: GpuKernel, spec: KernelSpec) -> None:
     """Hold a kernel against the operations that it was made of, on this device, before anything depends on it."""
-    arguments = _arguments(recipe)
+    arguments = _arguments(spec)
     value, grad, buffers, row, sums, noise = arguments
     row.copy_(torch.linspace(0.25, 0.75, len(row), device=row.device))
     for scale, tensor in enumerate((value, grad, *buffers), start=1):
         tensor.copy_(torch.linspace(-1.0, scale, len(tensor), device=tensor.device).roll(97 * scale).square())
     copies = [tensor.clone() for tensor in (value, grad, *buffers)]
     kernel.on(value.device)([value, grad, *buffers, row, sums, *noise])
-    scalars = [noise[0], *noise[1].unbind()] if noise else []
-    found = perform(recipe, copies[0], copies[1], copies[2:], row, scalars)
+    drawn = [noise[0], *noise[1].unbind()] if noise else []
+    found = spec.function(copies[0], copies[1], copies[2:], row, drawn)
     pairs = [*zip(copies, (value, grad, *buffers), strict=True), *zip(found.values(), sums, strict=False)]
     for expected, got in pairs:
         tolerance = max(1e-4, torch.finfo(expected.dtype).eps)  # in half precision, one unit
@@ -129,15 +124,15 @@ def why_unavailable() -> str:
     return "" if found else "no C++ compiler was found, which torch's compiler needs"
 
 
-def source(recipe: Recipe, programs: Sequence[Program]) -> str:
-    """Write down what a phase does.
+def source(spec: KernelSpec, programs: Sequence[Program]) -> str:
+    """Write down what a function does.
 
     Torch's compiler traces by itself, and this is what kernels are named by.
 
     Raises
     ------
     UnsupportedError
-        The rule does what cannot be written down.
+        The function does what cannot be written down.
     """
     return "\n".join(map(written, programs))
 
@@ -153,8 +148,8 @@ def compiler() -> str:
     return "" if why_unavailable() else command_identity([os.environ.get("CXX") or "g++"])
 
 
-def make(recipe: Recipe, source: str, path: Path) -> None:
-    """Compile a phase into a file.
+def make(spec: KernelSpec, source: str, path: Path) -> None:
+    """Compile a function into a file.
 
     Raises
     ------
@@ -162,7 +157,7 @@ def make(recipe: Recipe, source: str, path: Path) -> None:
         The compiler failed; says how.
     """
     length = torch.export.Dim("length", min=2)
-    arguments = _arguments(recipe)
+    arguments = _arguments(spec)
     _, _, buffers, _, _, noise = arguments
     shapes = {
         "value": {0: length},
@@ -177,7 +172,7 @@ def make(recipe: Recipe, source: str, path: Path) -> None:
     try:
         with warnings.catch_warnings(), torch.utils._python_dispatch._disable_current_modes():
             warnings.simplefilter("ignore")
-            program = torch.export.export(_Phase(recipe), arguments, dynamic_shapes=shapes)
+            program = torch.export.export(_Module(spec), arguments, dynamic_shapes=shapes)
             torch._inductor.aoti_compile_and_package(program, package_path=temporary, inductor_configs=_OPTIONS)
         os.chmod(temporary, 0o644)  # whatever new files are like here, nobody else may write to it
         os.replace(temporary, path)
@@ -188,8 +183,8 @@ def make(recipe: Recipe, source: str, path: Path) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
-def _arguments(recipe: Recipe) -> tuple[Any, ...]:
-    """Give what :class:`_Phase` is called with."""
-    value, grad, buffers, row, noise = examples(recipe, _EXAMPLE, recipe.device)
-    sums = row.new_zeros(SUMS, dtype=statistics_dtype(row.device))
+def _arguments(spec: KernelSpec) -> tuple[Any, ...]:
+    """Give what :class:`_Module` is called with."""
+    value, grad, buffers, row, noise = examples(spec, _EXAMPLE, spec.device)
+    sums = row.new_zeros(SUMS, dtype=torch.float64)
     return value, grad, buffers, row, sums, [noise[0], torch.stack(noise[1:])] if noise else []

@@ -9,13 +9,12 @@ whose form stays; so its length is asked for by itself.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-__all__ = ["Forms", "Memory", "Storages", "form_of", "has_memory", "is_plain", "overlapping", "span"]
+__all__ = ["Forms", "form_of", "has_memory", "is_plain", "overlapping", "span"]
 
 try:  # what torch.compile asks before every call: all tensors in one call, at a tenth of the cost
     from torch._C._dynamo.guards import TensorGuards as _Guard
@@ -39,64 +38,15 @@ class Forms:
     """
 
     def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
-        self._guard = None
+        self.are: Callable[..., bool] = self._are_by_form
+        """Tells whether tensors, as many, have these forms; False may also come of a mode that torch is in since."""
         if _Guard is not None and tensors:
-            self._guard = _Guard(*tensors, dynamic_dims_sizes=None, dynamic_dims_strides=None)
+            self.are = _Guard(*tensors, dynamic_dims_sizes=None, dynamic_dims_strides=None).check
         else:
             self._forms = list(map(form_of, tensors))
 
-    def are(self, tensors: Sequence[torch.Tensor]) -> bool:
-        """Tell whether tensors, as many, have these forms; False may also come of a mode that torch is in since."""
-        if self._guard is not None:
-            return self._guard.check(*tensors)
+    def _are_by_form(self, *tensors: torch.Tensor) -> bool:
         return all(t.layout is torch.strided for t in tensors) and list(map(form_of, tensors)) == self._forms
-
-
-class Storages:
-    """The storages of tensors, held so that no other can come to lie at the same address.
-
-    Parameters
-    ----------
-    tensors
-        Perhaps several of one storage.
-    """
-
-    def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
-        found = {storage._cdata: storage for storage in map(torch.Tensor.untyped_storage, tensors)}
-        self._storages = list(found.values())
-        self._lengths = self._lengths_now()
-
-    def _lengths_now(self) -> list[int]:
-        return list(map(torch.UntypedStorage.nbytes, self._storages))
-
-    def are_whole(self) -> bool:
-        """Tell whether all are as long as they were."""
-        return self._lengths_now() == self._lengths
-
-
-class Memory:
-    """The memory of storages, by address: one piece of it may be named by several storages.
-
-    ``torch.from_numpy(param.detach().numpy())`` shares the memory of a parameter, but not its storage.
-
-    Parameters
-    ----------
-    storages
-        Perhaps one several times.
-    """
-
-    def __init__(self, storages: Iterable[torch.UntypedStorage] = ()) -> None:
-        self._edges: list[int] = []  # where a piece begins, where it ends, where the next one begins, …
-        for begin, end in sorted((storage.data_ptr(), storage.data_ptr() + storage.nbytes()) for storage in storages):
-            if self._edges and begin <= self._edges[-1]:
-                self._edges[-1] = max(end, self._edges[-1])
-            elif begin < end:
-                self._edges += begin, end
-
-    def meets(self, address: int, length: int) -> bool:
-        """Tell whether some of so many bytes from an address on are in it."""
-        place = bisect_right(self._edges, address)
-        return place % 2 == 1 or bisect_left(self._edges, address + length, place) > place
 
 
 def is_plain(tensor: torch.Tensor) -> bool:

@@ -1,147 +1,174 @@
-"""What a kernel is: a phase of a step, for tensors of some dtypes."""
+"""What a kernel is: its spec, what it is called with (a launch), and what may be asked of it.
+
+A kernel is a function of tensors that was written down and compiled. It goes through many tensors of any length in one
+call. All that changes from call to call enters as numbers, so nothing is compiled anew when one of them changes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from waddington.optim.engine.noise import Frame, coordinates, random_words
-from waddington.optim.engine.phases import BoundRule, StatsSpec, UpdateSpec, apply_update, collect_stats
 from waddington.optim.kernels.trace import Program, trace
-from waddington.optim.moments import Numbers
-from waddington.optim.rule import Tensors
 
-__all__ = ["SCALARS", "SUMS", "Recipe", "examples", "perform", "programs_of"]
+__all__ = ["SCALARS", "SUMS", "Function", "Kernel", "KernelSpec", "Launch", "examples", "programs_of"]
 
 SCALARS = 48
-"""Length of the row of numbers that a kernel is given; what it does not use it does not read."""
+"""Length of the row of numbers that a kernel is given for each tensor; what it does not use it does not read."""
 
 SUMS = 24
 """Length of the row that a kernel writes its sums to; a whole number of 16 bytes, which GPUs want."""
 
+Tensors = Sequence[torch.Tensor]
+Function = Callable[[torch.Tensor, torch.Tensor, Tensors, Tensors | torch.Tensor, Tensors], Mapping[str, torch.Tensor]]
+"""``(value, gradient, buffers, scalars, noise) -> sums``: what a kernel does to one tensor, which it sees as one
+dimension. It writes to value and buffers, and its sums are 0-d. `scalars` is the tensor's row; `noise` has the salt of
+its random numbers and the three numbers of its :class:`Launch.frames`, 0-d and int64, or nothing."""
+
 
 @dataclass(frozen=True)
-class Recipe:
+class KernelSpec:
     """What a kernel is.
 
     Attributes
     ----------
-    bound, phase
-        What is done.
-    scalars
-        Names of the numbers, each with its place in the row that the kernel is given.
+    function
+        What is done, by torch's operations.
     device
         Type of the device.
     dtype
-        Of parameter and gradient.
+        Of values and gradients.
     buffers
-        Names and dtypes of the buffers.
-    rounds
-        Whether anything is rounded stochastically.
-    cut
-        Whether tensors may be shards that are cut along another dimension than the first, so that their coordinates are
-        not neighbours in the whole tensor.
+        Dtypes of the buffers.
+    scalars
+        Dtype of the row of numbers.
+    draws
+        Whether the function is given noise.
     """
 
-    bound: BoundRule
-    phase: StatsSpec | UpdateSpec
-    scalars: tuple[tuple[str, int], ...]
+    function: Function
     device: str
     dtype: torch.dtype
-    buffers: tuple[tuple[str, torch.dtype], ...]
-    rounds: bool
-    cut: bool = False
+    buffers: tuple[torch.dtype, ...]
+    scalars: torch.dtype
+    draws: bool = False
 
 
-def perform(
-    recipe: Recipe,
-    value: torch.Tensor,
-    grad: torch.Tensor,
-    buffers: Sequence[torch.Tensor],
-    row: Sequence[torch.Tensor] | torch.Tensor,
-    noise: Sequence[torch.Tensor],
-) -> Tensors:
-    """Do what a kernel of a recipe does, by torch's operations.
+class Kernel(Protocol):
+    """A compiled function.
+
+    Attributes
+    ----------
+    names
+        Names of the sums, in the order in which it writes them.
+    reads_tensors
+        Whether a launch needs the gradients themselves; otherwise their addresses will do.
+    """
+
+    names: tuple[str, ...]
+    reads_tensors: bool
+
+    def run(self, launch: Launch) -> None:
+        """Go through all tensors of a launch; write to values, buffers and sums."""
+
+
+class Launch:
+    """The tensors that a kernel goes through in one call, and the memory that they are in.
+
+    Whoever makes one has checked that each tensor is dense, of the spec's dtype, and has memory as far as it reaches: a
+    kernel goes by addresses alone.
 
     Parameters
     ----------
-    recipe
-        What is done.
-    value, grad, buffers
-        One tensor, in one dimension, its gradient, and the buffers in the recipe's order.
-    row
-        The numbers, 0-d each.
-    noise
-        Where something is rounded stochastically: salt, and the three numbers of the frame, 0-d, int64.
+    values, buffers
+        The tensors, of one dimension each, and the buffers of each; held for as long as the launch is.
+    scalars, sums
+        Tables with a row for each tensor, of :data:`SCALARS` and :data:`SUMS` columns; they may have more rows.
 
-    Returns
-    -------
-    dict
-        The sums by name, 0-d.
+    Attributes
+    ----------
+    written
+        All that a kernel may write to, but for the sums.
+    addresses
+        Of value, gradient and buffers, a row for each tensor. Those of the gradients, the second column, are to be set
+        before each call.
+    gradients
+        The gradients of the coming call; only for kernels that read tensors.
+    salts, frames
+        What random numbers are made of in the coming call, if there are any (:meth:`set_noise`).
+    arguments
+        What ``waddington_step`` (``step.c``) is called with, but for the number of threads.
     """
-    named = {name: buffer for (name, _), buffer in zip(recipe.buffers, buffers, strict=True)}
-    scalars: Numbers = {name: row[place] for name, place in recipe.scalars}
 
-    def total(term: torch.Tensor) -> torch.Tensor:
-        return term.to(recipe.bound.dtype).sum()
+    def __init__(
+        self, values: Sequence[torch.Tensor], buffers: Sequence[Tensors], scalars: torch.Tensor, sums: torch.Tensor
+    ) -> None:
+        self.values, self.buffers, self.scalars, self.sums = list(values), list(buffers), scalars, sums
+        tensors = [[value, *own] for value, own in zip(values, buffers, strict=True)]
+        self.written = [tensor for row in tensors for tensor in row]
+        self.gradients: Sequence[torch.Tensor] = ()
+        self.salts: torch.Tensor | None = None
+        self.frames: torch.Tensor | None = None
+        rows = [[value.data_ptr(), 0, *(tensor.data_ptr() for tensor in own)] for value, *own in tensors]
+        self.addresses: npt.NDArray[np.int64] = np.array(rows, dtype=np.int64)
+        self._lengths = np.array([value.numel() for value in values], dtype=np.int64)
+        self._noise = np.zeros((len(rows), 4), dtype=np.int64)
+        self.arguments = (
+            *(len(rows), self._lengths.ctypes.data, self.addresses.ctypes.data),
+            *(scalars.data_ptr(), scalars.stride(0), self._noise.ctypes.data),
+            *(sums.data_ptr(), sums.stride(0)),
+        )
 
-    if isinstance(recipe.phase, StatsSpec):
-        return collect_stats(recipe.bound, recipe.phase, value, grad, named, scalars, total)[0]
-    size = row[dict(recipe.scalars)["size"]] if recipe.phase.uses_sums else None
-    words = None
-    if recipe.rounds:
-        salt, *frame = noise
-        index = torch.arange(value.numel(), device=value.device)
-        # Processors do not divide several integers at once, and only shards need it.
-        places = coordinates(index, Frame(*frame)) if recipe.cut else index + frame[2]  # type: ignore[arg-type]
-        words = random_words(places, salt)
-    return apply_update(recipe.bound, recipe.phase, value, grad, named, scalars, total, _same, size=size, words=words)
+    def set_noise(self, salts: torch.Tensor, frames: torch.Tensor) -> None:
+        """Set salts of shape (tensors,) and where each local part lies in its tensor, (tensors, 3); both int64."""
+        self.salts, self.frames = salts, frames
+        if salts.device.type == "cpu":
+            self._noise[:, 0], self._noise[:, 1:] = salts.numpy(), frames.numpy()
 
 
-def _same(found: torch.Tensor) -> torch.Tensor:
-    return found
+def programs_of(spec: KernelSpec) -> tuple[Program, Program]:
+    """Write down what a kernel does, for tensors of two lengths.
 
-
-def programs_of(recipe: Recipe) -> tuple[Program, Program]:
-    """Write down what a kernel of a recipe does, for tensors of two lengths.
-
-    Their inputs are ``value``, ``grad``, ``buffer_0`` and so on, ``number_`` with the place in the row, and where
-    something is rounded stochastically ``salt``, ``local``, ``whole`` and ``start``. The programs differ where the rule
-    computes with the length of a tensor.
+    The inputs are ``value``, ``grad``, ``buffer_0`` and so on, ``number_`` with the place in the row, and with noise
+    ``salt``, ``local``, ``whole`` and ``start``. The programs differ where the function computes with the length of a
+    tensor.
 
     Raises
     ------
     UnsupportedError
-        The rule does what cannot be written down.
+        The function does what cannot be written down.
     """
-    one, other = (_traced(recipe, length) for length in (7, 11))
+    one, other = (_traced(spec, length) for length in (7, 11))
     return one, other
 
 
-def _traced(recipe: Recipe, length: int) -> Program:
-    value, grad, buffers, row, noise = examples(recipe, length)
+def _traced(spec: KernelSpec, length: int) -> Program:
+    value, grad, buffers, row, noise = examples(spec, length)
     vectors = {"value": value, "grad": grad} | {f"buffer_{place}": buffer for place, buffer in enumerate(buffers)}
-    scalars = {f"number_{place}": number for place, number in enumerate(row.unbind())}
+    numbers = {f"number_{place}": number for place, number in enumerate(row.unbind())}
     drawn = dict(zip(("salt", "local", "whole", "start"), noise, strict=False))
 
-    def phase(**given: torch.Tensor) -> Tensors:
+    def function(**given: torch.Tensor) -> Mapping[str, torch.Tensor]:
         held = [given[f"buffer_{place}"] for place in range(len(buffers))]
-        row, noise = ([given[name] for name in names] for names in (scalars, drawn))
-        return perform(recipe, given["value"], given["grad"], held, row, noise)
+        row, noise = ([given[name] for name in names] for names in (numbers, drawn))
+        return spec.function(given["value"], given["grad"], held, row, noise)
 
-    return trace(phase, vectors | scalars | drawn)
+    return trace(function, vectors | numbers | drawn)
 
 
 def examples(
-    recipe: Recipe, length: int, device: str = "cpu"
+    spec: KernelSpec, length: int, device: str = "cpu"
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor, list[torch.Tensor]]:
-    """Give something to :func:`perform` a recipe on: zeros, and a row of ones."""
+    """Give what a spec's function can be called with: zeros, and a row of ones."""
 
     def fresh(dtype: torch.dtype) -> torch.Tensor:
         return torch.zeros(length, dtype=dtype, device=device)
 
-    row = torch.ones(SCALARS, dtype=recipe.bound.dtype, device=device)
-    noise = [torch.tensor(number, device=device) for number in (0, length, length, 0)] if recipe.rounds else []
-    return fresh(recipe.dtype), fresh(recipe.dtype), [fresh(dtype) for _, dtype in recipe.buffers], row, noise
+    row = torch.ones(SCALARS, dtype=spec.scalars, device=device)
+    noise = [torch.tensor(number, device=device) for number in (0, length, length, 0)] if spec.draws else []
+    return fresh(spec.dtype), fresh(spec.dtype), [fresh(dtype) for dtype in spec.buffers], row, noise

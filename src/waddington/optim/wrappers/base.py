@@ -14,10 +14,10 @@ from torch._compile import _disable_dynamo
 
 from waddington._errors import UnsupportedError
 from waddington.optim.engine.dispatch import Execution
+from waddington.optim.engine.fit import refuse_nonfinite
 from waddington.optim.engine.optimizer import RuleOptimizer, is_noop_step, refuse_transforms
 from waddington.optim.engine.params import ParamSlot, minimized_gradient, stack, sum_over_shards
 from waddington.optim.engine.state import SKIPPED
-from waddington.optim.engine.step import refuse_nonfinite
 from waddington.optim.rule import Settings
 from waddington.optim.wrappers.state import WrapperState
 
