@@ -131,13 +131,13 @@ def _in_process(optimizer, fresh):
 # A file and another process's memory differ in what may share storage; a low precision differs in what must be cast.
 @pytest.mark.parametrize(("carry", "dtype"), [(_torch_file, torch.bfloat16), (_in_process, torch.float32)])
 @each_kind
-def test_a_loaded_state_resumes_bit_for_bit(row: Row, dtype, saved):
+def test_a_loaded_state_resumes_bit_for_bit(row: Row, dtype, carry):
     params, gradients = make_params(dtype), make_gradients(30)
     optimizer = row.build(params)
     run(optimizer, params, gradients[:13])
     resumed = [param.detach().clone().requires_grad_() for param in params]
     fresh = row.build(resumed)
-    saved(optimizer, fresh)
+    carry(optimizer, fresh)
     run(optimizer, params, gradients[13:])
     run(fresh, resumed, gradients[13:])
     assert_same(params, resumed)

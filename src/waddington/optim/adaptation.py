@@ -17,7 +17,14 @@ from waddington._checks import check_in_range
 from waddington._errors import ArgumentError
 from waddington.optim.moments import Number
 
-__all__ = ["adaptive_rate", "curvature_momentum", "secant_curvature", "signal_to_noise", "variance_penalty"]
+__all__ = [
+    "adaptive_denominator",
+    "adaptive_rate",
+    "curvature_momentum",
+    "secant_curvature",
+    "signal_to_noise",
+    "variance_penalty",
+]
 
 
 def signal_to_noise(exp_avg: torch.Tensor, variance: torch.Tensor, eps: float = 1e-8) -> torch.Tensor:
@@ -61,7 +68,12 @@ def adaptive_rate(variance: torch.Tensor, exp_avg_sq: torch.Tensor, eps: float =
     eps
         ε; the default is the paper's. With 0, a coordinate that never had a gradient gives infinity.
     """
-    return torch.rsqrt(exp_avg_sq + eps + variance)
+    return 1.0 / adaptive_denominator(variance, exp_avg_sq, eps)
+
+
+def adaptive_denominator(variance: torch.Tensor, exp_avg_sq: torch.Tensor, eps: Number = 1e-8) -> torch.Tensor:
+    """What AMVT divides its momentum by, ``√(v̂ + ŝ + ε)``: one over :func:`adaptive_rate`; arguments as there."""
+    return (exp_avg_sq + variance + eps).sqrt()
 
 
 def curvature_momentum(

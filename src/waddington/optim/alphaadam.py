@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Unpack
 import torch
 from torch.optim.optimizer import ParamsT
 
+from waddington._checks import check_choice
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.state import check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
@@ -165,6 +166,7 @@ class AlphaAdam(RuleOptimizer):
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:
         check_common(group)
+        check_choice("bias_correction", group["bias_correction"], (False, True))
         check_mask(group)
 
 

@@ -31,7 +31,16 @@ from waddington._checks import check_choice, check_in_range
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.state import check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
-from waddington.optim.moments import Number, Numbers, adaptive_direction, decays, ema, ema_of_square, ema_weight
+from waddington.optim.moments import (
+    Number,
+    Numbers,
+    adaptive_direction,
+    decays,
+    ema,
+    ema_of_square,
+    ema_weight,
+    gradient_variance,
+)
 from waddington.optim.rule import Measured, Rule, Settings, Tensors
 
 __all__ = ["AMGT", "AMGT_RULE", "momentum_factor", "threshold_moment"]
@@ -106,23 +115,18 @@ def _scalars(step: Number, tensor_scalars: Tensors, settings: Settings) -> dict[
     return found
 
 
-def _variance(exp_avg: torch.Tensor, exp_avg_sq: torch.Tensor) -> torch.Tensor:
-    """Variance v̂ - m̂² of recent gradients, not below 0; zero before there have been any."""
-    return (exp_avg_sq - exp_avg.square()).clamp_min(0.0)
-
-
 def _update_moments(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, flags: Settings) -> Measured:
     exp_avg_sq = ema_of_square(buffers["exp_avg_sq"], grad, scalars["beta2"], scalars["rest2"])
     if flags["variance"] == "tensor":
         exp_avg = _weighted(buffers["exp_avg"], grad, scalars["momentum_factor"], scalars)
         mean, square = exp_avg * scalars["correction1"], exp_avg_sq * scalars["correction2"]
         new = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
-        return Measured(new, {"variance": _variance(mean, square)}, {"mean": mean, "square": square})
+        return Measured(new, {"variance": gradient_variance(mean, square)}, {"mean": mean, "square": square})
     tiny = torch.finfo(grad.dtype).tiny
     before, before_sq = (torch.as_tensor(scalars[name], device=grad.device) for name in ("weight_before", "sq_before"))
     deficit = buffers["exp_avg_deficit"]
     old_mean = buffers["exp_avg"] / (before - deficit).clamp_min(tiny)
-    spread = _variance(old_mean, buffers["exp_avg_sq"] / before_sq.clamp_min(tiny))
+    spread = gradient_variance(old_mean, buffers["exp_avg_sq"] / before_sq.clamp_min(tiny))
     factor = momentum_factor(spread, scalars["gamma"])
     new = {
         "exp_avg": _weighted(buffers["exp_avg"], grad, factor, scalars),

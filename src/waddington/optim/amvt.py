@@ -27,12 +27,20 @@ from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
-from waddington.optim.adaptation import variance_penalty
+from waddington.optim.adaptation import adaptive_denominator, variance_penalty
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.state import check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
-from waddington.optim.moments import Number, Numbers, adam_moments, bias_corrections, decays, ema_of_square
-from waddington.optim.preprocessing import clip_factor, filter_outliers, gradient_variance, normalize
+from waddington.optim.moments import (
+    Number,
+    Numbers,
+    adam_moments,
+    bias_corrections,
+    decays,
+    ema_of_square,
+    gradient_variance,
+)
+from waddington.optim.preprocessing import clip_factor, filter_outliers, normalize
 from waddington.optim.rule import Measured, Rule, Settings, Tensors
 from waddington.optim.updating import clip_update
 
@@ -46,8 +54,9 @@ def _buffers(settings: Settings) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", "exp_avg_var") if settings["variance"] == "tracked" else ("exp_avg", "exp_avg_sq")
 
 
-def _needs_norm(settings: Settings) -> bool:
-    return settings["clip_grad_norm"] is not None or settings["normalize_grad"]
+def _needs_norm(settings: Settings) -> str:
+    clips = f"clip_grad_norm={settings['clip_grad_norm']!r}" if settings["clip_grad_norm"] is not None else ""
+    return ", ".join(filter(None, [clips, "normalize_grad=True" if settings["normalize_grad"] else ""]))
 
 
 def _from_norm(norm: torch.Tensor, settings: Settings) -> Tensors:
@@ -112,8 +121,7 @@ def _update(
         exp_avg = exp_avg * scalars["correction1"]
     second = buffers["exp_avg_sq"] * scalars["correction2"]
     variance = _corrected_variance(buffers, scalars, flags)
-    # penalty / √(v̂+ε), the two roots taken as one
-    direction = exp_avg / (second + variance + scalars["eps"]).sqrt()
+    direction = exp_avg / adaptive_denominator(variance, second, scalars["eps"])
     return clip_update(direction, scalars["clip_update"]) if "clip_update" in scalars else direction
 
 
@@ -143,6 +151,7 @@ def _init_missing(buffers: Tensors, step: torch.Tensor, settings: Settings) -> T
 AMVT_RULE = Rule(
     buffers=_buffers,
     init_missing=_init_missing,
+    decays_by_rate=lambda settings: settings["decoupled"] != "literal",
     scalars=_scalars,
     needs_norm=_needs_norm,
     from_norm=_from_norm,

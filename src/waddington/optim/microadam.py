@@ -217,7 +217,7 @@ def _observe(
 
 
 MICROADAM_RULE = Rule(
-    only_its_own=True,  # moments of Adam are no window
+    required=_buffers,  # moments of Adam are no window
     buffers=_buffers,
     scalars=_scalars,
     update_moments=_update_moments,

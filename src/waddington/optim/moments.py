@@ -29,6 +29,7 @@ __all__ = [
     "ema",
     "ema_of_square",
     "ema_weight",
+    "gradient_variance",
     "running_maximum",
 ]
 
@@ -113,6 +114,18 @@ def adam_moments(buffers: dict[str, torch.Tensor], grad: torch.Tensor, scalars: 
         "exp_avg": ema(buffers["exp_avg"], grad, scalars["beta1"], scalars["rest1"]),
         "exp_avg_sq": ema_of_square(buffers["exp_avg_sq"], grad, scalars["beta2"], scalars["rest2"]),
     }
+
+
+def gradient_variance(exp_avg: torch.Tensor, exp_avg_sq: torch.Tensor) -> torch.Tensor:
+    """Variance of each coordinate's gradients from its two moments, ``max(v̂ - m̂², 0)``.
+
+    Parameters
+    ----------
+    exp_avg, exp_avg_sq
+        First and second moment, bias-corrected, same shape. Where the decays differ, as Adam's do, this is the variance
+        over the longer horizon plus the squared drift of the mean.
+    """
+    return (exp_avg_sq - exp_avg.square()).clamp_min(0.0)
 
 
 def running_maximum(maximum: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Unpack
 import torch
 from torch.optim.optimizer import ParamsT
 
-from waddington._checks import check_in_range
+from waddington._checks import check_choice, check_in_range
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.state import check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
@@ -141,6 +141,8 @@ class Padam(RuleOptimizer):
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:
         check_common(group)
+        for name in ("amsgrad", "bias_correction"):
+            check_choice(name, group[name], (False, True))
         check_in_range("p", group["p"], 0.0, 1.0)
 
 
@@ -192,4 +194,6 @@ class ASGD2(Padam):
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:
         check_common(group)
+        for name in ("amsgrad", "bias_correction"):
+            check_choice(name, group[name], (False, True))
         check_in_range("p", group["p"], 0.5, 1.0, open_low=True)

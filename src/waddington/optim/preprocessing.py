@@ -20,7 +20,7 @@ from torch.nn.utils import get_total_norm
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim.engine.params import local_real
-from waddington.optim.moments import Number, ema_weight
+from waddington.optim.moments import Number, ema_weight, gradient_variance
 
 __all__ = [
     "clip_factor",
@@ -140,18 +140,6 @@ def noise_scale(
     signal = (full_size * full - micro_size * micro) / (full_size - micro_size)
     noise = (micro - full) / (1.0 / micro_size - 1.0 / full_size)
     return torch.where(noise <= 0, torch.zeros_like(noise), noise / signal.clamp(min=0))
-
-
-def gradient_variance(exp_avg: torch.Tensor, exp_avg_sq: torch.Tensor) -> torch.Tensor:
-    """Variance of each coordinate's gradients from its two moments, ``max(v̂ - m̂², 0)``.
-
-    Parameters
-    ----------
-    exp_avg, exp_avg_sq
-        First and second moment, bias-corrected, same shape. Where the decays differ, as Adam's do, this is the variance
-        over the longer horizon plus the squared drift of the mean.
-    """
-    return torch.addcmul(exp_avg_sq, exp_avg, exp_avg, value=-1.0).clamp(min=0)
 
 
 @torch.no_grad()

@@ -91,6 +91,14 @@ class Stage(NamedTuple):
     reads: tuple[str, ...] = ()
 
 
+def _moments(settings: Settings) -> tuple[str, ...]:
+    return ("exp_avg", "exp_avg_sq")
+
+
+def _always(settings: Settings) -> bool:
+    return True
+
+
 def _none(settings: Settings) -> tuple[str, ...]:
     return ()
 
@@ -99,8 +107,8 @@ def _nothing(step: torch.Tensor, settings: Settings) -> Tensors:
     return {}
 
 
-def _never(settings: Settings) -> bool:
-    return False
+def _nobody(settings: Settings) -> str:
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -125,15 +133,16 @@ class Rule:
     init_missing
         Buffers that a loaded state of another optimizer lacks, ``(buffers, step, settings) -> buffers``, where zero is
         not what they would be; None makes them zero.
-    only_its_own
-        Whether a loaded state that lacks one of the buffers is refused.
+    required
+        Buffers that a loaded state must have: without them its step count is of no use. All others can be begun. As a
+        rule the two moments, where the rule has them.
     tensor_scalars
         Names of the numbers that the rule remembers for each tensor.
     tensor_scalars_after
         Those numbers as they are after so many steps of a plain Adam, ``(step, settings) -> scalars``: a state that
         comes from there has none, and a fresh one has taken no step.
     needs_norm
-        Whether the settings ask for the norm of all gradients before anything else.
+        Which of the settings ask for the norm of all gradients before anything else, in words; empty where none does.
     from_norm
         What follows from that norm, ``(norm, settings) -> scalars``, 0-d.
     prepare
@@ -142,8 +151,11 @@ class Rule:
     rate_factor
         What the rate is multiplied by at a step, ``(step, settings) -> factor``, elementwise; None is 1. Decay that is
         coupled to the rate is scaled with it.
+    decays_by_rate
+        Whether the settings have decoupled decay multiplied by the rate, as AdamW does; False: ``θ -= λ θ`` at any
+        rate. Called with the settings that are words, True or False alone.
     reported
-        Coefficients that diagnostics show for each tensor.
+        Scalars that diagnostics show for each tensor.
     ratios
         Figures that diagnostics show, each the quotient of two of `observe`'s sums, which are then not shown.
     """
@@ -158,13 +170,14 @@ class Rule:
     layouts: Callable[[torch.Tensor, Settings], Layouts] | None = None
     whole_tensor_reason: str = ""
     init_missing: Callable[[Tensors, torch.Tensor, Settings], Tensors] | None = None
-    only_its_own: bool = False
+    required: Callable[[Settings], tuple[str, ...]] = _moments
     tensor_scalars: Callable[[Settings], tuple[str, ...]] = _none
     tensor_scalars_after: Callable[[torch.Tensor, Settings], Tensors] = _nothing
-    needs_norm: Callable[[Settings], bool] = _never
+    needs_norm: Callable[[Settings], str] = _nobody
     from_norm: Callable[[torch.Tensor, Settings], Tensors] | None = None
     prepare: Callable[[torch.Tensor, Tensors, Numbers, Settings], torch.Tensor] | None = None
     rate_factor: Callable[[Number, Settings], Number] | None = None
+    decays_by_rate: Callable[[Settings], bool] = _always
     reported: tuple[str, ...] = ()
     ratios: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 

@@ -135,14 +135,14 @@ def _saved(optimizer):
 
 @pytest.mark.parametrize("carry", [_saved, copy.deepcopy, lambda optimizer: optimizer.state_dict()])
 @each_kind
-def test_a_training_resumes_bit_for_bit(row: Row, saved):
+def test_a_training_resumes_bit_for_bit(row: Row, carry):
     """Also where tensors had gradients at different steps, so that they were laid out in many ways."""
     params = unlike_params(torch.float32)
     optimizer = row.build(params)
     gradients = _now_and_then(params)
     steps_of(optimizer, params, gradients[:5])
     others = [torch.empty_like(param).copy_(param).requires_grad_() for param in values(params)]
-    fresh, carried = row.build(others), saved(optimizer)
+    fresh, carried = row.build(others), carry(optimizer)
     fresh.load_state_dict(carried if isinstance(carried, dict) else carried.state_dict())
     steps_of(optimizer, params, gradients[5:])
     steps_of(fresh, others, gradients[5:])

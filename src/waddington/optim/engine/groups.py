@@ -180,7 +180,8 @@ class TensorGroup:
         """Take note of the group's settings: what is laid out, and what the rule is bound to."""
         group, whole = self.group, bool(self.rule.whole_tensor_reason)
         self.signature = signature(self.rule, group)
-        self.needs_norm = self.rule.needs_norm(group)
+        self.needs_norm = bool(self.rule.needs_norm(group))
+        self._count = len(group)
         self._names = [name for name, value in group.items() if name not in _OF_NO_VALUE and not _is_tensor(value)]
         self._values = [list(value) if isinstance(value, list) else value for value in map(group.get, self._names)]
         names = [name for name in group if name not in (*_OF_NO_VALUE, *_NOT_OF_THE_RULE)]
@@ -191,7 +192,7 @@ class TensorGroup:
         """Tell whether a parameter group is this one's, and its settings ask for the same layout."""
         if group is not self.group:
             return False
-        if list(map(group.get, self._names)) != self._values:
+        if len(group) != self._count or list(map(group.get, self._names)) != self._values:
             if signature(self.rule, group) != self.signature:
                 return False
             self._learn_settings()

@@ -280,7 +280,7 @@ def _stepped(bound: BoundRule, old: torch.Tensor, direction: torch.Tensor, scala
     flags, rate = bound.flags, scalars["rate"]
     if "weight_decay" in scalars and flags["decoupled_weight_decay"]:
         decay = scalars["weight_decay"]
-        if flags.get("decoupled") == "literal":
+        if not bound.rule.decays_by_rate(flags):
             return _plus(_plus(old, direction, -rate), old, -decay)
         direction = _plus(direction, old, decay)
     return _plus(old, direction, -rate)

@@ -32,8 +32,6 @@ __all__ = ["MASKED", "SKIPPED", "RuleState", "check_agreement", "check_common", 
 
 SKIPPED = "skipped_steps"
 MASKED = "masked_coordinates"
-_MOMENTS = ("exp_avg", "exp_avg_sq")
-"""What no step count is of use without; all other buffers can be begun."""
 
 
 def settings_of(arguments: Mapping[str, Any], *others: str) -> dict[str, Any]:
@@ -58,7 +56,7 @@ def check_common(group: Settings) -> None:
     for index, beta in enumerate(group["betas"]):
         check_in_range(f"betas[{index}]", beta, 0.0, 1.0, open_high=True)
     check_choice("nonfinite", group["nonfinite"], ("mask", "skip", "raise", "propagate"))
-    for name in ("stochastic_rounding", "maximize", "decoupled_weight_decay", "bias_correction", "amsgrad"):
+    for name in ("stochastic_rounding", "maximize", "decoupled_weight_decay"):
         if name in group:
             check_choice(name, group[name], (False, True))
     check_choice("compile", group["compile"], ("auto", False, True))
@@ -303,7 +301,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
 
     def _decay_rate(self, param: torch.Tensor, group: Settings) -> float | torch.Tensor:
         """Give what decoupled decay of a parameter is multiplied by, as of the last step."""
-        if group.get("decoupled") == "literal":
+        if not self._rule.decays_by_rate(group):
             return 1.0
         rate = self._rate(group)
         if self._rule.rate_factor is None:
@@ -355,7 +353,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
 
         def needed(group: dict[str, Any]) -> tuple[str, ...]:
             buffers = self._rule.buffers(group)
-            return buffers if self._rule.only_its_own else tuple(name for name in _MOMENTS if name in buffers)
+            return tuple(name for name in self._rule.required(group) if name in buffers)
 
         def check(group: dict[str, Any]) -> None:
             self._check_group({**group, **self._fixed})

@@ -24,8 +24,8 @@ def why_all_gradients(control: RateControl | None, rule: Rule | None, settings: 
     """
     if control is not None:
         return "its rate is chosen from the gradients of the whole model"
-    if rule is not None and rule.needs_norm(settings):
-        return "it needs the norm of all gradients (clip_grad_norm, normalize_grad)"
+    if rule is not None and (asked_by := rule.needs_norm(settings)):
+        return f"it needs the norm of all gradients ({asked_by})"
     if settings["nonfinite"] not in ("mask", "propagate"):
         accepted = "'propagate'" if rule is None or rule.whole_tensor_reason else "'mask' or 'propagate'"
         return f"nonfinite={settings['nonfinite']!r} asks of all gradients whether they are finite; use {accepted}"
