@@ -7,7 +7,7 @@ The rules are written for plain dense real tensors. Here complex tensors become 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -33,7 +33,6 @@ __all__ = [
     "named_at",
     "real_dtype",
     "real_size",
-    "scatter_scalars",
     "stack",
     "state_dtype",
     "statistics_dtype",
@@ -76,10 +75,9 @@ class ParamSlot:
         Whether the parameter is neither complex nor a shard.
     copies
         Whether this step's gradient is to be copied: it lies in memory that the step writes to, or in none.
-    grad, buffers, totals
+    grad, buffers
         Set by components alone: the gradient of what is minimized, local, real and in the dtype of the computation;
-        local real parts of what is read of the state; sums over the whole parameter that one round of statistics
-        leaves for the next.
+        local real parts of what is read of the state.
     """
 
     __slots__ = (
@@ -94,12 +92,10 @@ class ParamSlot:
         "param",
         "size",
         "state",
-        "totals",
         "value",
     )
     grad: torch.Tensor
     buffers: Tensors
-    totals: Tensors
 
     def __init__(
         self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int, state: dict[str, Any]
@@ -242,7 +238,8 @@ def minimized_gradient(
     UnsupportedError
         See :func:`gradient_of`.
     """
-    grad = local_real(gradient_of(param).to(compute_dtype(param)))
+    grad, dtype = gradient_of(param), compute_dtype(param)
+    grad = local_real(grad if grad.dtype == dtype else grad.to(dtype))
     if masks:
         grad, _ = mask_nonfinite(grad)
     if maximize:
@@ -310,14 +307,3 @@ def stack(rows: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
     dtype = torch.float64 if any(cell.dtype == torch.float64 for cell in cells) else torch.float32
     table = torch.stack([cell.to(device=cells[0].device, dtype=dtype) for cell in cells])
     return table.view(len(rows), -1)
-
-
-def scatter_scalars(slots: Sequence[ParamSlot], columns: Tensors, into: Callable[[ParamSlot], Tensors]) -> None:
-    """Give every slot its own entry of each column, on its device and in the dtype that it computes in."""
-    for name, column in columns.items():
-        cast: dict[tuple[torch.device, torch.dtype], tuple[torch.Tensor, ...]] = {}
-        for row, slot in enumerate(slots):
-            kind = (slot.value.device, slot.grad.dtype)
-            if kind not in cast:
-                cast[kind] = column.to(device=kind[0], dtype=kind[1]).unbind()
-            into(slot)[name] = cast[kind][row]

@@ -7,7 +7,8 @@ inner ``step()``; :mod:`.update` has the most common way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import torch
 from torch._compile import _disable_dynamo
@@ -16,9 +17,10 @@ from waddington._errors import UnsupportedError
 from waddington.optim.engine.dispatch import Execution
 from waddington.optim.engine.fit import refuse_nonfinite
 from waddington.optim.engine.optimizer import RuleOptimizer, is_noop_step, refuse_transforms
-from waddington.optim.engine.params import ParamSlot, minimized_gradient, stack, sum_over_shards
+from waddington.optim.engine.params import ParamSlot, minimized_gradient
 from waddington.optim.engine.state import SKIPPED
 from waddington.optim.rule import Settings
+from waddington.optim.wrappers.columns import Passes, Scratch
 from waddington.optim.wrappers.state import WrapperState
 
 __all__ = ["OptimizerWrapper", "is_decoupled"]
@@ -32,6 +34,20 @@ class OptimizerWrapper(WrapperState):
     _finite: torch.Tensor | None = None
     """Whether the last step was taken, 0-d and on the device; None where nobody asked."""
     _was_asked: bool = False
+    _squares: torch.Tensor | None = None
+    """Squared norms of the gradients of the slots of this step, over all shards, if somebody has asked for them."""
+    _scales_with_rate: ClassVar[bool] = False
+    """Whether what the component makes of a step is proportional to it."""
+
+    @cached_property
+    def _passes(self) -> Passes:
+        """The component's passes over tensors; no part of its state."""
+        return Passes()
+
+    @cached_property
+    def _scratch(self) -> Scratch:
+        """What the component keeps between steps for speed alone."""
+        return Scratch()
 
     @_disable_dynamo  # as in the engine
     @torch.no_grad()
@@ -64,12 +80,16 @@ class OptimizerWrapper(WrapperState):
         if not slots:
             return loss
         self._finite = None
+        if not self._was_asked:
+            self._forget_squares()
         if not any(self.state.values()) and all(is_noop_step(slot) for slot in slots):
             self._noop_step(slots)
         elif self._may_step(slots):
             self._around(slots)
             self._model_state()
             self._settle_down(slots)
+        if not self._was_asked:
+            self._forget_squares()
         return loss
 
     def _around(self, slots: list[ParamSlot]) -> None:
@@ -101,16 +121,30 @@ class OptimizerWrapper(WrapperState):
             return allowed
         if self._nonfinite == "propagate" or isinstance(self.optimizer, RuleOptimizer):
             return True
-        norms = stack([[norm] for norm in torch._foreach_norm([slot.grad for slot in slots])])
-        broken = sum_over_shards(norms.isfinite().logical_not().to(norms.dtype), slots)
-        finite = broken.sum() == 0
+        fine = self._squares_of(slots).isfinite()
+        finite = fine.all()
         if bool(finite):
             return True
         if self._nonfinite == "raise":
-            refuse_nonfinite(slot.param for slot, bad in zip(slots, broken.tolist(), strict=True) if bad[0])
+            refuse_nonfinite(slot.param for slot, is_fine in zip(slots, fine.tolist(), strict=True) if not is_fine)
         self._model_state()[f"{type(self).__name__.lower()}_{SKIPPED}"].add_(1.0)
         self._finite = finite
         return False
+
+    def _squares_of(self, slots: list[ParamSlot]) -> torch.Tensor:
+        """Give the squared norms of the slots' gradients, over all shards, taken once in a step."""
+        if self._squares is None:
+            inner = self.optimizer
+            if isinstance(inner, OptimizerWrapper):
+                self._squares = inner._squares_of(slots)
+            else:
+                self._squares = self._passes.squares(slots)
+        return self._squares
+
+    def _forget_squares(self) -> None:
+        wrapper: Any = self
+        while isinstance(wrapper, OptimizerWrapper):
+            wrapper._squares, wrapper = None, wrapper.optimizer
 
     def _noop_step(self, slots: list[ParamSlot]) -> None:
         """Let state be made, and nothing else happen, for ``torch.distributed.checkpoint``."""
@@ -146,7 +180,6 @@ class OptimizerWrapper(WrapperState):
                 slot.grad = minimized_gradient(
                     param, slot.value, maximize=bool(group.get("maximize")), coupled_decay=coupled, masks=masks
                 )
-                slot.totals = {}
                 yield slot
 
     def _decay_rate(self, param: torch.Tensor, group: Settings) -> float | torch.Tensor:

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from waddington.optim.compression import check_compression, kept_count, quantize, quantized_bits, top_k_bits
-from waddington.optim.engine.control import sum_terms
 from waddington.optim.engine.noise import make_salt, uniform
 from waddington.optim.engine.params import ParamSlot, is_sharded, moves_at, stack, sum_over_shards
 from waddington.optim.engine.state import settings_of
 from waddington.optim.rule import Settings, Tensors
+from waddington.optim.wrappers.columns import square_sum
 from waddington.optim.wrappers.update import Observed, Pending, UpdateWrapper
 
 __all__ = ["Compressed"]
@@ -116,7 +116,8 @@ class Compressed(UpdateWrapper):
         chosen = [slot for slot in slots if slot.group["method"] == "quantize"]
         if not chosen:
             return {}
-        norms = _norms(chosen, given)
+        squares = self._passes(square_sum, chosen, {"x": [given[slot.index] for slot in chosen]})["square"]
+        norms = _norms(chosen, given, squares)
         sent = {}
         for slot, norm in zip(chosen, norms, strict=True):
             x = given[slot.index]
@@ -151,9 +152,8 @@ class Compressed(UpdateWrapper):
         return super()._figures() | {"bits_per_coordinate": bits / max(coordinates, 1)}
 
 
-def _norms(slots: Sequence[ParamSlot], given: dict[int, torch.Tensor]) -> list[torch.Tensor]:
-    """Give each whole tensor's norm; a maximum over shards is found by bisection, as :func:`_thresholds` does it."""
-    squares = sum_terms(slots, lambda slot: {"square": given[slot.index].square().sum()})["square"]
+def _norms(slots: Sequence[ParamSlot], given: dict[int, torch.Tensor], squares: torch.Tensor) -> list[torch.Tensor]:
+    """Give each whole tensor's norm, with its squares; a maximum over shards is found as `_thresholds` does it."""
     norms = list(squares.sqrt().unbind())
     maxima = [row for row, slot in enumerate(slots) if slot.group["norm"] == "max"]
     shards = [row for row in maxima if is_sharded(slots[row].param)]

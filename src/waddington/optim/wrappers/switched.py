@@ -8,11 +8,15 @@ import torch
 
 from waddington._errors import UnsupportedError
 from waddington.optim._moved import renamed_arguments
-from waddington.optim.engine.control import run_control_on_slots
+from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, local_real
 from waddington.optim.engine.state import settings_of
-from waddington.optim.rule import Settings, Tensors
+from waddington.optim.engine.step import decide
+from waddington.optim.moments import Numbers
+from waddington.optim.rule import Settings, Stage, Tensors
 from waddington.optim.switching import RENAMED, BaseRateSwitch, check_switch, chosen_fraction, small_rate
+from waddington.optim.wrappers.columns import sizes_of
+from waddington.optim.wrappers.rates import are_settable, rates_set, scales_with_rate
 from waddington.optim.wrappers.update import Observed, Pending, UpdateWrapper
 
 __all__ = ["Switched"]
@@ -21,9 +25,11 @@ __all__ = ["Switched"]
 class Switched(UpdateWrapper):
     """Give any optimizer a switched base rate: ``Switched(AMVT(params, lr=1e-2))``.
 
-    The wrapped optimizer steps at its own ``lr``, the large rate, and the step is shortened where the small one is
-    chosen; around torch's Adam it is :class:`~waddington.optim.ASGDAdam`, as far as the precision of the parameters
-    goes. It fits optimizers whose step is proportional to ``lr``: Adam and its kind, SGD with momentum, Lion, Muon.
+    Around torch's Adam it is :class:`~waddington.optim.ASGDAdam`. It fits optimizers whose step is proportional to
+    ``lr``: Adam and its kind, SGD with momentum, Lion, Muon. ``"relative"`` and ``"linear"`` read the gradient alone,
+    so around torch's own optimizers of this kind (:mod:`.rates` names them) the rate is chosen first and ``lr`` is set
+    to it for as long as the step takes. Elsewhere the wrapped optimizer steps at its own ``lr``, the large rate, and
+    the step is shortened where the small one is chosen, as far as the precision of the parameters goes.
 
     Parameters
     ----------
@@ -78,15 +84,55 @@ class Switched(UpdateWrapper):
         names = self._control.initial(self.param_groups[0])
         return {name: value for name, value in self._model_state().items() if name in names}
 
-    def _after(self, slots: list[ParamSlot], pending: list[Pending], before: list[Any]) -> Observed:
+    def _around(self, slots: list[ParamSlot]) -> None:
+        """Choose the rate before the step where that can be done, and after it where not."""
         settings = self.param_groups[0]
-        for slot in slots:
-            slot.buffers = {name: self._moment(slot, name) for name in self._control.stages(settings)[0].reads}
-        run_control_on_slots(self._control, slots, self._switch_state(), settings, self._finite)
+        first, *others = self._control.stages(settings)
+        if first.reads or others or not scales_with_rate(self.optimizer):
+            super()._around(slots)
+            return
         state = self._switch_state()
-        for slot, change in zip(slots, pending, strict=True):
-            factor = chosen_fraction(state, slot.group)
-            change.write(change.scaled(factor.to(slot.value.device)))
+        decided, row = self._decide(slots, state, {"energy": self._squares_of(slots)}, sizes_of(slots))
+        rates = [self._control.rate(decided, group) for group in self.param_groups]
+        if not are_settable(self.param_groups, rates):
+            super()._around(slots)
+            return
+        pending = self._copies(slots) if self._recording_on else []
+        with rates_set(self.param_groups, rates):
+            self._inner_step()
+        kept = list(self._switch_state().values())  # it may be another one, if this step has made the state
+        if self._finite is not None:
+            row = torch.where(self._finite.to(row.device), row, torch.stack(kept))
+        torch._foreach_copy_(kept, list(row.unbind()))
+        self._observe(slots, pending, Observed())
+
+    def _decide(
+        self, slots: list[ParamSlot], state: Tensors, totals: Tensors, sizes: torch.Tensor
+    ) -> tuple[Numbers, torch.Tensor]:
+        """Give the new entries of the switch, by name and as a row; they stay what they are if the step is left out."""
+        settings, row = self.param_groups[0], torch.stack(list(state.values()))
+        summary = self._control.summarize(totals, sizes, settings)
+        on_host = host_sync_is_free(row.device)
+        return decide(self._control, summary, list(state), row, settings, self._finite, on_host=on_host)
+
+    def _after(self, slots: list[ParamSlot], pending: list[Pending], before: list[Any]) -> Observed:
+        stages, sizes = self._control.stages(self.param_groups[0]), sizes_of(slots)
+        buffers = {name: [self._moment(slot, name) for slot in slots] for name in stages[0].reads}
+        totals: Tensors = {"size": sizes}
+        for stage in stages:
+            columns = {"grad": [slot.grad for slot in slots], **buffers}
+            totals |= self._passes(_stage_sums, slots, columns, totals, stage=stage)
+        state = self._switch_state()
+        _, row = self._decide(slots, state, totals, sizes)
+        torch._foreach_copy_(list(state.values()), list(row.unbind()))
+        factors = [chosen_fraction(state, group) for group in self.param_groups]
+        self._passes(
+            _shortened,
+            slots,
+            {"value": [change.target for change in pending], "old": [change.old for change in pending]},
+            {"factor": torch.stack([factors[slot.group_index] for slot in slots])},
+            writes=("value",),
+        )
         return Observed()
 
     def _moment(self, slot: ParamSlot, name: str) -> torch.Tensor:
@@ -106,3 +152,16 @@ class Switched(UpdateWrapper):
     def _figures(self) -> dict[str, float]:
         values = {name: float(value) for name, value in self._switch_state().items()}
         return super()._figures() | self._control.describe(values)
+
+
+def _shortened(value: torch.Tensor, old: torch.Tensor, factor: torch.Tensor) -> Tensors:
+    """Write so many times the update; 0 and 1 are exact."""
+    value.copy_(torch.lerp(old, value.to(old.dtype), factor.to(old.dtype)))
+    return {}
+
+
+def _stage_sums(grad: torch.Tensor, *, stage: Stage, **given: torch.Tensor) -> Tensors:
+    """Sum a stage's terms over one tensor."""
+    buffers = {name: given[name] for name in stage.reads}
+    totals = {name: value for name, value in given.items() if name not in stage.reads}
+    return {name: term.sum() for name, term in stage.terms(grad, buffers, totals).items()}

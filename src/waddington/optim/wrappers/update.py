@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,7 +11,9 @@ import torch
 
 from waddington._errors import UnsupportedError
 from waddington.optim.engine.diagnostics import common_terms
+from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, compute_dtype, gradient_of, local_real, mask_nonfinite
+from waddington.optim.moments import Number
 from waddington.optim.rule import Tensors
 from waddington.optim.wrappers.base import OptimizerWrapper, is_decoupled
 
@@ -46,29 +48,33 @@ class Pending:
         The local real part of the parameter; holds the new values.
     old
         Its values before the step, in the dtype of the computation.
+    decay
+        Share of the old values that is subtracted from whatever is written.
     """
 
     target: torch.Tensor
     old: torch.Tensor
+    decay: Number = 0.0
 
     @property
     def update(self) -> torch.Tensor:
         """What was subtracted."""
         return self.old - self.target.to(self.old.dtype)
 
-    def scaled(self, factor: torch.Tensor) -> torch.Tensor:
-        """Give the parameter after so many times the update; 0 and 1 are exact."""
-        return torch.lerp(self.old, self.target.to(self.old.dtype), factor.to(self.old.dtype))
+    @property
+    def decays(self) -> bool:
+        """Whether anything decays, or only the device knows."""
+        return isinstance(self.decay, torch.Tensor) or self.decay != 0.0
 
     def write(self, new: torch.Tensor) -> None:
-        """Set the parameter."""
-        self.target.copy_(new)
+        """Set the parameter, decayed."""
+        self.target.copy_(new - self.old * self.decay if self.decays else new)
 
 
 class UpdateWrapper(OptimizerWrapper, ABC):
     """A wrapper that compares the parameters before and after the step, and writes something else.
 
-    It holds a copy of the parameters for as long as a step takes.
+    It holds a copy of the parameters for that, on a processor from one step to the next.
 
     Attributes
     ----------
@@ -100,7 +106,7 @@ class UpdateWrapper(OptimizerWrapper, ABC):
 
     def _around(self, slots: list[ParamSlot]) -> None:
         before = self._before(slots)
-        pending = [Pending(slot.value, slot.value.to(slot.grad.dtype, copy=True)) for slot in slots]
+        pending = self._copies(slots)
         decays = self._take_decay() if self._sets_decay_aside else {}
         try:
             self._inner_step()
@@ -109,22 +115,42 @@ class UpdateWrapper(OptimizerWrapper, ABC):
                 self.param_groups[index]["weight_decay"] = decay
         self._model_state()
         self._settle_down(slots)
+        for slot, change in zip(slots, pending, strict=True):
+            if slot.group_index in decays and slot.group.get("nonfinite") != "mask":
+                change.decay = self._decay_of(slot, decays[slot.group_index])
         try:
             observed = self._after(slots, pending, before)
         except UnsupportedError:
             for change in pending:
-                change.write(change.old)
+                change.target.copy_(change.old)
             raise
         for slot, change in zip(slots, pending, strict=True):
-            if slot.group_index in decays:
-                lost = change.old * decays[slot.group_index] * self._decay_rate(slot.param, slot.group)
-                if self._finite is not None:
-                    # The wrapped optimizer has left the step out, and so must this.
-                    lost = torch.where(self._finite.to(lost.device), lost, 0.0)
-                if slot.group.get("nonfinite") == "mask":
-                    _, keep = mask_nonfinite(local_real(gradient_of(slot.param).to(compute_dtype(slot.param))))
-                    lost = torch.where(keep, lost, 0.0)
-                slot.value.copy_(slot.value - lost)
+            if slot.group_index in decays and slot.group.get("nonfinite") == "mask":
+                _, keep = mask_nonfinite(local_real(gradient_of(slot.param).to(compute_dtype(slot.param))))
+                lost = change.old * self._decay_of(slot, decays[slot.group_index])
+                slot.value.copy_(slot.value - torch.where(keep, lost, 0.0))
+        self._observe(slots, pending, observed)
+
+    def _copies(self, slots: Sequence[ParamSlot]) -> list[Pending]:
+        """Copy the parameters, which are about to be stepped."""
+        old = [self._scratch.like("old", slot, slot.grad.dtype) for slot in slots]
+        torch._foreach_copy_(old, [slot.value for slot in slots])
+        return [Pending(slot.value, copy) for slot, copy in zip(slots, old, strict=True)]
+
+    def _decay_of(self, slot: ParamSlot, decay: float) -> Number:
+        """Give what share of a parameter is lost to decay in this step; none where it was left out."""
+        share = decay * self._decay_rate(slot.param, slot.group)
+        if self._finite is not None:
+            if host_sync_is_free(self._finite.device):
+                share = share if bool(self._finite) else 0.0
+            else:
+                share = torch.where(self._finite, torch.as_tensor(share, device=self._finite.device), 0.0)
+        if isinstance(share, torch.Tensor):
+            return share.item() if host_sync_is_free(share.device) else share.to(slot.value.device)
+        return share
+
+    def _observe(self, slots: list[ParamSlot], pending: list[Pending], observed: Observed) -> None:
+        """Keep the statistics of a step for those who record it."""
         if self._recording_on:
             own = observed.sums or [{} for _ in slots]
             sums = [
