@@ -31,6 +31,7 @@ FLOORS = {
     "waddington.optim": {
         "_moved": 0,
         "moments": 0,
+        "projection": 0,
         "schedules": 0,
         "kernels": 0,
         "_engine": 1,

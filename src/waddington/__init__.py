@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Masked,
         MicroAdam,
         Padam,
+        Projected,
         Switched,
     )
 
@@ -43,6 +44,7 @@ __all__ = [
     "Masked",
     "MicroAdam",
     "Padam",
+    "Projected",
     "Switched",
     "__version__",
     "optim",

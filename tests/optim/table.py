@@ -31,8 +31,10 @@ from waddington.optim import (
     Masked,
     MicroAdam,
     Padam,
+    Projected,
     Switched,
 )
+from waddington.optim.projection import Ball
 
 Wrap = Callable[..., torch.optim.Optimizer]
 RATE = 1e-2
@@ -53,6 +55,7 @@ class Row:
     reference_kwargs: dict[str, Any] = field(default_factory=dict)
     twin: tuple[type[torch.optim.Optimizer], dict[str, Any], dict[str, Any]] | None = None
     wrap: tuple[Wrap, ...] = ()
+    is_real: bool = False  # and refuses complex parameters
     steep: float = 0.1  # a rate for bowls and valleys
     flat: float = 0.1  # one for a well-conditioned matrix
 
@@ -208,6 +211,13 @@ WRAPPED = [
         wrap=(partial(Compressed, method="quantize", levels=15),),
     ),
     Row("Lookahead-AMVT", AMVT, {"lr": RATE}, wrap=(partial(Lookahead, k=3),)),
+    Row(
+        "Projected-ASGDAdam",
+        ASGDAdam,
+        {"lr": RATE, "alpha_min": 1e-3, "switch_interval": 3},
+        wrap=(partial(Projected, onto=Ball(20.0), metric="denominator"),),
+        is_real=True,
+    ),
     Row("Lookahead-Masked-Switched-AdamW", torch.optim.AdamW, {"lr": RATE}, wrap=(_switch, Masked, Lookahead)),
 ]
 """Components around optimizers, of the package and of torch."""

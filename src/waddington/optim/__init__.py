@@ -9,7 +9,7 @@ from waddington.optim.asgd import ASGDAdam, ASGDAMSGrad
 from waddington.optim.ldadam import LDAdam
 from waddington.optim.microadam import MicroAdam
 from waddington.optim.padam import ASGD2, Padam
-from waddington.optim.wrappers import Compressed, Lookahead, Masked, Switched
+from waddington.optim.wrappers import Compressed, Lookahead, Masked, Projected, Switched
 
 __all__ = [
     "AMGT",
@@ -25,5 +25,6 @@ __all__ = [
     "Masked",
     "MicroAdam",
     "Padam",
+    "Projected",
     "Switched",
 ]
