@@ -223,3 +223,10 @@ def test_a_package_gives_no_name_that_is_also_its_module() -> None:
                 names = {f"{module_name(package / '__init__.py')}.{alias.asname or alias.name}" for alias in node.names}
                 both |= names & inner
     assert both <= {"waddington.twin.run"}
+
+
+def test_tests_mirror_the_source() -> None:
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    of_rooms = {folder for folder in folders if folder.parts[:1] == ("twin",)}
+    assert of_rooms
+    assert not [str(folder) for folder in of_rooms if not (SRC / "waddington" / folder).is_dir()]

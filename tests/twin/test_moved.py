@@ -6,7 +6,6 @@ import dataclasses
 import importlib
 import subprocess
 import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -75,9 +74,11 @@ def test_an_unknown_name_is_still_unknown() -> None:
 
 
 def test_run_is_the_function_whatever_was_imported() -> None:
+    code = "import inspect; from waddington import twin; from waddington.twin.run.config import RunConfig"
+    code += "; import waddington.twin.run; assert inspect.isfunction(twin.run) and twin.run.__name__ == 'run'"
+    subprocess.run([sys.executable, "-W", "ignore", "-W", "error:waddington.twin", "-c", code], check=True)
     function = twin.run
-    assert callable(function)
-    twin.run = ModuleType("waddington.twin.run")  # as the import system does after `waddington.twin.run.config`
+    twin.run = sys.modules["waddington.twin.run"]  # as the import system does
     assert twin.run is function
 
 

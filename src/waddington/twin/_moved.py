@@ -104,6 +104,9 @@ NAMES: Final = {
         "GraphAttention": "embed.layers.GraphAttention",
         "joint_context": "embed.layers.joint_context",
     },
+    "embed.reference": {
+        "coordinates": "embed.reference.representations_of",
+    },
     "evaluate.heldout": {
         "CIRCULAR": "evaluate.measurability.CIRCULAR",
         "measure_conditions": "evaluate.measurability.measure_conditions",

@@ -36,8 +36,7 @@ from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix, hold_ou
 from waddington.twin.embed.decoders import Decoder
 from waddington.twin.embed.history import History
 from waddington.twin.embed.module import TwinModule
-from waddington.twin.embed.reference import Reference
-from waddington.twin.embed.reference import coordinates as representations_of
+from waddington.twin.embed.reference import Reference, representations_of
 from waddington.twin.embed.scaling import EmbeddingScale
 from waddington.twin.embed.training import OptimizerFactory, TrainingData, default_optimizer, save_atomically
 from waddington.twin.embed.training import train as train_module

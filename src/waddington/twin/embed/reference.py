@@ -12,30 +12,33 @@ from torch import Tensor
 
 from waddington._errors import DataError
 from waddington._text import counted
+from waddington.twin._moved import names_moved_from
 from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix
 from waddington.twin.preprocess.graph import joint_neighbors, modality_neighbors
 from waddington.twin.preprocess.neighbors import present_rows
 
-__all__ = ["Reference", "coordinates"]
+__all__ = ["Reference", "representations_of"]
+
+__getattr__ = names_moved_from(__name__)
 
 FloatArray = npt.NDArray[np.float32]
 
 
 class Reference:
-    """Coordinates of the reference cells, in which neighbours are sought, and their hidden states.
+    """Representations of the reference cells, in which neighbours are sought, and their hidden states.
 
     Parameters
     ----------
-    spaces
-        Coordinates by modality, (reference cells, dimensions), NaN rows where a cell lacks the modality.
+    representations
+        By modality, (reference cells, dimensions), NaN rows where a cell lacks the modality.
     n_neighbors
         Neighbours of a cell, at most.
     seed
         Seed of the approximate search.
     """
 
-    def __init__(self, spaces: Mapping[str, FloatArray], *, n_neighbors: int, seed: int) -> None:
-        self.spaces = {name: np.ascontiguousarray(space, dtype=np.float32) for name, space in spaces.items()}
+    def __init__(self, representations: Mapping[str, FloatArray], *, n_neighbors: int, seed: int) -> None:
+        self.representations = {name: np.ascontiguousarray(x, dtype=np.float32) for name, x in representations.items()}
         self.n_neighbors = n_neighbors
         self.seed = seed
         self.states: dict[str, Tensor] = {}
@@ -45,54 +48,58 @@ class Reference:
     @property
     def n_cells(self) -> int:
         """Number of reference cells."""
-        return int(next(iter(self.spaces.values())).shape[0])
+        return int(next(iter(self.representations.values())).shape[0])
 
-    def attach(self, spaces: Mapping[str, FloatArray]) -> dict[str, IntArray]:
+    def attach(self, representations: Mapping[str, FloatArray]) -> dict[str, IntArray]:
         """Look up the neighbours of any cells.
 
-        A reference cell that asks is recognized by its coordinates and is not its own neighbour, so that it is embedded
-        in the same way as a cell never seen. What it was told is kept: training, the scale of the embeddings and
-        `TwinEncoder.embed` ask for the same cells, and the search costs most where there are many.
+        A reference cell that asks is recognized by its representation and is not its own neighbour, so that it is
+        embedded in the same way as a cell never seen. What it was told is kept: training, the scale of the embeddings
+        and `TwinEncoder.embed` ask for the same cells, and the search costs most where there are many.
 
         Parameters
         ----------
-        spaces
-            Coordinates by modality, (cells, dimensions); modalities may be left out.
+        representations
+            By modality, (cells, dimensions); modalities may be left out.
 
         Returns
         -------
         By modality, and under ``"joint"``: indices of reference cells, (cells, `n_neighbors`), -1 where none.
         """
-        known = self._recognize(spaces)
-        own = self._own.setdefault(frozenset(spaces), {})
+        known = self._recognize(representations)
+        own = self._own.setdefault(frozenset(representations), {})
         if not own:
             # -2: never asked. Every row that was is -1 or more.
-            own |= {name: np.full((self.n_cells, self.n_neighbors), -2, dtype=np.int64) for name in [*spaces, "joint"]}
+            unknown = np.full((self.n_cells, self.n_neighbors), -2, dtype=np.int64)
+            own |= {name: unknown.copy() for name in [*representations, "joint"]}
         sought = np.flatnonzero((known < 0) | (own["joint"][known, 0] == -2))
         tables = {name: table[known] for name, table in own.items()}
         if sought.size:
             mine = sought[known[sought] >= 0]
-            for name, found in self._search({name: space[sought] for name, space in spaces.items()}).items():
+            for name, found in self._search({name: x[sought] for name, x in representations.items()}).items():
                 tables[name][sought] = -1
                 tables[name][sought, : found.shape[1]] = found
                 own[name][known[mine]] = tables[name][mine]
         return tables
 
-    def _search(self, spaces: Mapping[str, FloatArray]) -> dict[str, IntArray]:
+    def _search(self, representations: Mapping[str, FloatArray]) -> dict[str, IntArray]:
         """Find neighbours as `attach` gives them, in one search for each modality."""
         wanted = self.n_neighbors + 1
-        found = modality_neighbors(self.spaces, n_neighbors=wanted, query=spaces, seed=self.seed)
-        joint, _, _ = joint_neighbors(self.spaces, n_neighbors=wanted, query=spaces, found=found)
+        found = modality_neighbors(self.representations, n_neighbors=wanted, query=representations, seed=self.seed)
+        joint, _, _ = joint_neighbors(self.representations, n_neighbors=wanted, query=representations, found=found)
         tables = {
-            name: self._without_itself(near[:, :wanted], {name: spaces[name]}) for name, (near, _) in found.items()
+            name: self._without_itself(near[:, :wanted], {name: representations[name]})
+            for name, (near, _) in found.items()
         }
-        return {**tables, "joint": self._without_itself(joint, spaces)}
+        return {**tables, "joint": self._without_itself(joint, representations)}
 
-    def _recognize(self, spaces: Mapping[str, FloatArray]) -> IntArray:
+    def _recognize(self, representations: Mapping[str, FloatArray]) -> IntArray:
         """Which reference cell each cell is, to the bit, -1 for another; (cells,)."""
-        names = sorted(spaces)
-        place = {row: i for i, row in enumerate(_row_bytes([self.spaces[name] for name in names]))}
-        return np.asarray([place.get(row, -1) for row in _row_bytes([spaces[name] for name in names])], dtype=np.int64)
+        names = sorted(representations)
+        place = {row: i for i, row in enumerate(_row_bytes([self.representations[name] for name in names]))}
+        return np.asarray(
+            [place.get(row, -1) for row in _row_bytes([representations[name] for name in names])], dtype=np.int64
+        )
 
     def gather(self, tables: Mapping[str, IntArray]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Hidden states of neighbours, (cells, fan-out, hidden), and where there are any, (cells, fan-out)."""
@@ -105,30 +112,30 @@ class Reference:
         return neighbors, edges
 
     def state_dict(self) -> dict[str, Any]:
-        """Give coordinates and hidden states as tensors, and the seed."""
-        spaces = {name: torch.from_numpy(space) for name, space in self.spaces.items()}
-        return {"spaces": spaces, "states": dict(self.states), "seed": self.seed}
+        """Give representations and hidden states as tensors, and the seed."""
+        arrays = {name: torch.from_numpy(x) for name, x in self.representations.items()}
+        return {"spaces": arrays, "states": dict(self.states), "seed": self.seed}
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any], *, n_neighbors: int) -> Reference:
         """Make a reference from what :meth:`state_dict` gave; it is on the CPU."""
-        spaces = {name: space.cpu().numpy() for name, space in state["spaces"].items()}
-        made = cls(spaces, n_neighbors=n_neighbors, seed=state["seed"])
+        representations = {name: x.cpu().numpy() for name, x in state["spaces"].items()}
+        made = cls(representations, n_neighbors=n_neighbors, seed=state["seed"])
         made.states = {name: value.cpu() for name, value in state["states"].items()}
         return made
 
-    def _without_itself(self, table: IntArray, spaces: Mapping[str, FloatArray]) -> IntArray:
-        """Drop from each row the first neighbour with the same coordinates, or else the last one."""
+    def _without_itself(self, table: IntArray, representations: Mapping[str, FloatArray]) -> IntArray:
+        """Drop from each row the first neighbour with the same representation, or else the last one."""
         if table.size == 0:
             return table
         same = np.ones(table.shape, dtype=np.bool_)
-        for name, space in spaces.items():
-            here = present_rows(space)
+        for name, x in representations.items():
+            here = present_rows(x)
             for column in range(table.shape[1]):
-                other = self.spaces[name][np.maximum(table[:, column], 0)]
-                # Coordinates computed twice may differ in the last bits; a different cell differs by far more.
-                far = np.abs(np.nan_to_num(other) - np.nan_to_num(space)).max(axis=1, initial=0.0)
-                size = np.abs(np.nan_to_num(space)).max(axis=1, initial=0.0)
+                other = self.representations[name][np.maximum(table[:, column], 0)]
+                # Numbers computed twice may differ in the last bits; a different cell differs by far more.
+                far = np.abs(np.nan_to_num(other) - np.nan_to_num(x)).max(axis=1, initial=0.0)
+                size = np.abs(np.nan_to_num(x)).max(axis=1, initial=0.0)
                 same[:, column] &= ~here | ((far <= 1e-5 * size) & present_rows(other))
         same &= table >= 0
         dropped = np.where(same.any(axis=1), same.argmax(axis=1), table.shape[1] - 1)
@@ -143,23 +150,24 @@ def _row_bytes(tables: list[FloatArray]) -> Iterator[bytes]:
     return (row.tobytes() for row in np.concatenate(tables, axis=1, dtype=np.float32))
 
 
-def coordinates(
-    cells: CellDataset, inputs: Mapping[str, Matrix], spaces: Mapping[str, FloatArray] | None
+def representations_of(
+    cells: CellDataset, inputs: Mapping[str, Matrix], representations: Mapping[str, FloatArray] | None
 ) -> dict[str, FloatArray]:
-    """Coordinates for the search of neighbours, NaN where a cell lacks the modality.
+    """Representations for the search of neighbours, NaN where a cell lacks the modality.
 
     Raises
     ------
     DataError
-        When coordinates are missing or differ from the inputs in their number of cells.
+        When representations are missing or differ from the inputs in their number of cells.
     """
-    places = {}
+    found_in = {}
     for name in cells.inputs:
-        found: Matrix = cells.inputs[name] if spaces is None or name not in spaces else spaces[name]
+        found: Matrix = (representations or {}).get(name, cells.inputs[name])
         if found.shape[0] != cells.n_cells:
             raise DataError(
-                f"cannot use spaces[{name!r}]: found {counted(found.shape[0], 'cell')}; accepted are {cells.n_cells}"
+                f"cannot use representations[{name!r}]: found {counted(found.shape[0], 'cell')}; "
+                f"accepted are {cells.n_cells}"
             )
         dense = np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float32)
-        places[name] = np.where(cells.present[name][:, None], dense, np.float32(np.nan))
-    return places
+        found_in[name] = np.where(cells.present[name][:, None], dense, np.float32(np.nan))
+    return found_in

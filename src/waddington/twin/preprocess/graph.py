@@ -20,6 +20,7 @@ from scipy import sparse
 
 from waddington._checks import check_in_range
 from waddington._errors import DataError
+from waddington.twin._moved import renamed_arguments
 from waddington.twin.preprocess.neighbors import knn_graph, neighbor_table, present_rows, unit_rows
 
 __all__ = ["connectivities", "joint_graph", "joint_neighbors", "knn_graph", "modality_neighbors"]
@@ -73,15 +74,16 @@ def connectivities(distances: sparse.csr_matrix) -> sparse.csr_matrix:
     return _united(table, weights, shape=distances.shape)
 
 
+@renamed_arguments(spaces="representations")
 def joint_graph(
-    spaces: Mapping[str, FloatArray], *, n_neighbors: int = 15, seed: int = 0
+    representations: Mapping[str, FloatArray], *, n_neighbors: int = 15, seed: int = 0
 ) -> tuple[sparse.csr_matrix, npt.NDArray[np.float32]]:
     """Weighted nearest neighbours over several modalities.
 
     Parameters
     ----------
-    spaces
-        Coordinates by modality, each (cells, dimensions of that modality), NaN rows where a cell lacks it.
+    representations
+        By modality, each (cells, dimensions of that modality), NaN rows where a cell lacks it.
     n_neighbors
         Neighbours per cell.
     seed
@@ -92,16 +94,16 @@ def joint_graph(
     connectivities
         Symmetric CSR float32, (cells, cells).
     weights
-        What each modality counts for each cell, (cells, modalities) in the order of `spaces`; rows sum to 1 (to 0
-        where a cell was measured nowhere).
+        What each modality counts for each cell, (cells, modalities) in the order of `representations`; rows sum to 1
+        (to 0 where a cell was measured nowhere).
     """
-    table, affinity, weights = joint_neighbors(spaces, n_neighbors=n_neighbors, seed=seed)
+    table, affinity, weights = joint_neighbors(representations, n_neighbors=n_neighbors, seed=seed)
     n = table.shape[0]
     return _united(table, np.where(table >= 0, affinity, 0.0), shape=(n, n)), weights
 
 
 def modality_neighbors(
-    spaces: Mapping[str, FloatArray],
+    representations: Mapping[str, FloatArray],
     *,
     n_neighbors: int = 15,
     query: Mapping[str, FloatArray] | None = None,
@@ -113,7 +115,7 @@ def modality_neighbors(
 
     Parameters
     ----------
-    spaces, n_neighbors, query, seed
+    representations, n_neighbors, query, seed
         As in `joint_neighbors`.
 
     Returns
@@ -127,17 +129,17 @@ def modality_neighbors(
         When the modalities hold different numbers of cells, or none is shared.
     """
     check_in_range("n_neighbors", n_neighbors, 1)
-    asked = spaces if query is None else query
-    names = [name for name in spaces if name in asked]
+    asked = representations if query is None else query
+    names = [name for name in representations if name in asked]
     sizes = {asked[name].shape[0] for name in names}
-    if len(sizes) != 1 or len({spaces[name].shape[0] for name in names}) != 1:
+    if len(sizes) != 1 or len({representations[name].shape[0] for name in names}) != 1:
         raise DataError(
             f"cannot join modalities {list(asked)}: found {sorted(sizes)} cells; accepted is one number for all"
         )
     return {
         name: neighbor_table(
             knn_graph(
-                unit_rows(spaces[name]),
+                unit_rows(representations[name]),
                 n_neighbors=_CANDIDATES * n_neighbors,
                 metric="euclidean",
                 query=None if query is None else unit_rows(query[name]),
@@ -148,8 +150,9 @@ def modality_neighbors(
     }
 
 
+@renamed_arguments(spaces="representations")
 def joint_neighbors(
-    spaces: Mapping[str, FloatArray],
+    representations: Mapping[str, FloatArray],
     *,
     n_neighbors: int = 15,
     query: Mapping[str, FloatArray] | None = None,
@@ -166,8 +169,8 @@ def joint_neighbors(
 
     Parameters
     ----------
-    spaces
-        Reference coordinates by modality, (cells, dimensions), NaN rows where missing.
+    representations
+        Of the reference cells by modality, (cells, dimensions), NaN rows where missing.
     n_neighbors
         Neighbours per cell.
     query
@@ -192,8 +195,8 @@ def joint_neighbors(
         When the modalities hold different numbers of cells, or none is shared.
     """
     if found is None:
-        found = modality_neighbors(spaces, n_neighbors=n_neighbors, query=query, seed=seed)
-    unit = {name: unit_rows(spaces[name]) for name in found}
+        found = modality_neighbors(representations, n_neighbors=n_neighbors, query=query, seed=seed)
+    unit = {name: unit_rows(representations[name]) for name in found}
     unit_query = unit if query is None else {name: unit_rows(query[name]) for name in found}
     near: dict[str, npt.NDArray[np.int64]] = {}
     first: dict[str, npt.NDArray[np.float64]] = {}
@@ -206,8 +209,8 @@ def joint_neighbors(
         width[name] = np.maximum(reach - first[name], 1e-6)
     inner = _modality_weights(unit, unit_query, near, first, width, n_neighbors)
     table, affinity = _best_candidates(unit, unit_query, near, first, width, inner, n_neighbors)
-    weights = np.zeros((inner.shape[0], len(spaces)), dtype=np.float32)
-    weights[:, [list(spaces).index(name) for name in found]] = inner
+    weights = np.zeros((inner.shape[0], len(representations)), dtype=np.float32)
+    weights[:, [list(representations).index(name) for name in found]] = inner
     return table, affinity, weights
 
 
