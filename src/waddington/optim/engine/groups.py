@@ -61,8 +61,8 @@ class TensorGroup:
 
     Attributes
     ----------
-    group, group_index
-        Their parameter group.
+    settings, group_index
+        Their parameter group, as the user holds it.
     all_slots, all_units
         The tensors, in the order of rows, and how they are gone through.
     slots, units
@@ -85,12 +85,12 @@ class TensorGroup:
         self.all_units = list(units)
         self.all_slots = slots = [slot for unit in units for slot in unit.slots]
         first = slots[0]
-        self.rule, self.group, self.group_index = rule, first.group, first.group_index
+        self.rule, self.settings, self.group_index = rule, first.group, first.group_index
         self.device, self.dtype = first.value.device, real_dtype(compute_dtype(first.param))
-        self.columns = Columns(slots, rule.tensor_scalars(self.group), self.device, self.dtype)
+        self.columns = Columns(slots, rule.tensor_scalars(self.settings), self.device, self.dtype)
         self._learn_settings()
         self.is_sharded = any(is_sharded(slot.param) for slot in slots)
-        self.rounds = rounds_stochastically(first.param, self.group)
+        self.rounds = rounds_stochastically(first.param, self.settings)
         self.derived: Tensors = {}
         self._kernels: dict[Any, Kernel] = {}
         self._ready: Kernel | None = None
@@ -101,7 +101,7 @@ class TensorGroup:
             unit.columns = self.columns
         self._all_compiled = [unit for unit in units if isinstance(unit, SingleTensor) and unit.compiled]
         self.columns.fills = bool(self._all_compiled)
-        buffers = rule.buffers(self.group)
+        buffers = rule.buffers(self.settings)
         params, states = [slot.param for slot in slots], [slot.state for slot in slots]
         self._guard = LayoutGuard(params, states, (*buffers, *self.columns.all), len(buffers))
         self._gradients = GradientGuard(slots, self._all_compiled)
@@ -178,7 +178,7 @@ class TensorGroup:
 
     def _learn_settings(self) -> None:
         """Take note of the group's settings: what is laid out, and what the rule is bound to."""
-        group, whole = self.group, bool(self.rule.whole_tensor_reason)
+        group, whole = self.settings, bool(self.rule.whole_tensor_reason)
         self.signature = signature(self.rule, group)
         self.needs_norm = bool(self.rule.needs_norm(group))
         self._count = len(group)
@@ -190,7 +190,7 @@ class TensorGroup:
 
     def still_fits(self, group: Settings) -> bool:
         """Tell whether a parameter group is this one's, and its settings ask for the same layout."""
-        if group is not self.group:
+        if group is not self.settings:
             return False
         if len(group) != self._count or list(map(group.get, self._names)) != self._values:
             if signature(self.rule, group) != self.signature:
@@ -257,11 +257,11 @@ class TensorGroup:
         # Asked at every step, for a step count may have been written to.
         count = columns.common_count()
         steps: Number = columns.steps.to(columns.exact) + 1.0 if count is None else count + 1.0
-        found = self.rule.scalars(steps, columns.tensor_scalars, self.group)
+        found = self.rule.scalars(steps, columns.tensor_scalars, self.settings)
         if self.rule.rate_factor is not None:
-            found["rate_factor"] = self.rule.rate_factor(steps, self.group)
-        if self.group["weight_decay"] or columns.fills:
-            found["weight_decay"] = self.group["weight_decay"]
+            found["rate_factor"] = self.rule.rate_factor(steps, self.settings)
+        if self.settings["weight_decay"] or columns.fills:
+            found["weight_decay"] = self.settings["weight_decay"]
         columns.put(found)
         return {name: found[name] for name in columns.tensor_scalars if name in found}  # type: ignore[misc]
 
@@ -346,7 +346,7 @@ class TensorGroup:
         scalars = self.columns.scalars
         key = (phase, self.bound.settings, tuple(scalars), rounds)
         if key not in self._kernels:
-            if self.group["compile"] is not True and self.device.type in kernels.failures:
+            if self.settings["compile"] is not True and self.device.type in kernels.failures:
                 self._give_up(kernels.failures[self.device.type])
                 return None
             first = self._all_compiled[0]
@@ -356,7 +356,7 @@ class TensorGroup:
             try:
                 self._kernels[key] = kernels.compile(spec_of(function, first.value, first.buffers))
             except UnsupportedError as error:
-                if self.group["compile"] is True:
+                if self.settings["compile"] is True:
                     raise
                 warnings.warn(f"{error}; the step goes on eagerly, and more slowly", RuntimeWarning, stacklevel=2)
                 self._give_up(str(error))

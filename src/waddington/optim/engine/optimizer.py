@@ -200,7 +200,7 @@ class RuleOptimizer(RuleState):
             self._record(step)
 
     def _record(self, step: Step) -> None:
-        groups, names = step.tensor_groups, self._rule.reported
+        groups, names = step.groups, self._rule.reported
         slots = [slot for each in groups for slot in each.slots]
         counts = [len(each.slots) for each in groups]
         sums = [row for found, n in zip(step.sums, counts, strict=True) for row in per_tensor(found, n)]

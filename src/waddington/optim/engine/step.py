@@ -49,7 +49,7 @@ class Step:
     ----------
     rule, control
         What is run.
-    tensor_groups
+    groups
         Over what.
     settings
         Settings of the whole model.
@@ -69,7 +69,7 @@ class Step:
 
     rule: Rule
     control: RateControl | None
-    tensor_groups: Sequence[TensorGroup]
+    groups: Sequence[TensorGroup]
     settings: Settings
     model: ModelRow
     observed: bool
@@ -81,19 +81,19 @@ class Step:
     def run(self) -> None:
         """Take the step, unless a gradient is not finite and the policy is to leave it out."""
         try:
-            for tensor_group in self.tensor_groups:
-                tensor_group.fetch()
+            for group in self.groups:
+                group.fetch()
             self._run()
             self.is_begun = True
         except BaseException as error:
             self._say_what_is_changed(error)
             raise
         finally:
-            for tensor_group in self.tensor_groups:
-                tensor_group.release()
+            for group in self.groups:
+                group.release()
 
     def _say_what_is_changed(self, error: BaseException) -> None:
-        begun = [slot.name for tensor_group in self.tensor_groups for slot in tensor_group.begun]
+        begun = [slot.name for group in self.groups for slot in group.begun]
         self.is_begun = bool(begun)
         if begun:
             error.add_note(
@@ -103,8 +103,8 @@ class Step:
             )
 
     def _run(self) -> None:
-        self._remembered = [tensor_group.advance() for tensor_group in self.tensor_groups]
-        self._is_sharded = any(tensor_group.is_sharded for tensor_group in self.tensor_groups)
+        self._remembered = [group.advance() for group in self.groups]
+        self._is_sharded = any(group.is_sharded for group in self.groups)
         self._masks = self.settings["nonfinite"] == "mask" and not self._is_finite()
         self._taken: list[torch.Tensor | None] = []
         self._decided: Numbers = {}
@@ -120,7 +120,7 @@ class Step:
 
     def _is_finite(self) -> bool:
         """Tell whether all gradients are known to be finite, so that there is nothing to mask."""
-        return not self._is_sharded and all(tensor_group.is_finite() for tensor_group in self.tensor_groups)
+        return not self._is_sharded and all(group.is_finite() for group in self.groups)
 
     def _defers_stats(self) -> bool:
         """Tell whether the rate control takes its statistics while this step is written: all gradients are read once.
@@ -130,7 +130,7 @@ class Step:
         if self.control is None or self._is_sharded or self.settings["nonfinite"] in ("skip", "raise"):
             return False
         first, *others = self.control.stages(self.settings)
-        free = self.model.is_on_host and all(tensor_group.columns.is_on_host for tensor_group in self.tensor_groups)
+        free = self.model.is_on_host and all(group.columns.is_on_host for group in self.groups)
         if others or first.reads or not free:
             return False
         self._stage = first
@@ -143,11 +143,11 @@ class Step:
         rule, policy = self.rule, self.settings["nonfinite"]
         stages = [] if self.control is None or self._is_late else list(self.control.stages(self.settings))
         uses_sums = rule.from_sums is not None and self._is_sharded
-        norm_first = any(tensor_group.needs_norm for tensor_group in self.tensor_groups)
+        norm_first = any(group.needs_norm for group in self.groups)
         checks = policy in ("skip", "raise")
         squares = checks or norm_first
         first = None if norm_first or not stages else stages.pop(0)
-        totals: list[Tensors] = [{} for _ in self.tensor_groups]
+        totals: list[Tensors] = [{} for _ in self.groups]
         if squares or uses_sums or first is not None:
             totals = self._sums(StatsSpec(squares, uses_sums and not norm_first, first, self._masks), totals)
         if squares:
@@ -157,15 +157,15 @@ class Step:
                 if self.is_left_out:
                     return
             if norm_first and rule.from_norm is not None:
-                for tensor_group in self.tensor_groups:
-                    tensor_group.columns.put(dict(rule.from_norm(_to(whole.sqrt(), tensor_group), tensor_group.group)))
+                for group in self.groups:
+                    group.columns.put(dict(rule.from_norm(_to(whole.sqrt(), group), group.settings)))
         if norm_first and (uses_sums or stages):
             totals = self._sums(StatsSpec(False, uses_sums, stages.pop(0) if stages else None, self._masks), totals)
         if uses_sums:
             self._from_sums(totals)
         for stage in stages:
-            for tensor_group, found in zip(self.tensor_groups, totals, strict=True):
-                tensor_group.columns.put({"size": tensor_group.columns.sizes, **found})
+            for group, found in zip(self.groups, totals, strict=True):
+                group.columns.put({"size": group.columns.sizes, **found})
             totals = self._sums(StatsSpec(stage=stage, masks=self._masks), totals)
         if self.control is not None and not self._is_late:
             self._decide(totals)
@@ -174,7 +174,7 @@ class Step:
         """Have the rate control draw its conclusions; they are written when all is."""
         assert self.control is not None
         columns = {name: self._joined([found[name] for found in totals]) for name in totals[0]}
-        sizes = self._joined([tensor_group.columns.sizes for tensor_group in self.tensor_groups])
+        sizes = self._joined([group.columns.sizes for group in self.groups])
         summary = self.control.summarize(columns, sizes, self.settings)
         model, known = self.model, self._decided if self._is_late else None
         names = list(model.of_control)
@@ -188,17 +188,12 @@ class Step:
             return
         skipped, masked = self.model.entries[SKIPPED], self.model.entries[MASKED]
         some = self._joined(dropped).sum()
-        if self.tensor_groups[0].columns.is_on_host and not some.item():
-            self._taken = [None for _ in self.tensor_groups]
+        if self.groups[0].columns.is_on_host and not some.item():
+            self._taken = [None for _ in self.groups]
             return
         # Counts of more than 2**24 are rounded in float32.
-        goes = [
-            part <= tensor_group.columns.sizes * (1.0 - 1e-5)
-            for part, tensor_group in zip(dropped, self.tensor_groups, strict=True)
-        ]
-        filled = self._joined(
-            [go & (tensor_group.columns.sizes > 0) for go, tensor_group in zip(goes, self.tensor_groups, strict=True)]
-        )
+        goes = [part <= group.columns.sizes * (1.0 - 1e-5) for part, group in zip(dropped, self.groups, strict=True)]
+        filled = self._joined([go & (group.columns.sizes > 0) for go, group in zip(goes, self.groups, strict=True)])
         self.finite = filled.any() | (some == 0)
         self._taken = [go & self.finite.to(go.device) for go in goes]
         self._counts = [(skipped, self.finite.logical_not()), (masked, some)]
@@ -206,20 +201,17 @@ class Step:
     def _judge(self, totals: list[Tensors], whole: torch.Tensor) -> None:
         """Tell whether all gradients are finite, which their squares must be as well."""
         raises, skipped = self.settings["nonfinite"] == "raise", self.model.entries[SKIPPED]
-        free = self.tensor_groups[0].columns.is_on_host
+        free = self.groups[0].columns.is_on_host
         is_finite = math.isfinite(whole.item()) if free or raises else None
         self.finite = whole.isfinite() if is_finite is None else torch.tensor(is_finite, device=whole.device)
         if raises and not is_finite:
             fine = [found["grad_sq"].isfinite().tolist() for found in totals]
-            each = (
-                zip(tensor_group.slots, row, strict=True)
-                for tensor_group, row in zip(self.tensor_groups, fine, strict=True)
-            )
+            each = (zip(group.slots, row, strict=True) for group, row in zip(self.groups, fine, strict=True))
             refuse_nonfinite(slot.param for pairs in each for slot, is_fine in pairs if not is_fine)
         if is_finite is None:
             self._counts = [(skipped, self.finite.logical_not())]
-            for tensor_group in self.tensor_groups:
-                tensor_group.columns.put({TAKEN: self.finite.to(device=tensor_group.device, dtype=tensor_group.dtype)})
+            for group in self.groups:
+                group.columns.put({TAKEN: self.finite.to(device=group.device, dtype=group.dtype)})
         elif not is_finite:
             skipped.add_(1.0)
             self.is_left_out = True
@@ -227,27 +219,21 @@ class Step:
     def _from_sums(self, totals: list[Tensors]) -> None:
         """Draw the conclusions of the rule's own sums."""
         assert self.rule.from_sums is not None
-        for tensor_group, new, found in zip(self.tensor_groups, self._remembered, totals, strict=True):
-            derived = self.rule.from_sums(
-                found, tensor_group.columns.sizes, tensor_group.columns.scalars, tensor_group.bound.flags
+        for group, new, found in zip(self.groups, self._remembered, totals, strict=True):
+            derived = self.rule.from_sums(found, group.columns.sizes, group.columns.scalars, group.bound.flags)
+            new |= {name: value for name, value in derived.items() if name in group.columns.tensor_scalars}
+            group.columns.put(
+                {name: value for name, value in derived.items() if name not in group.columns.tensor_scalars}
             )
-            new |= {name: value for name, value in derived.items() if name in tensor_group.columns.tensor_scalars}
-            tensor_group.columns.put(
-                {name: value for name, value in derived.items() if name not in tensor_group.columns.tensor_scalars}
-            )
-            tensor_group.derived = derived
+            group.derived = derived
 
     def _set_rates(self) -> None:
-        for tensor_group in self.tensor_groups:
-            rate = (
-                tensor_group.group["lr"]
-                if self.control is None
-                else self.control.rate(self._decided, tensor_group.group)
-            )
+        for group in self.groups:
+            rate = group.settings["lr"] if self.control is None else self.control.rate(self._decided, group.settings)
             if isinstance(rate, torch.Tensor):
-                rate = rate.to(tensor_group.device).reshape(())
-            factor = tensor_group.columns.scalars.get("rate_factor")
-            tensor_group.columns.put({"rate": rate if factor is None else rate * factor})
+                rate = rate.to(group.device).reshape(())
+            factor = group.columns.scalars.get("rate_factor")
+            group.columns.put({"rate": rate if factor is None else rate * factor})
 
     def _apply_update(self) -> None:
         """Write the new values of everything."""
@@ -256,19 +242,17 @@ class Step:
         later = rule.sums_for_next_step
         update = UpdateSpec(own and later, own and not later, self.observed, self._stage, self._masks)
         salts: list[torch.Tensor | None] = []
-        for tensor_group in self.tensor_groups:
+        for group in self.groups:
             if update.uses_sums:
-                tensor_group.columns.put({"size": tensor_group.columns.sizes})
+                group.columns.put({"size": group.columns.sizes})
             salts.append(
-                make_salt(tensor_group.columns.steps + 1.0, tensor_group.columns.indices, _ROUNDING)
-                if tensor_group.rounds
-                else None
+                make_salt(group.columns.steps + 1.0, group.columns.indices, _ROUNDING) if group.rounds else None
             )
-            tensor_group.prepare(update, rounds=salts[-1] is not None)
-        for tensor_group, its in zip(self.tensor_groups, salts, strict=True):
-            sums = tensor_group.columns.named_sums(tensor_group.apply_update(update, its), copy=self.observed)
+            group.prepare(update, rounds=salts[-1] is not None)
+        for group, its in zip(self.groups, salts, strict=True):
+            sums = group.columns.named_sums(group.apply_update(update, its), copy=self.observed)
             if update.uses_sums:
-                tensor_group.derived = {name: sums.pop(name) for name in rule.reported if name in sums}
+                group.derived = {name: sums.pop(name) for name in rule.reported if name in sums}
             self.sums.append(sums)
         if self._masks:
             dropped = [found.pop(DROPPED) for found in self.sums]
@@ -286,22 +270,19 @@ class Step:
             count.add_(more.to(count.device))
         if self._new_row is not None:
             self.model.row.copy_(self._new_row)
-        for at, (tensor_group, new) in enumerate(zip(self.tensor_groups, self._remembered, strict=True)):
-            taken = self._taken[at] if self._taken else self.finite if TAKEN in tensor_group.columns.scalars else None
-            tensor_group.columns.write(new, None if taken is None else taken.to(tensor_group.device))
+        for at, (group, new) in enumerate(zip(self.groups, self._remembered, strict=True)):
+            taken = self._taken[at] if self._taken else self.finite if TAKEN in group.columns.scalars else None
+            group.columns.write(new, None if taken is None else taken.to(group.device))
 
     def _sums(self, stats: StatsSpec, before: list[Tensors]) -> list[Tensors]:
         """Take sums over every tensor, and over all its shards; add them to those of the rounds before."""
-        tensor_groups = self.tensor_groups
-        names = [tensor_group.collect_stats(stats) for tensor_group in tensor_groups]
-        parts = [tensor_group.columns.sums for tensor_group in tensor_groups]
+        groups = self.groups
+        names = [group.collect_stats(stats) for group in groups]
+        parts = [group.columns.sums for group in groups]
         if self._is_sharded:
             width = max(len(given) for given in names)
             parts = self._over_shards([part[:, :width] for part in parts])
-        found = [
-            tensor_group.columns.named_sums(given, part)
-            for tensor_group, given, part in zip(tensor_groups, names, parts, strict=True)
-        ]
+        found = [group.columns.named_sums(given, part) for group, given, part in zip(groups, names, parts, strict=True)]
         if self._masks:
             self._count([sums.pop(DROPPED) for sums in found])
         return [{**known, **new} for known, new in zip(before, found, strict=True)]
@@ -309,23 +290,23 @@ class Step:
     def _over_shards(self, tables: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Add the tensor groups' tables of sums, of one width, over the shards of their tensors, in one collective."""
         first, slots = (
-            self.tensor_groups[0],
-            [slot for tensor_group in self.tensor_groups for slot in tensor_group.slots],
+            self.groups[0],
+            [slot for group in self.groups for slot in group.slots],
         )
         whole = sum_over_shards(torch.cat([_to(table, first) for table in tables]), slots)
-        pieces = torch.split(whole, [len(tensor_group.slots) for tensor_group in self.tensor_groups])
-        return [_to(piece, tensor_group) for piece, tensor_group in zip(pieces, self.tensor_groups, strict=True)]
+        pieces = torch.split(whole, [len(group.slots) for group in self.groups])
+        return [_to(piece, group) for piece, group in zip(pieces, self.groups, strict=True)]
 
     def _joined(self, columns: Sequence[torch.Tensor]) -> torch.Tensor:
         """Put the columns of all tensor groups below one another, on the device of the first."""
         if len(columns) == 1:
             return columns[0]
-        return torch.cat([_to(column, self.tensor_groups[0]) for column in columns])
+        return torch.cat([_to(column, self.groups[0]) for column in columns])
 
 
-def _to(tensor: torch.Tensor, tensor_group: TensorGroup) -> torch.Tensor:
+def _to(tensor: torch.Tensor, group: TensorGroup) -> torch.Tensor:
     """Bring statistics to a tensor group's device."""
-    return tensor.to(device=tensor_group.device, dtype=tensor_group.columns.sizes.dtype)
+    return tensor.to(device=group.device, dtype=group.columns.sizes.dtype)
 
 
 def decide(
