@@ -1,4 +1,4 @@
-"""C for what a phase of a step does: loops over chunks of coordinates, sums and the numbers between them.
+"""C for what a function of tensors does: loops over chunks of coordinates, sums and the numbers between them.
 
 A :class:`~.trace.Program` is cut at its sums. What needs none of them is one loop; what follows from
 sums over the whole tensor is a second one, and so on; values that several loops need are computed in each, for that

@@ -1,4 +1,4 @@
-// One phase of an optimizer's step over many tensors: what c_source.py writes goes between the marks.
+// One function of tensors, over many of them: what c_source.py writes goes between the marks.
 
 #include <math.h>
 #include <stdint.h>
