@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 
 import pytest
 
@@ -38,3 +40,21 @@ def test_all_is_the_public_api(name: str) -> None:
         and value.__module__ == module.__name__
     }
     assert defined_here <= set(exported), f"{name}: public but not in __all__: {sorted(defined_here - set(exported))}"
+
+
+@pytest.mark.parametrize("name", ["waddington", "waddington.optim"])
+def test_dir_shows_public_names_alone_and_all_of_them_are_there(name: str) -> None:
+    module = importlib.import_module(name)
+    assert dir(module) == sorted(module.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = module.nothing
+
+
+def test_optim_brings_its_rooms_when_they_are_asked_for() -> None:
+    code = (
+        "import sys; from waddington import optim; before = set(sys.modules);"
+        "assert not {'waddington.optim.registry', 'waddington.optim.testing'} & before;"
+        "rooms = (optim.schedules, optim.registry, optim.testing, optim.communication, optim.rule, optim.switching);"
+        "assert all(room.__name__ in sys.modules for room in rooms)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -20,9 +20,9 @@ from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice
 from waddington.optim.engine.optimizer import RuleOptimizer
-from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.settings import Compile, Nonfinite, StateDtype, check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
-from waddington.optim.masking import aligned, check_mask, mask_terms, strength
+from waddington.optim.masking import AlphaForm, Compensation, Mask, aligned, check_mask, mask_terms, strength
 from waddington.optim.moments import (
     Number,
     Numbers,
@@ -143,22 +143,22 @@ class AlphaAdam(RuleOptimizer):
         self,
         params: ParamsT,
         lr: float | torch.Tensor = 1e-3,
-        *,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        mask: str = "asynchronous",
+        *,
+        mask: Mask = "asynchronous",
         strict_mask: bool = False,
-        compensation: str = "full",
-        alpha_form: str = "squared",
+        compensation: Compensation = "full",
+        alpha_form: AlphaForm = "squared",
         alpha_max: float = 2.0,
         bias_correction: bool = True,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
-        nonfinite: str = "mask",
+        nonfinite: Nonfinite = "mask",
         stochastic_rounding: bool = False,
-        state_dtype: str = "float32",
-        compile: str | bool = "auto",
+        state_dtype: StateDtype = "float32",
+        compile: Compile = "auto",
         **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
@@ -207,15 +207,15 @@ class CAdamW(AlphaAdam):
         self,
         params: ParamsT,
         lr: float | torch.Tensor = 1e-3,
-        *,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        *,
         maximize: bool = False,
-        nonfinite: str = "mask",
+        nonfinite: Nonfinite = "mask",
         stochastic_rounding: bool = False,
-        state_dtype: str = "float32",
-        compile: str | bool = "auto",
+        state_dtype: StateDtype = "float32",
+        compile: Compile = "auto",
         **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, **settings_of(locals()))

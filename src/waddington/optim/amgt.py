@@ -22,14 +22,14 @@ which the discussion claims, are :class:`waddington.optim.Compressed` around thi
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, get_args
 
 import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice, check_in_range
 from waddington.optim.engine.optimizer import RuleOptimizer
-from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.settings import Compile, Nonfinite, StateDtype, check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.moments import (
     Number,
@@ -45,13 +45,20 @@ from waddington.optim.rule import Measured, Rule, Settings, Tensors
 
 __all__ = ["AMGT", "AMGT_RULE", "momentum_factor", "threshold_moment"]
 
+VarianceOver = Literal["tensor", "coordinate"]
+"""What shares one λ."""
+Schedule = Literal["constant", "inverse_time", "strongly_convex"]
+"""How the rate falls: not, as Eq. 10, or as Eq. 13."""
+ThresholdMode = Literal["hard", "soft", "clip"]
+"""What becomes of a first moment below the threshold, or above it."""
+
 
 def momentum_factor(variance: torch.Tensor, gamma: Number) -> torch.Tensor:
     """Factor λ = 1 / (1 + γ Var(g)) of Eq. 9, in (0, 1]."""
     return 1.0 / (1.0 + gamma * variance)
 
 
-def threshold_moment(exp_avg: torch.Tensor, threshold: Number, mode: str) -> torch.Tensor:
+def threshold_moment(exp_avg: torch.Tensor, threshold: Number, mode: ThresholdMode) -> torch.Tensor:
     """Threshold a first moment.
 
     Parameters
@@ -258,25 +265,25 @@ class AMGT(RuleOptimizer):
         self,
         params: ParamsT,
         lr: float | torch.Tensor = 1e-3,
-        *,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
         gamma: float = 1.0,
-        variance: str = "tensor",
-        schedule: str = "constant",
+        variance: VarianceOver = "tensor",
+        schedule: Schedule = "constant",
         decay: float = 0.0,
         mu: float = 1.0,
         threshold: float = 0.0,
-        threshold_mode: str = "hard",
+        threshold_mode: ThresholdMode = "hard",
         correction: float = 0.0,
         eps_inside_root: bool = False,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
-        nonfinite: str = "mask",
+        nonfinite: Nonfinite = "mask",
         stochastic_rounding: bool = False,
-        state_dtype: str = "float32",
-        compile: str | bool = "auto",
+        state_dtype: StateDtype = "float32",
+        compile: Compile = "auto",
         **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
@@ -288,6 +295,6 @@ class AMGT(RuleOptimizer):
             check_in_range(name, group[name], 0.0, open_high=True)
         check_in_range("mu", group["mu"], 0.0, open_low=True, open_high=True)
         check_in_range("correction", group["correction"], open_low=True, open_high=True)
-        check_choice("variance", group["variance"], ("tensor", "coordinate"))
-        check_choice("schedule", group["schedule"], ("constant", "inverse_time", "strongly_convex"))
-        check_choice("threshold_mode", group["threshold_mode"], ("hard", "soft", "clip"))
+        check_choice("variance", group["variance"], get_args(VarianceOver))
+        check_choice("schedule", group["schedule"], get_args(Schedule))
+        check_choice("threshold_mode", group["threshold_mode"], get_args(ThresholdMode))

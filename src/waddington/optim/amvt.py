@@ -20,7 +20,7 @@ curvature) with :mod:`waddington.optim.schedules`, and :mod:`waddington.optim.up
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar, Literal, Unpack, get_args
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -29,7 +29,7 @@ from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
 from waddington.optim.adaptation import adaptive_denominator, variance_penalty
 from waddington.optim.engine.optimizer import RuleOptimizer
-from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.settings import Compile, Nonfinite, StateDtype, check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.moments import (
     Number,
@@ -46,6 +46,10 @@ from waddington.optim.updating import clip_update
 
 __all__ = ["AMVT", "AMVT_RULE", "HISTORY"]
 
+Decoupled = Literal["lr", "literal"]
+"""Whether decay is multiplied by the rate."""
+VarianceFrom = Literal["tracked", "moments"]
+"""A buffer of its own, or the two moments."""
 HISTORY = 10
 """Steps before the first outlier: a variance of less calls every second plain gradient one."""
 
@@ -213,27 +217,28 @@ class AMVT(RuleOptimizer):
     _rule = AMVT_RULE
     _fixed: ClassVar[dict[str, Any]] = {"decoupled_weight_decay": True}
     _of_the_model = ("clip_grad_norm", "normalize_grad")
+    _extra_keys = ("beta3",)
 
     def __init__(
         self,
         params: ParamsT,
         lr: float | torch.Tensor = 1e-3,
-        *,
         betas: tuple[float, ...] = (0.9, 0.999, 0.99),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        decoupled: str = "lr",
-        variance: str = "tracked",
+        *,
+        decoupled: Decoupled = "lr",
+        variance: VarianceFrom = "tracked",
         clip_grad_norm: float | None = None,
         normalize_grad: bool = False,
         outlier_threshold: float | None = None,
         clip_update: float | None = None,
         momentum_bias_correction: bool = True,
         maximize: bool = False,
-        nonfinite: str = "mask",
+        nonfinite: Nonfinite = "mask",
         stochastic_rounding: bool = False,
-        state_dtype: str = "float32",
-        compile: str | bool = "auto",
+        state_dtype: StateDtype = "float32",
+        compile: Compile = "auto",
         **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
@@ -251,8 +256,8 @@ class AMVT(RuleOptimizer):
     def _check_group(cls, group: dict[str, Any]) -> None:
         check_common(group)
         check_in_range("betas[2]", group["beta3"], 0.0, 1.0, open_high=True)
-        check_choice("decoupled", group["decoupled"], ("lr", "literal"))
-        check_choice("variance", group["variance"], ("tracked", "moments"))
+        check_choice("decoupled", group["decoupled"], get_args(Decoupled))
+        check_choice("variance", group["variance"], get_args(VarianceFrom))
         for name in ("clip_grad_norm", "outlier_threshold", "clip_update"):
             if group[name] is not None:
                 check_in_range(name, group[name], 0.0, open_low=True)

@@ -23,11 +23,11 @@ from torch.optim.optimizer import ParamsT
 from waddington._checks import check_choice
 from waddington.optim._moved import renamed_arguments
 from waddington.optim.engine.optimizer import RuleOptimizer
-from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.settings import Compile, Nonfinite, StateDtype, check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.padam import PADAM_RULE
 from waddington.optim.rule import Settings
-from waddington.optim.switching import RENAMED, BaseRateSwitch, check_switch, small_rate
+from waddington.optim.switching import RENAMED, BaseRateSwitch, LargeRateIn, Switch, check_switch, small_rate
 
 __all__ = ["ASGDAMSGrad", "ASGDAdam"]
 
@@ -96,13 +96,13 @@ class ASGDAdam(RuleOptimizer):
         self,
         params: ParamsT,
         lr: float | torch.Tensor = 1e-2,
-        *,
-        alpha_min: float | None = None,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        switch: str = "relative",
-        large_rate_in: str = "sharp",
+        *,
+        alpha_min: float | None = None,
+        switch: Switch = "relative",
+        large_rate_in: LargeRateIn = "sharp",
         count_ratio: float = 1.0,
         switch_interval: int = 10,
         hysteresis: float = 0.1,
@@ -110,10 +110,10 @@ class ASGDAdam(RuleOptimizer):
         bias_correction: bool = True,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
-        nonfinite: str = "mask",
+        nonfinite: Nonfinite = "mask",
         stochastic_rounding: bool = False,
-        state_dtype: str = "float32",
-        compile: str | bool = "auto",
+        state_dtype: StateDtype = "float32",
+        compile: Compile = "auto",
         **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))

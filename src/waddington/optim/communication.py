@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from waddington._checks import check_count
 from waddington._errors import ArgumentError
-from waddington.optim.compression import check_compression, levels_of
+from waddington.optim.compression import Method, check_compression, levels_of
 
 __all__ = ["CompressionHook", "compress_gradients"]
 
@@ -48,7 +48,7 @@ class CompressionHook:
         self,
         params: list[torch.nn.Parameter],
         *,
-        method: str = "quantize",
+        method: Method = "quantize",
         fraction: float = 0.01,
         levels: int = 127,
         block: int = 4096,

@@ -19,6 +19,7 @@ sends gradients this way.
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import torch
 
@@ -26,7 +27,12 @@ from waddington._checks import check_choice, check_count, check_in_range
 from waddington.optim._moved import moved
 from waddington.optim.rule import Settings
 
-__all__ = ["check_compression", "kept_count", "levels_of", "quantize", "quantized_bits", "top_k_bits"]
+__all__ = ["Method", "Norm", "check_compression", "kept_count", "levels_of", "quantize", "quantized_bits", "top_k_bits"]
+
+Method = Literal["quantize", "top_k"]
+"""How an update is made smaller."""
+Norm = Literal["l2", "max"]
+"""What the levels of a quantization are fractions of."""
 
 _FLOAT_BITS = 32
 
@@ -39,8 +45,8 @@ def check_compression(settings: Settings) -> None:
     ArgumentError
         Names the argument, its value and the range.
     """
-    check_choice("method", settings["method"], ("quantize", "top_k"))
-    check_choice("norm", settings["norm"], ("l2", "max"))
+    check_choice("method", settings["method"], get_args(Method))
+    check_choice("norm", settings["norm"], get_args(Norm))
     check_choice("error_feedback", settings["error_feedback"], (False, True))
     check_in_range("fraction", settings["fraction"], 0.0, 1.0, open_low=True)
     check_count("levels", settings["levels"], 1, 2**15)

@@ -33,7 +33,7 @@ from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.params import compute_dtype
-from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.settings import Compile, NonfiniteUnmasked, check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.moments import (
     Number,
@@ -248,18 +248,18 @@ class LDAdam(RuleOptimizer):
         self,
         params: ParamsT,
         lr: float | torch.Tensor = 1e-3,
-        *,
         betas: tuple[float, float] = (0.908, 0.99),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
         rank: int | None = 16,
         rho: float = 0.908,
         error_feedback: bool = True,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
-        nonfinite: str = "skip",
+        nonfinite: NonfiniteUnmasked = "skip",
         stochastic_rounding: bool = False,
-        compile: str | bool = "auto",
+        compile: Compile = "auto",
         **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))

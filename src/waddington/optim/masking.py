@@ -18,16 +18,22 @@ optimizer that has a first moment.
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 
 from waddington._checks import check_choice, check_in_range
 from waddington.optim._moved import moved
 from waddington.optim.rule import Settings, Tensors
 
-__all__ = ["aligned", "check_mask", "mask_terms", "strength"]
+__all__ = ["AlphaForm", "Compensation", "Mask", "aligned", "check_mask", "mask_terms", "strength"]
 
-MASKS = ("asynchronous", "synchronous", "none")
-COMPENSATIONS = ("full", "norm", "count", "none")
+Mask = Literal["asynchronous", "synchronous", "none"]
+"""Which moment the gradient must agree with."""
+Compensation = Literal["full", "norm", "count", "none"]
+"""What makes up for what the mask takes away."""
+AlphaForm = Literal["squared", "root"]
+"""α as Algorithm 1 has it, or as Eq. 9."""
 
 
 def check_mask(settings: Settings) -> None:
@@ -38,10 +44,10 @@ def check_mask(settings: Settings) -> None:
     ArgumentError
         Names the argument, its value and the range.
     """
-    check_choice("mask", settings["mask"], MASKS)
+    check_choice("mask", settings["mask"], get_args(Mask))
     check_choice("strict_mask", settings["strict_mask"], (False, True))
-    check_choice("compensation", settings["compensation"], COMPENSATIONS)
-    check_choice("alpha_form", settings["alpha_form"], ("squared", "root"))
+    check_choice("compensation", settings["compensation"], get_args(Compensation))
+    check_choice("alpha_form", settings["alpha_form"], get_args(AlphaForm))
     check_in_range("alpha_max", settings["alpha_max"], 1.0)
 
 

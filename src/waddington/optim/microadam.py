@@ -22,7 +22,7 @@ not hold all values; a bucket whose range is empty has codes 0.
 from __future__ import annotations
 
 import math
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, get_args
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -30,7 +30,7 @@ from torch.optim.optimizer import ParamsT
 from waddington._checks import check_choice, check_count, check_in_range
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.params import real_size
-from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.settings import Compile, NonfiniteUnmasked, check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.moments import Number, Numbers, adaptive_direction, ema_weight
 from waddington.optim.rule import Layouts, Measured, Rule, Settings, Tensors
@@ -39,7 +39,9 @@ __all__ = ["MICROADAM_RULE", "MicroAdam", "dequantize_error", "largest_places", 
 
 _LARGEST_CODE = 15.0
 _LARGEST_BLOCK = 2**15  # places within a block are stored in 16 bits with a sign
-_DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+ValueDtype = Literal["bfloat16", "float32"]
+"""Dtype of the kept gradients."""
+_DTYPES: dict[ValueDtype, torch.dtype] = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 def largest_places(x: torch.Tensor, block_size: int, density: float) -> torch.Tensor:
@@ -288,20 +290,20 @@ class MicroAdam(RuleOptimizer):
         self,
         params: ParamsT,
         lr: float | torch.Tensor = 1e-3,
-        *,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
         window: int = 10,
         density: float = 0.01,
         block_size: int = 32_768,
         bucket_size: int = 100_000,
-        value_dtype: str = "bfloat16",
+        value_dtype: ValueDtype = "bfloat16",
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
-        nonfinite: str = "skip",
+        nonfinite: NonfiniteUnmasked = "skip",
         stochastic_rounding: bool = False,
-        compile: str | bool = "auto",
+        compile: Compile = "auto",
         **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
@@ -311,6 +313,6 @@ class MicroAdam(RuleOptimizer):
         check_common(group)
         check_in_range("eps", group["eps"], 0.0, open_low=True, open_high=True)
         check_in_range("density", group["density"], 0.0, 1.0, open_low=True)
-        check_choice("value_dtype", group["value_dtype"], tuple(_DTYPES))
+        check_choice("value_dtype", group["value_dtype"], get_args(ValueDtype))
         for name, most in (("window", math.inf), ("block_size", _LARGEST_BLOCK), ("bucket_size", math.inf)):
             check_count(name, group[name], 1, most)

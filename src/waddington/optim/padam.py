@@ -21,7 +21,7 @@ from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice, check_in_range
 from waddington.optim.engine.optimizer import RuleOptimizer
-from waddington.optim.engine.state import check_common, settings_of
+from waddington.optim.engine.settings import Compile, Nonfinite, StateDtype, check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.moments import (
     Number,
@@ -121,19 +121,19 @@ class Padam(RuleOptimizer):
         self,
         params: ParamsT,
         lr: float | torch.Tensor = 1e-2,
-        *,
-        p: float = 0.125,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
+        p: float = 0.125,
         amsgrad: bool = True,
         bias_correction: bool = False,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
-        nonfinite: str = "mask",
+        nonfinite: Nonfinite = "mask",
         stochastic_rounding: bool = False,
-        state_dtype: str = "float32",
-        compile: str | bool = "auto",
+        state_dtype: StateDtype = "float32",
+        compile: Compile = "auto",
         **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
@@ -175,18 +175,18 @@ class ASGD2(Padam):
         self,
         params: ParamsT,
         lr: float | torch.Tensor = 1e-4,
-        *,
-        p: float = 0.75,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
+        p: float = 0.75,
         bias_correction: bool = False,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,
-        nonfinite: str = "mask",
+        nonfinite: Nonfinite = "mask",
         stochastic_rounding: bool = False,
-        state_dtype: str = "float32",
-        compile: str | bool = "auto",
+        state_dtype: StateDtype = "float32",
+        compile: Compile = "auto",
         **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, **settings_of(locals()))

@@ -25,7 +25,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 
@@ -46,6 +46,9 @@ __all__ = [
     "project_simplex",
     "shrink_to_center",
 ]
+
+Over = Literal["tensor", "group"]
+"""What a set is of: each tensor, or all of a parameter group together."""
 
 _NEWTON_STEPS = 40
 """Newton's method squares its error once it is near; forty steps also bridge weights that differ 1e12-fold."""
@@ -244,12 +247,12 @@ class Ball(ConvexSet):
 
     radius: float = 1.0
     center: float | torch.Tensor = 0.0
-    over: str = "tensor"
+    over: Over = "tensor"
     kind: ClassVar[str] = "ball"
 
     def __post_init__(self) -> None:
         check_in_range("radius", self.radius, 0.0, open_low=True, open_high=True)
-        check_choice("over", self.over, ("tensor", "group"))
+        check_choice("over", self.over, get_args(Over))
 
     def project(self, x: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
         """Give the nearest point."""

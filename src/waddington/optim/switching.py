@@ -41,6 +41,7 @@ torch's too, is put into a :class:`~waddington.optim.Switched`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 import torch
 
@@ -54,6 +55,8 @@ __all__ = [
     "RENAMED",
     "SWITCHES",
     "BaseRateSwitch",
+    "LargeRateIn",
+    "Switch",
     "check_switch",
     "chosen_fraction",
     "count_vote",
@@ -65,7 +68,11 @@ __all__ = [
 RENAMED = {"adaptive": "count_ratio"}
 """Old names of arguments and settings, which work for one release more."""
 
-SWITCHES = ("relative", "linear", "mean", "coordinate", "momentum")
+Switch = Literal["relative", "linear", "mean", "coordinate", "momentum"]
+"""What chooses the rate."""
+LargeRateIn = Literal["sharp", "flat"]
+"""The region that gets the large rate."""
+SWITCHES = get_args(Switch)
 
 _RATIO = 10.0
 """Of the two rates, where nobody says otherwise: with a hundredth as the small one a run's mean accuracy was worse in
@@ -85,7 +92,7 @@ def check_switch(settings: Settings) -> None:
         Names the argument, its value and the range.
     """
     check_choice("switch", settings["switch"], SWITCHES)
-    check_choice("large_rate_in", settings["large_rate_in"], ("flat", "sharp"))
+    check_choice("large_rate_in", settings["large_rate_in"], get_args(LargeRateIn))
     check_in_range("count_ratio", settings["count_ratio"], 0.0, open_low=True, open_high=True)
     check_in_range("hysteresis", settings["hysteresis"], 0.0, open_low=True, open_high=True)
     for name in ("switch_interval", "memory"):

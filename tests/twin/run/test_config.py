@@ -6,6 +6,7 @@ import typing
 from pathlib import Path
 
 import pytest
+import torch
 
 from waddington._errors import ArgumentError, DataError, MissingExtraError, UnknownNameError
 from waddington.twin.data.conditions import MODES
@@ -190,3 +191,11 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
     broken.write_text("seeds = ")
     with pytest.raises(DataError, match="a TOML file"):
         load_toml(broken)
+
+
+def test_optimizers_are_names_or_classes_that_can_be_imported() -> None:
+    config = RunConfig.of(optimizer=["asgdadam", torch.optim.Adam, torch.optim.SGD])
+    assert config.optimizer == ("ASGDAdam", "Adam", "torch.optim.sgd:SGD")
+    assert RunConfig.of(optimizer=torch.optim.SGD).arguments("torch.optim.sgd:SGD", 0.1) == {"lr": 0.1, "momentum": 0.9}
+    with pytest.raises(ArgumentError, match="cannot be imported"):
+        RunConfig.of(optimizer=[lambda params: torch.optim.SGD(params)])

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from waddington.optim.engine.dispatch import Execution
 from waddington.optim.engine.optimizer import RuleOptimizer
+from waddington.optim.engine.settings import EngineSettings
 
-__all__ = ["Execution", "RuleOptimizer"]
+__all__ = ["EngineSettings", "Execution", "RuleOptimizer"]

@@ -14,70 +14,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
+from torch.optim.optimizer import ParamsT
 
-from waddington._checks import check_choice, check_in_range
+from waddington._checks import check_in_range
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim._moved import with_new_names
 from waddington.optim.engine.columns import ModelRow
 from waddington.optim.engine.diagnostics import Recorded
 from waddington.optim.engine.fit import may_be_cast
 from waddington.optim.engine.loading import load_and_place, place, with_present_names
-from waddington.optim.engine.names import check_rule
 from waddington.optim.engine.params import compute_dtype, is_sharded, statistics_dtype
+from waddington.optim.engine.rehearsal import check_rule
+from waddington.optim.engine.settings import EngineSettings, check_agreement, check_common, check_keys, complete
 from waddington.optim.engine.torch_options import TORCH_OPTIONS, check_torch_options
 from waddington.optim.engine.whole_model import refuse_partition, why_all_gradients
 from waddington.optim.rule import Layouts, RateControl, Rule, Settings, Tensors
 
-__all__ = ["MASKED", "SKIPPED", "RuleState", "check_agreement", "check_common", "settings_of", "state_owner"]
+__all__ = ["MASKED", "SKIPPED", "RuleState", "state_owner"]
 
 SKIPPED = "skipped_steps"
 MASKED = "masked_coordinates"
-
-
-def settings_of(arguments: Mapping[str, Any], *others: str) -> dict[str, Any]:
-    """Give the settings among a constructor's ``locals()``, which hold `others` too; none has to be named thrice."""
-    without = {"self", "params", "__class__", "torch_options", *others}
-    return {name: value for name, value in arguments.items() if name not in without}
-
-
-def check_common(group: Settings) -> None:
-    """Check the settings that every optimizer of the package has.
-
-    Raises
-    ------
-    ArgumentError
-        Names the argument, its value and the range.
-    """
-    check_in_range("lr", group["lr"], 0.0, open_high=True)
-    check_in_range("eps", group["eps"], 0.0, open_high=True)
-    check_in_range("weight_decay", group["weight_decay"], 0.0, open_high=True)
-    if not isinstance(group["betas"], tuple | list) or len(group["betas"]) != 2:
-        raise ArgumentError(f"cannot use betas={group['betas']!r}: betas must be two numbers in [0, 1)")
-    for index, beta in enumerate(group["betas"]):
-        check_in_range(f"betas[{index}]", beta, 0.0, 1.0, open_high=True)
-    check_choice("nonfinite", group["nonfinite"], ("mask", "skip", "raise", "propagate"))
-    for name in ("stochastic_rounding", "maximize", "decoupled_weight_decay"):
-        if name in group:
-            check_choice(name, group[name], (False, True))
-    check_choice("compile", group["compile"], ("auto", False, True))
-    if "state_dtype" in group:
-        check_choice("state_dtype", group["state_dtype"], ("float32", "bfloat16"))
-
-
-def check_agreement(names: Iterable[str], settings: Settings, groups: list[dict[str, Any]]) -> None:
-    """Refuse a group whose whole-model settings differ from those of the first.
-
-    Raises
-    ------
-    ArgumentError
-        Names the setting and both values.
-    """
-    for name in names:
-        if groups and settings[name] != groups[0][name]:
-            raise ArgumentError(
-                f"cannot use {name}={settings[name]!r} in one group and {groups[0][name]!r} in another:"
-                f" {name} holds for the whole model"
-            )
 
 
 def state_owner(
@@ -139,6 +95,8 @@ class RuleState(Recorded, torch.optim.Optimizer):
         Names of further settings that hold for the whole model.
     _renamed
         Old names of settings, with the present ones.
+    _extra_keys
+        Keys that groups have besides the settings.
     """
 
     _rule: ClassVar[Rule]
@@ -146,23 +104,54 @@ class RuleState(Recorded, torch.optim.Optimizer):
     _fixed: ClassVar[dict[str, Any]] = {}
     _of_the_model: ClassVar[tuple[str, ...]] = ()
     _renamed: ClassVar[dict[str, str]] = {}
+    _extra_keys: ClassVar[tuple[str, ...]] = ()
     _known_model: ModelRow | None = None
     """The 0-d entries of the whole model in one piece, so that they are read and written at once."""
 
+    def __init_subclass__(cls, *, rule: Rule | None = None, control: RateControl | None = None, **kwargs: Any) -> None:
+        """Name a subclass's rule, and perhaps its rate control: ``class Lion(RuleOptimizer, rule=LION)``."""
+        super().__init_subclass__(**kwargs)
+        if rule is not None:
+            cls._rule = rule
+        if control is not None:
+            cls._control = control
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Refuse unknown keywords, and what only torch's optimizers can be asked for, before anything is built."""
-        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-        named = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
+        if not isinstance(getattr(cls, "_rule", None), Rule):
+            raise ArgumentError(
+                f"cannot make a {cls.__name__}: it names no rule; accepted is a subclass with one, as in"
+                " class Lion(RuleOptimizer, rule=LION), where LION is a waddington.optim.rule.Rule"
+            )
+        accepted = cls.arguments()
         for name in kwargs:
-            if name not in (*named, *TORCH_OPTIONS, *cls._renamed):
-                raise TypeError(f"{cls.__name__} has no argument {name!r}: accepted are {', '.join(named)}")
+            if name not in (*accepted, *TORCH_OPTIONS, *cls._renamed):
+                raise TypeError(f"{cls.__name__} has no argument {name!r}: accepted are {', '.join(accepted)}")
         check_torch_options(cls, kwargs)
         return super().__new__(cls)
+
+    def __init__(self, params: ParamsT, defaults: Mapping[str, Any]) -> None:
+        """Make the groups; see :class:`~.optimizer.RuleOptimizer`."""
+        rule = self._rule
+        whole, own_layouts = bool(rule.whole_tensor_reason), rule.layouts is not None
+        super().__init__(params, complete(defaults, whole=whole, own_layouts=own_layouts))
+
+    @classmethod
+    def arguments(cls) -> tuple[str, ...]:
+        """Name the arguments of the constructor, with those of the engine where it passes them on."""
+        named, passes_on = [], False
+        for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]:
+            if parameter.kind is not parameter.VAR_KEYWORD:
+                named.append(parameter.name)
+            else:
+                passes_on = passes_on or parameter.name != "torch_options"
+        engines = [name for name in EngineSettings.__annotations__ if name not in (*named, *TORCH_OPTIONS)]
+        return (*named, *engines) if passes_on else tuple(named)
 
     @classmethod
     def _check_group(cls, group: dict[str, Any]) -> None:
         """Check the settings of one group; raise before anything is kept."""
-        check_common(group)
+        check_common(group, betas=None)
 
     @classmethod
     def _completed(cls, settings: Settings) -> dict[str, Any]:
@@ -179,14 +168,16 @@ class RuleState(Recorded, torch.optim.Optimizer):
         ------
         ArgumentError
             A setting outside its range, or one that holds for the whole model and differs from the other groups'; a
-            parameter that is listed twice, here or in another group; a rule that gives names which the engine keeps, or
-            reads what it is not given.
+            parameter that is listed twice, here or in another group; a key that no setting has; a rule that cannot be
+            run, see :func:`~.rehearsal.check_rule`.
         UnsupportedError
             ``compile=True`` and a rule that is not compiled; or the optimizer is part of a ``ZeroRedundancyOptimizer``
             and needs the gradients of the whole model.
         """
         check_torch_options(type(self), param_group)
         param_group = with_new_names(type(self).__name__, self._renamed, param_group)
+        others = {key for group in self.param_groups for key in group}
+        check_keys(param_group, {*self.defaults, *self._fixed, *self._extra_keys, *others}, type(self).__name__)
         param_group = _listed(param_group, self.param_groups)
         settings = {**self.defaults, **param_group, **self._fixed}
         completed = self._completed(settings)
@@ -203,7 +194,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
                 " are for tensors of any length; accepted are 'auto' and False, which run it eagerly"
             )
         self._refuse_state_dtype(settings)
-        check_rule(self._rule, self._control, settings)
+        check_rule(self._rule, self._control, settings, self.__dict__.setdefault("_kinds_of_groups", set()))
         control = () if self._control is None else self._control.settings
         check_agreement(("nonfinite", *self._of_the_model, *control), settings, self.param_groups)
         refuse_partition(type(self), why_all_gradients(self._control, self._rule, settings))
@@ -356,8 +347,10 @@ class RuleState(Recorded, torch.optim.Optimizer):
             return tuple(name for name in self._rule.required(group) if name in buffers)
 
         def check(group: dict[str, Any]) -> None:
-            self._check_group({**group, **self._fixed})
+            settings = {**group, **self._fixed}
+            self._check_group(settings)
             self._refuse_state_dtype(group)
+            check_rule(self._rule, self._control, settings, set())
 
         def computed_with(group: dict[str, Any]) -> tuple[str, ...]:
             settings = {**group, **self._fixed}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from waddington._checks import require_extra
+from waddington.optim.engine import RuleOptimizer
 from waddington.optim.engine.torch_options import TORCH_OPTIONS
 
 __all__ = ["BETA2", "RATES", "OptimizerSpec"]
@@ -18,6 +20,9 @@ RATES = (1e-7, 1e-1)
 """Where a learning rate is searched unless an optimizer lives elsewhere."""
 BETA2 = (0.9, 0.999)
 """Where the decay of a second moment is searched."""
+
+
+_BASELINES = ("pytorch_optimizer", "schedulefree", "torchao")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +34,7 @@ class OptimizerSpec:
     name
         Its name in tables, files and on the command line.
     source
-        The class, or ``"module:Class"`` where importing it now would load a library that few need.
+        The class, or ``"module:Class"`` where importing it now would load a library that few need; or a factory.
     package
         Import name of the library that implements it.
     kwargs
@@ -50,7 +55,7 @@ class OptimizerSpec:
     """
 
     name: str
-    source: type[torch.optim.Optimizer] | str
+    source: Callable[..., torch.optim.Optimizer] | str
     package: str = "waddington"
     kwargs: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
@@ -63,18 +68,18 @@ class OptimizerSpec:
     @property
     def extra(self) -> str | None:
         """Name of the extra of this package that installs the library; None where torch is enough."""
-        return None if self.package in ("torch", "waddington") else "baselines"
+        return "baselines" if self.package in _BASELINES else None
 
     @property
     def path(self) -> str:
         """Dotted path of the class, known without importing it."""
         if isinstance(self.source, str):
             return self.source.replace(":", ".")
-        return f"{self.source.__module__}.{self.source.__qualname__}"
+        return f"{self.source.__module__}.{getattr(self.source, '__qualname__', self.name)}"
 
     @property
-    def cls(self) -> type[torch.optim.Optimizer]:
-        """The class, imported on demand.
+    def cls(self) -> Callable[..., torch.optim.Optimizer]:
+        """The class, imported on demand, or the factory.
 
         Raises
         ------
@@ -86,7 +91,7 @@ class OptimizerSpec:
         if self.extra is not None:
             require_extra(self.package, self.extra)
         module, _, name = self.source.partition(":")
-        found: type[torch.optim.Optimizer] = getattr(importlib.import_module(module), name)
+        found: Callable[..., torch.optim.Optimizer] = getattr(importlib.import_module(module), name)
         return found
 
     @property
@@ -101,7 +106,10 @@ class OptimizerSpec:
         MissingExtraError
             When its library is not installed.
         """
-        parameters = list(inspect.signature(self.cls).parameters.values())[1:]
-        named = (p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
-        options = TORCH_OPTIONS if self.package == "waddington" else ()
-        return tuple(name for name in (*named, *options) if name not in self.kwargs)
+        cls = self.cls
+        if isinstance(cls, type) and issubclass(cls, RuleOptimizer):
+            named = (*cls.arguments()[1:], *TORCH_OPTIONS)
+        else:
+            parameters = list(inspect.signature(cls).parameters.values())[1:]
+            named = tuple(p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
+        return tuple(name for name in named if name not in self.kwargs)

@@ -7,10 +7,18 @@ from typing import Any
 
 import torch
 
-from waddington.optim.compression import check_compression, kept_count, quantize, quantized_bits, top_k_bits
+from waddington.optim.compression import (
+    Method,
+    Norm,
+    check_compression,
+    kept_count,
+    quantize,
+    quantized_bits,
+    top_k_bits,
+)
 from waddington.optim.engine.noise import make_salt, uniform
 from waddington.optim.engine.params import ParamSlot, is_sharded, moves_at, stack, sum_over_shards
-from waddington.optim.engine.state import settings_of
+from waddington.optim.engine.settings import NonfiniteUnmasked, settings_of
 from waddington.optim.rule import Settings, Tensors
 from waddington.optim.wrappers.columns import square_sum
 from waddington.optim.wrappers.update import Observed, Pending, UpdateWrapper
@@ -67,12 +75,12 @@ class Compressed(UpdateWrapper):
         self,
         optimizer: torch.optim.Optimizer,
         *,
-        method: str = "top_k",
+        method: Method = "top_k",
         fraction: float = 0.1,
         levels: int = 127,
-        norm: str = "max",
+        norm: Norm = "max",
         error_feedback: bool = True,
-        nonfinite: str = "skip",
+        nonfinite: NonfiniteUnmasked = "skip",
     ) -> None:
         super().__init__(optimizer, settings_of(locals(), "optimizer", "nonfinite"), nonfinite=nonfinite)
 

@@ -17,6 +17,7 @@ import torch
 
 from waddington._checks import check_count, check_in_range
 from waddington.optim.engine.params import ParamSlot, compute_dtype, moves_at
+from waddington.optim.engine.settings import NonfiniteUnmasked
 from waddington.optim.rule import Settings
 from waddington.optim.wrappers.base import OptimizerWrapper
 
@@ -54,7 +55,7 @@ class Lookahead(OptimizerWrapper):
     _of_the_model = ("k",)
 
     def __init__(
-        self, optimizer: torch.optim.Optimizer, *, k: int = 5, alpha: float = 0.5, nonfinite: str = "skip"
+        self, optimizer: torch.optim.Optimizer, *, k: int = 5, alpha: float = 0.5, nonfinite: NonfiniteUnmasked = "skip"
     ) -> None:
         super().__init__(optimizer, {"k": k, "alpha": alpha}, nonfinite=nonfinite)
 

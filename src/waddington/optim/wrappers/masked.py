@@ -9,8 +9,8 @@ import torch
 
 from waddington._errors import UnsupportedError
 from waddington.optim.engine.params import ParamSlot, local_real
-from waddington.optim.engine.state import settings_of
-from waddington.optim.masking import aligned, check_mask, mask_terms, strength
+from waddington.optim.engine.settings import NonfiniteUnmasked, settings_of
+from waddington.optim.masking import AlphaForm, Compensation, Mask, aligned, check_mask, mask_terms, strength
 from waddington.optim.rule import Settings, Tensors
 from waddington.optim.wrappers.columns import alike, column_of, sizes_of
 from waddington.optim.wrappers.update import Observed, Pending, UpdateWrapper
@@ -63,12 +63,12 @@ class Masked(UpdateWrapper):
         self,
         optimizer: torch.optim.Optimizer,
         *,
-        mask: str = "asynchronous",
+        mask: Mask = "asynchronous",
         strict_mask: bool = False,
-        compensation: str = "full",
-        alpha_form: str = "squared",
+        compensation: Compensation = "full",
+        alpha_form: AlphaForm = "squared",
         alpha_max: float = 2.0,
-        nonfinite: str = "skip",
+        nonfinite: NonfiniteUnmasked = "skip",
     ) -> None:
         super().__init__(optimizer, settings_of(locals(), "optimizer", "nonfinite"), nonfinite=nonfinite)
 

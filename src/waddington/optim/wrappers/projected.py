@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -11,13 +11,15 @@ from waddington._checks import check_choice
 from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, is_sharded, local_real, moves_at, named, sum_over_shards
+from waddington.optim.engine.settings import NonfiniteUnmasked
 from waddington.optim.projection import Ball, Box, ConvexSet, as_set, ball_multiplier, shrink_to_center
 from waddington.optim.rule import Settings
 from waddington.optim.wrappers.base import OptimizerWrapper
 
 __all__ = ["Projected"]
 
-METRICS = ("euclidean", "denominator")
+Metric = Literal["euclidean", "denominator"]
+"""In which norm the nearest point is meant."""
 _SECOND = ("max_exp_avg_sq", "exp_avg_sq", "square_avg", "sum")
 """What an optimizer divides by a root of, first found first: AMSGrad's, Adam's, RMSprop's, Adagrad's."""
 
@@ -66,8 +68,8 @@ class Projected(OptimizerWrapper):
         optimizer: torch.optim.Optimizer,
         onto: ConvexSet | str | Mapping[str, Any] | None,
         *,
-        metric: str = "euclidean",
-        nonfinite: str = "skip",
+        metric: Metric = "euclidean",
+        nonfinite: NonfiniteUnmasked = "skip",
     ) -> None:
         super().__init__(optimizer, {"onto": onto, "metric": metric}, nonfinite=nonfinite)
 
@@ -77,7 +79,7 @@ class Projected(OptimizerWrapper):
         return full | {"onto": None if full["onto"] is None else as_set(full["onto"]).described()}
 
     def _check_own(self, settings: Settings) -> None:
-        check_choice("metric", settings["metric"], METRICS)
+        check_choice("metric", settings["metric"], get_args(Metric))
         if settings["onto"] is None:
             return
         onto, params = as_set(settings["onto"]), settings["params"]

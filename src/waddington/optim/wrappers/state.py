@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import torch
 
@@ -18,7 +18,8 @@ from waddington.optim._moved import with_new_names
 from waddington.optim.engine.diagnostics import Recorded
 from waddington.optim.engine.loading import load_and_place, place, with_present_names
 from waddington.optim.engine.params import ParamSlot, compute_dtype, local_real, statistics_dtype
-from waddington.optim.engine.state import SKIPPED, check_agreement, state_owner
+from waddington.optim.engine.settings import NonfiniteUnmasked, check_agreement
+from waddington.optim.engine.state import SKIPPED, state_owner
 from waddington.optim.engine.whole_model import refuse_partition, why_all_gradients
 from waddington.optim.rule import RateControl, Settings, Tensors
 
@@ -60,13 +61,15 @@ class WrapperState(Recorded, torch.optim.Optimizer):
     _nonfinite: str
     _loose: Tensors
 
-    def __init__(self, optimizer: torch.optim.Optimizer, settings: dict[str, Any], *, nonfinite: str = "skip") -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, settings: dict[str, Any], *, nonfinite: NonfiniteUnmasked = "skip"
+    ) -> None:
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise ArgumentError(
                 f"cannot use optimizer={_brief(optimizer)}: it must be a torch.optim.Optimizer, already built over its"
                 f" parameters, as in {type(self).__name__}(torch.optim.AdamW(params, lr=1e-3))"
             )
-        check_choice("nonfinite", nonfinite, ("skip", "raise", "propagate"))
+        check_choice("nonfinite", nonfinite, get_args(NonfiniteUnmasked))
         _refuse_closures(self, optimizer)
         # Where the optimizer at the bottom is this package's, its own policy holds, and it has been asked already.
         policy = "propagate" if isinstance(optimizer, Recorded) else nonfinite

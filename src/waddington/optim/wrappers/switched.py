@@ -10,11 +10,19 @@ from waddington._errors import UnsupportedError
 from waddington.optim._moved import renamed_arguments
 from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, local_real
-from waddington.optim.engine.state import settings_of
+from waddington.optim.engine.settings import NonfiniteUnmasked, settings_of
 from waddington.optim.engine.step import decide
 from waddington.optim.moments import Numbers
 from waddington.optim.rule import Settings, Stage, Tensors
-from waddington.optim.switching import RENAMED, BaseRateSwitch, check_switch, chosen_fraction, small_rate
+from waddington.optim.switching import (
+    RENAMED,
+    BaseRateSwitch,
+    LargeRateIn,
+    Switch,
+    check_switch,
+    chosen_fraction,
+    small_rate,
+)
 from waddington.optim.wrappers.columns import sizes_of
 from waddington.optim.wrappers.rates import are_settable, rates_set, scales_with_rate
 from waddington.optim.wrappers.update import Observed, Pending, UpdateWrapper
@@ -60,13 +68,13 @@ class Switched(UpdateWrapper):
         optimizer: torch.optim.Optimizer,
         *,
         alpha_min: float | None = None,
-        switch: str = "relative",
-        large_rate_in: str = "sharp",
+        switch: Switch = "relative",
+        large_rate_in: LargeRateIn = "sharp",
         count_ratio: float = 1.0,
         switch_interval: int = 10,
         hysteresis: float = 0.1,
         memory: int = 10,
-        nonfinite: str = "skip",
+        nonfinite: NonfiniteUnmasked = "skip",
     ) -> None:
         super().__init__(optimizer, settings_of(locals(), "optimizer", "nonfinite"), nonfinite=nonfinite)
 

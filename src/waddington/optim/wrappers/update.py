@@ -13,6 +13,7 @@ from waddington._errors import UnsupportedError
 from waddington.optim.engine.diagnostics import common_terms
 from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, compute_dtype, gradient_of, local_real, mask_nonfinite
+from waddington.optim.engine.settings import NonfiniteUnmasked
 from waddington.optim.moments import Number
 from waddington.optim.rule import Tensors
 from waddington.optim.wrappers.base import OptimizerWrapper, is_decoupled
@@ -85,7 +86,9 @@ class UpdateWrapper(OptimizerWrapper, ABC):
 
     _sets_decay_aside: ClassVar[bool] = False
 
-    def __init__(self, optimizer: torch.optim.Optimizer, settings: dict[str, Any], *, nonfinite: str = "skip") -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, settings: dict[str, Any], *, nonfinite: NonfiniteUnmasked = "skip"
+    ) -> None:
         inner: Any = optimizer
         while isinstance(inner, OptimizerWrapper):
             if not isinstance(inner, UpdateWrapper):

@@ -28,6 +28,8 @@ import torch
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError, DataError, UnsupportedError
 from waddington._text import counted
+from waddington.optim import registry
+from waddington.optim.registry import OptimizerLike
 from waddington.twin._arrays import check_arrays
 from waddington.twin._moved import renamed_arguments
 from waddington.twin.embed.batches import encode, evaluate, refresh, start
@@ -38,7 +40,7 @@ from waddington.twin.embed.history import History
 from waddington.twin.embed.module import TwinModule
 from waddington.twin.embed.reference import Reference, representations_of
 from waddington.twin.embed.scaling import EmbeddingScale
-from waddington.twin.embed.training import OptimizerFactory, TrainingData, default_optimizer, save_atomically
+from waddington.twin.embed.training import TrainingData, default_optimizer, save_atomically
 from waddington.twin.embed.training import train as train_module
 
 __all__ = ["TwinEncoder"]
@@ -94,7 +96,7 @@ class TwinEncoder:
         representations: Mapping[str, FloatArray] | None = None,
         *,
         train: npt.NDArray[np.bool_] | None = None,
-        optimizer: OptimizerFactory | None = None,
+        optimizer: OptimizerLike | None = None,
         epochs: int = 50,
         batch_size: int = 128,
         seed: int | None = None,
@@ -123,7 +125,8 @@ class TwinEncoder:
         train
             Which cells may be used, (cells,); all by default. The others are not looked at.
         optimizer
-            Makes the optimizer from the parameters; ``AdamW(lr=3e-3)`` by default.
+            A name, a class or a factory of the parameters, as everywhere (:mod:`waddington.optim.registry`);
+            ``AdamW(lr=3e-3)`` by default.
         epochs
             Passes over the training cells.
         batch_size
@@ -150,7 +153,7 @@ class TwinEncoder:
         Raises
         ------
         ArgumentError
-            For a number outside its range or an unknown schedule.
+            For a number outside its range, an unknown schedule, or what is no optimizer.
         DataError
             When tables do not fit each other or the encoder, or fewer than two cells are left to train on.
         OutputError
@@ -163,6 +166,8 @@ class TwinEncoder:
         check_in_range("batch_size", batch_size, 2)
         check_in_range("validation", validation, 0.0, 0.9)
         check_choice("schedule", schedule, ("cosine", "constant"))
+        if optimizer is not None:
+            registry.get(optimizer)  # refused before long work
         cells = CellDataset(inputs, counts, n_features=self.config.modalities)
         sought = representations_of(cells, inputs, representations)
         seed = self.config.seed if seed is None else seed

@@ -18,6 +18,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from waddington._errors import OutputError
 from waddington._files import replacing
+from waddington.optim import registry
+from waddington.optim.registry import OptimizerLike
 from waddington.twin.embed.batches import evaluate, make_batch, refresh, weighted_losses
 from waddington.twin.embed.config import EncoderConfig
 from waddington.twin.embed.dataset import CellDataset, IntArray, sample_neighbors, shuffled_batches
@@ -25,9 +27,7 @@ from waddington.twin.embed.history import History
 from waddington.twin.embed.module import TwinModule
 from waddington.twin.embed.reference import Reference
 
-__all__ = ["OptimizerFactory", "TrainingData", "default_optimizer", "save_atomically", "schedule_factor", "train"]
-
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+__all__ = ["TrainingData", "default_optimizer", "save_atomically", "schedule_factor", "train"]
 
 _REFRESH_STEPS = 500
 _WARM_UP = 0.05
@@ -89,7 +89,7 @@ def train(
     data: TrainingData,
     config: EncoderConfig,
     *,
-    optimizer: OptimizerFactory,
+    optimizer: OptimizerLike,
     epochs: int,
     batch_size: int,
     schedule: str,
@@ -112,7 +112,7 @@ def train(
     config
         Weights of the loss, fan-out.
     optimizer
-        Makes the optimizer from the parameters.
+        Built from the parameters by :func:`waddington.optim.registry.build`: a name, a class or a factory.
     epochs, batch_size, schedule, seed, checkpoint, progress
         As in :meth:`~waddington.twin.embed.encoder.TwinEncoder.fit`.
     settings
@@ -128,7 +128,7 @@ def train(
         When the checkpoint was written for other data or settings, or cannot be read.
     """
     n_batches = -(-data.train.size // batch_size)
-    stepper = optimizer([parameter for parameter in module.parameters() if parameter.requires_grad])
+    stepper = registry.build(optimizer, [parameter for parameter in module.parameters() if parameter.requires_grad])
     rate = LambdaLR(stepper, lambda step: schedule_factor(schedule, step, epochs * n_batches))
     written_for = {**settings, "optimizer": _described(stepper)}
     history = History()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -72,7 +72,7 @@ class RunConfig:
 
     # --- the guide's parameters of optimizers (paper 001) ---
     optimizer: tuple[str, ...] = GUIDE_OPTIMIZERS
-    """Optimizers to compare, by registry name."""
+    """Optimizers to compare, by name, as ``module:Class``, or as classes that can be imported."""
     lr: float = 1e-3
     """Learning rate of the optimizers with one rate, where it is not tuned."""
     beta1: float = 0.9
@@ -130,7 +130,7 @@ class RunConfig:
         MissingExtraError
             Where `executor` is ``"ray"`` and Ray is not installed.
         """
-        object.__setattr__(self, "optimizer", tuple(dict.fromkeys(check_optimizer(name) for name in self.optimizer)))
+        object.__setattr__(self, "optimizer", _names(self.optimizer))
         if not self.optimizer:
             raise ArgumentError(f"cannot use optimizer=(): give at least one of {', '.join(registry.names())}")
         check_choice("protocol", self.protocol, typing.get_args(_Protocol))
@@ -209,8 +209,16 @@ class RunConfig:
         """
         preset = check_known("preset", preset, PRESETS)
         given = {name: value for name, value in flatten(changes).items() if value is not None}
+        for name in {"optimizer", "reference_optimizer"} & given.keys():
+            given[name] = _names(given[name]) if name == "optimizer" else check_optimizer(given[name])
         values = {**PRESETS[preset], **given, "preset": preset}
         return cls(**{name: typed(name, value, FIELDS[name].hint) for name, value in values.items()})
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    """Give the names of optimizers, each once: records and other processes know them by these."""
+    each = given.split(",") if isinstance(given, str) else given if isinstance(given, Iterable) else [given]
+    return tuple(dict.fromkeys(map(check_optimizer, each)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
 from waddington.optim import registry
+from waddington.optim.registry import OptimizerLike
 from waddington.twin.data.conditions import MODES
 from waddington.twin.data.device import check_device
 from waddington.twin.data.io import given_modalities
@@ -235,18 +236,18 @@ def check_least(config: Any, low: int, *names: str) -> None:
             check_in_range(flat_name(field), getattr(config, field.name), low)
 
 
-def check_optimizer(name: str) -> str:
-    """Give an optimizer's name as the registry spells it; refuse one that evaluates other weights than it trains.
+def check_optimizer(optimizer: OptimizerLike) -> str:
+    """Give the name of an optimizer that is named or given as a class; refuse one that evaluates other weights.
 
     Raises
     ------
     ArgumentError
-        Names the optimizer.
+        It evaluates other weights than it trains, or has no name by which other processes find it.
     """
-    found = registry.get(name)
+    found = registry.get(optimizer)
     if found.modes:
         raise ArgumentError(
             f"cannot use optimizer={found.name!r}: it evaluates other weights than it trains, and a run would judge"
             " those that it trains; accepted are optimizers without train() and eval()"
         )
-    return found.name
+    return registry.name_of(optimizer)

@@ -203,3 +203,19 @@ def test_papers_nets_are_six_tanh_layers_of_256() -> None:
     for net in (policy.mlp_extractor.policy_net, policy.mlp_extractor.value_net):
         assert [layer.out_features for layer in net[::2]] == [256] * 6
         assert all(isinstance(layer, torch.nn.Tanh) for layer in net[1::2])
+
+
+@pytest.mark.parametrize("form", [torch.optim.RAdam, "torch.optim:RAdam", lambda params: torch.optim.RAdam(params)])
+def test_an_optimizer_is_a_name_a_class_or_a_factory(small: CellVecEnv, form: Any) -> None:
+    model = build_agent(small, optimizer=form, lr=2e-3, config=TINY)
+    assert type(model.policy.optimizer) is torch.optim.RAdam
+    with pytest.raises(ArgumentError, match="accepted are"):
+        build_agent(small, optimizer=torch.nn.Linear, lr=1e-3, config=TINY)
+
+
+def test_a_checkpoint_of_an_agent_names_its_optimizer(small: CellVecEnv, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"lr": 1e-3, "total_timesteps": 64, "config": TINY, "checkpoint": tmp_path / "agent.pt"}
+    with pytest.raises(ArgumentError, match="cannot be imported"):
+        train_agent(small, optimizer=lambda params: torch.optim.RAdam(params), **settings)
+    train_agent(small, optimizer=torch.optim.SGD, **settings)
+    assert type(load_agent(tmp_path / "agent.pt", small).policy.optimizer) is torch.optim.SGD

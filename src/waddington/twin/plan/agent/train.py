@@ -23,6 +23,7 @@ from torch import nn
 from waddington._checks import check_in_range
 from waddington._errors import ArgumentError, OutputError
 from waddington.optim import registry
+from waddington.optim.registry import OptimizerLike
 from waddington.twin.plan.agent._randomness import contained
 from waddington.twin.plan.agent.checkpoint import load_checkpoint, restore, task_digest
 from waddington.twin.plan.agent.config import AgentConfig
@@ -37,7 +38,7 @@ _ACTIVATION: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 def build_agent(
     vec_env: CellVecEnv,
     *,
-    optimizer: str,
+    optimizer: OptimizerLike,
     lr: float,
     eps: float = 1e-5,
     optimizer_kwargs: Mapping[str, Any] | None = None,
@@ -51,9 +52,10 @@ def build_agent(
     vec_env
         Where it acts.
     optimizer
-        Name in :mod:`waddington.optim.registry`.
+        A name, a class or a factory, as everywhere (:mod:`waddington.optim.registry`).
     lr
-        Learning rate; of the switching optimizers, the large base rate.
+        Learning rate; of the switching optimizers, the large base rate. Stable-Baselines3 sets it in every group before
+        each update, also where a factory has a rate of its own.
     eps
         Added to the denominator, of every optimizer that has one. Default: 1e-5, as is usual for PPO.
     optimizer_kwargs
@@ -66,7 +68,7 @@ def build_agent(
     Raises
     ------
     UnknownNameError, ArgumentError
-        For an unknown optimizer, an argument that it does not have, or a rollout of one transition.
+        For what is no optimizer, an argument that it does not have, or a rollout of one transition.
     """
     config = config or AgentConfig()
     check_in_range("lr", lr, 0.0, open_low=True)
@@ -75,7 +77,7 @@ def build_agent(
     if rollout < 2:
         raise ArgumentError("cannot train on rollouts of one transition: accepted is n_steps * n_envs of at least 2")
     cls, arguments = _resolve(optimizer, lr=lr, eps=eps, further=optimizer_kwargs or {})
-    arguments.pop("lr")
+    arguments.pop("lr", None)
     model = PPO(
         "MlpPolicy",
         vec_env,
@@ -109,7 +111,7 @@ def build_agent(
 def train_agent(
     vec_env: CellVecEnv,
     *,
-    optimizer: str,
+    optimizer: OptimizerLike,
     lr: float,
     total_timesteps: int,
     eps: float = 1e-5,
@@ -146,7 +148,8 @@ def train_agent(
     Raises
     ------
     UnknownNameError, ArgumentError
-        See :func:`build_agent`.
+        See :func:`build_agent`. Or there is a `checkpoint`, and a lambda or what is made in a notebook as the
+        optimizer: a checkpoint names it.
     DataError
         When the checkpoint is broken or belongs to another run.
     OutputError
@@ -157,7 +160,8 @@ def train_agent(
     if checkpoint is not None and not checkpoint.parent.is_dir():
         raise OutputError(f"cannot write checkpoint {checkpoint}: its folder does not exist; accepted: an existing one")
     run = {
-        "optimizer": registry.get(optimizer).name,
+        # Only what is written to a checkpoint has to be found again by its name.
+        "optimizer": registry.get(optimizer).name if checkpoint is None else registry.name_of(optimizer),
         "optimizer_kwargs": dict(optimizer_kwargs or {}),
         "lr": lr,
         "eps": eps,
@@ -234,13 +238,17 @@ def rebuild_agent(vec_env: CellVecEnv, weights: Mapping[str, torch.Tensor], *, c
 
 
 def _resolve(
-    optimizer: str, *, lr: float, eps: float, further: Mapping[str, Any]
-) -> tuple[type[torch.optim.Optimizer], dict[str, Any]]:
-    """Give class and complete arguments; the one eps reaches every optimizer that has such an argument."""
-    overrides = {"lr": float(lr)} | dict(further)
-    if "eps" in registry.get(optimizer).arguments:
+    optimizer: OptimizerLike, *, lr: float, eps: float, further: Mapping[str, Any]
+) -> tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]:
+    """Give class or factory and complete arguments; the one eps reaches every optimizer that has such an argument."""
+    arguments = registry.get(optimizer).arguments
+    overrides = dict(further)
+    if "eps" in arguments:
         overrides.setdefault("eps", float(eps))
-    return registry.resolve(optimizer, **overrides)
+    if "lr" in arguments:
+        return registry.resolve(optimizer, **{"lr": float(lr)} | overrides)
+    factory, found = registry.resolve(optimizer, **overrides)
+    return lambda params, lr, **kwargs: factory(params, **kwargs), found
 
 
 def _divisor(rollout: int, batch_size: int) -> int:
