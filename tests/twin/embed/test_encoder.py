@@ -317,5 +317,5 @@ def test_bad_arguments_are_refused_before_any_work(toy):
         encoder.fit(toy.inputs, toy.counts, toy.spaces, train=np.ones(3, dtype=bool))
     with pytest.raises(DataError, match=r"without \['atac'\]"):
         encoder.fit({n: x for n, x in toy.inputs.items() if n != "atac"}, toy.counts, toy.spaces)
-    with pytest.raises(DataError, match=r"spaces\['rna'\]: found 3 cells"):
+    with pytest.raises(DataError, match=r"representations\['rna'\]: found 3 cells"):
         encoder.fit(toy.inputs, toy.counts, toy.spaces | {"rna": toy.spaces["rna"][:3]})
