@@ -5,6 +5,7 @@
 #             for another Python: make test PYTHON=python3.12 VENV=.venv312
 # make bench  speed and memory, by hand: under ten minutes on two cores; benchmarks/speed_page.py puts them into docs/speed.md
 # make bench-trainings  what optimizers come to in training, by hand: a quarter of an hour
+# make gpu    the contract, graphs and speed on a GPU, if there is one; compile="auto" goes by the record that it writes
 # make dist   the source distribution and the wheel; REPOSITORY=https://... is the address that their pages then name
 # make conformance  every optimizer of five libraries against the contract; writes docs/conformance.md
 # make pictures     the pictures of docs/optimizers
@@ -17,7 +18,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: run test test-slow test-all check format format-check lint types docs dist bench bench-trainings conformance pictures clean
+.PHONY: run test test-slow test-all check format format-check lint types docs dist bench bench-trainings gpu conformance pictures clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "waddington needs Python 3.11 or newer; found %d.%d. Try: make PYTHON=python3.11" % v[:2])'
@@ -79,6 +80,9 @@ bench-trainings: SCRIPTS = switch_direction tuned_rates
 bench bench-trainings: $(VENV)/.dev
 	@for script in $(SCRIPTS); do \
 	  echo "== benchmarks/$$script.py"; $(VENV)/bin/python benchmarks/$$script.py || exit 1; done
+
+gpu: $(VENV)/.dev
+	$(VENV)/bin/python benchmarks/gpu.py $(ARGS)
 
 conformance: $(VENV)/.dev
 	$(VENV)/bin/python benchmarks/conformance.py

@@ -18,6 +18,7 @@ import speed_pictures
 from contenders import ADAM, BYTES, FUSED, SMALL
 from measuring import OUT, ROOT, paired, quartiles
 from waddington._files import write_text
+from waddington.optim.kernels.devices import read_records
 
 PAGE = ROOT / "docs" / "speed.md"
 PICTURES = ROOT / "docs" / "pictures"
@@ -39,15 +40,12 @@ def source(records: Records, name: str) -> list[str]:
     record = records[name]
     machine, versions = record["machine"], record["versions"]
     libraries = ", ".join(f"{library} {version}" for library, version in versions.items() if version)
-    lines = [
+    return [
         f"`{record['command']}`, {record['date']}, commit {record['commit']}; {machine['processor']},"
         f" {machine['cores']} cores, {machine['vector_instructions']}, {machine['memory_gib']} GiB,"
         f" {machine['system']}, OMP_WAIT_POLICY={machine.get('wait_policy') or 'not set'};"
         f" {libraries}."
     ]
-    if machine["gpu"] is None and name == "step_time":
-        lines.append("No GPU was at hand: the same script measures it where there is one, and has not been run so.")
-    return lines
 
 
 def find(records: Records, shape: str, dtype: str) -> dict[str, Any]:
@@ -249,6 +247,25 @@ def scaling(records: Records) -> list[str]:
     return table(["parameters", "processes", *labels, "collectives a step, ours"], rows) + note
 
 
+def gpu(records: Records) -> list[str]:
+    """Give what is known of GPUs: the package's own records of devices (``make gpu``)."""
+    found = read_records()
+    if not found:
+        return ["No GPU was at hand: `make gpu` makes a record where there is one, and none has been made."]
+    rows = [
+        (record.device, name, dtype, f"{paths['eager']:.2f}", f"{paths['compiled']:.2f}")
+        for record in found
+        for dtype, optimizers in record.ratios.items()
+        for name, paths in optimizers.items()
+    ]
+    lines = [
+        f"{record.device}: `make gpu`, {record.date}, commit {record.commit}, torch {record.torch}; "
+        + ("all checks passed." if not record.broken else f"not passed: {', '.join(record.broken)}.")
+        for record in found
+    ]
+    return [*table(["GPU", "optimizer", "dtype", "eager, to fused AdamW", "compiled"], rows), "", *lines]
+
+
 BLOCKS: dict[str, Callable[..., list[str]]] = {
     "source": source,
     "step-time": step_time,
@@ -259,17 +276,25 @@ BLOCKS: dict[str, Callable[..., list[str]]] = {
     "first-steps": first_steps,
     "paid": paid,
     "scaling": scaling,
+    "gpu": gpu,
 }
 
 
-def rewritten(text: str, records: Records) -> str:
-    """Give a page with all of its blocks written anew."""
+def rewritten(text: str, records: Records, only: str | None = None) -> str:
+    """Give a page with all of its blocks, or those of one name, written anew."""
 
     def replaced(match: re.Match[str]) -> str:
         start, name, arguments, end = match.groups()
+        if only not in (None, name):
+            return match.group()
         return "\n".join([start.rstrip("\n"), "", *BLOCKS[name](records, *(arguments or "").split()), "", end])
 
     return BLOCK.sub(replaced, text)
+
+
+def write_blocks(name: str) -> None:
+    """Write blocks of one name anew that need no records of the speed benchmarks."""
+    write_text(PAGE, rewritten(PAGE.read_text(encoding="utf-8"), {}, name))
 
 
 def main() -> None:

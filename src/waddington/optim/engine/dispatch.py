@@ -11,6 +11,7 @@ import torch
 from waddington.optim.engine.noise import frame_of
 from waddington.optim.engine.params import HasGroup, is_sharded, local_real
 from waddington.optim.kernels import failures, why_unavailable
+from waddington.optim.kernels.devices import why_eager_on
 from waddington.optim.rule import Rule, Settings
 
 __all__ = [
@@ -133,9 +134,9 @@ def _why_eager(rule: Rule, group: Settings, device: str, size: int) -> str:
         return "compile=False"
     if group["compile"] == "auto" and size < COMPILE_FROM:
         return f"the model has fewer than {COMPILE_FROM:,} on the {device}, so compiling would not pay"
-    if group["compile"] == "auto" and device == "cuda":
-        return "kernels have not been run on a GPU yet; compile=True asks for them"
-    return why_unavailable(device) or failures.get(device, "") if group["compile"] == "auto" else ""
+    if group["compile"] != "auto":
+        return ""
+    return why_eager_on(device) or why_unavailable(device) or failures.get(device, "")
 
 
 def _why_not_this(param: torch.Tensor, local: torch.Tensor, group: Settings) -> str:

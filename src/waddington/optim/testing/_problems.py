@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -20,6 +22,7 @@ __all__ = [
     "make_gradients",
     "make_model",
     "make_params",
+    "on_device",
     "rate_of",
     "require_close",
     "require_moved",
@@ -35,8 +38,25 @@ __all__ = [
 ]
 
 SEED = 5
+_device: ContextVar[str] = ContextVar("device", default="cpu")
 SHAPES: tuple[tuple[int, ...], ...] = ((4, 3), (3,), (2, 3, 2), (1,))
 Gradients = list[list[torch.Tensor]]
+
+
+@contextmanager
+def on_device(device: str) -> Iterator[None]:
+    """Have what is made in a block made on a device."""
+    token = _device.set(device)
+    try:
+        with torch.device(device) if device != "cpu" else nullcontext():
+            yield
+    finally:
+        _device.reset(token)
+
+
+def _drawn(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    """Draw float64 numbers, the same on every device."""
+    return torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu").to(_device.get())
 
 
 def make_params(
@@ -44,7 +64,7 @@ def make_params(
 ) -> list[torch.Tensor]:
     """Give parameters, the same at every call."""
     generator = torch.Generator().manual_seed(1)
-    draws = [torch.randn(shape, generator=generator, dtype=torch.float64) * scale for shape in shapes]
+    draws = [_drawn(shape, generator) * scale for shape in shapes]
     return [draw.to(dtype).requires_grad_() for draw in draws]
 
 
@@ -53,12 +73,9 @@ def make_gradients(
 ) -> Gradients:
     """Give float64 gradients for `count` steps: a steady part and noise, `spread` times less from tensor to tensor."""
     generator = torch.Generator().manual_seed(seed)
-    steady = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    steady = [_drawn(shape, generator) for shape in shapes]
     return [
-        [
-            (mean + 0.5 * torch.randn(mean.shape, generator=generator, dtype=torch.float64)) * spread**-index
-            for index, mean in enumerate(steady)
-        ]
+        [(mean + 0.5 * _drawn(mean.shape, generator)) * spread**-index for index, mean in enumerate(steady)]
         for _ in range(count)
     ]
 
@@ -107,7 +124,7 @@ def step(optimizer: torch.optim.Optimizer, closure: Callable[[], Any] | None = N
 def set_gradients(params: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]) -> None:
     """Give parameters their gradients, cast to their dtype."""
     for param, gradient in zip(params, gradients, strict=True):
-        param.grad = gradient.to(param.dtype, copy=True)
+        param.grad = gradient.to(device=param.device, dtype=param.dtype, copy=True)
 
 
 def run(optimizer: torch.optim.Optimizer, params: Sequence[torch.Tensor], gradients: Gradients) -> None:

@@ -39,7 +39,7 @@ from waddington.optim.testing._catalog import (
     checks,
     describe,
 )
-from waddington.optim.testing._problems import make_gradients, make_params, require_moved, run, values
+from waddington.optim.testing._problems import make_gradients, make_params, on_device, require_moved, run, values
 from waddington.optim.testing._report import CheckResult, Report, Status
 from waddington.optim.testing._subject import Subject
 
@@ -70,6 +70,7 @@ def check_optimizer(
     skip: Sequence[str] | None = None,
     expected_refusals: Mapping[str, str] | None = None,
     slow: bool = False,
+    device: str = "cpu",
 ) -> Report:
     """Check what an optimizer owes its user.
 
@@ -88,6 +89,8 @@ def check_optimizer(
         failure whose message matches counts as refused. An exception after something has changed never does.
     slow
         Also run the slow checks: ``torch.compile``, and two processes.
+    device
+        Where parameters and gradients lie, as ``"cuda"``. Two processes are checked on the processor all the same.
 
     Returns
     -------
@@ -113,9 +116,14 @@ def check_optimizer(
         )
     subject = Subject(optimizer, kwargs)
     expected = {_known(name): re.compile(pattern) for name, pattern in (expected_refusals or {}).items()}
+    with on_device(device):
+        return _report(subject, _chosen(only, skip, slow), expected)
+
+
+def _report(subject: Subject, chosen: Sequence[Check], expected: Mapping[str, re.Pattern[str]]) -> Report:
     obstacle = _obstacle(subject)
     results = []
-    for entry in _chosen(only, skip, slow):
+    for entry in chosen:
         started = time.perf_counter()
         status: Status = "error"
         message = obstacle
