@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import anndata as ad
+import mudata as md
 import numpy as np
 import pytest
 from scipy import sparse
+from tests.twin.user_cells import one_modality, prepared, simulated
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,15 @@ def make_cells(n: int = 240, seed: int = 0) -> Cells:
 @pytest.fixture(scope="session")
 def toy() -> Cells:
     return make_cells()
+
+
+@pytest.fixture(scope="session")
+def screen() -> md.MuData:
+    """Give a screen after preprocessing, neighbours, embedding and order; not to be changed."""
+    return prepared(simulated())
+
+
+@pytest.fixture(scope="session")
+def rna_screen() -> ad.AnnData:
+    """Give the RNA alone after the same; not to be changed."""
+    return prepared(one_modality(simulated()))

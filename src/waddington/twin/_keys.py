@@ -14,7 +14,19 @@ from typing import Any, Final
 
 from waddington._errors import DataError
 
-__all__ = ["KEYS", "SPACE", "Key", "check_free", "drop_record", "is_ours", "note", "put", "record", "recorded"]
+__all__ = [
+    "KEYS",
+    "SPACE",
+    "Key",
+    "check_free",
+    "drop_record",
+    "is_ours",
+    "key_table",
+    "note",
+    "put",
+    "record",
+    "recorded",
+]
 
 SPACE: Final = "waddington"
 """The one key of ``uns`` that the twin writes."""
@@ -97,6 +109,16 @@ KEYS: Final = (
         meaning="what was found, chosen and left out", writer="pp, tl, data.io.read"),
 )  # fmt: skip
 """Every key, in the order in which a user meets them."""
+
+
+def key_table() -> str:
+    """Write the table as Markdown, for the page of the documentation."""
+    lines = ["| key | of | shape | type | what | writes | reads |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    lines += [
+        f"| `{row.name}` | {row.of} | {row.shape} | {row.dtype} | {row.meaning} | {row.writer} | {row.readers} |"
+        for row in KEYS
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def record(holder: Any) -> dict[str, Any]:
