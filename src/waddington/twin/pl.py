@@ -279,7 +279,7 @@ def _open(panels: Panels) -> None:
     canvas.figure = panels.figure
     panels.figure.set_canvas(canvas)
     pyplot.show()
-    pyplot.close(shell)
+    pyplot.close(shell.number)
 
 
 def _check_cells(data: Any) -> None:

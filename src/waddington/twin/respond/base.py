@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from waddington._errors import UnsupportedError
 from waddington._text import counted
-from waddington.twin.data.conditions import condition_label, parse_label, resolve_condition
+from waddington.twin.data.conditions import condition_label, nearest, parse_label, resolve_condition
 from waddington.twin.data.splits import Split
 
 __all__ = [
@@ -121,9 +121,11 @@ def measured_parts(label: str, split: Split, measured: Mapping[str, object]) -> 
     if missing:
         seen = [name for name in measured if name != split.control]
         known = ", ".join(seen[:8]) + (", …" if len(seen) > 8 else "")
-        alone = " alone" if split.kind == "perturbation" else ""
+        alone, hint = "", ""
+        if split.kind == "perturbation":
+            alone, hint = " alone", nearest(missing[0], [one for one in seen if len(parse_label(one)) == 1])
         raise UnsupportedError(
-            f"cannot predict the change of {label}: found no training cells with {' or '.join(missing)}{alone}; "
+            f"cannot predict the change of {label}: found no training cells with {' or '.join(missing)}{alone}{hint}; "
             f"accepted: {'combinations of ' if alone else ''}the {counted(len(seen), 'measured condition')} ({known})"
         )
     return parts

@@ -20,7 +20,7 @@ from waddington.twin.data.conditions.columns import (
 )
 from waddington.twin.data.conditions.controls import CONTROL, CONTROL_WORDS, is_control_name
 from waddington.twin.data.conditions.modes import MODES
-from waddington.twin.data.conditions.parsing import condition_columns, parse_condition, resolve_condition
+from waddington.twin.data.conditions.parsing import condition_columns, nearest, parse_condition, resolve_condition
 from waddington.twin.data.conditions.perturbation import (
     Condition,
     Perturbation,
@@ -43,6 +43,7 @@ __all__ = [
     "find_perturbation_column",
     "is_control_name",
     "make_condition",
+    "nearest",
     "parse_condition",
     "parse_label",
     "resolve_condition",

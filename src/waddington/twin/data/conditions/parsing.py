@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from waddington.twin.data.conditions.perturbation import (
     parse_label,
 )
 
-__all__ = ["condition_columns", "parse_condition", "resolve_condition"]
+__all__ = ["condition_columns", "nearest", "parse_condition", "resolve_condition"]
 
 
 def parse_condition(
@@ -184,7 +185,19 @@ def _measured_edit(name: str, edits: set[Perturbation]) -> Perturbation:
             "accepted is one of them"
         )
     shown = ", ".join(map(str, sorted(edits)[:8])) + (", …" if len(edits) > 8 else "")
-    raise UnsupportedError(f"cannot read condition {name!r}: it was not measured; accepted are {shown or 'none'}")
+    raise UnsupportedError(
+        f"cannot read condition {name!r}: it was not measured{nearest(name, map(str, edits))}; "
+        f"accepted are {shown or 'none'}"
+    )
+
+
+def nearest(name: str, measured: Iterable[str]) -> str:
+    """Say which measured perturbations are called most like a name: ``" (nearest: Gata1:knockout)"``, or nothing."""
+    known = sorted(set(measured))
+    genes = {label: label.rpartition(MARK)[0] or label for label in known}
+    gene = name.rpartition(MARK)[0] if is_canonical(name) else name
+    close = difflib.get_close_matches(gene, set(genes.values()), n=1)
+    return f" (nearest: {', '.join(label for label in known if genes[label] == close[0])})" if close else ""
 
 
 def condition_columns(condition: Condition) -> tuple[str, str]:

@@ -1,0 +1,123 @@
+"""Pictures from AnnData and MuData: axes are returned, files written, a caller's axes drawn into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anndata as ad
+import matplotlib
+import mudata as md
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from waddington import twin
+from waddington._errors import ArgumentError, DataError
+from waddington.twin.plots import Panels
+
+
+@pytest.fixture
+def ax() -> Axes:
+    return Figure().subplots()
+
+
+@pytest.fixture(scope="module")
+def plane(screen: md.MuData) -> md.MuData:
+    data = screen.copy()
+    data.obsm["X_plane"] = data.obsm["X_twin"][:, :2]
+    return data
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_landscape_is_written(plane: md.MuData, tmp_path: Path, kind: type) -> None:
+    panels = twin.pl.landscape(plane, color="cell_type", basis="X_plane", save=kind(tmp_path / "landscape.png"))
+    assert isinstance(panels, Panels)
+    assert list(panels) == ["surface", "map"]
+    assert (tmp_path / "landscape.png").stat().st_size > 10_000
+    legend = panels["map"].get_legend()
+    assert legend is not None
+    assert {"Root", *set(plane.obs["cell_type"])} <= {text.get_text() for text in legend.get_texts()}
+
+
+def test_a_landscape_goes_into_flat_and_into_deep_axes(plane: md.MuData, ax: Axes) -> None:
+    assert twin.pl.landscape(plane, basis="X_plane", ax=ax) is ax
+    assert ax.collections
+    deep = Figure().add_subplot(projection="3d")
+    assert twin.pl.landscape(plane, basis="X_plane", ax=deep) is deep
+    assert deep.collections
+
+
+def test_a_landscape_of_what_scanpy_left(rna_screen: ad.AnnData) -> None:
+    data = rna_screen.copy()
+    data.obs["dpt_pseudotime"] = data.obs.pop("pseudotime")
+    del data.obsm["X_twin"]
+    panels = twin.pl.landscape(data, use_rep="X_pca", pseudotime_key="dpt_pseudotime", max_cells=50)
+    assert len(panels) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"color": "fate"}, r"cannot use obs\['fate'\]: no such column"),
+        ({"basis": "X_umap"}, r"cannot use obsm\['X_umap'\]: no such key \(keys found: .*'X_twin'"),
+        ({"pseudotime_key": "dpt"}, r"cannot use obs\['dpt'\].*waddington.twin.tl.pseudotime writes it"),
+    ],
+)
+def test_a_missing_key_is_refused_by_name(plane: md.MuData, options: dict[str, str], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        twin.pl.landscape(plane, **options)
+
+
+def test_trajectories_of_all_modalities_or_of_one(screen: md.MuData, ax: Axes) -> None:
+    assert len(twin.pl.trajectories(screen)) == 6
+    assert len(twin.pl.trajectories(screen, modality="protein")) == 2
+    assert twin.pl.trajectories(screen, modality="rna", ax=ax) is ax
+    assert ax.lines
+    with pytest.raises(ArgumentError, match="cannot draw 3 modalities into one ax"):
+        twin.pl.trajectories(screen, ax=ax)
+    with pytest.raises(ArgumentError, match="modalities are rna, atac, protein"):
+        twin.pl.trajectories(screen, modality="adt")
+
+
+def test_losses_of_an_embedding_of_a_model_and_of_a_term(screen: md.MuData, ax: Axes) -> None:
+    assert list(twin.pl.losses(screen)) == ["train", "validation"]
+    assert twin.pl.losses(screen.uns["waddington"]["embed"]["history"], term="joint/rna", ax=ax) is ax
+    assert ax.get_title(loc="left") == "Training"
+    with pytest.raises(DataError, match=r"term='kl': found own/rna"):
+        twin.pl.losses(screen, term="kl")
+
+
+def test_metrics_of_the_data_or_of_a_table(screen: md.MuData, ax: Axes) -> None:
+    data = screen.copy()
+    table = twin.tl.evaluate(data)
+    assert "pearson" in twin.pl.metrics(data)
+    assert twin.pl.metrics(table, names=["pearson"], ax=ax) is ax
+    with pytest.raises(ArgumentError, match="accepted is names="):
+        twin.pl.metrics(table, ax=ax)
+
+
+def test_predicted_against_observed(screen: md.MuData, ax: Axes) -> None:
+    predicted = twin.tl.predict(screen, ["Cebpa:knockout", "EKLF:knockout"])
+    observed = predicted[::-1, ::-1].copy()
+    panels = twin.pl.scatter(predicted, observed)
+    assert list(panels) == ["rna", "atac", "protein"]
+    assert "r = 1.00" in panels["rna"].texts[-1].get_text()
+    assert twin.pl.scatter(predicted, observed, modality="atac", ax=ax) is ax
+    assert twin.pl.scatter(predicted, observed[:1], layer=None, modality="rna")["rna"].texts
+    with pytest.raises(DataError, match="they share 0 conditions"):
+        twin.pl.scatter(predicted[:1], observed[:1])
+    with pytest.raises(ArgumentError, match="cannot use observed of type ndarray"):
+        twin.pl.scatter(predicted, np.zeros(3))
+
+
+def test_a_picture_is_shown_in_a_window(plane: md.MuData, monkeypatch: pytest.MonkeyPatch) -> None:
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    shown = []
+    monkeypatch.setattr(pyplot, "show", lambda: shown.append(pyplot.gcf().canvas.figure))
+    monkeypatch.delitem(__import__("sys").modules, "ipykernel", raising=False)
+    panels = twin.pl.landscape(plane, basis="X_plane", show=True)
+    assert shown == [panels.figure]
+    assert not pyplot.get_fignums()

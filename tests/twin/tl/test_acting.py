@@ -1,0 +1,68 @@
+"""Environments of a user's cells, and agents in them."""
+
+from __future__ import annotations
+
+import gymnasium
+import mudata as md
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+
+from waddington import twin
+from waddington._errors import ArgumentError, UnsupportedError
+from waddington.twin.plan.agent import AgentConfig
+from waddington.twin.plan.env import CellVecEnv
+
+SMALL = {"total_timesteps": 24, "n_envs": 2, "config": AgentConfig(net_arch=(8,), n_steps=6)}
+
+
+@pytest.mark.filterwarnings("ignore:.*not within the observation space:UserWarning:gymnasium")
+def test_it_is_an_environment_of_gymnasium(screen: md.MuData) -> None:
+    env = gymnasium.make("waddington/Cell-v0", data=screen, max_steps=4, goals=["Cebpa:knockout"])
+    check_env(twin.tl.environment(screen, max_steps=4), skip_render_check=True)
+    _, info = env.reset(seed=1)
+    assert info["goal"] == 0
+    steps = 0
+    over = False
+    while not over:
+        *_, ended, cut, _ = env.step(env.action_space.sample())
+        over, steps = ended or cut, steps + 1
+    assert steps == 4
+
+
+def test_goals_are_what_conditions_do(screen: md.MuData) -> None:
+    task = twin.tl.environment(screen, goals=["Cebpa:knockout", "Cebpa:knockout+Gata2:knockout"]).task
+    known = {name: task.dynamics.effects[k] for k, name in enumerate(task.dynamics.perturbations)}
+    np.testing.assert_allclose(task.goals[0], known["Cebpa:knockout"], atol=1e-5)
+    together = known["Cebpa:knockout"] + known["Gata2:knockout"]
+    np.testing.assert_allclose(task.goals[1], task.dynamics.scale * together, atol=1e-5)
+    with pytest.raises(UnsupportedError, match="Gata3"):
+        twin.tl.environment(screen, goals="Gata3:knockout")
+
+
+def test_cells_drift_where_they_are_ordered(screen: md.MuData) -> None:
+    unordered = screen.copy()
+    del unordered.obs["pseudotime"]
+    assert len(twin.tl.environment(screen).task.dynamics.landmarks)
+    assert not len(twin.tl.environment(unordered).task.dynamics.landmarks)
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["ASGDAdam", torch.optim.RAdam, lambda params: torch.optim.RAdam(params, lr=1e-3)]
+)
+def test_an_optimizer_is_a_name_a_class_or_a_factory(screen: md.MuData, optimizer: object) -> None:
+    agent = twin.tl.train_agent(screen, optimizer=optimizer, max_steps=3, **SMALL)
+    assert type(agent.policy.optimizer).__name__ == (optimizer if isinstance(optimizer, str) else "RAdam")
+
+
+def test_an_agent_is_trained_in_whatever_holds_a_task(screen: md.MuData) -> None:
+    env = gymnasium.make("waddington/Cell-v0", data=screen, max_steps=3)
+    worlds = [env, env.unwrapped, env.unwrapped.task, CellVecEnv(env.unwrapped.task, 2, seed=0)]
+    weights = [twin.tl.train_agent(world, **SMALL).policy.state_dict() for world in worlds]
+    for other in weights[1:]:
+        torch.testing.assert_close(other, weights[0], rtol=0, atol=0)
+    with pytest.raises(ArgumentError, match="cannot use max_steps with a CellEnv"):
+        twin.tl.train_agent(env, max_steps=3)
+    with pytest.raises(ArgumentError, match="cannot use horizon=3"):
+        twin.tl.train_agent(screen, horizon=3)
