@@ -26,6 +26,7 @@ from waddington._text import counted
 from waddington.twin import plots
 from waddington.twin._keys import recorded
 from waddington.twin.data.setup import Cells, parts_of
+from waddington.twin.data.splits import SPLITS
 from waddington.twin.plots.style import Panels
 from waddington.twin.preprocess.cells import profiles
 from waddington.twin.trajectory.projection import project_2d
@@ -182,7 +183,13 @@ def losses(
 
 
 def metrics(
-    data: Cells | pd.DataFrame, *, ax: Axes | None = None, show: bool = False, save: Place = None, **options: Any
+    data: Cells | pd.DataFrame,
+    *,
+    split: str | None = None,
+    ax: Axes | None = None,
+    show: bool = False,
+    save: Place = None,
+    **options: Any,
 ) -> Axes | Panels:
     """Draw metrics with their baselines.
 
@@ -190,17 +197,25 @@ def metrics(
     ----------
     data
         AnnData or MuData after :func:`waddington.twin.tl.evaluate`, or its table.
+    split
+        Draw this way of being held out; by default the first of :data:`~waddington.twin.data.splits.SPLITS` that is
+        there.
     ax
         Axes for one metric, named with ``names=["pearson"]``.
     show, save
         Whether to open a window, and a file to write.
     **options
-        Of :func:`waddington.twin.plots.metric_bars`: ``names``, ``split``, …
+        Of :func:`waddington.twin.plots.metric_bars`: ``names``, ``protocol``, ``size``.
     """
     table = data if isinstance(data, pd.DataFrame) else _record(data, "metrics", "waddington.twin.tl.evaluate")
     if ax is not None and len(list(options.get("names", ()))) != 1:
         raise ArgumentError("cannot draw several metrics into one ax: accepted is names= of one beside it")
-    return _shown(plots.metric_bars(table, axes=ax, **options), ax, show, save)
+    found = list(dict.fromkeys(table["split"]))
+    chosen = split or next((name for name in SPLITS if name in found), found[0])
+    panels = plots.metric_bars(table, split=chosen, axes=ax, **options)
+    if ax is None:
+        panels.figure.suptitle(f"{chosen}: {SPLITS.get(chosen, 'as the table says')}", fontsize=8)
+    return _shown(panels, ax, show, save)
 
 
 def scatter(

@@ -165,7 +165,10 @@ def draw_map(axes: Axes, ground: QuasiPotential, cells: Cells, paths: Sequence[P
     clean(axes)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    bar = axes.get_figure(root=True).colorbar(filled, ax=axes, location="bottom", shrink=0.62, aspect=28, pad=0.02)  # type: ignore[union-attr]
+    figure: Any = axes.get_figure(root=True)
+    # Without such a layout nobody else makes room for the axis' name.
+    pad = 0.02 if figure.get_layout_engine() is not None else 0.16
+    bar = figure.colorbar(filled, ax=axes, location="bottom", shrink=0.62, aspect=28, pad=pad)
     bar.set_label(
         "Quasi-potential U (nats), tilted by pseudotime" if ground.tilt else "−log density of cells (nats)",
         fontsize=7.5,
