@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from waddington._checks import check_choice, check_known
 from waddington._errors import ArgumentError, DataError
+from waddington.optim.registry import OptimizerLike
 from waddington.twin.data.setup import Cells, Setup, check_data, gather, read_labels, register, registered
 from waddington.twin.dynamics.latent import Dynamics
 from waddington.twin.embed.config import EncoderConfig
@@ -151,7 +152,7 @@ class Twin:
         self,
         max_epochs: int = 50,
         *,
-        optimizer: Any = None,
+        optimizer: OptimizerLike | None = None,
         batch_size: int = 128,
         validation: float = 0.1,
         n_neighbors: int = 15,

@@ -10,6 +10,7 @@ import numpy as np
 from stable_baselines3 import PPO
 
 from waddington._errors import ArgumentError, DataError
+from waddington.optim.registry import OptimizerLike
 from waddington.twin.data.setup import Cells, check_data
 from waddington.twin.embed.standardizing import Standardization
 from waddington.twin.models.learning import fit_dynamics
@@ -107,7 +108,7 @@ def environment(
 def train_agent(
     world: World | Cells,
     *,
-    optimizer: Any = "Adam",
+    optimizer: OptimizerLike = "Adam",
     lr: float = 1e-3,
     total_timesteps: int = 10_000,
     n_envs: int = 64,

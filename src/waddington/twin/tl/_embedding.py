@@ -7,6 +7,7 @@ from typing import Any
 
 import anndata as ad
 
+from waddington.optim.registry import OptimizerLike
 from waddington.twin._keys import check_free, note, put, record
 from waddington.twin.data.setup import Cells, check_data, parts_of, read_labels, registered
 from waddington.twin.embed.encoder import TwinEncoder
@@ -22,7 +23,7 @@ def embed(
     *,
     epochs: int = 50,
     use_rep: str | Mapping[str, str] | None = None,
-    optimizer: Any = None,
+    optimizer: OptimizerLike | None = None,
     batch_size: int = 128,
     seed: int = 0,
     device: str = "cpu",
