@@ -360,7 +360,7 @@ def test_a_memory_checker_finds_nothing(tmp_path):
         "LD_PRELOAD": " ".join(map(str, libraries)),
         "ASAN_OPTIONS": "detect_leaks=0",
         "WADDINGTON_CACHE": str(tmp_path),
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
     }
     seconds, seed = os.environ.get("WADDINGTON_FUZZ_SECONDS", "60"), os.environ.get("WADDINGTON_FUZZ_SEED", "1")
     done = subprocess.run(

@@ -146,9 +146,14 @@ class TensorGroup:
         rows = [row for row in at if row < len(self._all_compiled)]
         if not rows:
             return rows, None
-        units = [self._all_compiled[row] for row in rows]
-        values, buffers = [unit.value for unit in units], [list(unit.buffers.values()) for unit in units]
-        return rows, Launch(values, buffers, self.columns.whole_table, self.columns.whole_sums)
+        return rows, self._whole_launch if len(rows) == len(self._all_compiled) else self._whole_launch.part(rows)
+
+    @cached_property
+    def _whole_launch(self) -> Launch:
+        """What a kernel is called with for all that are compiled."""
+        values = [unit.value for unit in self._all_compiled]
+        buffers = [list(unit.buffers.values()) for unit in self._all_compiled]
+        return Launch(values, buffers, self.columns.whole_table, self.columns.whole_sums)
 
     def select(self, selection: Selection) -> None:
         """Have some tensors take part in the steps to come, and no others."""

@@ -108,18 +108,41 @@ class Launch:
     def __init__(
         self, values: Sequence[torch.Tensor], buffers: Sequence[Tensors], scalars: torch.Tensor, sums: torch.Tensor
     ) -> None:
+        rows = [
+            [value.data_ptr(), 0, *(tensor.data_ptr() for tensor in own)]
+            for value, own in zip(values, buffers, strict=True)
+        ]
+        addresses, lengths = (
+            np.array(rows, dtype=np.int64),
+            np.array([value.numel() for value in values], dtype=np.int64),
+        )
+        self._begin(values, buffers, scalars, sums, addresses, lengths)
+
+    def part(self, rows: Sequence[int]) -> Launch:
+        """Give a launch of some of the tensors; their rows in the tables are the first ones."""
+        found, at = Launch.__new__(Launch), np.array(rows, dtype=np.intp)
+        values, buffers = [self.values[row] for row in rows], [self.buffers[row] for row in rows]
+        found._begin(values, buffers, self.scalars, self.sums, self.addresses[at], self._lengths[at])
+        return found
+
+    def _begin(
+        self,
+        values: Sequence[torch.Tensor],
+        buffers: Sequence[Tensors],
+        scalars: torch.Tensor,
+        sums: torch.Tensor,
+        addresses: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+    ) -> None:
         self.values, self.buffers, self.scalars, self.sums = list(values), list(buffers), scalars, sums
-        tensors = [[value, *own] for value, own in zip(values, buffers, strict=True)]
-        self.written = [tensor for row in tensors for tensor in row]
+        self.written = [tensor for value, own in zip(values, buffers, strict=True) for tensor in (value, *own)]
         self.gradients: Sequence[torch.Tensor] = ()
         self.salts: torch.Tensor | None = None
         self.frames: torch.Tensor | None = None
-        rows = [[value.data_ptr(), 0, *(tensor.data_ptr() for tensor in own)] for value, *own in tensors]
-        self.addresses: npt.NDArray[np.int64] = np.array(rows, dtype=np.int64)
-        self._lengths = np.array([value.numel() for value in values], dtype=np.int64)
-        self._noise = np.zeros((len(rows), 4), dtype=np.int64)
+        self.addresses, self._lengths = addresses, lengths
+        self._noise = np.zeros((len(addresses), 4), dtype=np.int64)
         self.arguments = (
-            *(len(rows), self._lengths.ctypes.data, self.addresses.ctypes.data),
+            *(len(addresses), self._lengths.ctypes.data, self.addresses.ctypes.data),
             *(scalars.data_ptr(), scalars.stride(0), self._noise.ctypes.data),
             *(sums.data_ptr(), sums.stride(0)),
         )
