@@ -99,15 +99,17 @@ def main() -> None:
     if arguments.way is not None:
         way, path, found = arguments.way
         return print(json.dumps(search(Path(path), way, Path(found))))
-    with tempfile.TemporaryDirectory() as folder:
-        records = [compare(n_cells, Path(folder)) for n_cells in arguments.cells]
     print(f"{threading()}; seconds of processor time; share of the exact neighbours found, in the worst modality")
     columns = ("exact", "+ new", "descent", "+ new", "old 15", "old 45", "new 15", "new 45")
-    print(f"{'cells':>8}" + "".join(f"{column:>9}" for column in columns))
-    for record in records:
-        line = f"{record['cells']:8d}{record['exact']['old']:9.1f}{record['exact']['new']:9.1f}"
-        line += f"{record['descent']['old']:9.1f}{record['descent']['new']:9.1f}"
-        print(line + "".join(f"{record[f'{kind} {width}']:9.4f}" for kind in ("old", "new") for width in (15, WIDTH)))
+    print(f"{'cells':>8}" + "".join(f"{column:>9}" for column in columns), flush=True)
+    records = []
+    for n_cells in arguments.cells:
+        with tempfile.TemporaryDirectory() as folder:
+            record = compare(n_cells, Path(folder))
+        line = f"{n_cells:8d}" + "".join(f"{record[way][kind]:9.1f}" for way in WAYS for kind in ("old", "new"))
+        shares = (record[f"{kind} {width}"] for kind in ("old", "new") for width in (15, WIDTH))
+        print(line + "".join(f"{share:9.4f}" for share in shares), flush=True)
+        records.append(record)
     if arguments.json is not None:
         write(arguments.json, {"sizes": records})
 
