@@ -50,6 +50,7 @@ WRAPPED: dict[str, tuple[Callable[[Params], torch.optim.Optimizer], str]] = {
     "Masked, synchronous": (lambda params: optim.Masked(_adamw(params), mask="synchronous"), "AlphaAdam"),
     "Compressed, top-k": (lambda params: optim.Compressed(_adamw(params)), ADAMW),
     "Compressed, quantize": (lambda params: optim.Compressed(_adamw(params), method="quantize"), ADAMW),
+    "Projected, ball": (lambda params: optim.Projected(_adamw(params), "ball"), ADAMW),
     "Lookahead": (lambda params: optim.Lookahead(_adamw(params)), ADAMW),
 }
 """By label: how it is built, and what its time is held against."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from optim.training import run
-from waddington.optim import AlphaAdam, ASGDAdam, Masked, Switched
+from waddington.optim import AlphaAdam, ASGDAdam, Lookahead, Masked, Switched
 from waddington.optim.kernels import cache, foreach
 
 needs_compiler = pytest.mark.skipif(bool(cache.why_unavailable("cpu")), reason="no C compiler")
@@ -43,6 +43,7 @@ BUILD = {
     "relative": lambda p: Switched(torch.optim.Adam(p, lr=1e-2), switch_interval=2),
     "coordinate": lambda p: Switched(torch.optim.Adam(p, lr=1e-2), switch="coordinate"),
     "mean": lambda p: Switched(torch.optim.Adam(p, lr=1e-2, weight_decay=0.1), switch="mean"),
+    "lookahead": lambda p: Lookahead(torch.optim.AdamW(p, lr=1e-2), k=2, alpha=0.3),
     "nested": lambda p: Masked(Switched(torch.optim.AdamW(p, lr=1e-2, weight_decay=0.1), switch_interval=2)),
 }
 

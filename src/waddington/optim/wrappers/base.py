@@ -17,7 +17,7 @@ from waddington._errors import UnsupportedError
 from waddington.optim.engine.dispatch import Execution
 from waddington.optim.engine.fit import refuse_nonfinite
 from waddington.optim.engine.optimizer import RuleOptimizer, is_noop_step, refuse_transforms
-from waddington.optim.engine.params import ParamSlot, minimized_gradient
+from waddington.optim.engine.params import ParamSlot, gradient_of, minimized_gradient
 from waddington.optim.engine.state import SKIPPED
 from waddington.optim.rule import Settings
 from waddington.optim.wrappers.columns import Passes, Scratch
@@ -25,6 +25,8 @@ from waddington.optim.wrappers.state import WrapperState
 
 __all__ = ["OptimizerWrapper", "is_decoupled"]
 
+_EXACT = (torch.float32, torch.float64)
+"""Dtypes that are computed with as they are."""
 _ALWAYS_DECOUPLED = (torch.optim.Muon, torch.optim.Adafactor)
 
 
@@ -168,18 +170,23 @@ class OptimizerWrapper(WrapperState):
         self._settle_down(slots)
 
     def _slots(self) -> Iterator[ParamSlot]:
-        place = -1
+        place, innermost = -1, self.innermost
         for group_index, group in enumerate(self.param_groups):
+            coupled = 0.0 if is_decoupled(innermost, group) else group.get("weight_decay", 0.0)
+            masks, maximize = group.get("nonfinite") == "mask", bool(group.get("maximize"))
+            as_it_is = not (coupled or masks or maximize)
             for param in group["params"]:
                 place += 1
-                if param.grad is None:
+                grad = param.grad
+                if grad is None:
                     continue
                 slot = ParamSlot(param, group, group_index, place, self.state.get(param, {}))
-                coupled = 0.0 if is_decoupled(self.innermost, group) else group.get("weight_decay", 0.0)
-                masks = group.get("nonfinite") == "mask"
-                slot.grad = minimized_gradient(
-                    param, slot.value, maximize=bool(group.get("maximize")), coupled_decay=coupled, masks=masks
-                )
+                if as_it_is and slot.is_plain and grad.dtype in _EXACT and grad.dtype == param.dtype:
+                    slot.grad = gradient_of(param)
+                else:
+                    slot.grad = minimized_gradient(
+                        param, slot.value, maximize=maximize, coupled_decay=coupled, masks=masks
+                    )
                 yield slot
 
     def _decay_rate(self, param: torch.Tensor, group: Settings) -> float | torch.Tensor:

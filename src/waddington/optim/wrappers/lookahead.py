@@ -16,9 +16,10 @@ from typing import Any
 import torch
 
 from waddington._checks import check_count, check_in_range
+from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, compute_dtype, moves_at
 from waddington.optim.engine.settings import NonfiniteUnmasked
-from waddington.optim.rule import Settings
+from waddington.optim.rule import Settings, Tensors
 from waddington.optim.wrappers.base import OptimizerWrapper
 
 __all__ = ["Lookahead"]
@@ -88,12 +89,26 @@ class Lookahead(OptimizerWrapper):
             taken = taken & self._finite.to(steps.device)
         steps.add_(taken.to(steps.dtype))
         due = taken & (torch.remainder(steps, self.param_groups[0]["k"]) == 0.0)
-        for slot in slots:
-            slow, now = self._buffer(slot, "slow_param"), (due & moves[slot.group_index]).to(slot.value.device)
-            caught_up = torch.lerp(slow, slot.value.to(slow.dtype), slot.group["alpha"])
-            slow.copy_(torch.where(now, caught_up, slow))
-            slot.value.copy_(torch.where(now, caught_up.to(slot.value.dtype), slot.value))
+        if host_sync_is_free(due.device) and not bool(due):
+            return
+        moving = [due & moves[slot.group_index] for slot in slots]
+        alphas = torch.tensor([slot.group["alpha"] for slot in slots], dtype=steps.dtype, device=steps.device)
+        self._passes(
+            _caught_up,
+            slots,
+            {"value": [slot.value for slot in slots], "slow": [self._buffer(slot, "slow_param") for slot in slots]},
+            {"now": torch.stack(moving).to(alphas), "alpha": alphas},
+            writes=("value", "slow"),
+        )
 
     def slow_weights(self) -> dict[torch.Tensor, Any]:
         """Give the slow weights by parameter; parameters that were never stepped are missing."""
         return {param: state["slow_param"] for param, state in self.state.items() if "slow_param" in state}
+
+
+def _caught_up(value: torch.Tensor, slow: torch.Tensor, now: torch.Tensor, alpha: torch.Tensor) -> Tensors:
+    """Move the slow weights, and the fast ones to them, where it is time."""
+    caught_up = torch.where(now > 0.5, torch.lerp(slow, value.to(slow.dtype), alpha.to(slow.dtype)), slow)
+    value.copy_(torch.where(now > 0.5, caught_up.to(value.dtype), value))
+    slow.copy_(caught_up)
+    return {}

@@ -89,8 +89,7 @@ class Switched(UpdateWrapper):
         return super()._entries() | self._control.initial(self.param_groups[0])
 
     def _switch_state(self) -> Tensors:
-        names = self._control.initial(self.param_groups[0])
-        return {name: value for name, value in self._model_state().items() if name in names}
+        return {name: value for name, value in self._model_state().items() if name.startswith("switch_")}
 
     def _around(self, slots: list[ParamSlot]) -> None:
         """Choose the rate before the step where that can be done, and after it where not."""
@@ -108,7 +107,7 @@ class Switched(UpdateWrapper):
         pending = self._copies(slots) if self._recording_on else []
         with rates_set(self.param_groups, rates):
             self._inner_step()
-        kept = list(self._switch_state().values())  # it may be another one, if this step has made the state
+        kept = list(state.values())
         if self._finite is not None:
             row = torch.where(self._finite.to(row.device), row, torch.stack(kept))
         torch._foreach_copy_(kept, list(row.unbind()))
