@@ -1,8 +1,8 @@
 """The keys that the twin writes into an AnnData or MuData: one table, and the guard that keeps to it.
 
-``pp`` and ``tl`` write these keys and no others; everything in ``uns`` is under ``uns["waddington"]``. What was written
-is noted in ``uns["waddington"]["keys"]`` of the object that holds it, so that a key that stands there already is known
-as ours or as another tool's. Ours are written anew; another tool's are refused by name, unless the caller says
+``pp``, ``tl`` and runs write these keys and no others; everything in ``uns`` is under ``uns["waddington"]``. What was
+written is noted in ``uns["waddington"]["keys"]`` of the object that holds it, so that a key that stands there already
+is known as ours or as another tool's. Ours are written anew; another tool's are refused by name, unless the caller says
 ``overwrite=True``.
 """
 
@@ -58,8 +58,9 @@ KEYS: Final = (
         meaning="which columns and layers hold what", writer="Twin.setup_anndata, Twin.setup_mudata",
         readers="pp, tl, Twin"),
     Key(name='obs["split"]', of="data", shape="(cells,)", dtype="text",
-        meaning="`train` or `test`; models learn from the first, `tl.evaluate` judges on the second",
-        writer="pp.split", readers="pp.preprocess, tl, Twin"),
+        meaning="`train` or `test`; models learn from the first, `tl.evaluate` judges on the second. A run "
+        "says `validation` for training cells on which its encoder's loss was watched", writer="pp.split, run",
+        readers="pp.preprocess, tl, Twin"),
     Key(name='layers["counts"]', of="modality", shape="(cells, features)", dtype="float32, CSR",
         meaning="raw counts; written where no layer of that name is there", writer="pp.preprocess", readers="tl.embed"),
     Key(name='layers["values"]', of="modality", shape="(cells, features)", dtype="float32",
@@ -83,30 +84,42 @@ KEYS: Final = (
     Key(name=_in_space("preprocess"), of="modality", shape="mapping", dtype="numbers and text",
         meaning="parameters", writer="pp.preprocess", readers="tl.embed"),
     Key(name='obsp["twin_connectivities"]', of="data", shape="(cells, cells)", dtype="float32, CSR",
-        meaning="weights of the graph over all modalities, in (0, 1]", writer="pp.neighbors", readers="tl.pseudotime"),
+        meaning="weights of the graph over all modalities, in (0, 1]", writer="pp.neighbors, run",
+        readers="tl.pseudotime"),
     Key(name='obsm["twin_weights"]', of="mudata", shape="(cells, modalities)", dtype="float32",
-        meaning="what each modality counts for each cell's neighbours; rows sum to 1", writer="pp.neighbors"),
+        meaning="what each modality counts for each cell's neighbours; rows sum to 1", writer="pp.neighbors, run"),
     Key(name=_in_space("neighbors"), of="data", shape="mapping", dtype="numbers and text",
         meaning="parameters, and which representations were used", writer="pp.neighbors"),
     Key(name='obsm["X_twin"]', of="data", shape="(cells, dimensions)", dtype="float32",
-        meaning="joint embedding, each dimension in standard deviations of the training cells", writer="tl.embed",
+        meaning="joint embedding, each dimension in standard deviations of the training cells; NaN for a cell that a "
+        "run left out", writer="tl.embed, run",
         readers="tl.predict, tl.environment, tl.evaluate, pl.landscape"),
     Key(name='obsm["X_twin"] of a modality', of="mudata", shape="(cells, dimensions)", dtype="float32",
-        meaning="embedding of that modality alone, of unit mean square over training cells", writer="tl.embed"),
+        meaning="embedding of that modality alone, of unit mean square over training cells",
+        writer="tl.embed, run"),
     Key(name=_in_space("embed"), of="data", shape="mapping", dtype="numbers, text and a table",
         meaning="parameters, and `history`: loss per epoch in nats per entry", writer="tl.embed", readers="pl.losses"),
     Key(name='obs["pseudotime"]', of="data", shape="(cells,)", dtype="float32",
         meaning="diffusion pseudotime in [0, 1]; NaN for a cell that no path joins to the root",
-        writer="tl.pseudotime", readers="tl.environment, pl.landscape, pl.trajectories"),
+        writer="tl.pseudotime, run", readers="tl.environment, pl.landscape, pl.trajectories"),
+    Key(name='obs["stage"]', of="data", shape="(cells,)", dtype="text",
+        meaning="`stage 1` to `stage 4`: quarters of the training cells' pseudotime; `no stage` without one",
+        writer="run"),
+    Key(name='obs["twin_condition"]', of="data", shape="(cells,)", dtype="text",
+        meaning="canonical label of the condition, as rows of `predictions.h5mu` are named", writer="run"),
+    Key(name='obs["twin_used"]', of="data", shape="(cells,)", dtype="bool",
+        meaning="whether the cell took part in the run", writer="run"),
+    Key(name='obs["twin_left_out"]', of="data", shape="(cells,)", dtype="text",
+        meaning="why the cell took no part; written where a run left cells out", writer="run"),
     Key(name=_in_space("pseudotime"), of="data", shape="mapping", dtype="numbers and text",
-        meaning="the root cell, how it is known, and which graph was used", writer="tl.pseudotime",
+        meaning="the root cell, how it is known, and which graph was used", writer="tl.pseudotime, run",
         readers="pl.landscape"),
     Key(name=_in_space("metrics"), of="data", shape="table", dtype="numbers and text",
         meaning="tidy metrics on test cells", writer="tl.evaluate", readers="pl.metrics"),
     Key(name=_in_space("keys"), of="data and modality", shape="mapping", dtype="text",
-        meaning="who wrote each key of this table", writer="pp, tl", readers="pp, tl"),
+        meaning="who wrote each key of this table", writer="pp, tl, run", readers="pp, tl"),
     Key(name=_in_space("notes"), of="data", shape="list", dtype="text",
-        meaning="what was found, chosen and left out", writer="pp, tl, data.io.read"),
+        meaning="what was found, chosen and left out", writer="pp, tl, run, data.io.read"),
 )  # fmt: skip
 """Every key, in the order in which a user meets them."""
 

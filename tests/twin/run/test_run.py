@@ -19,6 +19,7 @@ from tests.twin.run.tiny import TINY, flags
 from waddington import twin
 from waddington._errors import OutputError
 from waddington.jobs import Event, Store
+from waddington.twin._keys import KEYS
 from waddington.twin.data.splits import SPLITS
 from waddington.twin.evaluate.metrics import METRICS
 from waddington.twin.run import OUTPUTS, Listener, RunResult
@@ -89,6 +90,53 @@ def test_predictions_stand_beside_what_was_observed(tiny: tuple[RunResult, Recor
         supported = predicted.obs["measured_support"].to_numpy(dtype=bool)
         assert (known == supported[:, None]).all(), "what cannot be known is empty, all else a number"
     assert {"split", "measured_support", "perturbation", "perturbation_mode"} <= set(predicted.obs.columns)
+
+
+def test_the_model_predicts_and_embeds_as_the_run_did(tiny: tuple[RunResult, Recorder]) -> None:
+    model, cells = tiny[0].model, tiny[0].cells
+    assert np.array_equal(model.get_latent_representation(cells), cells.obsm["X_twin"])
+    for modality, part in md.read_h5mu(tiny[0].out / "predictions.h5mu").mod.items():
+        assert np.array_equal(model.get_latent_representation(cells, modality=modality), cells[modality].obsm["X_twin"])
+        known = part[part.obs["measured_support"].to_numpy(dtype=bool)]
+        asked = model.predict(list(known.obs_names), modality=modality)
+        assert list(asked.obs_names) == list(known.obs_names)
+        assert np.array_equal(asked.X, known.X)
+        assert np.array_equal(asked.layers["effect"], known.layers["change"])
+
+
+def test_the_agent_of_the_model_was_trained_in_the_space_of_its_encoder(tiny: tuple[RunResult, Recorder]) -> None:
+    result, model = tiny[0], tiny[0].model
+    train = result.cells.obs["split"].isin(["train", "validation"]).to_numpy()
+    control = (result.cells.obs["twin_condition"] == "control").to_numpy()
+    assert model.agent is not None
+    assert np.array_equal(model.agent.task.starts, result.cells.obsm["X_twin"][train & control])
+    chosen = json.loads((result.out / "config.json").read_text())["final_model"]
+    with Store(result.out / "work") as store:
+        agents = [found for found in store.records("agent") if found.spec["protocol"] == "held-out"]
+    encoder, optimizer = (chosen[part].split("_")[2] for part in ("encoder", "agent"))
+    assert any(found.spec["optimizer"] == optimizer and encoder in json.dumps(found.spec) for found in agents)
+    weights = torch.load(result.out / "final_model.pt", weights_only=True)
+    kept = model.agent.agent().policy.state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in weights["policy"].items())
+
+
+def test_the_cells_come_back_with_what_was_found_of_each(tiny: tuple[RunResult, Recorder]) -> None:
+    cells = tiny[0].cells
+    assert cells.n_obs == TINY["n_cells"]
+    assert cells.obs["twin_used"].all()
+    assert "twin_left_out" not in cells.obs
+    assert set(cells.obs["split"]) == {"train", "validation", "test"}
+    assert set(cells.obs["stage"]) == {f"stage {n}" for n in range(1, 5)}
+    assert cells.obs["pseudotime"].between(0, 1).all()
+    graph = cells.obsp["twin_connectivities"]
+    assert (abs(graph - graph.T) > 0).nnz == 0
+    assert 0 < graph.max() <= 1
+    names = {key.name for key in KEYS}
+    for key in cells.uns["waddington"]["keys"]:
+        where, name = key.split(":")
+        assert f'{where}["{name}"]' in names
+    for part in cells.mod.values():
+        assert (part.X.data == np.rint(part.X.data)).all(), "counts as they came"
 
 
 def test_every_scored_condition_is_measurable_or_named_with_the_reason(tiny: tuple[RunResult, Recorder]) -> None:

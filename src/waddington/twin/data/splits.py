@@ -31,6 +31,7 @@ __all__ = [
     "split_by_condition",
     "split_by_stage",
     "split_by_time",
+    "stage_labels",
     "time_labels",
 ]
 
@@ -247,6 +248,20 @@ def split_by_stage(
     n_stages
         Stages.
     """
+    labels = stage_labels(pseudotime, train=train, part=part, n_stages=n_stages)
+    split_of = {f"stage {s}": "held-out cells" for s in range(2, n_stages + 1)}
+    order = ("stage 1", *split_of)
+    return _keep_measured("pseudotime", labels, "stage 1", train, split_of, label_order=order)
+
+
+def stage_labels(
+    pseudotime: npt.NDArray[np.floating],
+    *,
+    train: npt.NDArray[np.bool_],
+    part: npt.NDArray[np.integer] | None = None,
+    n_stages: int = 4,
+) -> npt.NDArray[np.str_]:
+    """Name each cell's stage, a quantile of the training cells' pseudotime; see :func:`split_by_stage`."""
     check_in_range("n_stages", n_stages, 2)
     labels = np.full(len(pseudotime), UNORDERED, dtype=object)
     ordered = np.isfinite(pseudotime)
@@ -256,9 +271,7 @@ def split_by_stage(
         edges = np.quantile(pseudotime[inside & train], np.linspace(0.0, 1.0, n_stages + 1)[1:-1])
         stages = 1 + np.searchsorted(edges, pseudotime[inside], side="right")
         labels[inside] = [f"stage {stage}" for stage in stages]
-    split_of = {f"stage {s}": "held-out cells" for s in range(2, n_stages + 1)}
-    order = ("stage 1", *split_of)
-    return _keep_measured("pseudotime", labels.astype(np.str_), "stage 1", train, split_of, label_order=order)
+    return labels.astype(np.str_)
 
 
 def draw_train_cells(n_cells: int, *, test_fraction: float = 0.2, seed: int = 0) -> npt.NDArray[np.bool_]:

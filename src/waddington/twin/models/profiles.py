@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import anndata as ad
 import numpy as np
@@ -16,17 +16,18 @@ from waddington._checks import check_choice
 from waddington._errors import ArgumentError, DataError
 from waddington.twin.data.conditions import condition_columns, parse_label
 from waddington.twin.data.splits import Split
+from waddington.twin.respond.averaged import AveragedResponse
 from waddington.twin.respond.base import Effect, Values, spread_within
 from waddington.twin.respond.decoded import DecodedResponse
 
-__all__ = ["Response", "fit_response", "predict_profiles"]
+__all__ = ["Response", "fit_response", "predict_profiles", "response_of"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Response:
     """A response model with what turns its effects into profiles."""
 
-    model: DecodedResponse
+    model: DecodedResponse | AveragedResponse
     """Predicts effects on the mean."""
     control: Effect
     """Mean profile of the training controls, (features,) by modality."""
@@ -52,11 +53,14 @@ class Response:
     def from_state_dict(cls, state: Mapping[str, Any]) -> Response:
         """Make a response from what :meth:`state_dict` gave."""
         return cls(
-            model=DecodedResponse.from_state_dict(state["model"]),
+            model=_MODELS[state["model"].get("class", DecodedResponse.name)].from_state_dict(state["model"]),
             control={modality: values.numpy().copy() for modality, values in state["control"].items()},
             spread={modality: values.numpy().copy() for modality, values in state["spread"].items()},
             names={modality: list(names) for modality, names in state["names"].items()},
         )
+
+
+_MODELS: Final = {model.name: model for model in (DecodedResponse, AveragedResponse)}
 
 
 def fit_response(
@@ -83,14 +87,25 @@ def fit_response(
     DataError
         When the training cells hold no control or no condition.
     """
-    control = split.cells(split.control, train=True)
-    if not len(control) or not split.seen:
+    n_control = len(split.cells(split.control, train=True))
+    if not n_control or not split.seen:
         raise DataError(
-            f"cannot learn a response: found {len(control)} training cells of {split.control!r} and "
+            f"cannot learn a response: found {n_control} training cells of {split.control!r} and "
             f"{len(split.seen)} other conditions; accepted: at least one of each"
         )
+    return response_of(DecodedResponse(latent, values, split), values, names, split)
+
+
+def response_of(
+    model: DecodedResponse | AveragedResponse,
+    values: Values,
+    names: Mapping[str, Sequence[str] | npt.NDArray[np.str_]],
+    split: Split,
+) -> Response:
+    """Put what turns effects into profiles beside a fitted model; parameters as in :func:`fit_response`."""
+    control = split.cells(split.control, train=True)
     return Response(
-        model=DecodedResponse(latent, values, split),
+        model=model,
         control={modality: x[control].mean(axis=0, dtype=np.float64) for modality, x in values.items()},
         spread=spread_within(values, split),
         names={modality: [str(name) for name in names[modality]] for modality in values},

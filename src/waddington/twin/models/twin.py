@@ -16,6 +16,7 @@ import numpy.typing as npt
 from waddington._checks import check_choice, check_known
 from waddington._errors import ArgumentError, DataError
 from waddington.optim.registry import OptimizerLike
+from waddington.twin._keys import recorded
 from waddington.twin.data.setup import Cells, Setup, check_data, gather, read_labels, register, registered
 from waddington.twin.dynamics.latent import Dynamics
 from waddington.twin.embed.config import EncoderConfig
@@ -372,8 +373,7 @@ class Twin:
 
     def _prepared(self, data: Cells) -> ModelCells:
         """Bring any cells into the form that was learned: features by name, normalization of the training cells."""
-        setup = registered(data)
-        work = gather(data, self.setup if setup == Setup() else setup)
+        work = gather(data, registered(data) if "setup" in recorded(data) else self.setup)
         known = {name: fitted.names for name, fitted in self.preprocessor.fitted.items()}
         work = align_features(work, known)
         factor = self.preprocessor.options.size_factor_key

@@ -45,7 +45,7 @@ from waddington.twin.run.environments import (
 from waddington.twin.run.jobs import TwinJob, read_inputs
 from waddington.twin.run.replicate_jobs import ReplicateJob, measurable_pairs
 
-__all__ = ["IDLE", "RANDOM", "TABLES", "AgentJob"]
+__all__ = ["IDLE", "RANDOM", "TABLES", "AgentJob", "heldout_settings"]
 
 Float = npt.NDArray[np.float32]
 
@@ -83,9 +83,7 @@ class AgentJob(TwinJob):
         else:
             environment = _heldout_environment(prepared, config, context.folder_of(self.encoder))
             task, n_envs, steps = environment.train, config.ppo.n_envs, config.ppo.steps
-            settings = AgentConfig(
-                batch_size=config.ppo.batch_size, n_epochs=config.ppo.epochs, n_steps=3 * config.ppo.horizon
-            )
+            settings = heldout_settings(config)
         env = CellVecEnv(task, n_envs, seed=self.seed)
         history: list[dict[str, float]] = []
         policy: Any
@@ -137,6 +135,11 @@ class AgentJob(TwinJob):
                 for name in ("timesteps", "mean_return", "loss", "base_rate")
             },
         }
+
+
+def heldout_settings(config: RunConfig) -> AgentConfig:
+    """Give the settings of PPO in the held-out protocol."""
+    return AgentConfig(batch_size=config.ppo.batch_size, n_epochs=config.ppo.epochs, n_steps=3 * config.ppo.horizon)
 
 
 @functools.lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +17,20 @@ import pandas as pd
 from waddington._errors import OutputError, WaddingtonError
 from waddington.twin.data import io
 from waddington.twin.data.io.reading import Source
+from waddington.twin.models import Twin
 from waddington.twin.report.page import Verdict, write_report
 from waddington.twin.run.artifacts import joint_latent, read_arrays
-from waddington.twin.run.choice import Chosen, choose
+from waddington.twin.run.cells import as_measured, hand_back, plainest
+from waddington.twin.run.choice import Chosen
 from waddington.twin.run.config import RunConfig, flatten
-from waddington.twin.run.data import RunData, load, save
+from waddington.twin.run.data import RunData, is_saved, load, save
 from waddington.twin.run.folder import RunFolder, fingerprint
 from waddington.twin.run.listener import Listener
-from waddington.twin.run.outputs import versions, write_config, write_measurability, write_metrics, write_model
+from waddington.twin.run.model import assemble_model
+from waddington.twin.run.outputs import versions, write_config, write_measurability, write_metrics, write_weights
 from waddington.twin.run.pictures import metric_panels, shortened_labels, write_pictures
-from waddington.twin.run.predicting import predictions
-from waddington.twin.run.prepare import prepare, read_cells
+from waddington.twin.run.predicting import fit_models, predictions
+from waddington.twin.run.prepare import prepare, read_all_cells
 from waddington.twin.run.records import RunRecords
 from waddington.twin.run.report_text import data_facts, method, notes, question, tables
 from waddington.twin.run.schedule import run_schedule
@@ -51,6 +55,17 @@ class RunResult:
     """What was run."""
     notes: tuple[str, ...] = ()
     """What a reader must know before believing the numbers, what matters most first."""
+
+    @functools.cached_property
+    def cells(self) -> md.MuData:
+        """The cells with what the run found of each, read from `cells.h5mu` when first asked for."""
+        with md.set_options(pull_on_update=False):
+            return md.read_h5mu(self.out / "cells.h5mu")
+
+    @functools.cached_property
+    def model(self) -> Twin:
+        """The model, read from `model/` when first asked for."""
+        return Twin.load(self.out / "model")
 
 
 def run(
@@ -98,7 +113,7 @@ def run(
     """
     settings = flatten(fields if file is None else {**fields, "file": file})
     given = {name: settings[name] for name in _SOURCES if settings.get(name) is not None}
-    kept = Path(out) / "work" / "cells.h5mu"
+    kept, beside = Path(out) / "work" / "cells.h5mu", Path(out) / "work" / "left_out.h5mu"
     in_memory = any(isinstance(source, ad.AnnData | md.MuData) for source in given.values())
     if in_memory or (resume and not given and kept.exists()):
         settings = {name: value for name, value in settings.items() if name not in _SOURCES} | {"file": kept}
@@ -110,21 +125,27 @@ def run(
     with folder.locked():
         listener.stage("Reading cells", 1)
         if in_memory:
-            mdata = io.read(given.pop("file", None), **{**config.read.arguments(), **given})
+            mdata, others = io.read_all(given.pop("file", None), **{**config.read.arguments(), **given})
+        elif config.read.file == str(kept):
+            mdata, others = md.read_h5mu(kept), md.read_h5mu(beside) if beside.exists() else None
         else:
-            mdata = md.read_h5mu(kept) if config.read.file == str(kept) else read_cells(config)
+            mdata, others = read_all_cells(config)
         data = fingerprint(mdata)
         listener.advance()
         folder.claim(config, data)
         if in_memory and not kept.exists():
             _keep(mdata, kept, listener)
+            if others is not None and kept.exists():
+                _keep(others, beside, listener)
+        cells = as_measured(mdata), None if others is None else as_measured(others)
         try:
             prepared = _prepared(mdata, config, folder, listener)
         except WaddingtonError:
             folder.forget()
             raise
-        finished = run_schedule(config, folder, listener, modalities=prepared.inputs)
-        return _write_outputs(config, folder, prepared, finished, data, listener)
+        del mdata, others
+        finished, chosen = run_schedule(config, folder, listener, modalities=prepared.inputs)
+        return _write_outputs(config, folder, prepared, finished, chosen, cells, data, listener)
 
 
 def _keep(mdata: md.MuData, path: Path, listener: Listener) -> None:
@@ -140,24 +161,50 @@ def _keep(mdata: md.MuData, path: Path, listener: Listener) -> None:
 
 def _prepared(mdata: md.MuData, config: RunConfig, folder: RunFolder, listener: Listener) -> RunData:
     listener.stage("Preparing cells", 5)
-    if not (folder.prepared / "facts.json").exists():
+    if not is_saved(folder.prepared):
         save(prepare(mdata, config, step=listener.advance), folder.prepared)
     return load(folder.prepared)
 
 
+def _write_cells(cells: md.MuData, path: Path, listener: Listener) -> None:
+    """Write the cells that are handed back; what no file can hold is left out of them, and that is said."""
+    try:
+        io.write(cells, path)
+    except OutputError:
+        raise
+    except Exception:  # noqa: BLE001  whatever a writer says of a column or an entry that it does not know
+        cells, said = plainest(cells)
+        for sentence in said:
+            listener.note(f"{path.name}: {sentence}")
+        io.write(cells, path)
+
+
 def _write_outputs(
-    config: RunConfig, folder: RunFolder, prepared: RunData, finished: RunRecords, data: str, listener: Listener
+    config: RunConfig,
+    folder: RunFolder,
+    prepared: RunData,
+    finished: RunRecords,
+    chosen: Chosen,
+    cells: tuple[md.MuData, md.MuData | None],
+    data: str,
+    listener: Listener,
 ) -> RunResult:
     metrics = finished.metrics()
-    listener.stage("Writing results", 7 + len(metric_panels(metrics)))
-    chosen = choose(finished, config)
+    listener.stage("Writing results", 8 + len(metric_panels(metrics)))
     found = verdicts(metrics, optimizers=config.optimizer, best=finished.best(), measurability=finished.measurability)
     write_metrics(folder, metrics)
     write_measurability(folder, finished.measurability)
-    write_model(folder, config, prepared, chosen)
+    models = fit_models(folder, prepared, finished, chosen.encoder.optimizer)
+    assemble_model(folder, config, prepared, chosen, models).save(folder.path / "model", overwrite=True)
+    write_weights(folder, config, prepared, chosen)
     listener.advance()
-    predicted = predictions(folder, prepared, finished, chosen.encoder.optimizer)
+    predicted = predictions(prepared, finished, models, optimizer=chosen.encoder.optimizer)
     io.write(predicted, folder.path / "predictions.h5mu")
+    listener.advance()
+    files = folder.files_of(chosen.encoder)
+    joint = joint_latent(files, prepared.design.train)
+    handed = hand_back(*cells, prepared, config, chosen, joint=joint, embeddings=read_arrays(files))
+    _write_cells(handed, folder.path / "cells.h5mu", listener)
     listener.advance()
     latent, trajectories = _drawn(folder, prepared, chosen)
     pictures = write_pictures(

@@ -23,6 +23,8 @@ class Chosen:
 
     encoder: EncoderJob
     agent: AgentJob | None
+    """Of the held-out protocol, where that was asked for: it acts in the space of `encoder`. Else of the paper's, which
+    acts in a space of its own."""
 
 
 def choose(finished: RunRecords, config: RunConfig) -> Chosen:
@@ -33,7 +35,8 @@ def choose(finished: RunRecords, config: RunConfig) -> Chosen:
     protocol = config.protocols[-1]
     encoder = _best(finished, finished.encoders.values(), "encoder", "held-out")
     agent = _best(finished, [job for (p, *_), job in finished.agents.items() if p == protocol], "agent", protocol)
-    return Chosen(encoder=encoder or next(iter(finished.encoders.values())), agent=agent)
+    fallback = agent.encoder if agent is not None and agent.encoder else next(iter(finished.encoders.values()))
+    return Chosen(encoder=encoder or fallback, agent=agent)
 
 
 def _best(finished: RunRecords, jobs: Collection[J], kind: str, protocol: str) -> J | None:

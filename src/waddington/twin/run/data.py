@@ -13,16 +13,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import sparse
 
 from waddington._errors import ArgumentError
 from waddington._files import replacing
 from waddington.twin.data.splits import Split
+from waddington.twin.preprocess import Preprocessor
 from waddington.twin.trajectory.order import Order, Root
 
-__all__ = ["RunData", "load", "save"]
+__all__ = ["RunData", "is_saved", "load", "save"]
 
 Float = npt.NDArray[np.float32]
+
+_PREPROCESSOR = "preprocessor.pt"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +43,12 @@ class RunData:
     """Names of the same features."""
     spaces: dict[str, Float]
     """Principal components (RNA, protein) or latent semantic components (ATAC), (cells, components)."""
+    preprocessor: Preprocessor
+    """What was learnt of training cells to make all of these."""
+    graph: sparse.csr_matrix
+    """Weights of the graph over all modalities, (cells, cells)."""
+    weights: Float
+    """What each modality counts for each cell's neighbours, (cells, modalities)."""
     order: Order
     """Diffusion pseudotime, the parts of the graph it runs in, and where it begins."""
     groups: npt.NDArray[np.str_]
@@ -63,6 +73,7 @@ def save(prepared: RunData, folder: Path) -> None:
 
 def _save(prepared: RunData, folder: Path) -> None:
     arrays: dict[str, Any] = {
+        "weights": prepared.weights,
         "pseudotime": prepared.order.pseudotime,
         "part": prepared.order.part,
         "groups": prepared.groups,
@@ -74,6 +85,8 @@ def _save(prepared: RunData, folder: Path) -> None:
     np.savez(folder / "arrays.npz", **arrays)
     for name, matrix in prepared.counts.items():
         sparse.save_npz(folder / f"counts-{name}.npz", matrix, compressed=False)
+    sparse.save_npz(folder / "graph.npz", prepared.graph, compressed=False)
+    torch.save(prepared.preprocessor.state_dict(), folder / _PREPROCESSOR)
     design = prepared.design
     facts = {
         "kind": design.kind,
@@ -89,6 +102,11 @@ def _save(prepared: RunData, folder: Path) -> None:
     (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
+def is_saved(folder: Path) -> bool:
+    """Say whether :func:`save` wrote to a folder; an earlier version left the preprocessor out."""
+    return (folder / "facts.json").exists() and (folder / _PREPROCESSOR).exists()
+
+
 def load(folder: Path) -> RunData:
     """Read what :func:`save` wrote.
 
@@ -97,7 +115,7 @@ def load(folder: Path) -> RunData:
     ArgumentError
         When the folder does not hold prepared arrays.
     """
-    if not (folder / "facts.json").exists():
+    if not is_saved(folder):
         raise ArgumentError(f"cannot load prepared cells from {str(folder)!r}: it holds none")
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
     with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
@@ -112,6 +130,9 @@ def load(folder: Path) -> RunData:
         as_given=tuple(facts["as_given"]),
         names=of("names"),
         spaces=of("spaces"),
+        preprocessor=Preprocessor.from_state_dict(torch.load(folder / _PREPROCESSOR, weights_only=True)),
+        graph=sparse.csr_matrix(sparse.load_npz(folder / "graph.npz")),
+        weights=arrays["weights"],
         counts={name: sparse.csr_matrix(sparse.load_npz(folder / f"counts-{name}.npz")) for name in modalities},
         order=Order(
             pseudotime=arrays["pseudotime"],

@@ -26,12 +26,15 @@ from waddington.twin.run.data import RunData
 from waddington.twin.run.jobs import TwinJob, read_inputs
 from waddington.twin.run.replicate_jobs import ReplicateJob, measurable_pairs
 
-__all__ = ["TRIAL", "BaselineJob", "EncoderJob", "untrained"]
+__all__ = ["TRIAL", "VALIDATION", "BaselineJob", "EncoderJob", "untrained"]
 
 Float = npt.NDArray[np.float32]
 
 TRIAL = "trial"
 """Variant of the encoder jobs that a rate is chosen on."""
+
+VALIDATION = 0.1
+"""Share of the training cells on which an encoder's loss is watched."""
 
 
 def _make_encoder(prepared: RunData, config: RunConfig, seed: int) -> TwinEncoder:
@@ -81,6 +84,7 @@ class EncoderJob(TwinJob):
             ),
             epochs=config.encoder.tune_epochs if self.variant == TRIAL else config.encoder.epochs,
             batch_size=config.encoder.batch_size,
+            validation=VALIDATION,
             seed=self.seed,
             checkpoint=checkpoint,
             progress=lambda news: context.progress(0.95 * news["epoch"] / news["epochs"]),

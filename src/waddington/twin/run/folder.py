@@ -29,12 +29,14 @@ OUTPUTS = (
     "landscape.png",
     "trajectories.png",
     "metrics.png",
+    "model",
     "final_model.pt",
     "config.json",
+    "cells.h5mu",
     "predictions.h5mu",
     "report.html",
 )
-"""Files that a run leaves."""
+"""Files that a run leaves; `model` is a folder."""
 
 _FREE = frozenset({"workers", "executor", "device", "file", "rna", "atac", "protein"})
 """Fields that may differ on resuming: where it runs, and where the (same) data lie."""

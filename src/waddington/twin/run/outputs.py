@@ -21,7 +21,7 @@ from waddington.twin.run.folder import RunFolder
 from waddington.twin.run.jobs import TwinJob
 from waddington.twin.run.records import RunRecords
 
-__all__ = ["versions", "write_config", "write_measurability", "write_metrics", "write_model"]
+__all__ = ["versions", "write_config", "write_measurability", "write_metrics", "write_weights"]
 
 __getattr__ = names_moved_from(__name__)
 
@@ -69,8 +69,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write_model(folder: RunFolder, config: RunConfig, prepared: RunData, chosen: Chosen) -> None:
-    """Write ``final_model.pt``: plain tensors, numbers and strings, loadable with ``weights_only=True``."""
+def write_weights(folder: RunFolder, config: RunConfig, prepared: RunData, chosen: Chosen) -> None:
+    """Write ``final_model.pt``: the model's weights of encoder and policy, loadable with ``weights_only=True``."""
 
     def state(job: TwinJob | None) -> Any:
         path = folder.files_of(job) / WEIGHTS if job else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import anndata as ad
 import mudata as md
 import numpy as np
@@ -15,11 +17,25 @@ from waddington.twin.run.data import RunData
 from waddington.twin.run.folder import RunFolder
 from waddington.twin.run.records import RunRecords
 
-__all__ = ["predictions"]
+__all__ = ["fit_models", "predictions"]
 
 
-def predictions(folder: RunFolder, prepared: RunData, finished: RunRecords, optimizer: str) -> md.MuData:
-    """Predict every scored condition with each seed's encoder of one optimizer.
+def fit_models(
+    folder: RunFolder, prepared: RunData, finished: RunRecords, optimizer: str
+) -> tuple[DecodedResponse, ...]:
+    """Fit a response model on each seed's encoder of one optimizer; a diverged encoder has none."""
+    folders = [folder.files_of(job) for (name, _), job in finished.encoders.items() if name == optimizer]
+    return tuple(
+        DecodedResponse(joint_latent(files, prepared.design.train), prepared.inputs, prepared.design)
+        for files in folders
+        if (files / ARRAYS).exists()
+    )
+
+
+def predictions(
+    prepared: RunData, finished: RunRecords, models: Sequence[DecodedResponse], *, optimizer: str
+) -> md.MuData:
+    """Predict every scored condition with the models of each seed's encoder of one optimizer.
 
     Returns
     -------
@@ -34,12 +50,6 @@ def predictions(folder: RunFolder, prepared: RunData, finished: RunRecords, opti
     design = prepared.design
     truth: Truth = observe(prepared.inputs, prepared.names, design)
     labels = list(design.split_of)
-    folders = [folder.files_of(job) for (name, _), job in finished.encoders.items() if name == optimizer]
-    models = [
-        DecodedResponse(joint_latent(files, design.train), prepared.inputs, design)
-        for files in folders
-        if (files / ARRAYS).exists()
-    ]
     obs = pd.DataFrame(
         {
             "split": [design.split_of[label] for label in labels],

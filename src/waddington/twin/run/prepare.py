@@ -41,7 +41,7 @@ from waddington.twin.run.data import RunData
 from waddington.twin.trajectory.order import order_cells, order_notes
 from waddington.twin.trajectory.rooting import read_root, root_hint
 
-__all__ = ["prepare", "read_cells"]
+__all__ = ["prepare", "read_all_cells", "read_cells"]
 
 __getattr__ = names_moved_from(__name__)
 
@@ -56,9 +56,14 @@ def read_cells(config: RunConfig) -> md.MuData:
     DataError
         When the input cannot be used; the message says what was found and what is accepted.
     """
+    return read_all_cells(config)[0]
+
+
+def read_all_cells(config: RunConfig) -> tuple[md.MuData, md.MuData | None]:
+    """Read as :func:`read_cells` does, and give the cells that were left out, too; None where there are none."""
     if config.read.simulated:
-        return simulate(n_cells=config.n_cells, seed=config.seed)
-    return io.read(config.read.file, **config.read.arguments())
+        return simulate(n_cells=config.n_cells, seed=config.seed), None
+    return io.read_all(config.read.file, **config.read.arguments())
 
 
 def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = lambda: None) -> RunData:
@@ -105,7 +110,7 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
     step()
 
     spaces = {name: _space(mdata.mod[name], REDUCED[name]) for name in mdata.mod}
-    joint, _ = graph.joint_graph(_measured(spaces, mdata), n_neighbors=config.preprocess.n_neighbors)
+    joint, weights = graph.joint_graph(_measured(spaces, mdata), n_neighbors=config.preprocess.n_neighbors)
     step()
 
     types = np.asarray(mdata.obs["cell_type"], dtype=np.str_) if "cell_type" in mdata.obs else None
@@ -124,6 +129,9 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
         as_given=tuple(name for name, part in mdata.mod.items() if is_as_given(part)),
         names=selected,
         spaces=spaces,
+        preprocessor=preprocessor,
+        graph=joint,
+        weights=weights,
         order=order,
         groups=groups,
         design=design,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 from waddington.jobs import Event, Executor, InProcess, Processes, Ray, Store, core_count, run
 from waddington.twin.run.agent_jobs import IDLE, RANDOM, AgentJob
+from waddington.twin.run.choice import Chosen, choose
 from waddington.twin.run.config import RunConfig
 from waddington.twin.run.encoder_jobs import TRIAL, BaselineJob, EncoderJob
 from waddington.twin.run.folder import RunFolder
@@ -22,8 +24,10 @@ __all__ = ["run_schedule"]
 Result = Mapping[str, Any]
 
 
-def run_schedule(config: RunConfig, folder: RunFolder, listener: Listener, *, modalities: Iterable[str]) -> RunRecords:
-    """Run every job of a run that has no record yet.
+def run_schedule(
+    config: RunConfig, folder: RunFolder, listener: Listener, *, modalities: Iterable[str]
+) -> tuple[RunRecords, Chosen]:
+    """Run every job of a run that has no record yet; give what they found, and the jobs whose weights are kept.
 
     Parameters
     ----------
@@ -57,8 +61,8 @@ class _Schedule:
         self._records: dict[TwinJob, Result] = {}
         self._replicates: tuple[ReplicateJob, ...] = ()
 
-    def work(self, modalities: tuple[str, ...]) -> RunRecords:
-        """Run all stages; give what evaluated jobs found."""
+    def work(self, modalities: tuple[str, ...]) -> tuple[RunRecords, Chosen]:
+        """Run all stages; give what evaluated jobs found, and the jobs whose weights are kept."""
         measurability = self._measure(modalities)
         encoders, reference = self._train_encoders()
         if "held-out" in self._config.protocols:
@@ -66,7 +70,7 @@ class _Schedule:
         agents: dict[tuple[str, str, str, int], AgentJob] = {}
         for protocol in self._config.protocols:
             agents |= self._train_agents(protocol, reference)
-        return RunRecords(
+        finished = RunRecords(
             records=self._records,
             protocols=self._config.protocols,
             tuned=tabulate_trials(self._tried),
@@ -74,6 +78,20 @@ class _Schedule:
             encoders=encoders,
             agents=agents,
         )
+        return finished, self._in_one_space(choose(finished, self._config))
+
+    def _in_one_space(self, chosen: Chosen) -> Chosen:
+        """Train the chosen agent in the space of the chosen encoder, where it was trained in that of the reference.
+
+        Agents are compared on one encoder, the same for all. What is kept is one model, in which the agent must stand
+        on the encoder beside it. No figure of the run comes from this training.
+        """
+        agent = chosen.agent
+        if agent is None or agent.encoder in (None, chosen.encoder):
+            return chosen
+        own = dataclasses.replace(agent, encoder=chosen.encoder)
+        found = self._do("Training the agent of the model", [own])
+        return dataclasses.replace(chosen, agent=own if found[own]["objective"] is not None else None)
 
     def _measure(self, modalities: tuple[str, ...]) -> pd.DataFrame:
         """Ask which conditions can be measured."""

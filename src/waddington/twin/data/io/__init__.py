@@ -6,7 +6,7 @@ from waddington.twin.data.io.checking import validate
 from waddington.twin.data.io.counts import given_modalities
 from waddington.twin.data.io.description import Description, ModalityDescription, describe
 from waddington.twin.data.io.formats import FORMATS
-from waddington.twin.data.io.reading import Source, read
+from waddington.twin.data.io.reading import Source, read, read_all
 from waddington.twin.data.io.writing import write
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "describe",
     "given_modalities",
     "read",
+    "read_all",
     "validate",
     "write",
 ]

@@ -20,7 +20,7 @@ from waddington.twin.data.io.files import quiet_mudata
 from waddington.twin.data.io.validation import MIN_CELLS, check_names, check_size
 from waddington.twin.data.modalities import COUNTS_LAYER, TITLES, VALUES_LAYER, canonical_modality, in_order
 
-__all__ = ["Part", "build", "gene_names", "merge_obs", "named_column", "shared_cells"]
+__all__ = ["Part", "build", "gene_names", "measure", "merge_obs", "named_column", "shared_cells"]
 
 _SYMBOLS: Final = ("gene_name", "gene_names", "gene_symbol", "gene_symbols", "symbol", "feature_name", "gene")
 
@@ -196,29 +196,40 @@ def build(
     )
     built: dict[str, ad.AnnData] = {}
     for modality in in_order(parts):
-        part = parts[modality]
-        order = None if cells.equals(part.adata.obs_names) else part.adata.obs_names.get_indexer(cells)
-        # A layer's name is a property of one file; a modality from elsewhere is looked through as usual.
-        if modality in as_given:
-            named = layer if layer in part.adata.layers else None
-            values, place = find_values(part.adata, modality=modality, source=part.source, layer=named)
-            notes.append(
-                f"{TITLES[modality]}: {counted(part.adata.n_vars, 'feature')}, values as given from {place} of "
-                f"{part.source}"
-            )
-            built[modality] = _rebuild(part.adata, values, VALUES_LAYER, cells, order)
-            continue
-        named = counts_layer if counts_layer in part.adata.layers else None
-        counts, place = find_counts(part.adata, modality=modality, source=part.source, counts_layer=named)
-        notes.append(
-            f"{TITLES[modality]}: {counted(part.adata.n_vars, 'feature')}, counts from {place} of {part.source}"
+        built[modality], said = measure(
+            parts[modality], cells, modality=modality, counts_layer=counts_layer, as_given=as_given, layer=layer
         )
-        built[modality] = _rebuild(part.adata, counts, COUNTS_LAYER, cells, order)
-        n_empty = int((np.diff(built[modality].layers[COUNTS_LAYER].indptr) == 0).sum())
-        if n_empty:
-            notes.append(f"{TITLES[modality]}: {counted(n_empty, 'cell')} without any counts")
+        notes += said
     with quiet_mudata():
         return md.MuData(built), notes
+
+
+def measure(
+    part: Part,
+    cells: pd.Index,
+    *,
+    modality: str,
+    counts_layer: str | None = None,
+    as_given: Collection[str] = (),
+    layer: str | None = None,
+) -> tuple[ad.AnnData, list[str]]:
+    """Make one modality of some of a part's cells; parameters and result are those of :func:`build`."""
+    order = None if cells.equals(part.adata.obs_names) else part.adata.obs_names.get_indexer(cells)
+    what = counted(part.adata.n_vars, "feature")
+    # A layer's name is a property of one file; a modality from elsewhere is looked through as usual.
+    if modality in as_given:
+        named = layer if layer in part.adata.layers else None
+        values, place = find_values(part.adata, modality=modality, source=part.source, layer=named)
+        notes = [f"{TITLES[modality]}: {what}, values as given from {place} of {part.source}"]
+        return _rebuild(part.adata, values, VALUES_LAYER, cells, order), notes
+    named = counts_layer if counts_layer in part.adata.layers else None
+    counts, place = find_counts(part.adata, modality=modality, source=part.source, counts_layer=named)
+    notes = [f"{TITLES[modality]}: {what}, counts from {place} of {part.source}"]
+    made = _rebuild(part.adata, counts, COUNTS_LAYER, cells, order)
+    n_empty = int((np.diff(made.layers[COUNTS_LAYER].indptr) == 0).sum())
+    if n_empty:
+        notes.append(f"{TITLES[modality]}: {counted(n_empty, 'cell')} without any counts")
+    return made, notes
 
 
 def _check_layer(option: str, layer: str | None, parts: Mapping[str, Part], *, kind: str) -> None:

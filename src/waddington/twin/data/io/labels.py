@@ -21,7 +21,7 @@ from waddington.twin.data.io.perturbations import LabelKeys, keep_labelled, read
 from waddington.twin.data.io.times import parse_times
 from waddington.twin.data.io.validation import check_columns
 
-__all__ = ["StandardColumns", "read_split", "standard_columns"]
+__all__ = ["StandardColumns", "free_name", "read_split", "standard_columns"]
 
 _TIME: Final = (
     *("time", "timepoint", "time_point", "treatment_time", "time_info", "hour", "hours", "day", "days"),
@@ -109,19 +109,19 @@ def standard_columns(
     for target in ("time", "split"):
         # What stands there under the twin's own name, and is no time or split, would be read as one later.
         if target in obs.columns and target not in new:
-            kept = _free_name(target, result)
+            kept = free_name(target, result)
             result = result.rename(columns={target: kept})
             notes.append(f"the file's obs[{target!r}] is kept in obs[{kept!r}]")
     for target, values in new.items():
         if target in obs.columns and not _same(obs[target], values):
-            kept = _free_name(target, result)
+            kept = free_name(target, result)
             result[kept] = obs[target]
             notes.append(f"obs[{target!r}] was rewritten; the file's own is in obs[{kept!r}]")
         result[target] = values
     return StandardColumns(obs=result, notes=tuple(notes), time_unit=units[0] if units else "")
 
 
-def _free_name(target: str, obs: pd.DataFrame) -> str:
+def free_name(target: str, obs: pd.DataFrame) -> str:
     """Name a column for what a file had under the twin's own name; one that the file has under that name stays."""
     names = chain([f"{target}_original"], (f"{target}_original_{count}" for count in count_from(2)))
     return next(name for name in names if name not in obs.columns)

@@ -18,6 +18,7 @@ from waddington.twin.data.io.assemble import Part, build, gene_names, merge_obs,
 from waddington.twin.data.io.counts import given_modalities
 from waddington.twin.data.io.files import ACCEPTED, check_exists, open_file, quiet_mudata
 from waddington.twin.data.io.labels import standard_columns
+from waddington.twin.data.io.left_out import gather_left_out
 from waddington.twin.data.io.objects import make_ready
 from waddington.twin.data.io.perturbations import LabelKeys
 from waddington.twin.data.io.refusals import fitting_in_memory
@@ -25,7 +26,7 @@ from waddington.twin.data.io.split import split_modalities
 from waddington.twin.data.io.validation import MIN_CELLS, check_columns, check_size
 from waddington.twin.data.modalities import in_order, is_guides
 
-__all__ = ["Source", "read"]
+__all__ = ["Source", "read", "read_all"]
 
 Source: TypeAlias = str | os.PathLike[str] | ad.AnnData | md.MuData
 """A path, or an object in memory, which is not changed."""
@@ -107,6 +108,46 @@ def read(
     >>> mdata = read("cells.h5mu")  # doctest: +SKIP
     >>> mdata = read(rna="rna.h5ad", atac="atac.h5ad", time_key="treatment_time")  # doctest: +SKIP
     """
+    return read_all(
+        path, rna=rna, atac=atac, protein=protein, label_keys=label_keys, perturbation_key=perturbation_key,
+        mode_key=mode_key, perturbation_mode=perturbation_mode, control=control,
+        combination_separator=combination_separator, time_key=time_key, split_key=split_key, batch_key=batch_key,
+        cell_type_key=cell_type_key, counts_layer=counts_layer, normalization=normalization, layer=layer,
+        min_cells=min_cells,
+    )[0]  # fmt: skip
+
+
+@fitting_in_memory()
+def read_all(
+    path: Source | None = None,
+    *,
+    rna: Source | None = None,
+    atac: Source | None = None,
+    protein: Source | None = None,
+    label_keys: Sequence[str] = (),
+    perturbation_key: str | None = None,
+    mode_key: str | None = None,
+    perturbation_mode: str | None = None,
+    control: str | None = None,
+    combination_separator: str | None = None,
+    time_key: str | None = None,
+    split_key: str | None = None,
+    batch_key: str | None = None,
+    cell_type_key: str | None = None,
+    counts_layer: str | None = None,
+    normalization: str = "total",
+    layer: str | None = None,
+    min_cells: int = MIN_CELLS,
+) -> tuple[md.MuData, md.MuData | None]:
+    """Read as :func:`read` does, and give the cells that were left out, too.
+
+    Returns
+    -------
+    cells : mudata.MuData
+        What :func:`read` gives.
+    left_out : mudata.MuData or None
+        See :func:`~waddington.twin.data.io.left_out.gather_left_out`; None where every cell was read.
+    """
     roles = {"": path, "rna": rna, "atac": atac, "protein": protein}
     sources = {role: source for role, source in roles.items() if source is not None}
     if not sources:
@@ -183,7 +224,8 @@ def read(
         "time_unit": columns.time_unit,
         "sources": {modality: parts[modality].source for modality in in_order(parts)},
     }
-    return mdata
+    others = gather_left_out(parts, tables, mdata.obs_names, counts_layer=counts_layer, as_given=given, layer=layer)
+    return mdata, others
 
 
 def _path(source: Any) -> Path:
