@@ -30,11 +30,13 @@ _MEANINGS = {
     "report.html": "everything on one page; start here",
     "metrics.csv": "every measurement: a row for each predictor, optimizer, seed, modality, split, metric",
     "measurability.csv": "which conditions can be measured, and why others cannot",
+    "cells.h5mu": "your cells with embeddings, pseudotime, stage and split of each",
+    "model": "preprocessor, encoder, response, dynamics and policy: twin.Twin.load(…)",
     "predictions.h5mu": "predicted and observed change of each scored condition, with its spread",
     "landscape.png": "Waddington's landscape of these cells, with the ways the agent led them",
     "trajectories.png": "features along pseudotime, with up and down calls",
     "loss_curves.png": "training and validation loss of each optimizer",
-    "final_model.pt": "weights of encoder and policy: torch.load(…, weights_only=True)",
+    "final_model.pt": "the model's weights of encoder and policy: torch.load(…, weights_only=True)",
     "config.json": "settings, seeds, versions and chosen rates",
 }
 

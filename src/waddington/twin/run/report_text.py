@@ -153,10 +153,18 @@ def method(config: RunConfig, prepared: RunData, chosen: Chosen) -> list[str]:
             "cell and rank by hard calls; the rows 'against the target' compare it with the cell that was asked for."
         )
     agent = f" and agent {chosen.agent.label} (greatest return in training)" if chosen.agent else ""
+    again = (
+        " The agent was trained once more in the space of this encoder; no figure comes from that training."
+        if chosen.agent
+        and chosen.agent.encoder is not None
+        and chosen.encoder.optimizer != config.encoder.reference_optimizer
+        else ""
+    )
     paragraphs.append(
-        f"The weights in final_model.pt are those of encoder {chosen.encoder.label} (least validation loss){agent}: of "
-        "the optimizer that is best in the mean over seeds, its best seed. Verdicts and predictions are of the same "
-        "optimizer."
+        f"The model in model/ is encoder {chosen.encoder.label} (least validation loss){agent}: of the optimizer that "
+        f"is best in the mean over seeds, its best seed; final_model.pt holds its weights.{again} Verdicts and "
+        "predictions are of the same optimizer; the response averages its seeds. The cells with what was found of each "
+        "are in cells.h5mu."
     )
     return paragraphs
 
