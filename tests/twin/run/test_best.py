@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas as pd
 
 from waddington.twin.run import RunConfig
@@ -51,6 +53,19 @@ def test_a_diverged_seed_counts_as_the_worst() -> None:
     both = finished({("encoder", "Adam", 0): None, ("encoder", "SGD", 0): None})
     assert best_optimizer(both.records, kind="encoder", protocol="held-out") == "Adam"
     assert choose(both, RunConfig.of(optimizer=["Adam", "SGD"], protocol="held-out")).encoder.optimizer == "Adam"
+
+
+def test_where_all_compared_encoders_diverged_the_one_of_the_agent_is_kept() -> None:
+    found = finished({("encoder", "Adam", 0): None, ("encoder", "SGD", 0): None, ("agent", "Adam", 0): 1.0})
+    reference = EncoderJob(run_id="", optimizer="AdamW", lr=0.1, seed=0)
+    (agent,) = found.agents.values()
+    own = dataclasses.replace(agent, encoder=reference)
+    moved = dataclasses.replace(
+        found,
+        agents=dict.fromkeys(found.agents, own),
+        records={own if job is agent else job: record for job, record in found.records.items()},
+    )
+    assert choose(moved, RunConfig.of(optimizer=["Adam", "SGD"], protocol="held-out")).encoder == reference
 
 
 def test_where_nothing_was_trained_nothing_is_best() -> None:

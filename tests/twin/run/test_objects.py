@@ -60,6 +60,9 @@ def test_cells_in_memory_are_run_as_their_file_is_and_kept(cells: ad.AnnData, tm
 
     again = twin.run(out=tmp_path / "out", resume=True, **SMALL)
     pd.testing.assert_frame_equal(again.metrics, result.metrics)
+    pd.testing.assert_frame_equal(again.cells.obs, result.cells.obs)
+    assert np.array_equal(again.cells.obsm["X_twin"], result.cells.obsm["X_twin"])
+    assert (again.cells["rna"].obsm["X_mine"] == 1).all(), "the user's own space"
     other = cells[:200].copy()
     with pytest.raises(OutputError, match="it holds a run of other settings"):
         twin.run(other, out=tmp_path / "out", resume=True, **SMALL)
