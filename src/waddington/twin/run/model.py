@@ -51,7 +51,7 @@ def assemble_model(
         dynamics=fit_dynamics(
             latent, split, prepared.pseudotime, max_perturbations=config.ppo.max_perturbations, seed=config.seed
         ),
-        setup=setup_of(config),
+        setup=_setup_of(config),
     )
     agent = chosen.agent
     if agent is not None and agent.encoder == chosen.encoder:
@@ -65,7 +65,7 @@ def assemble_model(
     return twin
 
 
-def setup_of(config: RunConfig) -> Setup:
+def _setup_of(config: RunConfig) -> Setup:
     """Say which columns and layers of the cells hold what, as the run was told."""
     read = config.read
     return Setup.of(
