@@ -40,6 +40,7 @@ FLOORS = {
         "rule": 1,
         "adaptation": 1,
         "updating": 1,
+        "amvt_momentum": 2,
         "switching": 2,
         "masking": 2,
         "compression": 2,

@@ -158,6 +158,8 @@ ROWS = [
         clip={"threshold": 5.0, "threshold_mode": "clip"},
         inverse_time={"schedule": "inverse_time", "decay": 0.1, "weight_decay": 0.05},
         faithful={"schedule": "strongly_convex", "mu": 2.0, "threshold": 1.0, "eps_inside_root": True},
+        window={"variance_window": 4, "gamma": 0.3},
+        window_coordinate={"variance_window": 3, "variance": "coordinate", "gamma": 0.3, "weight_decay": 0.1},
     ),
     Row("AMGT-Adam", AMGT, {"lr": RATE, "gamma": 0.0}, _amgt, twin=(*_ADAM, {"decoupled_weight_decay": False})),
     Row("AMGT-AdamW", AMGT, {"lr": RATE, "gamma": 0.0, "variance": "coordinate"}, _amgt, twin=(*_ADAMW, {})),
@@ -182,6 +184,11 @@ ROWS = [
         moments={"variance": "moments", "weight_decay": 0.1},
         preprocessed={"clip_grad_norm": 2.0, "outlier_threshold": 1.5, "clip_update": 0.5},
         normalized={"normalize_grad": True, "outlier_threshold": 2.0, "variance": "moments"},
+        curvature={"momentum": "curvature", "momentum_limits": (0.5, 0.98)},
+        all_modules={
+            **{"momentum": "curvature", "warmup_steps": 7, "clip_grad_norm": 2.0, "normalize_grad": True},
+            **{"outlier_threshold": 1.5, "clip_update": 0.5, "variance": "moments", "weight_decay": 0.1},
+        },
     ),
     *_plain(
         "MicroAdam",
@@ -230,10 +237,12 @@ _KINDS = (
     "ASGD2",
     "AMGT-hard",
     "AMGT-coordinate",
+    "AMGT-window",
     "AlphaAdam-default",
     "CAdamW",
     "AMVT-default",
     "AMVT-preprocessed",
+    "AMVT-curvature",
     "MicroAdam-sparse",
     "LDAdam-ranked",
 )

@@ -160,3 +160,26 @@ def test_a_state_of_adam_goes_on_as_adams_own(variance):
 def test_argument_errors(kwargs, message):
     with pytest.raises(ArgumentError, match=message):
         AMGT(make_params(), **kwargs)
+
+
+@pytest.mark.parametrize("variance", ["tensor", "coordinate"])
+def test_a_window_forgets_what_lies_before_it_and_keeps_as_many_gradients(variance):
+    params = make_params()
+    optimizer = AMGT(params, variance_window=3, variance=variance)
+    steady, wild = make_gradients(1)[0], make_gradients(8, seed=3)
+    run(optimizer, params, [*wild, steady, steady, steady])
+    state = optimizer.state[params[0]]
+    assert sorted(name for name in state if name.startswith("grad_") and state[name].dim()) == [
+        "grad_0",
+        "grad_1",
+        "grad_2",
+    ]
+    assert all(torch.equal(state[f"grad_{age}"], torch.as_tensor(steady[0])) for age in range(3))
+    if variance == "tensor":
+        assert state["grad_variance"].item() == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("window", [1, 2.0, True])
+def test_a_window_holds_two_gradients_or_more(window):
+    with pytest.raises(ArgumentError, match="variance_window must be a whole number from 2"):
+        AMGT(make_params(), variance_window=window)

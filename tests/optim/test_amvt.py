@@ -139,9 +139,72 @@ def test_a_state_of_adam_brings_its_variance(dtype):
     assert optimizer.diagnostics()["penalty"] == pytest.approx(0.5**0.5, abs=0.03)
 
 
+def momentum_after(curvature, noise, steps=400, lr=0.05, **kwargs):
+    """Give β1 after some steps on a bowl of one curvature, whose gradients are of unit size at the start."""
+    generator = torch.Generator().manual_seed(0)
+    params = [torch.ones(400, dtype=torch.float64, requires_grad=True)]
+    optimizer = AMVT(params, lr=lr, momentum="curvature", **kwargs)
+    for _ in range(steps):
+        scatter = noise * torch.randn(400, dtype=torch.float64, generator=generator)
+        run(optimizer, params, [[curvature * params[0].detach() + scatter]])
+    return optimizer.state[params[0]]["momentum"].item()
+
+
+def test_a_curved_bowl_wants_less_momentum_than_a_flat_one():
+    """Along a line, with steps of one length, rate times curvature is lr * curvature / root of the second moment."""
+    steep, flat = (momentum_after(1.0, 0.0, steps=12, lr=lr) for lr in (0.1, 1e-4))
+    assert steep < 0.75
+    assert flat > 0.98
+
+
+def test_in_noise_the_momentum_stays_where_it_was_given():
+    assert momentum_after(0.0, 1.0) == pytest.approx(0.9, abs=0.03)
+    assert momentum_after(1.0, 0.0, steps=1) == 0.9
+
+
+def test_momentum_keeps_to_its_limits_and_costs_one_buffer():
+    assert 0.5 * 0.9 <= momentum_after(1.0, 0.0, steps=20, lr=0.3, momentum_limits=(0.5, 0.6)) <= 0.9
+    params = make_params()
+    optimizer = AMVT(params, momentum="curvature", variance="moments")
+    run(optimizer, params, make_gradients(2))
+    names = {name for name, value in optimizer.state[params[1]].items() if value.dim()}
+    assert names == {"exp_avg", "exp_avg_sq", "previous_grad"}
+
+
+def test_a_state_of_adam_has_no_last_gradient_and_its_first_difference_counts_for_nothing():
+    params = make_params()
+    adam = torch.optim.Adam(params, lr=1e-2)
+    run(adam, params, make_gradients(30))
+    optimizer = AMVT(params, lr=1e-2, momentum="curvature")
+    optimizer.load_state_dict(adam.state_dict())
+    state = optimizer.state[params[1]]
+    run(optimizer, params, make_gradients(1))
+    assert (state["curvature_up"].item(), state["curvature_down"].item(), state["momentum"].item()) == (0.0, 0.0, 0.9)
+    run(optimizer, params, make_gradients(1, seed=2))
+    assert state["curvature_down"].item() > 0.0
+
+
+def test_the_warm_up_is_algorithm_2s():
+    """The direction does not depend on the rate, so steps on given gradients are shortened and nothing else."""
+    warm, plain, gradients = make_params(), make_params(), make_gradients(6)
+    optimizer, other = AMVT(warm, lr=1e-2, warmup_steps=4), AMVT(plain, lr=1e-2)
+    for step, grads in enumerate(gradients, start=1):
+        before = [(a.detach().clone(), b.detach().clone()) for a, b in zip(warm, plain, strict=True)]
+        run(optimizer, warm, [grads])
+        run(other, plain, [grads])
+        for (a, b), new, full in zip(before, warm, plain, strict=True):
+            torch.testing.assert_close(
+                new.detach() - a, min(1.0, step / 4) * (full.detach() - b), rtol=1e-9, atol=1e-15
+            )
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
+        ({"momentum": "guessed"}, "'constant', 'curvature'"),
+        ({"momentum_limits": (0.5, 1.0)}, r"cannot use momentum_limits\[1\]=1.0"),
+        ({"momentum_limits": (0.9, 0.5)}, r"cannot use momentum_limits\[0\]=0.9"),
+        ({"warmup_steps": -1}, "cannot use warmup_steps=-1"),
         ({"betas": (0.9, 0.99, 1.0)}, r"cannot use betas\[2\]=1.0"),
         ({"decoupled": "none"}, "'lr', 'literal'"),
         ({"variance": "guessed"}, "'tracked', 'moments'"),

@@ -129,7 +129,7 @@ def _in_process(optimizer, fresh):
 
 
 # A file and another process's memory differ in what may share storage; a low precision differs in what must be cast.
-@pytest.mark.parametrize(("saved", "dtype"), [(_torch_file, torch.bfloat16), (_in_process, torch.float32)])
+@pytest.mark.parametrize(("carry", "dtype"), [(_torch_file, torch.bfloat16), (_in_process, torch.float32)])
 @each_kind
 def test_a_loaded_state_resumes_bit_for_bit(row: Row, dtype, carry):
     params, gradients = make_params(dtype), make_gradients(30)

@@ -49,6 +49,23 @@ def test_a_rule_without_buffers_steps(compile):
     torch.testing.assert_close(stepped(rule_of(), compile), torch.full((8,), -0.3))
 
 
+@pytest.mark.parametrize("compile", [False, True])
+def test_a_buffer_may_become_another(compile):
+    """A window of gradients, whichever of its buffers is written first."""
+    rule = rule_of(
+        lambda grad, measured, buffers, scalars, flags: buffers["older"],
+        buffers=lambda settings: ("latest", "older"),
+        update_moments=lambda grad, buffers, scalars, flags: Measured({"latest": grad, "older": buffers["latest"]}),
+    )
+    param = torch.nn.Parameter(torch.zeros(8))
+    optimizer = optimizer_of(rule, [param], compile)
+    for value in (3.0, 5.0, 7.0):
+        param.grad = torch.full((8,), value)
+        optimizer.step()
+    assert optimizer.state[param]["older"][0].item() == 5.0
+    torch.testing.assert_close(param.detach(), torch.full((8,), -0.8))
+
+
 # -- a kernel is named by what the rule does --
 
 

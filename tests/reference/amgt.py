@@ -23,6 +23,7 @@ def amgt(
     weight_decay=0.0,
     gamma=1.0,
     variance="tensor",
+    variance_window=None,
     schedule="constant",
     decay=0.0,
     mu=1.0,
@@ -35,13 +36,16 @@ def amgt(
     beta1, beta2 = betas
     params = [p.astype(np.float64) for p in params]
     m, v, w = ([np.zeros_like(p) for p in params] for _ in range(3))
-    trajectory = []
+    trajectory, seen = [], [[] for _ in params]
     for k, grads in enumerate(gradients, start=1):
         eta = {"constant": lr, "inverse_time": lr / (1 + decay * k), "strongly_convex": lr / (mu * k)}[schedule]
         for i, g in enumerate(grads):
             spread = np.zeros_like(g)
             if k > 1:
                 spread = np.maximum(v[i] / (1 - beta2 ** (k - 1)) - (m[i] / w[i]) ** 2, 0)
+            if variance_window is not None:
+                spread = np.var(seen[i][-variance_window:], axis=0) if k > 1 else np.zeros_like(g)
+                seen[i].append(g)
             if variance == "tensor":
                 spread = spread.mean() if spread.size else 0.0
             factor = 1 / (1 + gamma * spread)

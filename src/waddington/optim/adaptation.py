@@ -21,6 +21,7 @@ __all__ = [
     "adaptive_denominator",
     "adaptive_rate",
     "curvature_momentum",
+    "damped_decay",
     "secant_curvature",
     "signal_to_noise",
     "variance_penalty",
@@ -112,6 +113,22 @@ def curvature_momentum(
     if low > high:
         raise ArgumentError(f"cannot use low={low!r} with high={high!r}: low must be a number in [0, high]")
     return (1.0 - torch.sqrt((lr * curvature).clamp(min=0))).square().clamp(low, high)
+
+
+def damped_decay(curvature: torch.Tensor, low: Number = 0.0, high: Number = 0.99) -> torch.Tensor:
+    """Decay of an averaged momentum that suits a curvature, ``((1 - a)/(1 + a))²`` kept in [low, high].
+
+    The critical damping of :func:`curvature_momentum` for ``m = β m + (1-β) g; θ -= α m``, whose steps are those of
+    heavy ball at the rate (1-β) α: ``β = (1 - √((1-β) a))²`` has this one solution.
+
+    Parameters
+    ----------
+    curvature
+        a = α h, the rate times the curvature along the step, not negative, any shape; without a unit.
+    low, high
+        Limits of the decay; not checked.
+    """
+    return ((1.0 - curvature) / (1.0 + curvature)).square().clamp(low, high)  # type: ignore[arg-type]
 
 
 def secant_curvature(

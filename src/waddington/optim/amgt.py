@@ -11,8 +11,9 @@ moment gradient thresholding algorithm", FNAS Journal of Computing and Applicati
     θ_k = θ_{k-1} - η_k (T_k(m̂_k) + c/k) / (√v̂_k + ε)            (Eqs. 2, 25 and 27)
 
 What the paper leaves open, and our reading. **Var(g)** is the variance of recent gradients: v̂ - m̂², not below 0, as
-the moments of the step before tell it (those of this step need λ already), so λ_1 = 1. It is averaged over the tensor,
-which leaves λ and w two numbers for each, or kept for each coordinate. **T_k** thresholds at τ_k = τ0/k: "hard" zeroes
+the moments of the step before tell it (those of this step need λ already), so λ_1 = 1; or, with
+``variance_window=n``, the variance of the last n gradients before this one. It is averaged over the tensor, which
+leaves λ and w two numbers for each, or kept for each coordinate. **T_k** thresholds at τ_k = τ0/k: "hard" zeroes
 what lies below, so that no coordinate is wrong by more than τ0/k, which is Eq. 27's assumption; "soft" shrinks towards
 zero by it, with the same bound; "clip" bounds from above. **c** is Eq. 2's additive correction α_t, whose only stated
 purpose is stability; it fades like the errors that Eq. 27 allows. **β1(t), β2(t)** (Eq. 3): the settings are read at
@@ -22,12 +23,13 @@ which the discussion claims, are :class:`waddington.optim.Compressed` around thi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, Unpack, get_args
 
 import torch
 from torch.optim.optimizer import ParamsT
 
-from waddington._checks import check_choice, check_in_range
+from waddington._checks import check_choice, check_count, check_in_range
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.settings import Compile, Nonfinite, StateDtype, check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
@@ -43,7 +45,7 @@ from waddington.optim.moments import (
 )
 from waddington.optim.rule import Measured, Rule, Settings, Tensors
 
-__all__ = ["AMGT", "AMGT_RULE", "momentum_factor", "threshold_moment"]
+__all__ = ["AMGT", "AMGT_RULE", "momentum_factor", "threshold_moment", "window_variance"]
 
 VarianceOver = Literal["tensor", "coordinate"]
 """What shares one λ."""
@@ -83,15 +85,42 @@ def _clipped(exp_avg: torch.Tensor, threshold: Number) -> torch.Tensor:
     return torch.clamp(exp_avg, -bound, bound)
 
 
+def window_variance(gradients: Sequence[torch.Tensor], count: Number) -> torch.Tensor:
+    """Variance of each coordinate over a window of gradients, not below 0.
+
+    Parameters
+    ----------
+    gradients
+        The last ones; those that are still to come are zero.
+    count
+        How many there are, from 1.
+    """
+    total, square = gradients[0], gradients[0].square()
+    for grad in gradients[1:]:
+        total, square = total + grad, square + grad.square()
+    return gradient_variance(total / count, square / count)
+
+
 def _buffers(settings: Settings) -> tuple[str, ...]:
     # How far w_k lies below Adam's weight: zero at first and zero for a state that comes from Adam.
     deficit = ("exp_avg_deficit",) if settings["variance"] == "coordinate" else ()
-    return ("exp_avg", "exp_avg_sq", *deficit)
+    window = tuple(f"grad_{age}" for age in range(settings["variance_window"] or 0))
+    return ("exp_avg", "exp_avg_sq", *deficit, *window)
+
+
+def _window(buffers: Tensors) -> list[torch.Tensor]:
+    """Give the last gradients, the latest first; none where Var(g) is taken from the moments."""
+    return [buffer for name, buffer in buffers.items() if name.startswith("grad_")]
+
+
+def _shifted(window: Sequence[torch.Tensor], grad: torch.Tensor) -> Tensors:
+    return {f"grad_{age}": each for age, each in enumerate([grad, *window][: len(window)])}
 
 
 def _tensor_scalars(settings: Settings) -> tuple[str, ...]:
     weights = ("exp_avg_weight", "exp_avg_sq_weight")
-    return weights if settings["variance"] == "coordinate" else (*weights, "grad_variance")
+    window = ("window_count",) if settings["variance_window"] else ()
+    return (*weights, *window) if settings["variance"] == "coordinate" else (*weights, *window, "grad_variance")
 
 
 def _tensor_scalars_after(step: torch.Tensor, settings: Settings) -> Tensors:
@@ -100,6 +129,7 @@ def _tensor_scalars_after(step: torch.Tensor, settings: Settings) -> Tensors:
         "exp_avg_weight": ema_weight(step, beta1),
         "exp_avg_sq_weight": ema_weight(step, beta2),
         "grad_variance": torch.zeros_like(step),
+        "window_count": torch.zeros_like(step),
     }
 
 
@@ -109,6 +139,10 @@ def _scalars(step: Number, tensor_scalars: Tensors, settings: Settings) -> dict[
     weight_sq = beta2 * before_sq + (1.0 - beta2)
     found = decays(settings["betas"]) | {"eps": settings["eps"], "gamma": settings["gamma"]}
     found |= {"exp_avg_sq_weight": weight_sq, "correction2": weight_sq.reciprocal()}
+    if settings["variance_window"]:
+        count = tensor_scalars["window_count"]
+        found |= {"window_count": (count + 1.0).clamp_max(float(settings["variance_window"])),
+                  "window_before": count.clamp_min(1.0)}  # fmt: skip
     if settings["threshold"]:
         found["threshold"] = settings["threshold"] / step
     if settings["correction"]:
@@ -124,21 +158,31 @@ def _scalars(step: Number, tensor_scalars: Tensors, settings: Settings) -> dict[
 
 def _update_moments(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, flags: Settings) -> Measured:
     exp_avg_sq = ema_of_square(buffers["exp_avg_sq"], grad, scalars["beta2"], scalars["rest2"])
+    recent = _shifted(_window(buffers), grad)
     if flags["variance"] == "tensor":
         exp_avg = _weighted(buffers["exp_avg"], grad, scalars["momentum_factor"], scalars)
         mean, square = exp_avg * scalars["correction1"], exp_avg_sq * scalars["correction2"]
-        new = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
-        return Measured(new, {"variance": gradient_variance(mean, square)}, {"mean": mean, "square": square})
+        new = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq} | recent
+        spread = (
+            window_variance(list(recent.values()), scalars["window_count"])
+            if recent
+            else gradient_variance(mean, square)
+        )
+        return Measured(new, {"variance": spread}, {"mean": mean, "square": square})
     tiny = torch.finfo(grad.dtype).tiny
     before, before_sq = (torch.as_tensor(scalars[name], device=grad.device) for name in ("weight_before", "sq_before"))
     deficit = buffers["exp_avg_deficit"]
     old_mean = buffers["exp_avg"] / (before - deficit).clamp_min(tiny)
-    spread = gradient_variance(old_mean, buffers["exp_avg_sq"] / before_sq.clamp_min(tiny))
+    if recent:
+        spread = window_variance(_window(buffers), scalars["window_before"])
+    else:
+        spread = gradient_variance(old_mean, buffers["exp_avg_sq"] / before_sq.clamp_min(tiny))
     factor = momentum_factor(spread, scalars["gamma"])
     new = {
         "exp_avg": _weighted(buffers["exp_avg"], grad, factor, scalars),
         "exp_avg_sq": exp_avg_sq,
         "exp_avg_deficit": scalars["beta1"] * torch.lerp(before, deficit, factor),
+        **recent,
     }
     mean = new["exp_avg"] / (scalars["exp_avg_weight"] - new["exp_avg_deficit"])
     return Measured(new, saved={"mean": mean, "square": exp_avg_sq * scalars["correction2"], "momentum_factor": factor})
@@ -232,6 +276,9 @@ class AMGT(RuleOptimizer):
         ``"tensor"``: one λ for each tensor. ``"coordinate"``: one for each coordinate, at the price of a third buffer,
         and of less effect: where λ is small, m̂ is little more than the last gradient, and v̂ - m̂² sees no variance
         wherever that was a large one.
+    variance_window
+        None: Var(g) is v̂ - m̂², averaged as the moments are. A whole number from 2: the variance of so many last
+        gradients, which takes that many buffers of the parameter's size.
     schedule
         ``"constant"``, ``"inverse_time"`` (1/(1 + `decay` k)) or ``"strongly_convex"`` (1/(`mu` k)).
     decay
@@ -271,6 +318,7 @@ class AMGT(RuleOptimizer):
         *,
         gamma: float = 1.0,
         variance: VarianceOver = "tensor",
+        variance_window: int | None = None,
         schedule: Schedule = "constant",
         decay: float = 0.0,
         mu: float = 1.0,
@@ -296,5 +344,7 @@ class AMGT(RuleOptimizer):
         check_in_range("mu", group["mu"], 0.0, open_low=True, open_high=True)
         check_in_range("correction", group["correction"], open_low=True, open_high=True)
         check_choice("variance", group["variance"], get_args(VarianceOver))
+        if group["variance_window"] is not None:
+            check_count("variance_window", group["variance_window"], 2)
         check_choice("schedule", group["schedule"], get_args(Schedule))
         check_choice("threshold_mode", group["threshold_mode"], get_args(ThresholdMode))

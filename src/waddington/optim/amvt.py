@@ -25,9 +25,16 @@ from typing import Any, ClassVar, Literal, Unpack, get_args
 import torch
 from torch.optim.optimizer import ParamsT
 
-from waddington._checks import check_choice, check_in_range
+from waddington._checks import check_choice, check_count, check_in_range
 from waddington._errors import ArgumentError
 from waddington.optim.adaptation import adaptive_denominator, variance_penalty
+from waddington.optim.amvt_momentum import (
+    REMEMBERED,
+    curvature_terms,
+    momentum_from_sums,
+    momentum_scalars,
+    remembered_after,
+)
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.settings import Compile, Nonfinite, StateDtype, check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
@@ -50,12 +57,24 @@ Decoupled = Literal["lr", "literal"]
 """Whether decay is multiplied by the rate."""
 VarianceFrom = Literal["tracked", "moments"]
 """A buffer of its own, or the two moments."""
+Momentum = Literal["constant", "curvature"]
+"""Whether β1 stays, or follows the curvature."""
 HISTORY = 10
 """Steps before the first outlier: a variance of less calls every second plain gradient one."""
 
 
 def _buffers(settings: Settings) -> tuple[str, ...]:
-    return ("exp_avg", "exp_avg_sq", "exp_avg_var") if settings["variance"] == "tracked" else ("exp_avg", "exp_avg_sq")
+    variance = ("exp_avg_var",) if settings["variance"] == "tracked" else ()
+    previous = ("previous_grad",) if _follows_curvature(settings) else ()
+    return ("exp_avg", "exp_avg_sq", *variance, *previous)
+
+
+def _follows_curvature(settings: Settings) -> bool:
+    return bool(settings["momentum"] == "curvature")
+
+
+def _tensor_scalars(settings: Settings) -> tuple[str, ...]:
+    return REMEMBERED if _follows_curvature(settings) else ()
 
 
 def _needs_norm(settings: Settings) -> str:
@@ -75,7 +94,7 @@ def _prepare(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, flags: Sett
     if "grad_scale" in scalars:
         grad = grad * scalars["grad_scale"]
     if "outlier_threshold" in scalars:
-        before: Numbers = {name: scalars[f"{name}_before"] for name in _CORRECTIONS}
+        before = _before(scalars)
         mean, variance = buffers["exp_avg"] * before["correction1"], _corrected_variance(buffers, before, flags)
         filtered = filter_outliers(grad, mean, variance, scalars["outlier_threshold"])
         grad = torch.where(torch.as_tensor(scalars["has_history"], device=grad.device) > 0.5, filtered, grad)
@@ -85,6 +104,11 @@ def _prepare(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, flags: Sett
 _CORRECTIONS = ("correction1", "correction2", "correction3")
 
 
+def _before(scalars: Numbers) -> Numbers:
+    """Give the corrections of the step before, and what else a direction is made of."""
+    return {name: scalars[f"{name}_before"] for name in _CORRECTIONS} | {"eps": scalars["eps"]}
+
+
 def _all_betas(settings: Settings) -> tuple[float, ...]:
     return (*settings["betas"], settings["beta3"])
 
@@ -92,13 +116,15 @@ def _all_betas(settings: Settings) -> tuple[float, ...]:
 def _scalars(step: Number, tensor_scalars: Tensors, settings: Settings) -> dict[str, Number]:
     betas = _all_betas(settings)
     found = decays(betas) | bias_corrections(step, betas) | {"eps": settings["eps"]}
+    follows = _follows_curvature(settings)
     if settings["clip_update"] is not None:
         found["clip_update"] = settings["clip_update"]
-    if settings["outlier_threshold"] is not None:
+    if settings["outlier_threshold"] is not None or follows:
         before = bias_corrections(step - 1.0 + (step == 1.0), betas)  # at the first step nothing is filtered
         found |= {f"{name}_before": value for name, value in before.items()}
+    if settings["outlier_threshold"] is not None:
         found |= {"outlier_threshold": settings["outlier_threshold"], "has_history": 1.0 * (step > HISTORY)}
-    return found
+    return found | momentum_scalars(tensor_scalars, settings) if follows else found
 
 
 def _update_moments(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, flags: Settings) -> Measured:
@@ -106,7 +132,30 @@ def _update_moments(grad: torch.Tensor, buffers: Tensors, scalars: Numbers, flag
     if flags["variance"] == "tracked":
         distance = grad - new["exp_avg"]
         new["exp_avg_var"] = ema_of_square(buffers["exp_avg_var"], distance, scalars["beta3"], scalars["rest3"])
-    return Measured(new)
+    if not _follows_curvature(flags):
+        return Measured(new)
+    before = _before(scalars)
+    weight = scalars["rest1"]
+    if flags["momentum_bias_correction"]:
+        weight = weight * scalars["correction1_before"]
+    terms = curvature_terms(
+        grad - buffers["previous_grad"], _momentum(buffers, before, flags), _denominator(buffers, before, flags),
+        weight, new["exp_avg"] * scalars["correction1"], scalars,
+    )  # fmt: skip
+    return Measured({**new, "previous_grad": grad}, terms)
+
+
+def _from_sums(totals: Tensors, size: torch.Tensor, scalars: Numbers, flags: Settings) -> Tensors:
+    return momentum_from_sums(totals, scalars) if _follows_curvature(flags) else {}
+
+
+def _momentum(buffers: Tensors, scalars: Numbers, flags: Settings) -> torch.Tensor:
+    return buffers["exp_avg"] * scalars["correction1"] if flags["momentum_bias_correction"] else buffers["exp_avg"]
+
+
+def _denominator(buffers: Tensors, scalars: Numbers, flags: Settings) -> torch.Tensor:
+    variance = _corrected_variance(buffers, scalars, flags)
+    return adaptive_denominator(variance, buffers["exp_avg_sq"] * scalars["correction2"], scalars["eps"])
 
 
 def _corrected_variance(buffers: Tensors, scalars: Numbers, flags: Settings) -> torch.Tensor:
@@ -120,12 +169,7 @@ def _corrected_variance(buffers: Tensors, scalars: Numbers, flags: Settings) -> 
 def _update(
     grad: torch.Tensor, measured: Measured, buffers: Tensors, scalars: Numbers, flags: Settings
 ) -> torch.Tensor:
-    exp_avg = buffers["exp_avg"]
-    if flags["momentum_bias_correction"]:
-        exp_avg = exp_avg * scalars["correction1"]
-    second = buffers["exp_avg_sq"] * scalars["correction2"]
-    variance = _corrected_variance(buffers, scalars, flags)
-    direction = exp_avg / adaptive_denominator(variance, second, scalars["eps"])
+    direction = _momentum(buffers, scalars, flags) / _denominator(buffers, scalars, flags)
     return clip_update(direction, scalars["clip_update"]) if "clip_update" in scalars else direction
 
 
@@ -152,8 +196,21 @@ def _init_missing(buffers: Tensors, step: torch.Tensor, settings: Settings) -> T
     return {"exp_avg_var": variance / corrections["correction3"]}
 
 
+def _rate_factor(step: Number, settings: Settings) -> Number:
+    """Give Algorithm 2's t / T_warmup, up to 1."""
+    warm = max(float(settings["warmup_steps"]), 1.0)
+    return (step / warm).clamp_max(1.0) if isinstance(step, torch.Tensor) else min(step / warm, 1.0)
+
+
 AMVT_RULE = Rule(
     buffers=_buffers,
+    tensor_scalars=_tensor_scalars,
+    tensor_scalars_after=remembered_after,
+    from_sums=_from_sums,
+    needs_sums=_follows_curvature,
+    sums_for_next_step=True,
+    rate_factor=_rate_factor,
+    reported=("momentum", "rate_factor"),
     init_missing=_init_missing,
     decays_by_rate=lambda settings: settings["decoupled"] != "literal",
     scalars=_scalars,
@@ -203,6 +260,15 @@ class AMVT(RuleOptimizer):
         Bound of every coordinate of the direction, in units of the rate; None leaves it.
     momentum_bias_correction
         Step along m̂ instead of m.
+    momentum
+        ``"constant"``: β1 stays. ``"curvature"``: β1 of each tensor follows the curvature along its steps, as far as
+        the gradient can be seen in its noise (Module 3; :mod:`waddington.optim.amvt_momentum` has the formulas), at one
+        buffer more. ``tensor_diagnostics()`` has ``momentum``.
+    momentum_limits
+        Limits of what the curvature asks for, 0 ≤ low ≤ high < 1.
+    warmup_steps
+        T_warmup of Algorithm 2: steps over which the rate rises to `lr`; 0 is none. Decay that goes by the rate rises
+        with it. Decay schedules are torch's own and :mod:`waddington.optim.schedules`.
     maximize, nonfinite, stochastic_rounding, state_dtype, compile
         See :class:`~waddington.optim.engine.optimizer.RuleOptimizer`.
     **torch_options
@@ -216,7 +282,7 @@ class AMVT(RuleOptimizer):
 
     _rule = AMVT_RULE
     _fixed: ClassVar[dict[str, Any]] = {"decoupled_weight_decay": True}
-    _of_the_model = ("clip_grad_norm", "normalize_grad")
+    _of_the_model = ("clip_grad_norm", "normalize_grad", "momentum")
     _extra_keys = ("beta3",)
 
     def __init__(
@@ -234,6 +300,9 @@ class AMVT(RuleOptimizer):
         outlier_threshold: float | None = None,
         clip_update: float | None = None,
         momentum_bias_correction: bool = True,
+        momentum: Momentum = "constant",
+        momentum_limits: tuple[float, float] = (0.0, 0.99),
+        warmup_steps: int = 0,
         maximize: bool = False,
         nonfinite: Nonfinite = "mask",
         stochastic_rounding: bool = False,
@@ -258,6 +327,13 @@ class AMVT(RuleOptimizer):
         check_in_range("betas[2]", group["beta3"], 0.0, 1.0, open_high=True)
         check_choice("decoupled", group["decoupled"], get_args(Decoupled))
         check_choice("variance", group["variance"], get_args(VarianceFrom))
+        check_choice("momentum", group["momentum"], get_args(Momentum))
+        check_count("warmup_steps", group["warmup_steps"], 0)
+        limits = group["momentum_limits"]
+        if not isinstance(limits, tuple | list) or len(limits) != 2:
+            raise ArgumentError(f"cannot use momentum_limits={limits!r}: momentum_limits must be two numbers in [0, 1)")
+        check_in_range("momentum_limits[1]", limits[1], 0.0, 1.0, open_high=True)
+        check_in_range("momentum_limits[0]", limits[0], 0.0, limits[1])
         for name in ("clip_grad_norm", "outlier_threshold", "clip_update"):
             if group[name] is not None:
                 check_in_range(name, group[name], 0.0, open_low=True)

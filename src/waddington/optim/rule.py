@@ -123,6 +123,8 @@ class Rule:
         says that no value is negative, which is looked at when a state is loaded.
     scalars, update_moments, from_sums, update, observe
         The functions of the module's docstring; `from_sums` and `observe` may be missing.
+    needs_sums
+        Whether the settings ask for `from_sums`; where no group does, no sums are taken.
     sums_for_next_step
         Whether the next step is the first to use what `from_sums` gives, so that the sums may be taken while updating.
     layouts
@@ -165,6 +167,7 @@ class Rule:
     update_moments: Callable[[torch.Tensor, Tensors, Numbers, Settings], Measured]
     update: Callable[[torch.Tensor, Measured, Tensors, Numbers, Settings], torch.Tensor]
     from_sums: Callable[[Tensors, torch.Tensor, Numbers, Settings], Tensors] | None = None
+    needs_sums: Callable[[Settings], bool] = _always
     sums_for_next_step: bool = False
     observe: Callable[[torch.Tensor, Measured, Tensors, Numbers, Settings], Tensors] | None = None
     layouts: Callable[[torch.Tensor, Settings], Layouts] | None = None

@@ -133,7 +133,7 @@ def _saved(optimizer):
     return torch.load(stream, weights_only=True)
 
 
-@pytest.mark.parametrize("saved", [_saved, copy.deepcopy, lambda optimizer: optimizer.state_dict()])
+@pytest.mark.parametrize("carry", [_saved, copy.deepcopy, lambda optimizer: optimizer.state_dict()])
 @each_kind
 def test_a_training_resumes_bit_for_bit(row: Row, carry):
     """Also where tensors had gradients at different steps, so that they were laid out in many ways."""

@@ -240,12 +240,18 @@ def apply_update(
     taken: torch.Tensor | bool | None = scalars[TAKEN] > 0.5 if TAKEN in scalars else keep
     # There are words for the coordinates of the parameter; buffers of another form are rounded by their rule.
     for_buffers = words if bound.rule.layouts is None else None
-    for place, name in enumerate(measured.buffers, start=1):
+    for place, (name, what) in enumerate(_apart(measured.buffers, buffers).items(), start=1):
         bits = None if for_buffers is None else slice_of(for_buffers, place)
-        _write(buffers[name], measured.buffers[name], taken, bits)
+        _write(buffers[name], what, taken, bits)
     rounds = flags["stochastic_rounding"] and words is not None
     _write(value, new, taken, slice_of(words, 0) if rounds else None)  # type: ignore[arg-type]
     return sums
+
+
+def _apart(new: Tensors, buffers: Tensors) -> Tensors:
+    """Copy what is both one buffer's old value and another's new one: they are written one after the other."""
+    held = {id(buffer): name for name, buffer in buffers.items()}
+    return {name: what.clone() if held.get(id(what), name) != name else what for name, what in new.items()}
 
 
 def _masked(bound: BoundRule, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -142,7 +142,7 @@ class Step:
         """Take the statistics that have to be known before anything is written, and draw the conclusions."""
         rule, policy = self.rule, self.settings["nonfinite"]
         stages = [] if self.control is None or self._is_late else list(self.control.stages(self.settings))
-        uses_sums = rule.from_sums is not None and self._is_sharded
+        uses_sums = self._uses_sums() and self._is_sharded
         norm_first = any(group.needs_norm for group in self.groups)
         checks = policy in ("skip", "raise")
         squares = checks or norm_first
@@ -216,6 +216,10 @@ class Step:
             skipped.add_(1.0)
             self.is_left_out = True
 
+    def _uses_sums(self) -> bool:
+        """Tell whether the rule draws conclusions of sums under the settings of any group."""
+        return self.rule.from_sums is not None and any(self.rule.needs_sums(group.settings) for group in self.groups)
+
     def _from_sums(self, totals: list[Tensors]) -> None:
         """Draw the conclusions of the rule's own sums."""
         assert self.rule.from_sums is not None
@@ -238,7 +242,7 @@ class Step:
     def _apply_update(self) -> None:
         """Write the new values of everything."""
         # Sums over whole tensors are taken here; those of shards were, with all others, before.
-        rule, own = self.rule, self.rule.from_sums is not None and not self._is_sharded
+        rule, own = self.rule, self._uses_sums() and not self._is_sharded
         later = rule.sums_for_next_step
         update = UpdateSpec(own and later, own and not later, self.observed, self._stage, self._masks)
         salts: list[torch.Tensor | None] = []
