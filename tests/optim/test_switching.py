@@ -221,7 +221,7 @@ def test_settings_of_the_whole_model_agree_between_groups():
         ({"alpha_min": 0.1}, r"alpha_min=0.1 with lr=0.01: lr is the large base rate"),
         ({"alpha_min": -1e-3}, r"cannot use alpha_min=-0.001"),
         ({"switch": "median"}, r"'relative', 'linear', 'mean', 'coordinate', 'momentum'"),
-        ({"large_rate_in": "both"}, r"'flat', 'sharp'"),
+        ({"large_rate_in": "both"}, r"'sharp', 'flat'"),
         ({"count_ratio": 0.0}, r"cannot use count_ratio=0.0"),
         ({"switch_interval": 0}, r"cannot use switch_interval=0"),
         ({"switch_interval": 2.5}, r"switch_interval must be a whole number"),
