@@ -27,7 +27,7 @@ import anndata as ad
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import eigvalsh
-from scipy.stats import false_discovery_control, spearmanr
+from scipy.stats import spearmanr
 
 from measuring import threading, write
 from waddington.twin.datasets import simulate
@@ -37,9 +37,8 @@ from waddington.twin.preprocess.graph import connectivities
 from waddington.twin.preprocess.neighbors import knn_graph, neighbor_table
 from waddington.twin.preprocess.transforms import log_normalize
 from waddington.twin.trajectory.pseudotime import diffusion_pseudotime
-from waddington.twin.trajectory.trends import false_discovery_rates
 
-IMPORTS = ("sklearn.decomposition", "scipy.stats", "umap", "scanpy")
+IMPORTS = ("sklearn.decomposition", "umap", "scanpy")
 
 
 def seconds_of(call: Callable[[], Any], repeats: int) -> tuple[float, float, Any]:
@@ -188,12 +187,6 @@ def main() -> None:
         "imports, seconds: " + ", ".join(f"{module} {seconds:.1f}" for module, seconds in imports.items()), flush=True
     )
     rows = components(profiles(arguments.cells, arguments.genes), arguments.repeats)
-    p_values = np.random.default_rng(0).random(20_000) ** 2
-    ours = seconds_of(lambda: false_discovery_rates(p_values), arguments.repeats)
-    theirs = seconds_of(lambda: false_discovery_control(p_values), arguments.repeats)
-    rows.append(
-        row("false discovery rates", ours, theirs, **{"largest difference": float(np.abs(ours[2] - theirs[2]).max())})
-    )
     mdata = simulate(n_cells=arguments.cells, seed=0, n_truth_cells=0)
     counts = sp.csr_matrix(mdata["rna"].X, dtype=np.float32)
     Preprocessor().fit(mdata).transform(mdata)

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy import sparse, stats
 
 from waddington._errors import DataError
-from waddington.twin.trajectory.trends import call_trends, false_discovery_rates, smooth_trend
+from waddington.twin.trajectory import trends
+from waddington.twin.trajectory.trends import call_trends, smooth_trend
 
 
 def _cells(n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -46,10 +44,21 @@ def test_sparse_equals_dense_and_unordered_cells_are_left_out() -> None:
     assert dense.equals(more)
 
 
-@settings(deadline=None, max_examples=30)
-@given(arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1)))
-def test_q_values_are_those_of_benjamini_and_hochberg(p_values: np.ndarray) -> None:
-    assert np.allclose(false_discovery_rates(p_values), stats.false_discovery_control(p_values))
+def test_q_values_are_those_of_benjamini_and_hochberg() -> None:
+    times, values = _cells(60)
+    table = call_trends(times, {"rna": values[:, :3]}, {"rna": list("abc")})
+    order = np.argsort(table["p_value"].to_numpy())
+    p = table["p_value"].to_numpy()[order]
+    by_hand = [min(1.0, *(p[j] * 3 / (j + 1) for j in range(i, 3))) for i in range(3)]
+    assert table["q_value"].to_numpy()[order] == pytest.approx(by_hand)
+    with pytest.warns(DeprecationWarning, match="scipy"):
+        assert trends.false_discovery_rates(p) == pytest.approx(by_hand)
+
+
+def test_a_modality_without_features_has_no_trends() -> None:
+    times, values = _cells(20)
+    table = call_trends(times, {"rna": values, "atac": values[:, :0]}, {"rna": list("abcd"), "atac": []})
+    assert table["modality"].tolist() == ["rna"] * 4
 
 
 def test_courses_follow_the_mean_with_an_honest_error() -> None:

@@ -7,7 +7,7 @@ from waddington.twin.trajectory.order import Order, Root, RootHint, order_cells,
 from waddington.twin.trajectory.projection import orient, project_2d
 from waddington.twin.trajectory.pseudotime import diffusion_pseudotime, infer_root
 from waddington.twin.trajectory.rooting import RootChoice, read_root, root_hint
-from waddington.twin.trajectory.trends import call_trends, false_discovery_rates, smooth_trend
+from waddington.twin.trajectory.trends import call_trends, smooth_trend
 
 __all__ = [
     "Order",
@@ -17,7 +17,6 @@ __all__ = [
     "RootHint",
     "call_trends",
     "diffusion_pseudotime",
-    "false_discovery_rates",
     "infer_root",
     "order_cells",
     "order_notes",

@@ -7,6 +7,7 @@ is what pictures show, runs the same way: ranks and means of skewed counts may d
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from waddington._errors import DataError
 from waddington._text import counted
 from waddington.twin._moved import names_moved_from
 
-__all__ = ["call_trends", "false_discovery_rates", "smooth_trend"]
+__all__ = ["call_trends", "smooth_trend"]
 
 __getattr__ = names_moved_from(__name__)
 
@@ -117,7 +118,7 @@ def call_trends(
         with np.errstate(divide="ignore"):
             statistic = np.abs(rho) * np.sqrt(degrees / np.maximum(1.0 - rho**2, 0.0))
         p_values = 2.0 * stats.t.sf(statistic, degrees)
-        q_values = false_discovery_rates(p_values)
+        q_values = stats.false_discovery_control(p_values)
         slope = _slopes(times, dense)
         called = (q_values <= level) & (np.abs(rho) >= min_effect) & (np.sign(slope) == np.sign(rho))
         call = np.where(called, np.where(rho > 0, "up", "down"), "flat")
@@ -138,15 +139,10 @@ def call_trends(
 
 
 def false_discovery_rates(p_values: npt.ArrayLike) -> _Array:
-    """Return Benjamini-Hochberg q-values, in the order of the p-values."""
-    p = np.asarray(p_values, dtype=np.float64)
-    if len(p) == 0:
-        return p
-    order = np.argsort(p)
-    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
-    q = np.empty_like(p)
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return q
+    """Call :func:`scipy.stats.false_discovery_control`, with a warning; goes with the next release."""
+    text = "waddington.twin.trajectory.trends.false_discovery_rates is now scipy.stats.false_discovery_control"
+    warnings.warn(f"{text}; the old name goes with the next release", DeprecationWarning, stacklevel=2)
+    return np.asarray(stats.false_discovery_control(p_values))
 
 
 def _slopes(times: _Array, dense: _Array) -> _Array:
