@@ -26,7 +26,7 @@ __all__ = ["versions", "write_config", "write_measurability", "write_metrics", "
 __getattr__ = names_moved_from(__name__)
 
 _PACKAGES = (
-    "waddington", "torch", "numpy", "scipy", "pandas", "scikit-learn", "anndata", "mudata", "scanpy", "torch_geometric",
+    "waddington", "torch", "numpy", "scipy", "pandas", "scikit-learn", "anndata", "mudata", "torch_geometric",
     "gymnasium", "stable_baselines3", "matplotlib",
 )  # fmt: skip
 
