@@ -109,7 +109,7 @@ def test_axes_hold_the_variance_of_the_exact_ones(n_features: int, sparse: bool)
     signal = rng.standard_normal((90, 4)) * [9, 6, 4, 3] @ rng.standard_normal((4, n_features))
     matrix = (signal + rng.standard_normal((90, n_features)) + 2).astype(np.float32)
     centre = matrix.mean(0).astype(np.float64)
-    axes = leading_axes(sp.csr_matrix(matrix) if sparse else matrix, 4, centre=centre)
+    axes = leading_axes(sp.csr_matrix(matrix) if sparse else matrix, 4, centred=True)
     exact = np.linalg.svd(matrix - centre, compute_uv=False)[:4] ** 2
     np.testing.assert_allclose((((matrix - centre) @ axes) ** 2).sum(0), exact, rtol=1e-4)
     np.testing.assert_allclose(axes.T @ axes, np.eye(4), atol=1e-8)
@@ -120,11 +120,19 @@ def test_axes_hold_the_variance_of_the_exact_ones(n_features: int, sparse: bool)
 def test_axes_do_not_depend_on_the_seed_beyond_rounding() -> None:
     rng = np.random.default_rng(0)
     matrix = rng.standard_normal((80, 3)) * [9, 6, 4] @ rng.standard_normal((3, 1300)) + rng.standard_normal((80, 1300))
-    one, other = (leading_axes(matrix.astype(np.float32), 3, centre=np.zeros(1300), seed=seed) for seed in (0, 1))
+    one, other = (leading_axes(matrix.astype(np.float32), 3, centred=False, seed=seed) for seed in (0, 1))
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_there_are_no_more_axes_than_rank() -> None:
     rank_two = np.outer(np.arange(10.0), np.ones(6)) + np.outer(np.ones(10), np.arange(6.0))
-    assert leading_axes(rank_two.astype(np.float32), 5, centre=np.zeros(6)).shape == (6, 2)
-    assert leading_axes(np.ones((10, 1), np.float32), 5, centre=np.ones(1)).shape == (1, 1)
+    assert leading_axes(rank_two.astype(np.float32), 5, centred=False).shape == (6, 2)
+    assert leading_axes(np.ones((10, 1), np.float32), 5, centred=True).shape == (1, 1)
+
+
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_matrix])
+def test_cells_that_are_all_alike_have_one_axis(centred: bool, make: type) -> None:
+    for wide in (np.zeros((10, 1300), np.float32), np.ones((10, 1300), np.float32)):
+        axes = leading_axes(make(wide), 5, centred=centred)
+        np.testing.assert_allclose(axes.T @ axes, np.eye(1), atol=1e-12)

@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 import scipy.sparse as sp
+from sklearn.decomposition import PCA, TruncatedSVD
+
+from waddington.twin.preprocess.transforms import column_moments
 
 __all__ = ["leading_axes", "project"]
 
@@ -16,19 +19,14 @@ Floats = npt.NDArray[np.float64]
 Matrix = sp.csr_matrix | npt.NDArray[np.float32]
 
 _SMALL: Final = 1024
-"""Up to so many features the matrix of inner products is solved whole, which is exact and quick."""
+"""Up to so many features the matrix of inner products is solved whole: exact, and quicker than scikit-learn's solvers;
+beyond, ARPACK is (``benchmarks/libraries.py``)."""
 
 _BLOCK: Final = 4096
 """Rows that are worked on at a time."""
 
-_EXTRA: Final = 20
-"""Axes beyond those wanted that take part in the iteration, which makes the wanted ones converge faster."""
 
-_ITERATIONS: Final = 12
-"""After 12 rounds, 50 axes hold 99.8 % of the variance of the exact ones on sci-CAR's RNA, whose spectrum is flat."""
-
-
-def leading_axes(matrix: Matrix, n_components: int, *, centre: Floats, seed: int = 0) -> Floats:
+def leading_axes(matrix: Matrix, n_components: int, *, centred: bool, seed: int = 0) -> Floats:
     """Find the directions along which cells differ most.
 
     Parameters
@@ -37,8 +35,8 @@ def leading_axes(matrix: Matrix, n_components: int, *, centre: Floats, seed: int
         Cells x features.
     n_components
         How many; fewer are given where the matrix has a lower rank.
-    centre
-        What is subtracted from every row, without being stored: the mean for PCA, zeros for LSI.
+    centred
+        Whether the mean is subtracted from every row, without being stored: true for PCA, false for LSI.
     seed
         Starts the iteration for wide matrices; the axes do not depend on it but for rounding.
 
@@ -50,9 +48,10 @@ def leading_axes(matrix: Matrix, n_components: int, *, centre: Floats, seed: int
     n_cells, n_features = matrix.shape
     n_components = max(1, min(n_components, n_features, n_cells - 1))
     if n_features <= _SMALL or n_components >= min(n_cells, n_features) - 1:
+        centre = column_moments(matrix)[0] if centred else np.zeros(n_features)
         axes, strength = _solve_whole(matrix, n_components, centre)
     else:
-        axes, strength = _solve_leading(matrix, n_components, centre, seed)
+        axes, strength = _solve_leading(matrix, n_components, centred, seed)
     # Directions without variance are arbitrary: they would differ from one library to the next.
     axes = axes[:, strength > max(strength[0], 1e-30) * 1e-6] if strength[0] > 0 else axes[:, :1]
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
@@ -97,22 +96,16 @@ def _solve_whole(matrix: Matrix, n_components: int, centre: Floats) -> tuple[Flo
     return vectors[:, ::-1], np.maximum(values[::-1], 0.0)
 
 
-def _solve_leading(matrix: Matrix, n_components: int, centre: Floats, seed: int) -> tuple[Floats, Floats]:
-    """Find the leading axes by block subspace iteration from random ones (Halko et al. 2011) on products only."""
-    n_features = matrix.shape[1]
-    width = min(n_components + _EXTRA, n_features)
-    basis = np.linalg.qr(np.random.default_rng(seed).standard_normal((n_features, width)))[0]
-    for _ in range(_ITERATIONS):
-        basis = np.linalg.qr(_multiply_gram(matrix, basis, centre))[0]
-    values, rotation = scipy.linalg.eigh(basis.T @ _multiply_gram(matrix, basis, centre))
-    order = np.argsort(-values)[:n_components]
-    return np.asarray(basis @ rotation[:, order]), np.maximum(values[order], 0.0)
-
-
-def _multiply_gram(matrix: Matrix, basis: Floats, centre: Floats) -> Floats:
-    """Multiply the matrix of inner products of all features, which is never formed, with some columns."""
-    result = np.zeros_like(basis)
-    for block in _blocks(matrix):
-        scores = block @ basis - centre @ basis
-        result += block.T @ scores - np.outer(centre, scores.sum(axis=0))
-    return result
+def _solve_leading(matrix: Matrix, n_components: int, centred: bool, seed: int) -> tuple[Floats, Floats]:
+    """Find the leading axes of a wide matrix by ARPACK, which sees products only."""
+    mean, variance = column_moments(matrix)
+    spread = variance if centred else variance + mean**2
+    if spread.max() <= 1e-24 * (mean**2).max():  # nothing but rounding, and ARPACK refuses what has no direction
+        return np.eye(matrix.shape[1], 1), np.zeros(1)
+    if centred:
+        solver = PCA(n_components, svd_solver="arpack", random_state=seed)
+    else:
+        solver = TruncatedSVD(n_components, algorithm="arpack", random_state=seed)
+    with np.errstate(divide="ignore", invalid="ignore"):  # explained shares of cells that are all alike
+        solver.fit(matrix.astype(np.float64))
+    return solver.components_.T, solver.singular_values_**2

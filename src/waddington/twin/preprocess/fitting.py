@@ -215,7 +215,7 @@ def _record(
     mean, variance = column_moments(values)
     if axes is None:
         centre = mean[selected]
-        axes = leading_axes(values[:, selected], options.n_pcs, centre=centre, seed=options.seed)
+        axes = leading_axes(values[:, selected], options.n_pcs, centred=True, seed=options.seed)
     else:
         centre = np.zeros(axes.shape[0])
     return FittedModality(
@@ -265,7 +265,7 @@ def _select(counts: sp.csr_matrix, values: Any, modality: str, options: Options)
 
 def _lsi_axes(chosen: sp.csr_matrix, counts: sp.csr_matrix, options: Options) -> npt.NDArray[np.float64]:
     """Find the axes of LSI and leave out those along which cells merely differ in depth."""
-    axes = leading_axes(chosen, options.n_lsi + 1, centre=np.zeros(chosen.shape[1]), seed=options.seed)
+    axes = leading_axes(chosen, options.n_lsi + 1, centred=False, seed=options.seed)
     if axes.shape[1] == 1:
         return axes
     depth = np.log1p(cell_totals(counts))
