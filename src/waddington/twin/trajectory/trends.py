@@ -21,7 +21,7 @@ from waddington._errors import DataError
 from waddington._text import counted
 from waddington.twin._moved import names_moved_from
 
-__all__ = ["call_trends", "smooth_trend"]
+__all__ = ["call_trends", "false_discovery_rates", "smooth_trend"]
 
 __getattr__ = names_moved_from(__name__)
 
@@ -142,7 +142,7 @@ def false_discovery_rates(p_values: npt.ArrayLike) -> _Array:
     """Call :func:`scipy.stats.false_discovery_control`, with a warning; goes with the next release."""
     text = "waddington.twin.trajectory.trends.false_discovery_rates is now scipy.stats.false_discovery_control"
     warnings.warn(f"{text}; the old name goes with the next release", DeprecationWarning, stacklevel=2)
-    return np.asarray(stats.false_discovery_control(p_values))
+    return np.asarray(stats.false_discovery_control(np.asarray(p_values, dtype=np.float64)))
 
 
 def _slopes(times: _Array, dense: _Array) -> _Array:
