@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 import anndata as ad
 import mudata as md
@@ -35,6 +35,7 @@ __all__ = [
     "Cells",
     "Labels",
     "Setup",
+    "SetupKeys",
     "check_data",
     "gather",
     "parts_of",
@@ -48,6 +49,22 @@ Cells: TypeAlias = ad.AnnData | md.MuData
 
 UNLABELLED: Final = ""
 """Condition of a cell without a label: no model learns from it."""
+
+
+class SetupKeys(TypedDict, total=False):
+    """What :class:`Setup` can be told, for type checkers."""
+
+    layer: str | None
+    normalization: str
+    perturbation_key: str | None
+    mode_key: str | None
+    perturbation_mode: str | None
+    control: str | None
+    combination_separator: str | None
+    time_key: str | None
+    split_key: str | None
+    batch_key: str | None
+    cell_type_key: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +102,7 @@ class Setup:
             raise ArgumentError("cannot use combination_separator='': accepted is at least one character")
 
     @classmethod
-    def of(cls, **keys: Any) -> Setup:
+    def of(cls, **keys: Unpack[SetupKeys]) -> Setup:
         """Make a setup; None stands for the default.
 
         Raises
@@ -95,7 +112,8 @@ class Setup:
         """
         for name in keys:
             check_known("key of a setup", name, [field.name for field in dataclasses.fields(cls)])
-        return cls(**{name: value for name, value in keys.items() if value is not None})
+        known: dict[str, Any] = {name: value for name, value in keys.items() if value is not None}
+        return cls(**known)
 
     def label_keys(self, tables: dict[str, pd.DataFrame], obs: pd.DataFrame) -> LabelKeys:
         """Give the keys of labels, with columns such as ``"gdo:target"`` found in the merged table."""

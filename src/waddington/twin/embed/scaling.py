@@ -1,4 +1,4 @@
-"""The centre and the unit of embeddings: what makes those of different encoders comparable."""
+"""The centre and the unit of embeddings: what makes those of different encoders comparable, and dimensions alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-__all__ = ["EmbeddingScale"]
+__all__ = ["EmbeddingScale", "Standardization"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -62,3 +62,31 @@ class EmbeddingScale:
     def from_state_dict(cls, state: Mapping[str, Any]) -> EmbeddingScale:
         """Inverse of `state_dict`."""
         return cls({name: value.cpu().numpy() for name, value in state["center"].items()}, dict(state["spread"]))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Standardization:
+    """Centre and scale of each dimension of a joint embedding: the space in which responses and dynamics live."""
+
+    center: FloatArray
+    """Mean over training cells, (dimensions,)."""
+    scale: FloatArray
+    """Standard deviation over training cells, (dimensions,)."""
+
+    @classmethod
+    def fit(cls, embedding: FloatArray, train: npt.NDArray[np.bool_]) -> Standardization:
+        """Measure both on training cells; `embedding` is (cells, dimensions), `train` a mask."""
+        return cls(center=embedding[train].mean(axis=0), scale=embedding[train].std(axis=0) + np.float32(1e-6))
+
+    def apply(self, embedding: FloatArray) -> FloatArray:
+        """Standardize any cells, (cells, dimensions)."""
+        return np.asarray((embedding - self.center) / self.scale, dtype=np.float32)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Give both as tensors."""
+        return {"center": torch.from_numpy(self.center.copy()), "scale": torch.from_numpy(self.scale.copy())}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, torch.Tensor]) -> Standardization:
+        """Make one from what :meth:`state_dict` gave."""
+        return cls(center=state["center"].numpy().copy(), scale=state["scale"].numpy().copy())

@@ -16,7 +16,7 @@ from waddington.twin.dynamics import Dynamics, build_dynamics, fit_flow
 from waddington.twin.embed.encoder import TwinEncoder
 from waddington.twin.embed.history import History
 from waddington.twin.embed.likelihoods import GAUSSIAN
-from waddington.twin.embed.standardizing import Standardization
+from waddington.twin.embed.scaling import Standardization
 from waddington.twin.models.profiles import Response, fit_response
 from waddington.twin.preprocess import Preprocessor
 from waddington.twin.preprocess.cells import model_cells

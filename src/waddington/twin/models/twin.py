@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import anndata as ad
 import mudata as md
@@ -17,12 +17,12 @@ from waddington._checks import check_choice, check_known
 from waddington._errors import ArgumentError, DataError
 from waddington.optim.registry import OptimizerLike
 from waddington.twin._keys import recorded
-from waddington.twin.data.setup import Cells, Setup, check_data, gather, read_labels, register, registered
+from waddington.twin.data.setup import Cells, Setup, SetupKeys, check_data, gather, read_labels, register, registered
 from waddington.twin.dynamics.latent import Dynamics
 from waddington.twin.embed.config import EncoderConfig
 from waddington.twin.embed.encoder import TwinEncoder
 from waddington.twin.embed.history import History
-from waddington.twin.embed.standardizing import Standardization
+from waddington.twin.embed.scaling import Standardization
 from waddington.twin.models.folder import read_model, write_model
 from waddington.twin.models.learning import learn
 from waddington.twin.models.profiles import Response, predict_profiles
@@ -96,7 +96,7 @@ class Twin:
     # ------------------------------------------------------------------------------------------------- setting up
 
     @staticmethod
-    def setup_anndata(adata: ad.AnnData, **keys: Any) -> None:
+    def setup_anndata(adata: ad.AnnData, **keys: Unpack[SetupKeys]) -> None:
         """Register which columns and layers hold what, in ``uns["waddington"]["setup"]``.
 
         Parameters
@@ -118,7 +118,7 @@ class Twin:
         register(adata, Setup.of(**keys))
 
     @staticmethod
-    def setup_mudata(mdata: md.MuData, **keys: Any) -> None:
+    def setup_mudata(mdata: md.MuData, **keys: Unpack[SetupKeys]) -> None:
         """Register which columns and layers of a MuData hold what; see :meth:`setup_anndata`.
 
         A column of one modality is named ``"MODALITY:COLUMN"``, such as ``"gdo:target"``.

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from waddington._files import replacing
+from waddington.twin.embed.scaling import Standardization
 
 __all__ = [
     "ARRAYS",
@@ -48,8 +49,7 @@ def joint_latent(folder: Path, train: npt.NDArray[np.bool_]) -> Float:
         Training mask, (cells,).
     """
     joint = read_arrays(folder)["joint"]
-    scaled = (joint - joint[train].mean(axis=0)) / (joint[train].std(axis=0) + 1e-6)
-    return np.asarray(scaled, dtype=np.float32)
+    return Standardization.fit(joint, train).apply(joint)
 
 
 def score_rows(scores: pd.DataFrame) -> list[dict[str, Any]]:

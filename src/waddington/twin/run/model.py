@@ -9,7 +9,7 @@ import torch
 from waddington.twin.data.io import given_modalities
 from waddington.twin.data.setup import Setup
 from waddington.twin.embed.encoder import TwinEncoder
-from waddington.twin.embed.standardizing import Standardization
+from waddington.twin.embed.scaling import Standardization
 from waddington.twin.models import SavedAgent, Twin
 from waddington.twin.models.learning import fit_dynamics
 from waddington.twin.models.profiles import response_of

@@ -12,7 +12,7 @@ from stable_baselines3 import PPO
 from waddington._errors import ArgumentError, DataError
 from waddington.optim.registry import OptimizerLike
 from waddington.twin.data.setup import Cells, check_data
-from waddington.twin.embed.standardizing import Standardization
+from waddington.twin.embed.scaling import Standardization
 from waddington.twin.models.learning import fit_dynamics
 from waddington.twin.plan import agent as agents
 from waddington.twin.plan.agent import AgentConfig

@@ -12,7 +12,7 @@ from waddington.twin._keys import check_free, note, put, record
 from waddington.twin.data.setup import Cells, check_data, parts_of, read_labels, registered
 from waddington.twin.embed.encoder import TwinEncoder
 from waddington.twin.embed.likelihoods import GAUSSIAN
-from waddington.twin.embed.standardizing import Standardization
+from waddington.twin.embed.scaling import Standardization
 from waddington.twin.preprocess.cells import model_cells
 
 __all__ = ["embed"]

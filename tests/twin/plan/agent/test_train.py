@@ -99,7 +99,7 @@ def test_killed_training_ends_as_an_undisturbed_one(
     np.testing.assert_equal(resumed, undisturbed)
     assert told == resumed[:kill_after]
     # Once more: nothing is left to do, and the same agent comes back.
-    np.testing.assert_array_equal(parameters(train(checkpoint=tmp_path / "agent.pt")), expected)
+    np.testing.assert_array_equal(parameters(train(checkpoint=str(tmp_path / "agent.pt"))), expected)
 
 
 def test_death_in_the_middle_of_a_rollout_loses_only_that_rollout(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import pickle
 from collections import deque
 from collections.abc import Mapping
@@ -94,7 +95,7 @@ def restore(model: PPO, saved: Mapping[str, Any]) -> list[dict[str, float]]:
     return [dict(record) for record in saved["history"]]
 
 
-def save_checkpoint(path: Path, saved: Mapping[str, Any]) -> None:
+def save_checkpoint(path: str | os.PathLike[str], saved: Mapping[str, Any]) -> None:
     """Write a checkpoint; whoever reads meanwhile sees the old one or the new one, never a part.
 
     Raises
@@ -102,11 +103,11 @@ def save_checkpoint(path: Path, saved: Mapping[str, Any]) -> None:
     OutputError
         When the place cannot be written.
     """
-    with replacing(path) as beside:
+    with replacing(Path(path)) as beside:
         torch.save(dict(saved), beside)
 
 
-def load_checkpoint(path: Path, *, run: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def load_checkpoint(path: str | os.PathLike[str], *, run: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Read a checkpoint.
 
     Parameters

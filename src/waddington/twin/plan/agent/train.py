@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def train_agent(
     optimizer_kwargs: Mapping[str, Any] | None = None,
     seed: int = 0,
     config: AgentConfig | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every_s: float = 60.0,
     progress: Progress | None = None,
 ) -> PPO:
@@ -157,8 +158,9 @@ def train_agent(
     """
     config = config or AgentConfig()
     check_in_range("total_timesteps", total_timesteps, 1)
-    if checkpoint is not None and not checkpoint.parent.is_dir():
-        raise OutputError(f"cannot write checkpoint {checkpoint}: its folder does not exist; accepted: an existing one")
+    place = None if checkpoint is None else Path(checkpoint)
+    if place is not None and not place.parent.is_dir():
+        raise OutputError(f"cannot write checkpoint {place}: its folder does not exist; accepted: an existing one")
     run = {
         # Only what is written to a checkpoint has to be found again by its name.
         "optimizer": registry.get(optimizer).name if checkpoint is None else registry.name_of(optimizer),
@@ -175,14 +177,14 @@ def train_agent(
             vec_env, optimizer=optimizer, lr=lr, eps=eps, optimizer_kwargs=optimizer_kwargs, seed=seed, config=config
         )
         history: list[dict[str, float]] = []
-        if checkpoint is not None and checkpoint.exists():
-            history = restore(model, load_checkpoint(checkpoint, run=run))
+        if place is not None and place.exists():
+            history = restore(model, load_checkpoint(place, run=run))
         if progress is not None:
             for record in history:
                 progress(dict(record))
         resumed = bool(model.num_timesteps)
         if model.num_timesteps < total_timesteps:
-            recorder = Recorder(run, history, progress, checkpoint, checkpoint_every_s)
+            recorder = Recorder(run, history, progress, place, checkpoint_every_s)
             model.learn(
                 total_timesteps - model.num_timesteps,
                 callback=recorder,
@@ -192,7 +194,7 @@ def train_agent(
     return model
 
 
-def load_agent(path: Path, vec_env: CellVecEnv) -> PPO:
+def load_agent(path: str | os.PathLike[str], vec_env: CellVecEnv) -> PPO:
     """Rebuild an agent from its checkpoint, to act in an environment of the same spaces.
 
     Raises
