@@ -160,7 +160,7 @@ def representation_key(part: ad.AnnData, modality: str, use_rep: str | Mapping[s
     key = next((name for name in known if name in part.obsm), None)
     if key is None:
         have = ", ".join(map(repr, part.obsm)) or "none"
-        what = f"use_rep={named!r} for {modality}" if named else modality
+        what = f"the representation {named!r} of {modality}" if named else modality
         raise DataError(
             f"cannot use {what}: found no obsm[{known[0]!r}] (keys found: {have}); accepted is data after "
             "twin.pp.preprocess, or after scanpy's sc.pp.normalize_total, sc.pp.log1p and sc.pp.pca"
