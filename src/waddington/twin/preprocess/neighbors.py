@@ -19,7 +19,7 @@ FloatArray = npt.NDArray[np.floating]
 
 EXACT_UP_TO = 64_000
 """References of at most this many cells are searched exactly, larger ones by nearest-neighbour descent. Each process
-compiles that for half a minute, and so the two take the same time here (docs/log.md, 2026-11-30)."""
+compiles that for half a minute; in a trial the two took the same time here (docs/log.md, 2026-11-30)."""
 
 _CARE = 0.2  # pynndescent's epsilon; with its own 0.1 more neighbours of new cells are missed
 
