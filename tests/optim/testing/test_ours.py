@@ -8,12 +8,15 @@ import pytest
 import torch
 
 import waddington.optim
+from waddington.optim import Projected
+from waddington.optim.projection import Box
 from waddington.optim.testing import check_optimizer
 
 OURS = [
     cls
     for name in waddington.optim.__all__
     if inspect.isclass(cls := getattr(waddington.optim, name)) and issubclass(cls, torch.optim.Optimizer)
+    if cls is not waddington.optim.RuleOptimizer  # what optimizers derive from
 ]
 # A wrapper is built around an optimizer.
 WRAPPERS = [cls for cls in OURS if next(iter(inspect.signature(cls).parameters)) != "params"]
@@ -37,8 +40,10 @@ def sgd(params, lr=1e-2, **kwargs):
 )
 @pytest.mark.parametrize("cls", WRAPPERS, ids=lambda cls: cls.__name__)
 def test_a_wrapper_keeps_it_around_torchs(cls, inner):
+    needed = {"onto": Box(-1e3, 1e3)} if cls is Projected else {}
+
     def make(params, **kwargs):
-        return cls(inner(params, **kwargs))
+        return cls(inner(params, **kwargs), **needed)
 
     # Which arguments are refused is the inner optimizer's affair.
     check_optimizer(make, skip=["arguments"]).raise_if_failed()

@@ -141,8 +141,11 @@ def random_words(places: torch.Tensor, salt: torch.Tensor) -> Words:
 
 
 def slice_of(words: Words, number: int) -> torch.Tensor:
-    """Take 16 of the 64 bits of each coordinate, number 0 to 3, as int32."""
-    return (words[number // 2] >> (16 * (1 - number % 2))) & 0xFFFF
+    """Take 16 random bits of each coordinate, as int32: number 0 to 3 are there, further ones are mixed from the last."""
+    word = words[min(number // 2, 1)]
+    for _ in range(number // 2 - 1):
+        word = _mixed_32(word ^ _GOLDEN_32)
+    return (word >> (16 * (1 - number % 2))) & 0xFFFF
 
 
 def round_stochastically(value: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:

@@ -171,10 +171,11 @@ class ForEach:
         self, kernel: Kernel, columns: Mapping[str, list[torch.Tensor]], scalars: Mapping[str, torch.Tensor]
     ) -> Sums:
         values, *others = columns.values()
-        table = torch.ones((len(values), SCALARS), dtype=_of_numbers([column[0].dtype for column in columns.values()]))
+        dtype = _of_numbers([column[0].dtype for column in columns.values()])
+        table = torch.ones((len(values), SCALARS), dtype=dtype, device="cpu")  # whatever the default device is
         for place, name in enumerate(self._scalars):
             table[:, place] = scalars[name]
-        sums = torch.empty((len(values), SUMS), dtype=torch.float64)
+        sums = torch.empty((len(values), SUMS), dtype=torch.float64, device="cpu")
         addresses = [_addresses(column, self._lengths) for column in columns.values()]
         launch = Launch(values, list(zip(*others, strict=True)) if others else [()] * len(values), table, sums)
         launch.addresses[:, 1] = addresses[0]  # of gradients there are none
