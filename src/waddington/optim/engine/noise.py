@@ -141,7 +141,7 @@ def random_words(places: torch.Tensor, salt: torch.Tensor) -> Words:
 
 
 def slice_of(words: Words, number: int) -> torch.Tensor:
-    """Take 16 random bits of each coordinate, as int32: number 0 to 3 are there, further ones are mixed from the last."""
+    """Take 16 random bits of each coordinate, as int32: 0 to 3 are there, further ones are mixed from the last."""
     word = words[min(number // 2, 1)]
     for _ in range(number // 2 - 1):
         word = _mixed_32(word ^ _GOLDEN_32)

@@ -18,6 +18,7 @@ import pandas as pd
 
 from waddington._checks import check_choice, check_known
 from waddington._errors import ArgumentError, DataError
+from waddington._text import counted
 from waddington.twin._keys import record, recorded
 from waddington.twin.data.conditions import CONTROL, MODES, conditions_of
 from waddington.twin.data.io.assemble import Part, build, gene_names, merge_obs, named_column
@@ -255,8 +256,8 @@ def parts_of(data: Cells) -> dict[str, ad.AnnData]:
     for name, part in found.items():
         if not part.obs_names.equals(data.obs_names):
             raise DataError(
-                f"cannot work on {source} in place: {name} has {part.n_obs} of its {data.n_obs} cells, or in another "
-                "order; accepted is one set of cells in all modalities, such as twin.data.io.read makes"
+                f"cannot work on {source} in place: {name} has {part.n_obs} of its {counted(data.n_obs, 'cell')}, "
+                "or in another order; accepted is one set of cells in all modalities, such as twin.data.io.read makes"
             )
     return {name: found[name] for name in in_order(found)}
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from waddington._checks import check_choice, check_known
 from waddington._errors import ArgumentError, DataError
+from waddington._text import counted
 from waddington.optim.registry import OptimizerLike
 from waddington.twin._keys import recorded
 from waddington.twin.data.setup import Cells, Setup, SetupKeys, check_data, gather, read_labels, register, registered
@@ -353,7 +354,9 @@ class Twin:
     def __repr__(self) -> str:
         if self._encoder is None:
             return "Twin (not trained)"
-        modalities = ", ".join(f"{name}: {n} features" for name, n in self._encoder.config.modalities.items())
+        modalities = ", ".join(
+            f"{name}: {counted(n, 'feature')}" for name, n in self._encoder.config.modalities.items()
+        )
         known = 0 if self._response is None else len(self._response.model.effects)
         return f"Twin ({modalities}; {known} measured conditions{'; with an agent' if self.agent else ''})"
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from waddington._errors import DataError, UnsupportedError
+from waddington._text import counted
 from waddington.twin._keys import record
 from waddington.twin.data.setup import UNLABELLED, Cells, Labels, check_data, parts_of, read_labels
 from waddington.twin.data.splits import Split, split_by_condition, split_by_time
@@ -117,8 +118,9 @@ class _Given(ResponseModel):
             missing = [one for one in wanted if one not in columns]
             if missing:
                 raise DataError(
-                    f"cannot evaluate a prediction of {modality}: {len(missing)} of {len(names)} features are missing, "
-                    f"the first is {missing[0].removeprefix(f'{modality}:')!r}; accepted are all that models see"
+                    f"cannot evaluate a prediction of {modality}: {len(missing)} of "
+                    f"{counted(len(names), 'feature')} are missing, the first is "
+                    f"{missing[0].removeprefix(f'{modality}:')!r}; accepted are all that models see"
                 )
             part = matrix[:, columns.get_indexer(wanted)]
             mean = values[modality][control].mean(axis=0, dtype=np.float64)
