@@ -53,6 +53,23 @@ def test_a_folder_takes_the_place_of_a_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "first").touch()
+    rename = os.rename
+
+    def refuse(source: Path, target: Path) -> None:
+        if ".part." in Path(source).name:
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(OutputError, match="No space left"), replacing(folder) as beside:
+        beside.mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "first"]
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"cannot write .*accepted: a place that can be written"):

@@ -20,6 +20,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Whoever reads meanwhile finds what stood there before or what stands there after, never a part. If the block fails,
     what stood there is untouched and nothing is left behind; a killed process leaves a hidden ``.part.`` file at worst.
+    A folder that stood there is renamed first, for no system swaps two: for a moment nothing bears the name, and a
+    process that is killed just then leaves it as a hidden ``.old.`` folder.
     A link stays a link: the place that it points to is written, whether something is there yet or not.
 
     Parameters
@@ -38,13 +40,14 @@ def replacing(path: Path) -> Iterator[Path]:
     beside = target.with_name(f".{os.getpid()}.part.{target.name}")
     try:
         yield beside
-        if beside.is_dir():
-            shutil.rmtree(target, ignore_errors=True)
-        os.replace(beside, target)
+        if beside.is_dir() and target.is_dir():
+            _replace_folder(beside, target)
+        else:
+            os.replace(beside, target)
     except BaseException as error:
         reason = _reason(error, target)
         if beside.is_dir():
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(beside, ignore_errors=True)  # the error at hand says more than one about what it leaves
         else:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
@@ -54,6 +57,18 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OutputError(
             f"cannot write {str(path)!r}{where}: {reason}; accepted: a place that can be written"
         ) from error
+
+
+def _replace_folder(beside: Path, target: Path) -> None:
+    """Put a folder in the place of another, which is gone only once the new one stands there."""
+    old = target.with_name(f".{os.getpid()}.old.{target.name}")
+    os.rename(target, old)
+    try:
+        os.rename(beside, target)
+    except BaseException:
+        os.rename(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)  # the new one is there; what cannot be removed is hidden and does no harm
 
 
 def _reason(error: BaseException, target: Path) -> str | None:
