@@ -18,6 +18,8 @@ EVERY_PAGE = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in EVERY_PAGE if "```python" in page.read_text(encoding="utf-8")]
 OTHERWISE_FENCED = re.compile(r"^(?:[ \t]+```|~~~|```(?!python$))[ \t]*(?:py|python|python3|pycon)\b", re.MULTILINE)
 FENCED = re.compile(r"^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+OPTIONAL = {"lightning", "stable_baselines3"}
+"""What a page may import and an environment may lack; any other name that cannot be found is misspelt."""
 MARK = re.compile(r"<!--\s*not run\b(?P<reason>.*?)-->", re.DOTALL)
 
 pytestmark = [
@@ -82,6 +84,7 @@ def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     with torch.random.fork_rng():
         lacking = run_page(page.read_text(encoding="utf-8"), str(page.relative_to(ROOT)))
+    assert lacking <= OPTIONAL, f"cannot be imported: {sorted(lacking - OPTIONAL)}"
     if lacking:
         pytest.skip(f"the other snippets ran; not installed: {', '.join(sorted(lacking))}")
 
