@@ -8,6 +8,7 @@ import mudata as md
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from tests.twin.run.tiny import TINY
 
 from waddington import twin
@@ -15,7 +16,7 @@ from waddington.twin import datasets
 from waddington.twin.data import io
 from waddington.twin.run import Listener, RunResult
 
-UNLABELLED, UNMEASURED = 7, 5
+UNLABELLED, UNMEASURED, EMPTY = 7, 5, 100
 
 
 class Heard(Listener):
@@ -27,7 +28,7 @@ class Heard(Listener):
 
 
 def given() -> md.MuData:
-    """Give cells of two modalities; some bear no label, others have no protein."""
+    """Give cells of two modalities; some bear no label, others have no protein, one has no count of any."""
     whole = datasets.simulate(n_cells=240, n_truth_cells=8)
     obs = whole.obs.copy()
     obs["perturbation"] = obs["perturbation"].astype(object)
@@ -36,6 +37,10 @@ def given() -> md.MuData:
     obs["is_good"] = np.arange(240) % 2 == 0
     with md.set_options(pull_on_update=False):
         made = md.MuData({"rna": whole.mod["rna"].copy(), "protein": whole.mod["protein"][:-UNMEASURED].copy()})
+    protein = made.mod["protein"]
+    counts = protein.layers["counts"].toarray()
+    counts[EMPTY] = 0
+    protein.X, protein.layers["counts"] = sparse.csr_matrix(counts), sparse.csr_matrix(counts)
     made.obs = obs.reindex(made.obs_names)
     made.uns["mine"] = {"odd": object()}  # no file can hold this
     return made
@@ -85,6 +90,7 @@ def test_the_files_own_columns_stay(ran: tuple[RunResult, md.MuData, list[str]])
 def test_the_model_embeds_the_cells_that_were_used(ran: tuple[RunResult, md.MuData, list[str]]) -> None:
     result, before, _ = ran
     used = result.cells[result.cells.obs["twin_used"].to_numpy()].copy()
+    assert before.obs_names[EMPTY] in used.obs_names, "a cell without a count has no place among the others, for both"
     found = result.model.get_latent_representation(used)
     np.testing.assert_allclose(found, used.obsm["X_twin"], rtol=0, atol=1e-5)
     assert result.model.agent is None, "an agent of the paper's protocol acts in a space of its own"

@@ -42,7 +42,8 @@ class RunData:
     names: dict[str, npt.NDArray[np.str_]]
     """Names of the same features."""
     spaces: dict[str, Float]
-    """Principal components (RNA, protein) or latent semantic components (ATAC), (cells, components)."""
+    """Principal components (RNA, protein) or latent semantic components (ATAC), (cells, components); NaN for a cell
+    without a single count, whose place among the others would be made up."""
     preprocessor: Preprocessor
     """What was learnt of training cells to make all of these."""
     graph: sparse.csr_matrix

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import anndata as ad
 import mudata as md
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from waddington.twin._moved import names_moved_from
 from waddington.twin.data import io
@@ -24,18 +22,8 @@ from waddington.twin.data.splits import (
     split_by_time,
 )
 from waddington.twin.datasets import simulate
-from waddington.twin.preprocess import (
-    REDUCED,
-    Preprocessor,
-    cell_depth,
-    check_scaling,
-    depth_notes,
-    graph,
-    is_as_given,
-    measured,
-    model_counts,
-    model_input,
-)
+from waddington.twin.preprocess import Preprocessor, cell_depth, check_scaling, depth_notes, graph
+from waddington.twin.preprocess.cells import model_cells
 from waddington.twin.run.config import RunConfig
 from waddington.twin.run.data import RunData
 from waddington.twin.trajectory.order import order_cells, order_notes
@@ -44,8 +32,6 @@ from waddington.twin.trajectory.rooting import read_root, root_hint
 __all__ = ["prepare", "read_all_cells", "read_cells"]
 
 __getattr__ = names_moved_from(__name__)
-
-Float = npt.NDArray[np.float32]
 
 
 def read_cells(config: RunConfig) -> md.MuData:
@@ -105,12 +91,10 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
         target_sum=config.preprocess.target_sum, size_factor_key=config.preprocess.size_factor_key
     )
     preprocessor.fit(mdata, train).transform(mdata)
-    inputs = {name: model_input(mdata, name) for name in mdata.mod}
-    counts = {name: sparse.csr_matrix(model_counts(mdata, name)) for name in mdata.mod}
+    cells = model_cells(mdata.mod)
     step()
 
-    spaces = {name: _space(mdata.mod[name], REDUCED[name]) for name in mdata.mod}
-    joint, weights = graph.joint_graph(_measured(spaces, mdata), n_neighbors=config.preprocess.n_neighbors)
+    joint, weights = graph.joint_graph(cells.representations, n_neighbors=config.preprocess.n_neighbors)
     step()
 
     types = np.asarray(mdata.obs["cell_type"], dtype=np.str_) if "cell_type" in mdata.obs else None
@@ -122,13 +106,12 @@ def prepare(mdata: md.MuData, config: RunConfig, *, step: Callable[[], None] = l
 
     groups = design.labels if types is None else types
     known = None if types is None and design.kind == "pseudotime" else groups
-    selected = {name: _selected_names(mdata.mod[name], inputs[name].shape[1]) for name in mdata.mod}
     prepared = RunData(
-        inputs=inputs,
-        counts=counts,
-        as_given=tuple(name for name, part in mdata.mod.items() if is_as_given(part)),
-        names=selected,
-        spaces=spaces,
+        inputs=cells.inputs,
+        counts=cells.counts,
+        as_given=cells.as_given,
+        names=cells.names,
+        spaces=cells.representations,
         preprocessor=preprocessor,
         graph=joint,
         weights=weights,
@@ -165,29 +148,6 @@ def _labelled_design(
     if times is not None and len(np.unique(times[np.isfinite(times)])) > 1:
         return split_by_time(times, unit=unit, split=split, test_fraction=config.split.test_fraction, seed=config.seed)
     return None
-
-
-def _space(part: ad.AnnData, key: str) -> Float:
-    """Give the components that graphs are built on."""
-    return np.asarray(part.obsm[key], dtype=np.float32)
-
-
-def _measured(spaces: dict[str, Float], mdata: md.MuData) -> dict[str, Float]:
-    """Blank the components of cells without a single count, whose place among the others would be made up."""
-    found = {}
-    for name, space in spaces.items():
-        part = mdata.mod[name]
-        empty = False if is_as_given(part) else np.asarray(measured(part, name).sum(axis=1)).ravel() == 0
-        found[name] = np.where(np.broadcast_to(empty, len(space))[:, None], np.float32(np.nan), space)
-    return found
-
-
-def _selected_names(part: ad.AnnData, n_selected: int) -> npt.NDArray[np.str_]:
-    """Name the features that the model sees."""
-    names: npt.NDArray[np.str_] = np.asarray(part.var_names, dtype=np.str_)
-    if "highly_variable" in part.var and int(part.var["highly_variable"].sum()) == n_selected:
-        return np.asarray(names[part.var["highly_variable"].to_numpy(dtype=bool)])
-    return names
 
 
 def _read_notes(mdata: md.MuData) -> tuple[str, ...]:
