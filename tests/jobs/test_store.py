@@ -207,3 +207,28 @@ def test_a_journal_for_network_folders(tmp_path: Path) -> None:
         assert not (tmp_path / "jobs.sqlite-wal").exists()
     with pytest.raises(ArgumentError, match="journal='memory'"):
         Store(tmp_path, journal="memory")
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_what_a_full_disk_refused_can_be_written_later(tmp_path: Path, journal: str) -> None:
+    with Store(tmp_path, journal=journal) as store:
+        claim = claimed(store)
+        pages = store._local.connection.execute("PRAGMA page_count").fetchone()[0]
+        store._local.connection.execute(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(OutputError, match="database or disk is full"):
+            store.finish(claim, {"y": "4" * 100_000}, started=0.0, seconds=0.0)
+        store._local.connection.execute("PRAGMA max_page_count=1000000")
+        assert store.finish(claim, {"y": "4" * 100_000}, started=0.0, seconds=0.0) is not None
+
+
+def test_what_could_not_be_committed_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("waddington.jobs.store._BUSY_S", 0.0)
+    with Store(tmp_path, journal="delete") as store:
+        claim = claimed(store)
+        reader = sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM jobs").fetchall()  # whoever reads keeps others from committing
+        with pytest.raises(OutputError, match="database is locked"):
+            store.finish(claim, {"y": 4.0}, started=0.0, seconds=0.0)
+        reader.close()
+        assert store.finish(claim, {"y": 4.0}, started=0.0, seconds=0.0) is not None

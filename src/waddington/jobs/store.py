@@ -344,7 +344,8 @@ class Store:
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield database
+                database.execute("COMMIT")
             except BaseException:
-                database.execute("ROLLBACK")
+                if database.in_transaction:  # of a full disk SQLite itself may have taken everything back
+                    database.execute("ROLLBACK")
                 raise
-            database.execute("COMMIT")
