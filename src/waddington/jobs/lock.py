@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from waddington._errors import OutputError
 
-__all__ = ["holder", "locked"]
+__all__ = ["holder", "locked", "release"]
 
 _LOCK, _HOLDER = ".lock", ".lock.json"
 
@@ -57,19 +57,29 @@ def locked(folder: Path, *, what: str = "run") -> Iterator[None]:
         yield
     finally:
         (folder / _HOLDER).unlink(missing_ok=True)
-        if os.name != "nt":  # while it is still held: nobody's newer lock can be taken away
-            (folder / _LOCK).unlink(missing_ok=True)
-        lock.release()
-        if os.name == "nt":  # a file that is open elsewhere cannot be removed there
-            with contextlib.suppress(OSError):
-                (folder / _LOCK).unlink(missing_ok=True)
+        release(lock)
+
+
+def release(lock: FileLock) -> None:
+    """Let go of a lock and take its file away: while it is held, so that nobody's newer one goes.
+
+    Windows removes no file that is open, so there it goes afterwards. A file that stays behind locks nobody out.
+    """
+    path = Path(lock.lock_file)
+    if os.name != "nt":
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+    lock.release()
+    if os.name == "nt":
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def holder(folder: Path) -> dict[str, str] | None:
     """Say who holds a folder: ``pid``, ``host`` and ``since``; None where nobody has written that down."""
     try:
         found: dict[str, str] = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # not there, or not written whole yet
         return None
     return found
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import uuid
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from waddington.jobs.lock import release
 
 __all__ = ["Owner"]
 
@@ -45,21 +46,12 @@ class Owner:
             lock.acquire()
         except Timeout:
             return True
-        except OSError:
+        except OSError:  # no lock can be asked for here: the lease counts
             return None
-        _remove(lock, path)
+        release(lock)
         return False
 
     def close(self) -> None:
         """Let go; what is still claimed may be claimed by others."""
         if self._lock.is_locked:
-            _remove(self._lock, Path(self._lock.lock_file))
-
-
-def _remove(lock: FileLock, path: Path) -> None:
-    """Take a lock file away while it is held, so that nobody's newer one goes; Windows can only do it afterwards."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-    lock.release()
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+            release(self._lock)
