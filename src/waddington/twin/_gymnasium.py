@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["ENVIRONMENT", "install", "register"]
 
@@ -23,7 +22,7 @@ def install() -> None:
     """Register the environment now, or as soon as Gymnasium is imported."""
     if "gymnasium" in sys.modules:
         register()
-    else:
+    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
@@ -36,34 +35,23 @@ def register() -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds Gymnasium as the others do, once, and has it registered after it is loaded."""
+    """Finds Gymnasium where it is, and adds to its loading that the environment is registered afterwards.
+
+    It stays: somebody may ask for Gymnasium's spec alone, to see whether it is installed, and import it later.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Answer for Gymnasium only."""
-        if fullname != "gymnasium":
+        if fullname != "gymnasium" or (spec := PathFinder.find_spec(fullname)) is None or spec.loader is None:
             return None
-        sys.meta_path.remove(self)
-        spec = find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
+        loader: Any = spec.loader
+        load = loader.exec_module
+
+        def load_and_register(module: ModuleType) -> None:
+            load(module)
+            register()
+
+        loader.exec_module = load_and_register
         return spec
-
-
-class _Loader(Loader):
-    """Loads as the loader that it goes around does, and registers."""
-
-    def __init__(self, inner: Loader) -> None:
-        self._inner = inner
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Create the module."""
-        return self._inner.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the module, give it its own loader back, and register."""
-        assert module.__spec__ is not None
-        module.__spec__.loader = module.__loader__ = self._inner
-        self._inner.exec_module(module)
-        register()

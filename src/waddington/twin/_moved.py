@@ -271,4 +271,5 @@ def _new_address(fullname: str) -> str | None:
 
 def install() -> None:
     """Make the old addresses importable. It comes first: a search of folders would load a second copy of a module."""
-    sys.meta_path.insert(0, Finder())
+    if not any(isinstance(finder, Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, Finder())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import gymnasium
 import mudata as md
 import numpy as np
@@ -29,6 +32,22 @@ def test_it_is_an_environment_of_gymnasium(screen: md.MuData) -> None:
         *_, ended, cut, _ = env.step(env.action_space.sample())
         over, steps = ended or cut, steps + 1
     assert steps == 4
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "import gymnasium; from waddington import twin",
+        "from waddington import twin; import gymnasium",
+        "from waddington import twin; import importlib.util as u; assert u.find_spec('gymnasium'); import gymnasium",
+        "from waddington import twin; import importlib; importlib.reload(twin); import gymnasium",
+        "from waddington import twin; import gymnasium, importlib; importlib.reload(gymnasium)",
+    ],
+)
+def test_gymnasium_knows_it_whenever_it_is_imported(lines: str) -> None:
+    ask = "; import sys; assert 'waddington/Cell-v0' in gymnasium.registry; assert gymnasium.__loader__.get_code"
+    ask += "; assert sum('waddington' in type(finder).__module__ for finder in sys.meta_path) <= 2"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", lines + ask], check=True)
 
 
 def test_goals_are_what_conditions_do(screen: md.MuData) -> None:
