@@ -43,6 +43,8 @@ def given() -> md.MuData:
     protein.X, protein.layers["counts"] = sparse.csr_matrix(counts), sparse.csr_matrix(counts)
     made.obs = obs.reindex(made.obs_names)
     made.uns["mine"] = {"odd": object()}  # no file can hold this
+    made.uns["theirs"] = {"kept": 1}
+    made.obs["odd"] = [{"a": 1}] * made.n_obs
     return made
 
 
@@ -84,7 +86,15 @@ def test_the_files_own_columns_stay(ran: tuple[RunResult, md.MuData, list[str]])
     assert after["pseudotime"].max() <= 1
     assert (after["cell_type"].astype(str) == own["cell_type"].astype(str)).all()
     assert any("obs['pseudotime']" in note for note in result.cells.uns["waddington"]["notes"])
-    assert any("uns is kept without 'mine'" in sentence for sentence in said)
+
+
+def test_what_no_file_can_hold_is_said_by_name(ran: tuple[RunResult, md.MuData, list[str]]) -> None:
+    result, _, said = ran
+    without = "uns is kept without 1 entry that no file can hold: 'mine'"
+    assert said[-2:] == ["cells.h5mu: column 'odd' is kept as text", f"cells.h5mu: {without}"]
+    assert without in result.cells.uns["waddington"]["notes"]
+    assert result.cells.uns["theirs"] == {"kept": 1}, "what can be written stays"
+    assert set(result.cells.obs.loc[result.cells.obs["twin_used"], "odd"]) == {"{'a': 1}"}
 
 
 def test_the_model_embeds_the_cells_that_were_used(ran: tuple[RunResult, md.MuData, list[str]]) -> None:
