@@ -12,11 +12,11 @@ from waddington.jobs import Event
 from waddington.twin.run.encoder_jobs import EncoderJob
 
 
-def event(seed: int, fraction: float) -> Event:
+def event(seed: int, fraction: float, seconds_left: float | None = None) -> Event:
     """Say how far a job is."""
     job = EncoderJob(run_id="", optimizer="Adam", lr=0.1, seed=seed)
     what = "finished" if fraction == 1.0 else "progress"
-    return Event(what=what, job=job, fraction=fraction, done=0, total=4, seconds_left=None)
+    return Event(what=what, job=job, fraction=fraction, done=0, total=4, seconds_left=seconds_left)
 
 
 def test_a_pipe_gets_lines_and_a_terminal_bars() -> None:
@@ -36,14 +36,14 @@ def test_lines_say_what_began_how_far_it_is_and_what_ended() -> None:
             now[0] = seconds
             listener.advance(event(0, fraction))
         now[0] = 75.0
-        listener.advance(event(1, 0.5))
+        listener.advance(event(1, 0.5, seconds_left=124.6))
         listener.note("a \x1b[31mlabel")
     assert stream.getvalue().splitlines() == [
         "Preparing cells: started, 0 of 2",
         "Preparing cells: finished, 2 of 2 in 0:00:00",
         "Training encoders: started, 0 of 4",
         "Training encoders: 1 of 4, 25% after 0:00:31",
-        "Training encoders: 1 of 4, 38% after 0:01:15",
+        "Training encoders: 1 of 4, 38% after 0:01:15, about 0:02:05 left",
         "note: a ␛[31mlabel",
         "Training encoders: finished, 4 of 4 in 0:01:15",
     ]

@@ -141,7 +141,9 @@ class LineListener(Listener):
             self._said = now
             share = (self._steps + sum(self._fractions.values())) / self._total
             done = self._steps + sum(fraction >= 1.0 for fraction in self._fractions.values())
-            self._print(f"{self._title}: {done} of {self._total}, {share:.0%} after {self._elapsed()}")
+            seconds = None if event is None else event.seconds_left
+            left = "" if seconds is None else f", about {_duration(seconds)} left"
+            self._print(f"{self._title}: {done} of {self._total}, {share:.0%} after {self._elapsed()}{left}")
 
     def _end(self) -> None:
         if self._title:
@@ -149,7 +151,11 @@ class LineListener(Listener):
         self._title = ""
 
     def _elapsed(self) -> str:
-        return str(timedelta(seconds=round(self._clock() - self._begun)))
+        return _duration(self._clock() - self._begun)
 
     def _print(self, text: str) -> None:
         print(visible(text), file=self._stream, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
