@@ -79,7 +79,7 @@ def test_cells_that_were_left_out_are_there_with_the_reason(ran: tuple[RunResult
 
 
 def test_the_files_own_columns_stay(ran: tuple[RunResult, md.MuData, list[str]]) -> None:
-    result, before, said = ran
+    result, before, _ = ran
     after, own = result.cells.obs, before.obs.reindex(result.cells.obs_names)
     assert np.array_equal(after["pseudotime_original"], own["pseudotime"])
     assert np.array_equal(after["is_good"].astype(bool), own["is_good"].astype(bool))
