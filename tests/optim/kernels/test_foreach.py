@@ -89,6 +89,31 @@ def test_what_a_kernel_cannot_read_torch_does(spoil):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("apart", [0, 1, -1, 5000])
+def test_where_what_is_written_shares_memory_torch_does_it(apart):
+    """A kernel's threads would read what others have written already."""
+    size, before, found = 1 << 16, torch.get_num_threads(), []
+    whole = torch.randn(3 * size, generator=torch.Generator().manual_seed(0))
+    try:
+        torch.set_num_threads(2)
+        for compiles in (True, False):
+            memory = whole.clone()
+            given = {"value": [memory[size : 2 * size]], "other": [memory[size + apart : 2 * size + apart]]}
+            ForEach(moved, ["share"], writes=["value"])(given, {"share": torch.tensor([0.5])}, compiles=compiles)
+            found.append(memory)
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(*found)
+
+
+def test_parameters_in_one_memory_are_written_one_after_the_other():
+    memory = torch.ones(80, 80)
+    given = {"value": [memory, memory.view(-1).view(80, 80)], "other": [torch.zeros(80, 80), torch.full((80, 80), 3.0)]}
+    sums = ForEach(moved, ["share"], writes=["value"])(given, {"share": torch.tensor([0.5, 0.5])})
+    assert (memory == 1.75).all()
+    torch.testing.assert_close(sums["way"], 6400 * torch.tensor([0.25, 1.5625], dtype=torch.float64))
+
+
 def test_few_coordinates_are_not_compiled_for_and_a_failure_is_said_once(monkeypatch):
     monkeypatch.setattr(foreach, "compile", lambda *given: pytest.fail("compiled"))
     ForEach(moved, ["share"])(columns([(8, 8)]), {"share": torch.tensor([0.5])})

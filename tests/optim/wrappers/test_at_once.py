@@ -7,7 +7,9 @@ import torch
 
 from optim.training import run
 from waddington.optim import AlphaAdam, ASGDAdam, Lookahead, Masked, Switched
+from waddington.optim.engine.params import ParamSlot
 from waddington.optim.kernels import cache, foreach
+from waddington.optim.wrappers.columns import Scratch
 
 needs_compiler = pytest.mark.skipif(bool(cache.why_unavailable("cpu")), reason="no C compiler")
 SHAPES = [(60, 70), (33,), (8, 3, 4, 4), (0, 2), ()]
@@ -103,3 +105,22 @@ def test_memory_of_a_step_is_used_again_and_is_no_part_of_the_state():
     assert "_scratch" not in optimizer.__getstate__()
     assert set(optimizer.state[param]) >= {"exp_avg", "exp_avg_sq"}
     assert not any(name.startswith("mask") and name != "masked_skipped_steps" for name in optimizer.state[param])
+
+
+@pytest.mark.parametrize("change", ["device", "shape", "dtype", "strides"])
+def test_memory_of_a_step_has_the_form_of_what_is_stepped_by_now(change):
+    scratch, param = Scratch(), torch.zeros(6, 4)
+    slot = ParamSlot(param, {}, 0, 0, {})
+    assert scratch.like("old", slot, torch.float32) is scratch.like("old", slot, torch.float32)
+    if change == "device":
+        param = param.to("meta")
+    elif change == "shape":
+        param = torch.zeros(4, 6)
+    elif change == "strides":
+        param = torch.zeros(4, 6).T
+    dtype = torch.float64 if change == "dtype" else torch.float32
+    found = scratch.like("old", ParamSlot(param, {}, 0, 0, {}), dtype)
+    assert (found.device, found.shape, found.stride(), found.dtype) == (
+        param.device, param.shape, param.stride(), dtype,
+    )  # fmt: skip
+    assert all(kept is found for kept in scratch._kept.values())  # nothing else is held any more

@@ -2,7 +2,8 @@
 
 For components around other optimizers, whose state is not laid out for a kernel. What a function does is traced
 (:mod:`.trace`), written as C (:mod:`.c_source`) and kept like any other kernel (:mod:`.cache`). Where there is no
-compiler, on other devices and for tensors that no kernel reads, the function is called as it stands.
+compiler, on other devices, for tensors that no kernel reads and where what is written shares memory, the function is
+called as it stands.
 """
 
 from __future__ import annotations
@@ -170,13 +171,16 @@ class ForEach:
     def _run(
         self, kernel: Kernel, columns: Mapping[str, list[torch.Tensor]], scalars: Mapping[str, torch.Tensor]
     ) -> Sums:
+        addresses = [_addresses(column, self._lengths) for column in columns.values()]
+        # Threads would read what others have written already.
+        if self._writes and _meet(addresses, self._lengths, [column[0].itemsize for column in columns.values()]):
+            return self._eagerly(columns, scalars)
         values, *others = columns.values()
         dtype = _of_numbers([column[0].dtype for column in columns.values()])
         table = torch.ones((len(values), SCALARS), dtype=dtype, device="cpu")  # whatever the default device is
         for place, name in enumerate(self._scalars):
             table[:, place] = scalars[name]
         sums = torch.empty((len(values), SUMS), dtype=torch.float64, device="cpu")
-        addresses = [_addresses(column, self._lengths) for column in columns.values()]
         launch = Launch(values, list(zip(*others, strict=True)) if others else [()] * len(values), table, sums)
         launch.addresses[:, 1] = addresses[0]  # of gradients there are none
         kernel.run(launch)
@@ -207,6 +211,16 @@ def _addresses(column: Sequence[torch.Tensor], lengths: npt.NDArray[np.int64]) -
             " bytes, too few for it; accepted are tensors with memory of their own"
         )
     return found
+
+
+def _meet(
+    addresses: Sequence[npt.NDArray[np.int64]], lengths: npt.NDArray[np.int64], widths: Sequence[int]
+) -> bool:
+    """Tell whether any two tensors share memory, of columns by their addresses and the widths of a coordinate."""
+    begins = np.concatenate(addresses)
+    ends = begins + np.concatenate([lengths * width for width in widths])
+    order = begins.argsort()
+    return bool((np.maximum.accumulate(ends[order])[:-1] > begins[order][1:]).any())
 
 
 def _of_numbers(dtypes: Sequence[torch.dtype]) -> torch.dtype:

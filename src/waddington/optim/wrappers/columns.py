@@ -98,7 +98,8 @@ def square_sum(x: torch.Tensor) -> Tensors:
 class Scratch:
     """Memory that a component needs during each step, kept from one to the next where asking for it is slow.
 
-    On a processor fresh memory costs more than what is done in it; GPUs' allocators keep it themselves.
+    On a processor fresh memory costs more than what is done in it; GPUs' allocators keep it themselves. One tensor is
+    kept for each name and place in the model, until another form is asked for there or the component goes.
     """
 
     def __init__(self) -> None:
@@ -107,10 +108,11 @@ class Scratch:
     def like(self, name: str, slot: ParamSlot, dtype: torch.dtype) -> torch.Tensor:
         """Give a tensor of the form of a slot's value, whatever is in it."""
         value, key = slot.value, (name, slot.index)
-        kept = self._kept.get(key)
-        if kept is not None and kept.dtype == dtype and kept.shape == value.shape and kept.stride() == value.stride():
+        kept, form = self._kept.get(key), (dtype, value.device, value.shape, value.stride())
+        if kept is not None and (kept.dtype, kept.device, kept.shape, kept.stride()) == form:
             return kept
         found = torch.empty_like(value, dtype=dtype)
+        self._kept.pop(key, None)
         if value.device.type == "cpu":
             self._kept[key] = found
         return found
