@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from waddington._errors import ArgumentError
-from waddington.optim import RuleOptimizer
+from waddington.optim import ASGDAdam, RuleOptimizer
+from waddington.optim.engine import rehearsal
 from waddington.optim.rule import Measured, Rule
 
 NOTHING = {
@@ -109,3 +110,17 @@ def test_what_a_function_is_not_there_for_is_named(how):
     parts, said = WRONG[how]
     with pytest.raises(ArgumentError, match=said):
         made(**parts)
+
+
+def test_one_group_of_a_kind_is_enough_also_of_a_loaded_state(monkeypatch):
+    rehearsed = []
+    run = rehearsal._Rehearsal.run
+    monkeypatch.setattr(rehearsal._Rehearsal, "run", lambda self: rehearsed.append(1) or run(self))
+    decays = [0.1 * number for number in range(6)]
+    optimizer = ASGDAdam([{"params": [torch.zeros(2, requires_grad=True)], "weight_decay": each} for each in decays])
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert len(rehearsed) <= 2  # the groups of a state have their keys in another order
+    state = optimizer.state_dict()
+    state["param_groups"][3]["maximize"] = True
+    optimizer.load_state_dict(state)
+    assert len(rehearsed) <= 3

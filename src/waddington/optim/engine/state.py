@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import torch
@@ -136,6 +137,11 @@ class RuleState(Recorded, torch.optim.Optimizer):
         whole, own_layouts = bool(rule.whole_tensor_reason), rule.layouts is not None
         super().__init__(params, complete(defaults, whole=whole, own_layouts=own_layouts))
 
+    @cached_property
+    def _kinds_of_groups(self) -> set[Any]:
+        """Kinds of groups that the rule was found to be in order with (:func:`~.rehearsal.check_rule`)."""
+        return set()
+
     @classmethod
     def arguments(cls) -> tuple[str, ...]:
         """Name the arguments of the constructor, with those of the engine where it passes them on."""
@@ -194,7 +200,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
                 " are for tensors of any length; accepted are 'auto' and False, which run it eagerly"
             )
         self._refuse_state_dtype(settings)
-        check_rule(self._rule, self._control, settings, self.__dict__.setdefault("_kinds_of_groups", set()))
+        check_rule(self._rule, self._control, settings, self._kinds_of_groups)
         control = () if self._control is None else self._control.settings
         check_agreement(("nonfinite", *self._of_the_model, *control), settings, self.param_groups)
         refuse_partition(type(self), why_all_gradients(self._control, self._rule, settings))
@@ -350,7 +356,7 @@ class RuleState(Recorded, torch.optim.Optimizer):
             settings = {**group, **self._fixed}
             self._check_group(settings)
             self._refuse_state_dtype(group)
-            check_rule(self._rule, self._control, settings, set())
+            check_rule(self._rule, self._control, settings, self._kinds_of_groups)
 
         def computed_with(group: dict[str, Any]) -> tuple[str, ...]:
             settings = {**group, **self._fixed}
