@@ -49,6 +49,32 @@ def test_a_rule_without_buffers_steps(compile):
     torch.testing.assert_close(stepped(rule_of(), compile), torch.full((8,), -0.3))
 
 
+def test_many_buffers_of_bfloat16_are_rounded_by_kernels_as_without():
+    """Each by random bits of its own; products with powers of two are exact, so that both ways compute the same."""
+    names = tuple(f"slow_{number}" for number in range(6))
+    rule = rule_of(
+        lambda grad, measured, buffers, scalars, flags: sum((measured.buffers[name] for name in names), grad),
+        buffers=lambda settings: names,
+        update_moments=lambda grad, buffers, scalars, flags: Measured(
+            {name: buffers[name] * 0.5 + grad * 0.25 for name in names}
+        ),
+    )
+    found = []
+    for compile in (False, True):
+        generator = torch.Generator().manual_seed(0)
+        param = torch.nn.Parameter(torch.randn(90, 70, generator=generator).bfloat16())
+        settings = {"state_dtype": "bfloat16", "stochastic_rounding": True, "lr": 2.0**-6}
+        optimizer = optimizer_of(rule, [param], compile, **settings)
+        for _ in range(3):
+            param.grad = torch.randn(90, 70, generator=generator).bfloat16()
+            optimizer.step()
+        found.append([param.detach(), *(optimizer.state[param][name] for name in names)])
+    for eager, compiled in zip(*found, strict=True):
+        assert torch.equal(eager, compiled)
+    lost = torch.stack(found[0][1:]).float()
+    assert all((one != other).any() for row, one in enumerate(lost) for other in lost[:row])
+
+
 @pytest.mark.parametrize("compile", [False, True])
 def test_a_buffer_may_become_another(compile):
     """A window of gradients, whichever of its buffers is written first."""

@@ -47,7 +47,7 @@ def test_a_coordinate_draws_by_its_place_in_the_whole():
 
 def slices(places, step=STEP, index=3):
     words = random_words(places, make_salt(step, index, 1))
-    return torch.stack([slice_of(words, number) for number in range(4)])
+    return torch.stack([slice_of(words, number) for number in range(8)])
 
 
 @pytest.mark.parametrize("start", [0, (1 << 32) - 1000, 5 << 32], ids=["first", "across 2^32", "beyond"])
@@ -99,7 +99,7 @@ def test_what_bfloat16_holds_is_left_alone():
 def test_the_expectation_of_the_rounded_is_the_value():
     values = torch.tensor([1.001, -0.3333, 1e-20, 12345.678]).repeat_interleave(50_000)
     words = random_words(torch.arange(len(values)), make_salt(STEP, 0, 1))
-    for number in range(4):
+    for number in range(8):
         rounded = round_stochastically(values, slice_of(words, number))
         mean = rounded.double().view(4, -1).mean(1)
         torch.testing.assert_close(mean, values.double().view(4, -1)[:, 0], rtol=5e-5, atol=0.0)
