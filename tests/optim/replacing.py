@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -44,7 +44,11 @@ class Twin:
         self.generator = torch.Generator().manual_seed(0)
         self.params = [torch.nn.Parameter(self.guarded(shape)) for shape in SHAPES]
         groups = [{"params": self.params[::2]}, {"params": self.params[1::2], "lr": 3e-3}]
-        self.optimizer = getattr(optim, name)(groups, lr=1e-2, weight_decay=0.1, compile=compile, **RULES[name])
+        self.optimizer = self.built(name, groups, compile)
+
+    def built(self, name: str, groups: list[dict[str, Any]], compile: bool) -> torch.optim.Optimizer:
+        cls: Callable[..., torch.optim.Optimizer] = getattr(optim, name)
+        return cls(groups, lr=1e-2, weight_decay=0.1, compile=compile, **RULES[name])
 
     def random(self, shape: tuple[int, ...] | torch.Size, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         return torch.randn(shape, generator=self.generator).to(dtype)
@@ -262,7 +266,15 @@ DEEDS: dict[str, Deed] = {
 ENTRIES = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"]
 
 
-def try_out(seed: int, *, rounds: int | None = None, seconds: float = 0.0) -> dict[str, int]:
+def try_out(
+    seed: int,
+    *,
+    rounds: int | None = None,
+    seconds: float = 0.0,
+    twin: type[Twin] = Twin,
+    names: Collection[str] = tuple(RULES),
+    deeds: Collection[str] = tuple(DEEDS),
+) -> dict[str, int]:
     """Do things at random and hold the outcomes against each other.
 
     Parameters
@@ -271,6 +283,10 @@ def try_out(seed: int, *, rounds: int | None = None, seconds: float = 0.0) -> di
         Decides everything.
     rounds, seconds
         How many steps, or for how long.
+    twin, names
+        What is trained.
+    deeds
+        What is done.
 
     Returns
     -------
@@ -280,17 +296,17 @@ def try_out(seed: int, *, rounds: int | None = None, seconds: float = 0.0) -> di
     draw = random.Random(seed)
     begin, found, done = time.monotonic(), dict.fromkeys(("stepped", "refused"), 0), 0
     while done < rounds if rounds is not None else time.monotonic() - begin < seconds:
-        name = draw.choice(list(RULES))
-        twins = [Twin(name, compile) for compile in (True, False)]
+        name = draw.choice(list(names))
+        twins = [twin(name, compile) for compile in (True, False)]
         history: list[str] = []
         for _ in range(draw.randint(3, 25)):
             done += 1
-            found[_one_round(draw, twins, history, f"seed {seed}, {name}")] += 1
+            found[_one_round(draw, twins, deeds, history, f"seed {seed}, {name}")] += 1
     return found
 
 
-def _one_round(draw: random.Random, twins: list[Twin], history: list[str], where: str) -> str:
-    deed = draw.choice(list(DEEDS)) if draw.random() < 0.7 else "nothing"
+def _one_round(draw: random.Random, twins: list[Twin], deeds: Collection[str], history: list[str], where: str) -> str:
+    deed = draw.choice(list(deeds)) if draw.random() < 0.7 else "nothing"
     at, other, entry = draw.randrange(len(SHAPES)), draw.randrange(len(SHAPES)), draw.choice(ENTRIES)
     share = draw.choice((0.2, 0.6, 0.85, 1.0))  # few, so that most are away, or all
     which = [i for i in range(len(SHAPES)) if draw.random() < share]
