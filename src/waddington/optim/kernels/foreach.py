@@ -213,9 +213,7 @@ def _addresses(column: Sequence[torch.Tensor], lengths: npt.NDArray[np.int64]) -
     return found
 
 
-def _meet(
-    addresses: Sequence[npt.NDArray[np.int64]], lengths: npt.NDArray[np.int64], widths: Sequence[int]
-) -> bool:
+def _meet(addresses: Sequence[npt.NDArray[np.int64]], lengths: npt.NDArray[np.int64], widths: Sequence[int]) -> bool:
     """Tell whether any two tensors share memory, of columns by their addresses and the widths of a coordinate."""
     begins = np.concatenate(addresses)
     ends = begins + np.concatenate([lengths * width for width in widths])
