@@ -33,8 +33,8 @@ def test_a_second_user_learns_who_holds_the_folder(tmp_path: Path) -> None:
             pass
     assert holder(tmp_path) is None
     assert not list(tmp_path.iterdir()), "nothing is left"
-    with locked(tmp_path):
-        pass
+    with locked(str(tmp_path)):
+        assert holder(str(tmp_path)) is not None
 
 
 def test_the_lock_goes_with_a_killed_process(tmp_path: Path) -> None:

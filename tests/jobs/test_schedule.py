@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.jobs.toys import Broken, NoResult, Square, Sum
+from tests.jobs.toys import Broken, Leaves, NoResult, Seeded, Square, Sum
 
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington._errors import ArgumentError, OutputError, UnsupportedError
 from waddington.jobs import Event, Store, run
 
 JOBS = [Square(x=float(x)) for x in range(4)]
@@ -126,3 +128,59 @@ def test_events_say_what_happened_in_order(tmp_path: Path) -> None:
 def test_an_unknown_way_with_failures_is_refused(tmp_path: Path) -> None:
     with Store(tmp_path) as store, pytest.raises(ArgumentError, match="on_failure='raise'"):
         run([], store, on_failure="raise")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("exit", "SystemExit: 0"), ("cancelled", "CancelledError: late"), ("silence", "SilentError: (its")],
+)
+def test_a_job_that_leaves_in_any_way_ends_itself_and_not_the_study(tmp_path: Path, how: str, said: str) -> None:
+    with Store(tmp_path) as store:
+        records = run([Leaves(how=how), JOBS[0]], store, on_failure="record")
+    assert [record.status for record in records] == ["failed", "done"]
+    assert said in str(records[0].error)
+
+
+def test_a_seed_that_is_no_number_is_recorded_as_the_spec_says_it(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        assert run([Seeded(seed=Path("a") / "b")], store)[0].seeds == {"seed": {"$path": "a/b"}}
+
+
+def test_a_record_that_cannot_be_written_leaves_no_claim_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path) as store:
+        whole = store._transaction
+
+        def full(fails: Callable[[int], bool]) -> None:
+            calls = iter(range(9))
+
+            def transaction() -> Any:
+                if fails(next(calls)):
+                    raise OutputError("disk full")
+                return whole()
+
+            monkeypatch.setattr(store, "_transaction", transaction)
+
+        for fails in (lambda call: call == 1, lambda call: call >= 1):  # the record; that, and giving back
+            full(fails)
+            with pytest.raises(OutputError, match="disk full"):
+                run(JOBS[:1], store)
+        monkeypatch.setattr(store, "_transaction", whole)
+        assert run(JOBS[:1], store)[0].status == "done", "the store must not wait for itself"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"jobs": JOBS[0]}, "cannot use jobs: found of type Square; accepted: a list of jobs"),
+        ({"jobs": [Square]}, "cannot use jobs: found Square"),
+        ({"jobs": "abc"}, "cannot use jobs: found of type str"),
+        ({"store": "results"}, "cannot use store: found of type str; accepted: a Store"),
+        ({"executor": 2}, "cannot use executor: found of type int"),
+    ],
+)
+def test_what_is_no_job_store_or_executor_is_refused_by_name(tmp_path: Path, given: dict[str, Any], said: str) -> None:
+    with Store(tmp_path) as store, pytest.raises(ArgumentError, match=said):
+        run(**{"jobs": JOBS, "store": store, **given})
+    assert runs(tmp_path) == 0

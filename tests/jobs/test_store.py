@@ -232,3 +232,14 @@ def test_what_could_not_be_committed_is_taken_back(tmp_path: Path, monkeypatch: 
             store.finish(claim, {"y": 4.0}, started=0.0, seconds=0.0)
         reader.close()
         assert store.finish(claim, {"y": 4.0}, started=0.0, seconds=0.0) is not None
+
+
+def test_two_keys_that_json_writes_alike_are_refused(store: Store) -> None:
+    with pytest.raises(ArgumentError, match="found two keys that read '1'"):
+        store.finish(claimed(store), {"y": {1: 2.0, "1": 3.0}}, started=0.0, seconds=0.0)
+
+
+@pytest.mark.parametrize("lease_s", [0.0, math.inf, 1e12])
+def test_a_lease_that_no_thread_can_wait_for_is_refused(tmp_path: Path, lease_s: float) -> None:
+    with pytest.raises(ArgumentError, match="lease_s"):
+        Store(tmp_path, lease_s=lease_s)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,6 +85,33 @@ class Report(Job):
         write_text(context.folder / "note.txt", f"{self.x!r}")
         threads = [torch.get_num_threads(), *(library["num_threads"] for library in threadpool_info())]
         return {"threads": max(threads), "wait": os.environ.get("OMP_WAIT_POLICY"), "x": np.float64(self.x)}
+
+
+class SilentError(Exception):
+    """An error that cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaves(Job):
+    """End in a way that is no plain error."""
+
+    how: str
+
+    def run(self, context: Context) -> Mapping[str, Any]:
+        raise {"exit": SystemExit(0), "silence": SilentError(), "cancelled": asyncio.CancelledError("late")}[self.how]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeded(Job):
+    """Have a seed that is no number."""
+
+    seed: Path
+
+    def run(self, context: Context) -> Mapping[str, Any]:
+        return {"y": 1}
 
 
 @dataclass(frozen=True, kw_only=True)

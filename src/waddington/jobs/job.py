@@ -32,7 +32,8 @@ class Job(ABC):
                 ...
                 return {"loss": loss}
 
-    Two equal jobs have one :attr:`key`, so what one study has computed another finds. A field with
+    Two jobs of one spec have one :attr:`key`, so what one study has computed another finds; ``1``, ``1.0`` and ``True``
+    are three specs, ``0.0`` and ``-0.0`` are two. A field with
     ``field(compare=False)`` says where or how fast a job runs, never what it finds, and is no part of the key. A job
     that needs others holds them as fields: they run first, and a change of theirs changes its key. The class must be
     importable by name where other processes are to run it.

@@ -20,7 +20,7 @@ _LOCK, _HOLDER = ".lock", ".lock.json"
 
 
 @contextlib.contextmanager
-def locked(folder: Path, *, what: str = "run") -> Iterator[None]:
+def locked(folder: str | Path, *, what: str = "run") -> Iterator[None]:
     """Hold a folder for this process; the lock goes with the process, however it ends.
 
     The lock is :mod:`filelock`'s: the system's own (``flock``, on Windows ``msvcrt``), and where a network folder has
@@ -38,6 +38,7 @@ def locked(folder: Path, *, what: str = "run") -> Iterator[None]:
     OutputError
         When another process (or thread) holds it; says which, on which machine and since when.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise OutputError(f"cannot lock {str(folder)!r}: no such folder; accepted: a folder that can be written")
     lock = FileLock(folder / _LOCK, blocking=False)
@@ -75,10 +76,10 @@ def release(lock: FileLock) -> None:
             path.unlink(missing_ok=True)
 
 
-def holder(folder: Path) -> dict[str, str] | None:
+def holder(folder: str | Path) -> dict[str, str] | None:
     """Say who holds a folder: ``pid``, ``host`` and ``since``; None where nobody has written that down."""
     try:
-        found: dict[str, str] = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
+        found: dict[str, str] = json.loads((Path(folder) / _HOLDER).read_text(encoding="utf-8"))
     except (OSError, ValueError):  # not there, or not written whole yet
         return None
     return found

@@ -91,7 +91,7 @@ def make_record(
         status="done" if error is None else "failed",
         result=result,
         error=error,
-        seeds={name: getattr(job, name) for name in type(job).seeds if hasattr(job, name)},
+        seeds={name: spec[name] for name in type(job).seeds if name in spec},
         code={"job": str(type(job).version), "waddington": __version__, "python": platform.python_version()},
         machine=machine,
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
@@ -119,7 +119,7 @@ def checked_result(job: Job, result: Any) -> dict[str, Any]:
             f"cannot keep the result of {job.label!r}: found {type(result).__name__}; accepted: a mapping"
         )
     try:
-        found: dict[str, Any] = json.loads(json.dumps(dict(result), default=_plain))
+        found: dict[str, Any] = json.loads(json.dumps(dict(result), default=_plain), object_pairs_hook=_each_once)
     except (TypeError, ValueError) as error:
         raise ArgumentError(
             f"cannot keep the result of {job.label!r}: {error}; accepted: what JSON holds, arrays go into a file of "
@@ -154,6 +154,16 @@ def _flatten(name: str, value: Any) -> Iterable[tuple[str, Any]]:
         yield name, json.dumps(value)
     else:
         yield name, value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse keys that JSON writes alike, such as 1 and "1": one of the values would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"found two keys that read {twice!r}")
+    return found
 
 
 def _plain(value: Any) -> Any:

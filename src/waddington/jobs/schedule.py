@@ -9,8 +9,8 @@ from graphlib import TopologicalSorter
 from typing import Literal
 
 from waddington._checks import check_choice
-from waddington._errors import UnsupportedError
-from waddington.jobs.executors.base import Executor, Outcome, Task
+from waddington._errors import ArgumentError, UnsupportedError
+from waddington.jobs.executors.base import Executor, Outcome, Task, in_words
 from waddington.jobs.executors.local import InProcess
 from waddington.jobs.job import Job
 from waddington.jobs.progress import Event, Listen, Progress
@@ -56,13 +56,21 @@ def run(
 
     Raises
     ------
+    ArgumentError
+        `jobs` are no jobs, `store` is no store or `executor` no executor.
     Exception
         The first error of any job, where `on_failure` is ``"stop"``.
     WorkerDied
         A worker process ended before its job did, where `on_failure` is ``"stop"``.
     """
     check_choice("on_failure", on_failure, ("stop", "record"))
+    _check("store", store, Store, "a Store")
+    if executor is not None:
+        _check("executor", executor, Executor, "an Executor such as InProcess() or Processes(2), or None")
+    _check("jobs", jobs, Iterable, "a list of jobs")
     wanted = list(jobs)
+    for job in wanted:
+        _check("jobs", job, Job, "a list of jobs")
     schedule = _Schedule(
         wanted,
         store,
@@ -110,9 +118,11 @@ class _Schedule:
                     time.sleep(_PAUSE_S)
                 self._look_elsewhere()
         except BaseException:
-            self._executor.stop()
-            for claim in self._running.values():
-                self._store.give_back(claim)
+            try:
+                self._executor.stop()
+            finally:
+                for claim in self._running.values():
+                    self._store.give_back(claim)
             raise
         return self._records
 
@@ -132,25 +142,30 @@ class _Schedule:
         needs = [self._records[need.key] for need in job.needs]
         for need in needs:
             if need.status == "failed":
-                del self._running[job.key]
                 reason = f"{UnsupportedError.__name__}: not run: it needs {need.label!r}, which failed"
-                self._settle(job, self._store.fail(claim, reason, started=time.time(), seconds=0.0))
+                record = self._store.fail(claim, reason, started=time.time(), seconds=0.0)
+                del self._running[job.key]
+                self._settle(job, record)
                 return
         self._progress.tell("started", job)
         results = {need.key: need.result or {} for need in needs}
         self._executor.start(Task(job=job, root=self._store.folder, results=results))
 
     def _end(self, outcome: Outcome) -> None:
-        claim = self._running.pop(outcome.job.key)
+        claim = self._running[outcome.job.key]
         if outcome.error is None:
             record = self._store.finish(
                 claim, outcome.result or {}, started=outcome.started, seconds=outcome.seconds, machine=outcome.machine
             )
         else:
-            text = f"{type(outcome.error).__name__}: {outcome.error}"
             record = self._store.fail(
-                claim, text, started=outcome.started, seconds=outcome.seconds, machine=outcome.machine
+                claim,
+                in_words(outcome.error),
+                started=outcome.started,
+                seconds=outcome.seconds,
+                machine=outcome.machine,
             )
+        del self._running[outcome.job.key]  # only now: a claim whose record cannot be written is given back
         self._settle(outcome.job, record)
         if outcome.error is not None and self._stop:
             if outcome.trace:
@@ -197,6 +212,12 @@ def _with_needs(jobs: Iterable[Job]) -> dict[str, Job]:
     for job in jobs:
         visit(job)
     return found
+
+
+def _check(name: str, given: object, kind: type, accepted: str) -> None:
+    if not isinstance(given, kind):
+        what = given.__name__ if isinstance(given, type) else f"of type {type(given).__name__}"
+        raise ArgumentError(f"cannot use {name}: found {what}; accepted: {accepted}")
 
 
 def _nobody(_: Event) -> None:

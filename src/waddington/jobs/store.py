@@ -88,7 +88,7 @@ class Store:
         journal: str = "wal",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        check_in_range("lease_s", lease_s, 0.0, open_low=True)
+        check_in_range("lease_s", lease_s, 0.0, threading.TIMEOUT_MAX, open_low=True)
         check_choice("journal", journal, ("wal", "delete"))
         self.folder = Path(folder)
         self.path = self.folder / "jobs.sqlite"
@@ -96,6 +96,7 @@ class Store:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._ended = threading.Event()
+        self._owed: set[str] = set()  # keys of claims that could not be given back yet
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._owner = Owner(self.folder / "owners")
@@ -159,8 +160,10 @@ class Store:
             row = database.execute(
                 "SELECT status, host, owner, lease, attempts FROM jobs WHERE key=?", [job.key]
             ).fetchone()
-            if row is not None and not self._is_free(*row[:4], now=now, retry_failed=retry_failed):
+            is_owed = row is not None and row[2] == self._owner.token and job.key in self._owed
+            if row is not None and not is_owed and not self._is_free(*row[:4], now=now, retry_failed=retry_failed):
                 return None
+            self._owed.discard(job.key)
             attempts = 1 + (row[4] if row else 0)
             database.execute(
                 "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, 'claimed', ?, ?, ?, ?, NULL)",
@@ -203,12 +206,10 @@ class Store:
         return self._end(claim, error=error, started=started, seconds=seconds, machine=machine)
 
     def give_back(self, claim: Claim) -> None:
-        """Let others run a claimed job."""
-        with self._transaction() as database:
-            database.execute(
-                "UPDATE jobs SET status='free' WHERE key=? AND status='claimed' AND owner=?",
-                [claim.job.key, claim.owner],
-            )
+        """Let others run a claimed job: now, or on a full disk as soon as that can be written down."""
+        self._owed.add(claim.job.key)
+        with contextlib.suppress(OutputError):
+            self._give_back_owed()
 
     def renew(self) -> int:
         """Make the leases of all held claims last from now; give their number. A thread does so by itself."""
@@ -305,7 +306,18 @@ class Store:
     def _beat(self) -> None:
         while not self._ended.wait(self._lease_s / 4):
             with contextlib.suppress(OutputError):  # a disk that is full for a while; the next beat tries again
+                self._give_back_owed()
                 self.renew()
+
+    def _give_back_owed(self) -> None:
+        with self._transaction() as database:
+            given = sorted(self._owed)
+            for key in given:
+                database.execute(
+                    "UPDATE jobs SET status='free' WHERE key=? AND status='claimed' AND owner=?",
+                    [key, self._owner.token],
+                )
+        self._owed.difference_update(given)
 
     def _create(self) -> None:
         with self._connected() as database:

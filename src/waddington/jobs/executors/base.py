@@ -11,10 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from waddington._errors import UnsupportedError
 from waddington.jobs.job import Context, Job
 from waddington.jobs.records import checked_result, this_machine
 
-__all__ = ["Executor", "Hear", "Outcome", "Task", "perform"]
+__all__ = ["Executor", "Hear", "Outcome", "Task", "in_words", "perform"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,3 +94,15 @@ def perform(task: Task, tell: Callable[[float], None]) -> Outcome:
         return outcome(result=checked_result(task.job, result))
     except Exception as error:  # noqa: BLE001  whatever a job raises is its outcome
         return outcome(error=error, trace=traceback.format_exc())
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  sys.exit() ends a job, not the study
+        return outcome(error=UnsupportedError(f"the job left by {in_words(error)}"), trace=traceback.format_exc())
+
+
+def in_words(error: BaseException) -> str:
+    """Give type and message of an error, as a record keeps them; an error may fail to say what it is."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  whatever its __str__ raises
+        return f"{type(error).__name__}: (its message cannot be read)"

@@ -16,7 +16,7 @@ from typing import Any
 
 from waddington._checks import check_count
 from waddington._errors import UnsupportedError
-from waddington.jobs.executors.base import Executor, Hear, Outcome, Task, perform
+from waddington.jobs.executors.base import Executor, Hear, Outcome, Task, in_words, perform
 from waddington.jobs.records import this_machine
 from waddington.jobs.threads import WORKER_ENVIRONMENT, core_count, environment
 
@@ -65,7 +65,11 @@ class Processes(Executor):
     def start(self, task: Task) -> None:
         """Give the task to an idle worker, or to a new one."""
         worker = self._idle.pop() if self._idle else _Worker(self._context)
-        worker.begin(task)
+        try:
+            worker.begin(task)
+        except BaseException:
+            self._idle.append(worker)  # nothing was sent
+            raise
         self._busy[worker.connection] = worker
 
     def wait(self, hear: Hear) -> list[Outcome]:
@@ -178,7 +182,7 @@ def _sendable(outcome: Outcome) -> Outcome:
     try:
         pickle.loads(pickle.dumps(outcome))
     except Exception:  # noqa: BLE001  an exception may refuse to be copied in any way it likes
-        error = UnsupportedError(f"{type(outcome.error).__name__}: {outcome.error}")
+        error = UnsupportedError(in_words(outcome.error) if outcome.error else "its outcome cannot be sent")
         return Outcome(
             job=outcome.job,
             error=error,
