@@ -1,7 +1,8 @@
 """How docstrings are read for the API pages (a griffe extension, for the docs alone).
 
-Several parameters described at once, ``a, b``, become entries of their own, each with its own type and default; roles
-such as ``:class:`~package.Name``` become links.
+Several parameters described at once, ``a, b``, become entries of their own, each with its own type and default. Roles
+such as ``:class:`~package.Name``` become links, a term with an indented text below it becomes an entry of a list, and
+the second colon before a literal block goes. ``__post_init__``, which nobody calls, is not shown.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ class Docstrings(griffe.Extension):
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         """Rewrite the docstring of a module, class, function or attribute."""
+        if obj.name == "__post_init__":
+            obj.docstring = None
         if obj.docstring is not None:
-            obj.docstring.value = linked(ungrouped(obj.docstring.value))
+            obj.docstring.value = linked(as_markdown(ungrouped(obj.docstring.value)))
 
 
 def ungrouped(text: str) -> str:
@@ -42,6 +45,21 @@ def ungrouped(text: str) -> str:
             found += [entry for name in others for entry in (name, *body)]
         found.append(line)
     return "\n".join(found)
+
+
+def as_markdown(text: str) -> str:
+    """Write literal blocks and lists of terms, outside of sections, as Markdown has them."""
+    lines = text.split("\n")
+    end = next((i - 1 for i, line in enumerate(lines) if line and set(line) == {"-"}), len(lines))
+    found: list[str] = []
+    for line, following in zip(lines[:end], [*lines[1:end], ""], strict=True):
+        if line and not line.startswith(" ") and following.startswith("    "):
+            found += ["", line]
+        elif line.startswith("    ") and found and found[-1] and not found[-1].startswith((" ", ":")):
+            found.append(":   " + line[4:])
+        else:
+            found.append(line.removesuffix(":") if line.endswith("::") and line != "::" else line.removesuffix("::"))
+    return "\n".join(found + lines[end:])
 
 
 def linked(text: str) -> str:

@@ -255,4 +255,6 @@ class _Device:
 
 
 HOST: Arithmetic = _Host()
+"""Arithmetic of Python numbers."""
 DEVICE: Arithmetic = _Device()
+"""Arithmetic of tensors, where they are."""

@@ -38,6 +38,7 @@ __all__ = [
     "Box",
     "ConvexSet",
     "Nonnegative",
+    "Over",
     "Simplex",
     "as_set",
     "ball_multiplier",

@@ -47,8 +47,11 @@ from waddington.optim.moments import Arithmetic, Number, Numbers
 __all__ = ["Layouts", "Measured", "RateControl", "Rule", "Settings", "Stage", "Tensors"]
 
 Tensors = dict[str, torch.Tensor]
+"""Tensors by name: buffers, terms of sums."""
 Layouts = dict[str, tuple[tuple[int, ...], torch.dtype]]
+"""Shape and dtype of buffers by name."""
 Settings = Mapping[str, Any]
+"""Entries of a parameter group by name."""
 
 
 class Measured(NamedTuple):

@@ -73,6 +73,7 @@ Switch = Literal["relative", "linear", "mean", "coordinate", "momentum"]
 LargeRateIn = Literal["sharp", "flat"]
 """The region that gets the large rate."""
 SWITCHES = get_args(Switch)
+"""All values of `switch`."""
 
 _RATIO = 10.0
 """Of the two rates, where nobody says otherwise: with a hundredth as the small one a run's mean accuracy was worse in

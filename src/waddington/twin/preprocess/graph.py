@@ -23,7 +23,7 @@ from waddington._errors import DataError
 from waddington.twin._moved import renamed_arguments
 from waddington.twin.preprocess.neighbors import knn_graph, neighbor_table, present_rows, unit_rows
 
-__all__ = ["connectivities", "joint_graph", "joint_neighbors", "knn_graph", "modality_neighbors"]
+__all__ = ["Near", "connectivities", "joint_graph", "joint_neighbors", "knn_graph", "modality_neighbors"]
 
 FloatArray = npt.NDArray[np.floating]
 Near = Mapping[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]

@@ -30,7 +30,9 @@ METRICS: dict[str, Metric] = {row.name: row for row in (*classification.ROWS, *r
 """Metrics by name, in the order in which tables show them."""
 
 CLASSIFICATION = tuple(row.name for row in classification.ROWS)
+"""Names of the metrics of calls."""
 REGRESSION = tuple(row.name for row in regression.ROWS)
+"""Names of the metrics of values."""
 
 
 def get_metric(name: str) -> Metric:

@@ -1,0 +1,141 @@
+"""Every name of every public room has its entry on one page under API, once, and nothing else has one."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+import sys
+import zlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import griffe
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PAGES = {page: page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").rglob("*.md"))}
+ENTRY = re.compile(r"^::: waddington\.(?P<name>[\w.]+)\n(?P<options>(?:    .*\n)*)", re.MULTILINE)
+LINK = re.compile(r"\]\[waddington\.([\w.]+)\]")
+
+
+@cache
+def package() -> Any:
+    """Read the package as mkdocstrings does."""
+    return griffe.load("waddington", search_paths=[str(ROOT / "src")], resolve_aliases=True)
+
+
+def defined(name: str) -> Any:
+    """Find an object where it is defined, whatever room hands it on."""
+    found = package()[name]
+    return found.final_target if found.is_alias else found
+
+
+def entries(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """List what a page has mkdocstrings show, each with its options."""
+    return [(m["name"], (yaml.safe_load(m["options"]) or {}).get("options", {})) for m in ENTRY.finditer(text)]
+
+
+def shown_by(name: str, options: dict[str, Any]) -> list[str]:
+    """Name what an entry shows, by the address where it is defined: an object, or those of a module."""
+    found = package()[name]
+    if not found.is_module:
+        return [defined(name).path]
+    inner = [defined(f"{name}.{part}") for part in options.get("members", found.exports) or ()]
+    return [part.path for part in inner if part.has_docstring and not part.is_module]
+
+
+def room_of(name: str) -> str:
+    """Name the room of an entry: the module itself, or that of the object."""
+    return name if package()[name].is_module else name.rpartition(".")[0]
+
+
+def named_rooms(name: str) -> list[str]:
+    """Name the rooms that a room's `__all__` names, and those below."""
+    parts = [part for part in package()[name].exports if package()[f"{name}.{part}"].is_module]
+    return [name, *(below for part in parts for below in named_rooms(f"{name}.{part}"))]
+
+
+NAMED = [room for name in ("jobs", "optim", "twin") for room in named_rooms(name)]
+OPENED = {room_of(name): page for page, text in PAGES.items() for name, _ in entries(text)}
+ROOMS = sorted({*NAMED, *OPENED})
+
+
+def pages_by_name() -> dict[str, list[Path]]:
+    """Say where each object has entries."""
+    found: dict[str, list[Path]] = {}
+    for page, text in PAGES.items():
+        for entry in entries(text):
+            for name in shown_by(*entry):
+                found.setdefault(name, []).append(page)
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_name_of_a_public_room_has_one_entry_and_its_page_leads_there(room: str) -> None:
+    found = pages_by_name()
+    page = OPENED[room]
+    linked = {defined(name).path for name in LINK.findall(PAGES[page])}
+    for name in package()[room].exports:
+        address = defined(f"{room}.{name}")
+        if address.is_module:
+            assert address.path.partition(".")[2] in OPENED, f"{room}.{name} has no page"
+            continue
+        at = found.get(address.path, [])
+        assert len(at) == 1, f"{room}.{name} has {len(at)} entries: {[str(p) for p in at]}"
+        assert at == [page] or address.path in linked, f"{page} does not lead to {room}.{name}"
+
+
+def test_entries_stand_under_api_and_are_public() -> None:
+    public = {defined(f"{room}.{name}").path for room in ROOMS for name in package()[room].exports}
+    for page, text in PAGES.items():
+        for entry in entries(text):
+            assert page.is_relative_to(ROOT / "docs" / "api"), f"{page} has an entry: {entry}"
+            assert set(shown_by(*entry)) <= public
+
+
+def test_the_house_page_says_which_rooms_are_public() -> None:
+    section = PAGES[ROOT / "docs" / "house.md"].partition("## What is public")[2].partition("\n## ")[0]
+    for room in set(OPENED) - set(NAMED):
+        assert re.search(rf"`([\w.]+\.)?{room.rpartition('.')[2]}`", section), room
+
+
+def test_what_an_entry_shows() -> None:
+    assert shown_by("optim.Masked", {}) == ["waddington.optim.wrappers.masked.Masked"]
+    assert shown_by("optim.wrappers", {"members": ["Masked"]}) == ["waddington.optim.wrappers.masked.Masked"]
+    assert shown_by("twin.data", {}) == shown_by("twin.pp", {"members": False}) == []
+    assert entries("::: waddington.jobs\n    options:\n      members: [run]\n\nAnd\n\n::: waddington.twin\n") == [
+        ("jobs", {"members": ["run"]}),
+        ("twin", {}),
+    ]
+
+
+@pytest.mark.slow
+def test_the_built_site_has_an_anchor_for_every_name(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    subprocess.run(command, check=True, cwd=ROOT)
+    inventory = zlib.decompress((tmp_path / "site" / "objects.inv").read_bytes().split(b"\n", 4)[4]).decode()
+    anchors = {line.split()[0] for line in inventory.splitlines()}
+    wanted = {f"waddington.{room}.{name}" for room in ROOMS for name in package()[room].exports}
+    assert len(wanted) > 300
+    assert wanted - anchors == set()
+
+
+def test_terms_and_literal_blocks_of_docstrings_become_markdown() -> None:
+    as_markdown = runpy.run_path(str(ROOT / "docs" / "docstrings.py"))["as_markdown"]
+    head = "Head.\n\n``a``\n    One\n    thing.\n``b``\n    Other.\n\nSo::\n\n    code\n\n"
+    section = "Parameters\n----------\nx\n    Of it::\n"
+    written, end, rest = as_markdown(head + section).partition(section)
+    assert [line for line in written.split("\n") if line] == [
+        "Head.",
+        "``a``",
+        ":   One",
+        "    thing.",
+        "``b``",
+        ":   Other.",
+        "So:",
+        "    code",
+    ]
+    assert (end, rest) == (section, "")
