@@ -55,6 +55,7 @@ def rosenbrock(p):
     return (1 - p[0]).square().sum() + 5 * (p[1] - p[0].square()).square().sum()
 
 
+@pytest.mark.slow  # that each step is the reference's is asked at once
 @each_kind
 def test_converges(row: Row):
     params = [torch.tensor([-1.0, 0.5]).requires_grad_(), torch.tensor([1.5, -1.0]).requires_grad_()]
@@ -67,7 +68,7 @@ def test_converges(row: Row):
     assert rosenbrock(params).item() < 0.02 * first
 
 
-@pytest.mark.slow  # of every class, the kit's check "matrix" asks it at once, in testing/test_ours.py
+@pytest.mark.slow  # likewise
 @each_kind
 def test_fits_a_matrix(row: Row):
     torch.manual_seed(0)

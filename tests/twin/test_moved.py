@@ -73,20 +73,22 @@ def test_an_unknown_name_is_still_unknown() -> None:
         importlib.import_module("waddington.twin.nothing")
 
 
-def test_run_is_the_function_whatever_was_imported() -> None:
-    code = "import inspect; from waddington import twin; from waddington.twin.run.config import RunConfig"
-    code += "; import waddington.twin.run; assert inspect.isfunction(twin.run) and twin.run.__name__ == 'run'"
-    subprocess.run([sys.executable, "-W", "ignore", "-W", "error:waddington.twin", "-c", code], check=True)
-    function = twin.run
-    twin.run = sys.modules["waddington.twin.run"]  # as the import system does
-    assert twin.run is function
-
-
-def test_the_package_itself_uses_no_old_address() -> None:
-    code = "import pkgutil, importlib, waddington\nfor m in pkgutil.walk_packages(waddington.__path__, 'waddington.'):"
-    code += "\n    m.name.endswith('__main__') or importlib.import_module(m.name)"
+def test_the_package_itself_uses_no_old_address_and_run_is_the_function_whatever_was_imported() -> None:
+    code = (
+        "import importlib, inspect, pkgutil, waddington\n"
+        "for m in pkgutil.walk_packages(waddington.__path__, 'waddington.'):\n"
+        "    m.name.endswith('__main__') or importlib.import_module(m.name)\n"
+        "from waddington import twin\n"
+        "assert inspect.isfunction(twin.run) and twin.run.__name__ == 'run'"
+    )
     command = [sys.executable, "-W", "ignore", "-W", "error:waddington.twin", "-c", code]
     subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def test_the_import_system_does_not_put_a_module_in_the_place_of_run() -> None:
+    function = twin.run
+    twin.run = sys.modules["waddington.twin.run"]  # as it does
+    assert twin.run is function
 
 
 class TestRenamed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 import traceback
@@ -21,6 +22,9 @@ from optim.hosts.hosted import HOSTED, Hosted
 __all__ = ["WORLD", "host_all", "of", "on_two_ranks"]
 
 WORLD = 2
+_IMPORTED = ["torch", "torch.distributed.fsdp", "torch.distributed.tensor", "torch.distributed.checkpoint", "pytest"]
+_START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+"""Processes fork from one that has imported what takes seconds and done nothing else."""
 
 
 def on_two_ranks(worker: Callable[..., Any], folder: Path, *args: Any) -> list[Any]:
@@ -29,7 +33,9 @@ def on_two_ranks(worker: Callable[..., Any], folder: Path, *args: Any) -> list[A
     `worker` is a function of a module, and what it takes and returns consists of tensors and plain Python: it travels
     between processes. A rank that fails ends the other; only two that wait for each other are ended by a clock.
     """
-    mp.spawn(_run, args=(worker, str(folder), args), nprocs=WORLD)
+    if _START == "forkserver":
+        multiprocessing.set_forkserver_preload(_IMPORTED)
+    mp.start_processes(_run, args=(worker, str(folder), args), nprocs=WORLD, start_method=_START)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
 
 

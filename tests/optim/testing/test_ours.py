@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import waddington.optim
-from waddington.optim import Projected
+from waddington.optim import AMVT, ASGDAdam, LDAdam, Masked, Projected
 from waddington.optim.projection import Box
 from waddington.optim.testing import check_optimizer
 
@@ -20,9 +20,15 @@ OURS = [
 ]
 # A wrapper is built around an optimizer.
 WRAPPERS = [cls for cls in OURS if next(iter(inspect.signature(cls).parameters)) != "params"]
+# One of each kind of state; of all, test_contract.py asks most of the contract at once.
+AT_ONCE = (ASGDAdam, AMVT, LDAdam, Masked)
 
 
-@pytest.mark.parametrize("cls", [cls for cls in OURS if cls not in WRAPPERS], ids=lambda cls: cls.__name__)
+def _in_turn(classes):
+    return [pytest.param(cls, marks=[] if cls in AT_ONCE else pytest.mark.slow, id=cls.__name__) for cls in classes]
+
+
+@pytest.mark.parametrize("cls", _in_turn(cls for cls in OURS if cls not in WRAPPERS))
 def test_the_contract_is_kept(cls):
     check_optimizer(cls).raise_if_failed()
 
@@ -38,7 +44,7 @@ def sgd(params, lr=1e-2, **kwargs):
 @pytest.mark.parametrize(
     "inner", [adamw, pytest.param(sgd, marks=pytest.mark.slow)], ids=lambda function: function.__name__
 )
-@pytest.mark.parametrize("cls", WRAPPERS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", _in_turn(WRAPPERS))
 def test_a_wrapper_keeps_it_around_torchs(cls, inner):
     needed = {"onto": Box(-1e3, 1e3)} if cls is Projected else {}
 
