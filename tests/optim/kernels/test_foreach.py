@@ -64,6 +64,26 @@ def test_sums_do_not_depend_on_the_number_of_threads():
     assert torch.equal(*found)
 
 
+def seen(value, other):
+    """Sum, and write nothing."""
+    return {"size": value.square().sum(), "above": (value > other.to(value.dtype)).to(value.dtype).sum()}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_chunks_that_are_read_at_once_have_the_sums_of_chunks_alone(threads):
+    chunk, before = 4096, torch.get_num_threads()
+    given = columns([(4 * chunk,), (9 * chunk + 17,), (3 * chunk + 1,), (20 * chunk,)], other=torch.bfloat16)
+    try:
+        torch.set_num_threads(threads)
+        found = ForEach(seen)(given)
+        for row, (value, other) in enumerate(zip(*given.values(), strict=True)):
+            alone = ForEach(seen)({"value": value.split(chunk), "other": other.split(chunk)})
+            for name, sums in alone.items():
+                assert found[name][row].float() == sums.cumsum(0)[-1].float(), (name, row)
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("spoil", ["gaps", "strides", "negated", "freed", "dtype"])
 def test_what_a_kernel_cannot_read_torch_does(spoil):
     shapes = [(80, 80), (80, 80)]

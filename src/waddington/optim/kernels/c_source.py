@@ -38,6 +38,9 @@ _LOADED = {torch.bfloat16: "from_bfloat16({})"}
 _KEPT = {torch.bfloat16: "to_bfloat16({})"}
 _ROUNDED = {torch.bfloat16: "from_bfloat16(to_bfloat16({}))", torch.float16: "(float)(_Float16)({})"}
 
+_ABREAST = 4
+"""Chunks that are read at once where nothing is written: memory gives more to who asks at several places."""
+
 _FORMS = {  # {f} is f for float and empty for double, {factor} a Python number that scales an argument
     "add": "{0} + {1}",
     "sub": "{0} - {1}",
@@ -154,15 +157,23 @@ class _Writer:
     def name(self, node: Node) -> str:
         return self._names.setdefault(node, f"t{len(self._names)}")
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether one loop reads and sums, and that is all."""
+        return self.loops == 1 and bool(self.sums) and not self.program.stores
+
     # -- parts of the file --
 
     def source(self) -> str:
         """Write the file."""
         parts = {
             "HEAD": f"typedef {self.work} work_t;\n"
-            f"enum {{ LOOPS = {self.loops}, WIDTH = {len(self.vectors)}, SUMS = {max(len(self.sums), 1)} }};",
+            f"enum {{ LOOPS = {self.loops}, WIDTH = {len(self.vectors)}, SUMS = {max(len(self.sums), 1)},"
+            f" ABREAST = {_ABREAST if self.only_reads else 1} }};",
             "LOOPS": "\n\n".join(self.loop(number) for number in range(self.loops)),
             "NAMES": ", ".join(f"loop_{number}" for number in range(self.loops)),
+            "SIGNATURE": _SIGNATURE,
+            "ABREAST": self.abreast() if self.only_reads else "",
             "LOOP_OF_SUM": ", ".join(str(self.loop_of(node.nodes[0])) for node in self.sums) or "-1",
             "FINISH": self.finish(),
         }
@@ -173,38 +184,61 @@ class _Writer:
 
     def loop(self, number: int) -> str:
         """Write one loop."""
+        before, inside, totals = self.parts_of(number)
+        sums = [self.sums.index(node) for node in totals]
+        return "\n".join(
+            [
+                f"static void loop_{number}({_SIGNATURE}, int64_t begin, int64_t end, double *restrict partial) {{",
+                *before,
+                *(f"  {_TYPES[node.dtype]} s{at} = 0;" for at, node in zip(sums, totals, strict=True)),
+                f"  #pragma omp simd{_reduction([f's{at}' for at in sums])}",
+                "  for (int64_t i = begin; i < end; ++i) {",
+                *(f"    {line}" for line in inside),
+                *(f"    s{at} += {self.summand(node)};" for at, node in zip(sums, totals, strict=True)),
+                "  }",
+                *(f"  partial[{at}] = (double)s{at};" for at in sums),
+                "}",
+            ]
+        )
+
+    def abreast(self) -> str:
+        """Write the only loop for several chunks at once, each with sums of its own: the same to the bit."""
+        before, inside, totals = self.parts_of(0)
+        sums = {at: [f"s{at}_{lane}" for lane in range(_ABREAST)] for at in map(self.sums.index, totals)}
+        lines = [*before]
+        for names, node in zip(sums.values(), totals, strict=True):
+            lines.append(f"  {_TYPES[node.dtype]} {', '.join(f'{name} = 0' for name in names)};")
+        lines.append(f"  #pragma omp simd{_reduction([name for names in sums.values() for name in names])}")
+        lines.append("  for (int64_t k = begin; k < begin + CHUNK; ++k) {")
+        for lane in range(_ABREAST):
+            added = [f"{sums[self.sums.index(node)][lane]} += {self.summand(node)};" for node in totals]
+            lines.append(f"    {{ const int64_t i = k + {lane} * apart * CHUNK; {' '.join([*inside, *added])} }}")
+        lines.append("  }")
+        for at, names in sums.items():
+            lines += [f"  partial[{lane} * apart * SUMS + {at}] = (double){name};" for lane, name in enumerate(names)]
+        return "\n".join(lines)
+
+    def parts_of(self, number: int) -> tuple[list[str], list[str], list[Node]]:
+        """Give what stands before a loop and inside it, and what it sums."""
         totals = [node for node in self.sums if self.loop_of(node.nodes[0]) == number]
         stores = self.program.stores if number == self.loops - 1 else {}
         needed = below([*(node.nodes[0] for node in totals), *stores.values()], within=True)
-        declarations = [
+        before = [
             f"  {'' if name in stores else 'const '}{_STORED[self.program.inputs[name].dtype]} *restrict"
             f" {self.pointers[name]} = at[{place}];"
             for place, name in enumerate(self.vectors)
             if self.program.inputs[name] in needed or name in stores
         ]
-        before = [self.statement(node) for node in needed if not node.is_vector]
+        before += [f"  {self.statement(node)}" for node in needed if not node.is_vector]
         inside = [self.statement(node) for node in needed if node.is_vector]
-        inside += [f"s{self.sums.index(node)} += {self.cast(node.nodes[0], node.dtype)};" for node in totals]
         for name, node in stores.items():
             dtype = self.program.inputs[name].dtype
             inside.append(f"{self.pointers[name]}[i] = {_KEPT.get(dtype, '{}').format(self.cast(node, dtype))};")
-        accumulators = [f"s{self.sums.index(node)}" for node in totals]
-        declared = [f"  {_TYPES[node.dtype]} s{self.sums.index(node)} = 0;" for node in totals]
-        reduction = f" reduction(+:{', '.join(accumulators)})" if accumulators else ""
-        return "\n".join(
-            [
-                f"static void loop_{number}({_SIGNATURE}, int64_t begin, int64_t end, double *restrict partial) {{",
-                *declarations,
-                *(f"  {line}" for line in before),
-                *declared,
-                f"  #pragma omp simd{reduction}",
-                "  for (int64_t i = begin; i < end; ++i) {",
-                *(f"    {line}" for line in inside),
-                "  }",
-                *(f"  partial[{name[1:]}] = (double){name};" for name in accumulators),
-                "}",
-            ]
-        )
+        return before, inside, totals
+
+    def summand(self, node: Node) -> str:
+        """Write what a sum is of."""
+        return self.cast(node.nodes[0], node.dtype)
 
     def finish(self) -> str:
         """Write what becomes of the sums in the end."""
@@ -289,6 +323,10 @@ class _Writer:
         if dtype == torch.bool:
             return f"({self.name(node)} != 0)"
         return _ROUNDED.get(dtype, f"({_TYPES[dtype]}){{}}").format(self.name(node))
+
+
+def _reduction(names: Sequence[str]) -> str:
+    return f" reduction(+:{', '.join(names)})" if names else ""
 
 
 _SIGNATURE = "void *const *at, const work_t *row, const int64_t *noise, const double *sums"

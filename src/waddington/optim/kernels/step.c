@@ -32,6 +32,11 @@ typedef void loop_t(void *const *, const work_t *, const int64_t *, const double
 static loop_t *const loops[LOOPS] = {/*NAMES*/};
 static const int loop_of_sum[] = {/*LOOP_OF_SUM*/};
 
+// The only loop, over as many whole chunks at once as ABREAST says, which lie so many chunks apart.
+static void abreast(/*SIGNATURE*/, int64_t begin, int64_t apart, double *partial) {
+/*ABREAST*/
+}
+
 static void finish(const work_t *row, const double *sums, double *out) {
   /*FINISH*/
 }
@@ -54,6 +59,11 @@ static void run(const job_t *job, int64_t tensor, int64_t base, int64_t chunk, i
               begin + CHUNK < length ? begin + CHUNK : length, job->partial + (base + chunk) * SUMS);
 }
 
+static void run_abreast(const job_t *job, int64_t tensor, int64_t base, int64_t chunk, int64_t apart) {
+  abreast(job->at + tensor * WIDTH, job->rows + tensor * job->row_length, job->noise + 4 * tensor, NULL, chunk * CHUNK,
+          apart, job->partial + (base + chunk) * SUMS);
+}
+
 // Adds up the sums of one loop over the chunks of a tensor, in their order.
 static void add_up(const job_t *job, int64_t base, int64_t chunks, int loop, double *sums) {
   for (int s = 0; s < SUMS; ++s) {
@@ -68,8 +78,15 @@ static void add_up(const job_t *job, int64_t base, int64_t chunks, int loop, dou
 static void share_chunks(const job_t *job, int64_t id, int64_t threads) {
   const int64_t first = job->chunks * id / threads, last = job->chunks * (id + 1) / threads;
   for (int64_t t = 0, base = 0; t < job->tensors && base < last; ++t) {
-    const int64_t chunks = chunks_of(job->lengths[t]);
-    for (int64_t c = base < first ? first - base : 0; c < chunks && base + c < last; ++c) run(job, t, base, c, 0, NULL);
+    const int64_t chunks = chunks_of(job->lengths[t]), whole = job->lengths[t] / CHUNK;
+    const int64_t end = base + chunks < last ? chunks : last - base;
+    int64_t c = base < first ? first - base : 0;
+    if (ABREAST > 1) {
+      const int64_t apart = ((whole < end ? whole : end) - c) / ABREAST, stop = c + apart;
+      for (; c < stop; ++c) run_abreast(job, t, base, c, apart);
+      c += apart * (ABREAST - 1);
+    }
+    for (; c < end; ++c) run(job, t, base, c, 0, NULL);
     base += chunks;
   }
 }
