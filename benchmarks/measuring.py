@@ -128,9 +128,9 @@ def paired(times: Sequence[float | None], others: Sequence[float | None]) -> lis
     return [a / b for a, b in zip(times, others, strict=True) if a is not None and b is not None]
 
 
-def options_of(parser: argparse.ArgumentParser, name: str) -> argparse.Namespace:
+def options_of(parser: argparse.ArgumentParser, name: str, *, threads: int = 2) -> argparse.Namespace:
     """Add the options that all scripts share, read the command line, and set the number of threads."""
-    parser.add_argument("--threads", type=int, default=2, help="threads of the processor (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=threads, help="threads of the processor (default: %(default)s)")
     parser.add_argument("--out", type=Path, help=f"JSON file (default: benchmarks/out/{name}.json); picture beside it")
     parser.add_argument("--quick", action="store_true", help="tiny sizes and few repetitions, to see whether all works")
     options = parser.parse_args()

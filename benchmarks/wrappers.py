@@ -2,8 +2,8 @@
 
 Run by hand: ``python benchmarks/wrappers.py [--shapes eight-million ppo] [--repeats 21]``. Each component goes around
 torch's fused Adam or AdamW, and is held against that optimizer alone, and where there is one against the optimizer of
-this package that does the same. One thread; all in one process, in rounds, in another order each round; a ratio is
-taken within a round.
+this package that does the same. One thread, unless told otherwise; all in one process, in rounds, in another order each
+round; a ratio is taken within a round.
 """
 
 from __future__ import annotations
@@ -65,12 +65,14 @@ def measure(shape: str, labels: list[str], rounds: int) -> dict[str, Any]:
             run.prepare()
             run.step()
     seconds = interleaved(runs, rounds=rounds, inner=10)
-    return {"shapes": shape, "coordinates": coordinates(SHAPES[shape]()), "rounds": rounds, "seconds": seconds}
+    record = {"shapes": shape, "coordinates": coordinates(SHAPES[shape]()), "threads": torch.get_num_threads()}
+    return record | {"rounds": rounds, "seconds": seconds}
 
 
 def shown(record: dict[str, Any]) -> list[str]:
     """Give the lines of a table."""
-    lines = [f"\n{record['shapes']}: {record['coordinates']:,} parameters, 1 thread, {record['rounds']} rounds"]
+    counted = f"{record['coordinates']:,} parameters, threads: {record['threads']}, {record['rounds']} rounds"
+    lines = [f"\n{record['shapes']}: {counted}"]
     for label, seconds in record["seconds"].items():
         other = WRAPPED[label][1]
         low, middle, high = quartiles(paired(seconds, record["seconds"][other]))
@@ -84,8 +86,7 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(ROUNDS), help="models")
     parser.add_argument("--only", nargs="+", choices=WRAPPED, help="some of them; the others' are left out")
     parser.add_argument("--repeats", type=int, help="rounds")
-    parser.set_defaults(threads=1)
-    options = options_of(parser, "wrappers")
+    options = options_of(parser, "wrappers", threads=1)
     chosen = set(options.only or WRAPPED)
     chosen |= {WRAPPED[label][1] for label in chosen}
     chosen |= {WRAPPED[label][1] for label in chosen}  # of those, too
