@@ -59,6 +59,7 @@ check: format-check lint types docs test-all
 format: $(VENV)/.dev
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/python docs/lines.py
 
 format-check: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .

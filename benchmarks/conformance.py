@@ -31,7 +31,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
-from measuring import commit
+from measuring import commit, reflowed
 from waddington.optim.testing import check_optimizer, checks
 
 ROOT = Path(__file__).parents[1]
@@ -262,7 +262,7 @@ def main() -> None:
         command += f" --libraries {' '.join(options.libraries)}"
     FIGURES.parent.mkdir(exist_ok=True)
     FIGURES.write_text(json.dumps({"command": command, "seconds": seconds, "reports": reports}, indent=1), "utf-8")
-    options.page.write_text(page(reports, missing, command, seconds), "utf-8")
+    options.page.write_text(reflowed(page(reports, missing, command, seconds)), "utf-8")
     print(f"{len(reports)} optimizers in {seconds:.0f} s: {options.page}, {FIGURES}")
 
 

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import random
+import runpy
 import statistics
 import subprocess
 import sys
@@ -42,6 +43,7 @@ __all__ = [
     "options_of",
     "paired",
     "quartiles",
+    "reflowed",
     "say",
     "synchronize",
     "threading",
@@ -50,6 +52,7 @@ __all__ = [
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "benchmarks" / "out"
+reflowed = runpy.run_path(str(ROOT / "docs" / "lines.py"))["reflowed"]
 LIBRARIES = ("torch", "numpy", "waddington", "pytorch_optimizer", "heavyball")
 
 

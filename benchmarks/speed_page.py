@@ -16,7 +16,7 @@ from typing import Any
 
 import speed_pictures
 from contenders import ADAM, BYTES, FUSED, SMALL
-from measuring import OUT, ROOT, paired, quartiles
+from measuring import OUT, ROOT, paired, quartiles, reflowed
 from waddington._files import write_text
 from waddington.optim.kernels.devices import read_records
 
@@ -294,7 +294,7 @@ def rewritten(text: str, records: Records, only: str | None = None) -> str:
 
 def write_blocks(name: str) -> None:
     """Write blocks of one name anew that need no records of the speed benchmarks."""
-    write_text(PAGE, rewritten(PAGE.read_text(encoding="utf-8"), {}, name))
+    write_text(PAGE, reflowed(rewritten(PAGE.read_text(encoding="utf-8"), {}, name)))
 
 
 def main() -> None:
@@ -308,7 +308,7 @@ def main() -> None:
             parser.error(f"no {path}: run python benchmarks/{name}.py first, or make bench")
         records[name] = json.loads(path.read_text(encoding="utf-8"))
         speed_pictures.save(name, records[name], PICTURES / f"speed-{name.replace('_', '-')}.png")
-    write_text(PAGE, rewritten(PAGE.read_text(encoding="utf-8"), records))
+    write_text(PAGE, reflowed(rewritten(PAGE.read_text(encoding="utf-8"), records)))
     print(f"wrote {PAGE.relative_to(ROOT)} and its pictures")
 
 

@@ -5,6 +5,7 @@ Run ``python docs/generate.py`` after changing a command or a key.
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from waddington.twin._keys import key_table
 
 TARGET = Path(__file__).with_name("cli.md")
 KEYS = Path(__file__).with_name("keys.md")
+reflowed = runpy.run_path(str(Path(__file__).with_name("lines.py")))["reflowed"]
 
 
 def cli_reference() -> str:
@@ -32,7 +34,7 @@ def cli_reference() -> str:
         if options:
             lines += ["", "| argument | meaning | default |", "| --- | --- | --- |"]
             lines += [_row(parameter) for parameter in options]
-    return "\n".join(lines) + "\n"
+    return str(reflowed("\n".join(lines) + "\n"))
 
 
 def _commands(command: Any, name: str) -> list[tuple[str, Any]]:
