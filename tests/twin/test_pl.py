@@ -105,6 +105,10 @@ def test_predicted_against_observed(screen: md.MuData, ax: Axes) -> None:
     assert "r = 1.00" in panels["rna"].texts[-1].get_text()
     assert twin.pl.scatter(predicted, observed, modality="atac", ax=ax) is ax
     assert twin.pl.scatter(predicted, observed[:1], layer=None, modality="rna")["rna"].texts
+    levels = ad.AnnData(observed.X.copy(), obs=observed.obs, var=observed.var)
+    assert "r = 1.00" in twin.pl.scatter(predicted, levels)["rna"].texts[-1].get_text(), "X against X, and no effect"
+    with pytest.raises(DataError, match=r"layers\['std'\]: observed have none"):
+        twin.pl.scatter(predicted, levels, layer="std")
     with pytest.raises(DataError, match="they share 0 conditions"):
         twin.pl.scatter(predicted[:1], observed[:1])
     with pytest.raises(ArgumentError, match="cannot use observed of type ndarray"):

@@ -237,7 +237,7 @@ def scatter(
         Observations are conditions; those and the features that both have are drawn. With ``var["modality"]``, as
         :func:`waddington.twin.tl.predict` gives it, each modality has a panel.
     layer
-        Layer that is compared, in those of the two that have it; None compares ``X``.
+        Layer that is compared. Where one of the two lacks ``"effect"``, and for None, ``X`` of both is.
     modality
         Draw this one; all by default.
     ax
@@ -246,6 +246,11 @@ def scatter(
         Whether to open a window, and a file to write.
     **options
         Of :func:`waddington.twin.plots.scatter`.
+
+    Raises
+    ------
+    DataError
+        When the two share no condition or feature, or one lacks a layer other than ``"effect"``.
     """
     for name, one in (("predicted", predicted), ("observed", observed)):
         if not isinstance(one, ad.AnnData):
@@ -264,7 +269,10 @@ def scatter(
         raise ArgumentError(f"cannot draw modality={modality!r}: modalities are {', '.join(dict.fromkeys(groups))}")
     if ax is not None and len(wanted) > 1:
         raise ArgumentError(f"cannot draw {len(wanted)} modalities into one ax: accepted is modality= beside it")
-    values = [_dense(one.layers.get(layer, one.X)) for one in (first, second)]
+    lacking = [name for name, one in (("predicted", first), ("observed", second)) if layer not in one.layers]
+    if layer not in (None, "effect") and lacking:
+        raise DataError(f"cannot compare layers[{layer!r}]: {' and '.join(lacking)} have none; None compares X")
+    values = [_dense(one.X if lacking else one.layers[layer]) for one in (first, second)]
     tables = [{name: matrix[:, groups == name].ravel() for name in wanted} for matrix in values]
     names = {name: list(features[groups == name]) if len(conditions) == 1 else [] for name in wanted}
     return _shown(plots.scatter(*tables, names=names, axes=ax, **options), ax, show, save)
