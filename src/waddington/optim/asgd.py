@@ -1,6 +1,7 @@
 """ASGDAdam and ASGDAMSGrad: Adam and AMSGrad with one switched base rate for the whole model.
 
-"Enhanced adaptive stochastic gradient descent for single-cell perturbation", Algorithms 1 and 2::
+Boabang & Gyamerah, "Enhanced Adaptive Stochastic Gradient Descent: Convergence Analysis and Its Application in
+Single-Cell Perturbation Analysis", Algorithms 1 and 2::
 
     m_t = β1 m_{t-1} + (1-β1) g_t
     v_t = β2 v_{t-1} + (1-β2) g_t²

@@ -1,8 +1,9 @@
 """The base-rate switch: one rate for the whole model at each step, out of ``[alpha_min, lr]``.
 
-The paper ("Enhanced adaptive stochastic gradient descent for single-cell perturbation") sets ``α_t = u f(v_t) + C``,
-which is ``α_min`` or ``α_max`` according to the curvature that the second moment v shows (Eqs. 3-5). What f is, it says
-in several ways; all of them are here, under the names of the argument ``switch``:
+The paper (Boabang & Gyamerah, "Enhanced Adaptive Stochastic Gradient Descent: Convergence Analysis and Its Application
+in Single-Cell Perturbation Analysis") sets ``α_t = u f(v_t) + C``, which is ``α_min`` or ``α_max`` according to the
+curvature that the second moment v shows (Eqs. 3-5). What f is, it says in several ways; all of them are here, under the
+names of the argument ``switch``:
 
 ``"mean"`` (Eq. 2, Algorithm 1 lines 8-13 and 17-21, to the letter)
     Per tensor, the mean of abs(v) against the mean of v. As v ≥ 0 these are one number, every step is a tie, and a tie

@@ -25,7 +25,7 @@ _SWITCHED = {
     "large_rate_in": "sharp",
     "switch_interval": 10,
 }
-_ASGD_PAPER = "Enhanced adaptive stochastic gradient descent for single-cell perturbation, Algorithm {}"
+_ASGD_PAPER = "Boabang & Gyamerah, Enhanced Adaptive Stochastic Gradient Descent, Algorithm {}"
 
 CATALOGUE = (
     OptimizerSpec(

@@ -1,4 +1,4 @@
-"""Protocol ``paper``: the published evaluation of paper 000, scored as its code does and against what was asked for."""
+"""Protocol ``paper``: the published evaluation, scored as its code does and against what was asked for."""
 
 from __future__ import annotations
 

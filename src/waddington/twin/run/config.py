@@ -1,8 +1,8 @@
 """Everything a run can be told: one nested dataclass, three presets, TOML in and JSON out.
 
 ``lr``, ``beta1``, ``beta2``, ``eps``, ``switch_interval``, ``alpha_min``, ``alpha_max``, ``batch_size``, ``epochs`` and
-``optimizer`` are the parameters of the published guide (paper 001), under its names and with its defaults. The command
-line has a flag of the same name for each of them.
+``optimizer`` are the parameters of the guide, the README of its authors' project (Adaptive-SGD), under its names and
+with its defaults. The command line has a flag of the same name for each of them.
 
 Every field has a *flat name*, under which it may be given and read without its section: ``epochs`` for
 ``encoder.epochs``, ``ppo_steps`` for ``ppo.steps``.
@@ -38,7 +38,7 @@ GUIDE_OPTIMIZERS = ("Adam", "AMSGrad", "ASGDAdam", "ASGDAMSGrad", "Padam", "SGD"
 """The guide's benchmark, and the paper's."""
 
 PAPER_GRID = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-"""Learning rates that section IV.A of paper 000 searches."""
+"""Learning rates that section IV.A of the ASGDAdam paper searches."""
 
 READ_FIELDS = tuple(field.name for field in dataclasses.fields(ReadConfig) if field.name != "file")
 """Fields that :func:`waddington.twin.data.io.read` is told, under the names of its arguments."""
@@ -70,7 +70,7 @@ class RunConfig:
     n_cells: int = 1800
     """Cells to simulate when no file is given."""
 
-    # --- the guide's parameters of optimizers (paper 001) ---
+    # --- the guide's parameters of optimizers ---
     optimizer: tuple[str, ...] = GUIDE_OPTIMIZERS
     """Optimizers to compare, by name, as ``module:Class``, or as classes that can be imported."""
     lr: float = 1e-3
@@ -349,4 +349,4 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "paper_perturbations": (1, 2),
     },
 }
-"""What each preset changes: `smoke` shows that everything runs, `paper` is section IV.A of paper 000."""
+"""What each preset changes: `smoke` shows that everything runs, `paper` is section IV.A of the ASGDAdam paper."""

@@ -1,9 +1,9 @@
 """The metrics of a prediction, as a registry: :data:`METRICS` holds one row each.
 
-The ten of paper 000 (Tables II and III): accuracy, precision, recall, F1, AUPRC, MSE, RMSE, MAE, R² and Pearson r.
-There the label of a feature is "target above original"; here it is the sign of the observed effect, the score behind
-AUPRC is the predicted effect itself (continuous, not a hard call), and every number is computed per condition and
-averaged over conditions afterwards, never pooled over cells.
+The ten of the ASGDAdam paper (Tables II and III): accuracy, precision, recall, F1, AUPRC, MSE, RMSE, MAE, R² and
+Pearson r. There the label of a feature is "target above original"; here it is the sign of the observed effect, the
+score behind AUPRC is the predicted effect itself (continuous, not a hard call), and every number is computed per
+condition and averaged over conditions afterwards, never pooled over cells.
 
 A new metric is a function and a :class:`Metric` in a file of this folder, and its row in :data:`METRICS`. A table may
 hold a metric of another origin: :func:`register` says which way it gets better, because nothing guesses that from a

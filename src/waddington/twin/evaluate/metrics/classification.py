@@ -34,4 +34,4 @@ ROWS = (
     Metric(name="f1", label="F1", better="higher", best=1.0, low=0.0, high=1.0, value=lambda pair: pair.weighted[2]),
     Metric(name="auprc", label="AUPRC", better="higher", best=1.0, low=0.0, high=1.0, value=auprc),
 )  # fmt: skip
-"""Precision, recall and F1 are weighted over the two classes, as in paper 000, whose recall equals its accuracy."""
+"""Precision, recall and F1 are weighted over the two classes, as in the paper, whose recall equals its accuracy."""
