@@ -14,7 +14,7 @@ import griffe
 
 _SECTIONS = ("Parameters", "Attributes")
 _GROUP = re.compile(r"\w+(, \w+)+")
-_ROLE = re.compile(r":(?:class|func|meth|mod|attr):`(~?)([\w.]+)`")
+_ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod):`(?:([\w.]+)\s+<)?(~?)([\w.]+)>?`")
 
 
 class Docstrings(griffe.Extension):
@@ -25,7 +25,7 @@ class Docstrings(griffe.Extension):
         if obj.name == "__post_init__":
             obj.docstring = None
         if obj.docstring is not None:
-            obj.docstring.value = linked(as_markdown(ungrouped(obj.docstring.value)))
+            obj.docstring.value = linked(as_markdown(ungrouped(obj.docstring.value)), obj)
 
 
 def ungrouped(text: str) -> str:
@@ -62,12 +62,27 @@ def as_markdown(text: str) -> str:
     return "\n".join(found + lines[end:])
 
 
-def linked(text: str) -> str:
+def linked(text: str, obj: griffe.Object) -> str:
     """Turn roles into links where their target is documented, and into plain names elsewhere."""
 
     def link(match: re.Match[str]) -> str:
-        short, target = match.groups()
-        name = target.rsplit(".", 1)[-1] if short else target
-        return f'<autoref identifier="{target}" optional><code>{name}</code></autoref>'
+        title, short, target = match.groups()
+        name = title or (target.rsplit(".", 1)[-1] if short else target.lstrip("."))
+        return f'<autoref identifier="{address(target, obj)}" optional><code>{name}</code></autoref>'
 
     return _ROLE.sub(link, text)
+
+
+def address(target: str, obj: griffe.Object) -> str:
+    """Find what a name means where a docstring uses it: in its class, its module, or beside that (``.state``)."""
+    if target.startswith("waddington."):
+        return target
+    if target.startswith("."):
+        name = target.lstrip(".")
+        above = len(target) - len(name) - obj.module.is_init_module
+        return ".".join([*obj.module.path.split(".")[: -above or None], name])
+    first, dot, rest = target.partition(".")
+    try:
+        return obj.resolve(first) + dot + rest
+    except griffe.NameResolutionError:
+        return target

@@ -123,6 +123,25 @@ def test_the_built_site_has_an_anchor_for_every_name(tmp_path: Path) -> None:
     assert wanted - anchors == set()
 
 
+@pytest.mark.parametrize(
+    ("role", "name", "address"),
+    [
+        (":class:`~waddington.twin.embed.History`", "History", "waddington.twin.embed.History"),
+        (":meth:`predict`", "predict", "waddington.twin.models.twin.Twin.predict"),
+        (":data:`Cells`", "Cells", "waddington.twin.data.setup.Cells"),
+        (":func:`Twin.load`", "Twin.load", "waddington.twin.models.twin.Twin.load"),
+        (":mod:`.learning`", "learning", "waddington.twin.models.learning"),
+        (":func:`~..pp.split`", "split", "waddington.twin.pp.split"),
+        (":meth:`loss <waddington.twin.pl.losses>`", "loss", "waddington.twin.pl.losses"),
+        (":class:`torch.Tensor`", "torch.Tensor", "torch.Tensor"),
+    ],
+)
+def test_roles_of_docstrings_become_links(role: str, name: str, address: str) -> None:
+    linked = runpy.run_path(str(ROOT / "docs" / "docstrings.py"))["linked"]
+    written = linked(f"see {role}.", package()["twin.models.twin.Twin.save"])
+    assert written == f'see <autoref identifier="{address}" optional><code>{name}</code></autoref>.'
+
+
 def test_terms_and_literal_blocks_of_docstrings_become_markdown() -> None:
     as_markdown = runpy.run_path(str(ROOT / "docs" / "docstrings.py"))["as_markdown"]
     head = "Head.\n\n``a``\n    One\n    thing.\n``b``\n    Other.\n\nSo::\n\n    code\n\n"
