@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import mudata as md
@@ -106,6 +108,17 @@ class TestLatentRepresentation:
                 name: part[:100, rng.permutation(part.n_vars)].copy() for name, part in cells.mod.items()
             })  # fmt: skip
         np.testing.assert_allclose(model.get_latent_representation(shuffled), here[:100], atol=1e-4)
+
+    def test_of_a_single_cell(self, model: twin.Twin, cells: md.MuData) -> None:
+        whole = model.get_latent_representation()
+        np.testing.assert_allclose(model.get_latent_representation(cells[:1].copy()), whole[:1], atol=1e-5)
+        assert model.predict("Cebpa:knockout", cells[:1].copy()).n_obs == 1
+        with pytest.raises(DataError, match="found 0 cells; accepted are at least 1"):
+            model.get_latent_representation(cells[:0].copy())
+
+    def test_what_is_no_data_is_refused_by_name(self, model: twin.Twin) -> None:
+        with pytest.raises(ArgumentError, match=r"cannot use str 'cells\.h5ad': accepted is an AnnData or a MuData"):
+            model.get_latent_representation("cells.h5ad")  # type: ignore[arg-type]
 
     def test_more_features_are_left_out(self, model: twin.Twin, cells: md.MuData) -> None:
         rna = cells["rna"]
@@ -220,6 +233,32 @@ class TestSaving:
         (tmp_path / "model.json").write_text('{"format": 99, "parts": []}')
         with pytest.raises(DataError, match="found no model of format 1"):
             twin.Twin.load(tmp_path)
+
+    @pytest.mark.parametrize("part", ["encoder", "response", "preprocessor"])
+    def test_a_damaged_file_is_refused_and_not_believed(self, saved: Path, tmp_path: Path, part: str) -> None:
+        damaged = Path(shutil.copytree(saved, tmp_path / "model"))
+        content = bytearray((damaged / f"{part}.pt").read_bytes())
+        content[len(content) // 2] ^= 64
+        (damaged / f"{part}.pt").write_bytes(content)
+        with pytest.raises(DataError, match=rf"{part}\.pt is damaged, or of another model"):
+            twin.Twin.load(damaged)
+
+    @pytest.mark.parametrize("facts", [{"parts": []}, {"parts": ["encoder"]}, {"setup": {"x": "1"}}, {"sha256": None}])
+    def test_facts_that_lack_something_are_refused(self, saved: Path, tmp_path: Path, facts: dict[str, Any]) -> None:
+        damaged = Path(shutil.copytree(saved, tmp_path / "model"))
+        known = json.loads((damaged / "model.json").read_text())
+        (damaged / "model.json").write_text(json.dumps({**known, **facts}))
+        with pytest.raises(DataError, match="cannot load"):
+            twin.Twin.load(damaged)
+
+    def test_a_folder_that_holds_more_than_a_model_is_never_replaced(
+        self, model: twin.Twin, saved: Path, tmp_path: Path
+    ) -> None:
+        folder = Path(shutil.copytree(saved, tmp_path / "model"))
+        (folder / "thesis.doc").write_text("mine")
+        with pytest.raises(OutputError, match=r"found 'thesis\.doc' beside a model there; accepted is a free place"):
+            model.save(folder, overwrite=True)
+        assert (folder / "thesis.doc").read_text() == "mine"
 
     def test_data_without_its_features_are_refused_when_it_is_loaded(self, saved: Path) -> None:
         other = simulated(n_cells=200, n_genes=40)

@@ -27,7 +27,7 @@ from waddington.twin.data.io.labels import standard_columns
 from waddington.twin.data.io.objects import make_ready
 from waddington.twin.data.io.perturbations import LabelKeys
 from waddington.twin.data.io.split import split_modalities
-from waddington.twin.data.io.validation import check_columns
+from waddington.twin.data.io.validation import MIN_CELLS, check_columns
 from waddington.twin.data.modalities import in_order
 from waddington.twin.data.splits import Split, time_labels
 
@@ -38,6 +38,7 @@ __all__ = [
     "Setup",
     "SetupKeys",
     "check_data",
+    "check_kind",
     "gather",
     "parts_of",
     "read_labels",
@@ -186,14 +187,25 @@ def check_data(data: Any) -> None:
     ArgumentError
         Names what was given.
     """
-    if not isinstance(data, ad.AnnData | md.MuData):
-        raise ArgumentError(f"cannot use {_named(data)}: accepted is an AnnData or a MuData")
+    check_kind(data)
     if data.is_view:
         raise ArgumentError(
             f"cannot write to a view of {type(data).__name__}: accepted is an object of its own, data[cells].copy()"
         )
     if isinstance(data, ad.AnnData) and data.isbacked:
         raise ArgumentError("cannot write to a backed AnnData: accepted is one in memory, data.to_memory()")
+
+
+def check_kind(data: Any) -> None:
+    """Refuse what is neither AnnData nor MuData.
+
+    Raises
+    ------
+    ArgumentError
+        Names what was given.
+    """
+    if not isinstance(data, ad.AnnData | md.MuData):
+        raise ArgumentError(f"cannot use {_named(data)}: accepted is an AnnData or a MuData")
 
 
 def register(data: Cells, setup: Setup) -> None:
@@ -262,8 +274,15 @@ def parts_of(data: Cells) -> dict[str, ad.AnnData]:
     return {name: found[name] for name in in_order(found)}
 
 
-def gather(data: Cells, setup: Setup) -> md.MuData:
+def gather(data: Cells, setup: Setup, *, min_cells: int = MIN_CELLS) -> md.MuData:
     """Read counts, or values as given, of all cells into a MuData of its own; nothing of `data` is changed.
+
+    Parameters
+    ----------
+    data, setup
+        The cells, and which layers hold what.
+    min_cells
+        Fewest cells that are accepted: to learn from, more are needed than to be embedded.
 
     Returns
     -------
@@ -286,6 +305,7 @@ def gather(data: Cells, setup: Setup) -> md.MuData:
         as_given=as_given,
         counts_layer=None if as_given else setup.layer,
         layer=setup.layer if as_given else None,
+        min_cells=min_cells,
     )
     record(mdata)["notes"] = notes
     return mdata

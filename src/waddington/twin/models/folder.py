@@ -1,11 +1,14 @@
 """A model on disk: a folder of one file a part, read with ``weights_only``, and a line of facts beside them.
 
-``model.json`` says format, versions, setup and parts; ``preprocessor.pt``, ``encoder.pt``, ``response.pt``,
+``model.json`` says format, versions, setup, parts and the SHA-256 of each part's file, so that a damaged file, or one
+of another model, is refused rather than believed; ``preprocessor.pt``, ``encoder.pt``, ``response.pt``,
 ``dynamics.pt`` and ``agent.pt`` hold tensors, numbers and strings. Parts that a model lacks have no file.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import pickle
@@ -18,6 +21,7 @@ import torch
 from waddington._errors import DataError, OutputError
 from waddington._files import replacing
 from waddington._version import __version__
+from waddington.twin.data.setup import Setup
 
 __all__ = ["FACTS", "FORMAT", "PARTS", "read_model", "write_model"]
 
@@ -25,6 +29,7 @@ FORMAT: Final = 1
 FACTS: Final = "model.json"
 PARTS: Final = ("preprocessor", "encoder", "response", "dynamics", "agent")
 """Parts of a model; the first two are always there."""
+_ALWAYS: Final = PARTS[:2]
 
 
 def write_model(
@@ -41,7 +46,7 @@ def write_model(
     facts
         What JSON can hold, beside format and version.
     overwrite
-        Whether a model that is there already may be replaced.
+        Whether a model that is there already may be replaced; never a folder that holds anything else.
 
     Raises
     ------
@@ -50,10 +55,12 @@ def write_model(
     """
     target = Path(folder).expanduser()
     there = target.exists() and not (target.is_dir() and not any(target.iterdir()))
-    if there and not (overwrite and (target / FACTS).is_file()):
-        found = "a model" if (target / FACTS).is_file() else "something that is no model"
-        more = ", or overwrite=True" if found == "a model" else ""
-        raise OutputError(f"cannot save to {str(target)!r}: found {found} there; accepted is a free place{more}")
+    if there and (strange := _no_part_of_a_model(target)):
+        raise OutputError(f"cannot save to {str(target)!r}: found {strange} there; accepted is a free place")
+    if there and not overwrite:
+        raise OutputError(
+            f"cannot save to {str(target)!r}: found a model there; accepted is a free place, or overwrite=True"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as beside:
         beside.mkdir()
@@ -62,7 +69,9 @@ def write_model(
                 # Written through an open file, the same weights give the same bytes.
                 with (beside / f"{name}.pt").open("wb") as file:
                     torch.save(state, file)
-        known = {"format": FORMAT, "version": __version__, "parts": [name for name in parts if parts[name] is not None]}
+        names = [name for name in parts if parts[name] is not None]
+        sums = {name: _sum_of((beside / f"{name}.pt").read_bytes()) for name in names}
+        known = {"format": FORMAT, "version": __version__, "parts": names, "sha256": sums}
         (beside / FACTS).write_text(json.dumps({**known, **facts}, indent=2), encoding="utf-8")
     return target
 
@@ -75,7 +84,7 @@ def read_model(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
     parts
         State of each part that is there.
     facts
-        The content of ``model.json``.
+        The content of ``model.json``, its setup as a :class:`~waddington.twin.data.setup.Setup`.
 
     Raises
     ------
@@ -88,11 +97,34 @@ def read_model(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             raise DataError(f"cannot load {str(place)!r}: found no model of format {FORMAT}")
         names = [name for name in PARTS if name in facts["parts"]]
-        parts = {name: torch.load(place / f"{name}.pt", weights_only=True, map_location="cpu") for name in names}
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        parts = {name: _read_part(place / f"{name}.pt", facts["sha256"][name]) for name in names}
+        if missing := [name for name in _ALWAYS if name not in parts]:
+            raise ValueError(f"{FACTS} names no {missing[0]}")
+        facts["setup"] = Setup(**facts["setup"])
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
             f"cannot load {str(place)!r}: {error}; accepted is a folder that Twin.save or a run wrote"
         ) from error
     return parts, facts
+
+
+def _read_part(path: Path, known: str) -> Any:
+    content = path.read_bytes()
+    if _sum_of(content) != known:
+        raise ValueError(f"{path.name} is damaged, or of another model: its SHA-256 is not that of {FACTS}")
+    return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+
+
+def _sum_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _no_part_of_a_model(place: Path) -> str:
+    """Name what is at a place and belongs to no model; empty where a whole model is there and nothing else."""
+    if not (place / FACTS).is_file():
+        return "something that is no model"
+    own = {FACTS, *(f"{name}.pt" for name in PARTS)}
+    strange = sorted(path.name for path in place.iterdir() if path.name not in own)
+    return f"{strange[0]!r} beside a model" if strange else ""

@@ -18,7 +18,17 @@ from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
 from waddington.optim.registry import OptimizerLike
 from waddington.twin._keys import recorded
-from waddington.twin.data.setup import Cells, Setup, SetupKeys, check_data, gather, read_labels, register, registered
+from waddington.twin.data.setup import (
+    Cells,
+    Setup,
+    SetupKeys,
+    check_data,
+    check_kind,
+    gather,
+    read_labels,
+    register,
+    registered,
+)
 from waddington.twin.dynamics.latent import Dynamics
 from waddington.twin.embed.config import EncoderConfig
 from waddington.twin.embed.encoder import TwinEncoder
@@ -344,10 +354,10 @@ class Twin:
             response=Response.from_state_dict(parts["response"]) if "response" in parts else None,
             dynamics=dynamics,
             agent=SavedAgent.from_state_dict(parts["agent"], dynamics) if "agent" in parts and dynamics else None,
-            setup=Setup(**facts["setup"]),
+            setup=facts["setup"],
         )
         if data is not None:
-            made._prepared(data)
+            made._prepared(made._given(data))
             made._data = data
         return made
 
@@ -369,6 +379,7 @@ class Twin:
 
     def _given(self, data: Cells | None) -> Cells:
         if data is not None:
+            check_kind(data)
             return data
         if self._data is None:
             raise ArgumentError("cannot embed without cells: this model was loaded without data; accepted: data=")
@@ -376,7 +387,7 @@ class Twin:
 
     def _prepared(self, data: Cells) -> ModelCells:
         """Bring any cells into the form that was learned: features by name, normalization of the training cells."""
-        work = gather(data, registered(data) if "setup" in recorded(data) else self.setup)
+        work = gather(data, registered(data) if "setup" in recorded(data) else self.setup, min_cells=1)
         known = {name: fitted.names for name, fitted in self.preprocessor.fitted.items()}
         work = align_features(work, known)
         factor = self.preprocessor.options.size_factor_key
