@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import mudata as md
@@ -17,6 +19,11 @@ from waddington.twin.data import io
 from waddington.twin.run import Listener, RunResult
 
 UNLABELLED, UNMEASURED, EMPTY = 7, 5, 100
+FIELDS: dict[str, Any] = {name: value for name, value in TINY.items() if name != "n_cells"} | {
+    "optimizer": ["Adam"],
+    "protocol": "paper",
+    "paper_steps": 64,
+}
 
 
 class Heard(Listener):
@@ -51,9 +58,7 @@ def given() -> md.MuData:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, md.MuData, list[str]]:
     cells, listener = given(), Heard()
-    fields: dict[str, Any] = {name: value for name, value in TINY.items() if name != "n_cells"}
-    fields |= {"optimizer": ["Adam"], "protocol": "paper", "paper_steps": 64}
-    result = twin.run(cells, out=tmp_path_factory.mktemp("run") / "out", listener=listener, **fields)
+    result = twin.run(cells, out=tmp_path_factory.mktemp("run") / "out", listener=listener, **FIELDS)
     return result, cells, listener.said
 
 
@@ -118,3 +123,14 @@ def test_the_cells_can_be_read_again_as_they_were(ran: tuple[RunResult, md.MuDat
     pd.testing.assert_series_equal(
         read.obs["perturbation"].astype(str), used["perturbation"].astype(str), check_names=False
     )
+
+
+def test_a_run_that_goes_on_without_its_input_still_hands_back_all_cells(
+    ran: tuple[RunResult, md.MuData, list[str]], tmp_path: Path
+) -> None:
+    result, before, _ = ran
+    out = shutil.copytree(result.out, tmp_path / "out")
+    (out / "cells.h5mu").unlink()
+    cells = twin.run(out=out, resume=True, **FIELDS).cells
+    pd.testing.assert_frame_equal(cells.obs, result.cells.obs)
+    assert set(cells.obs_names) == set(before.obs_names)

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington._errors import OutputError, WaddingtonError
+from waddington._errors import WaddingtonError
 from waddington.twin.data import io
 from waddington.twin.data.io.reading import Source
 from waddington.twin.models import Twin
 from waddington.twin.report.page import Verdict, write_report
 from waddington.twin.run.artifacts import joint_latent, read_arrays
-from waddington.twin.run.cells import as_measured, hand_back, plainest
+from waddington.twin.run.cells import as_measured, hand_back
 from waddington.twin.run.choice import Chosen
 from waddington.twin.run.config import RunConfig, flatten
 from waddington.twin.run.data import RunData, is_saved, load, save
@@ -29,6 +29,7 @@ from waddington.twin.run.listener import Listener
 from waddington.twin.run.model import assemble_model
 from waddington.twin.run.outputs import versions, write_config, write_measurability, write_metrics, write_weights
 from waddington.twin.run.pictures import metric_panels, shortened_labels, write_pictures
+from waddington.twin.run.plain import write_cells
 from waddington.twin.run.predicting import fit_models, predictions
 from waddington.twin.run.prepare import prepare, read_all_cells
 from waddington.twin.run.records import RunRecords
@@ -134,9 +135,9 @@ def run(
         listener.advance()
         folder.claim(config, data)
         if in_memory and not kept.exists():
-            _keep(mdata, kept, listener)
-            if others is not None and kept.exists():
+            if others is not None:  # first: where the cells are kept, those left out are, too
                 _keep(others, beside, listener)
+            _keep(mdata, kept, listener)
         cells = as_measured(mdata), None if others is None else as_measured(others)
         try:
             prepared = _prepared(mdata, config, folder, listener)
@@ -149,14 +150,9 @@ def run(
 
 
 def _keep(mdata: md.MuData, path: Path, listener: Listener) -> None:
-    """Write cells from memory, so that the run can go on without them; some columns no file can hold."""
-    try:
-        io.write(mdata, path)
-    except OutputError:
-        raise
-    except Exception as error:  # noqa: BLE001  whatever a writer says of a column it does not know
-        reason = str(error).partition("\n")[0]
-        listener.note(f"the cells cannot be kept in the run's folder ({reason}): to resume, give them again")
+    """Write cells; what no file can hold is kept as text or left out of them, and that is said."""
+    for sentence in write_cells(mdata, path):
+        listener.note(f"{path.name}: {sentence}")
 
 
 def _prepared(mdata: md.MuData, config: RunConfig, folder: RunFolder, listener: Listener) -> RunData:
@@ -164,19 +160,6 @@ def _prepared(mdata: md.MuData, config: RunConfig, folder: RunFolder, listener: 
     if not is_saved(folder.prepared):
         save(prepare(mdata, config, step=listener.advance), folder.prepared)
     return load(folder.prepared)
-
-
-def _write_cells(cells: md.MuData, path: Path, listener: Listener) -> None:
-    """Write the cells that are handed back; what no file can hold is left out of them, and that is said."""
-    try:
-        io.write(cells, path)
-    except OutputError:
-        raise
-    except Exception:  # noqa: BLE001  whatever a writer says of a column or an entry that it does not know
-        cells, said = plainest(cells)
-        for sentence in said:
-            listener.note(f"{path.name}: {sentence}")
-        io.write(cells, path)
 
 
 def _write_outputs(
@@ -204,7 +187,7 @@ def _write_outputs(
     files = folder.files_of(chosen.encoder)
     joint = joint_latent(files, prepared.design.train)
     handed = hand_back(*cells, prepared, config, chosen, joint=joint, embeddings=read_arrays(files))
-    _write_cells(handed, folder.path / "cells.h5mu", listener)
+    _keep(handed, folder.path / "cells.h5mu", listener)
     listener.advance()
     latent, trajectories = _drawn(folder, prepared, chosen)
     pictures = write_pictures(

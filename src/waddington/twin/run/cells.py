@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any, Final
 
 import anndata as ad
-import h5py
 import mudata as md
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from anndata.io import write_elem
 from scipy import sparse
 
-from waddington._text import counted
 from waddington.twin._keys import is_ours, note, put, record
 from waddington.twin.data.io.files import quiet_mudata
 from waddington.twin.data.io.labels import free_name
@@ -29,7 +25,7 @@ from waddington.twin.run.config import RunConfig
 from waddington.twin.run.data import RunData
 from waddington.twin.run.encoder_jobs import VALIDATION
 
-__all__ = ["as_measured", "hand_back", "plainest"]
+__all__ = ["as_measured", "hand_back"]
 
 Float = npt.NDArray[np.float32]
 
@@ -136,45 +132,6 @@ def hand_back(
     }
     note(whole, *prepared.notes)
     return whole
-
-
-def plainest(cells: md.MuData) -> tuple[md.MuData, list[str]]:
-    """Give cells that any file can hold: columns of things as text, ``uns`` without the entries that cannot be written.
-
-    Returns
-    -------
-    cells : mudata.MuData
-        The same object.
-    said : list[str]
-        What was changed, by name; it is noted in the cells, too.
-    """
-    said = []
-    for holder in (cells, *cells.mod.values()):
-        for table in (holder.obs, holder.var):
-            for column in table.columns:
-                known = table[column].dropna()
-                if table[column].dtype == object and not known.map(lambda value: isinstance(value, str)).all():
-                    table[column] = table[column].map(str, na_action="ignore")
-                    said.append(f"column {str(column)!r} is kept as text")
-        gone = [key for key, value in holder.uns.items() if not _fits(value)]
-        for key in gone:
-            del holder.uns[key]
-        if gone:
-            entries = counted(len(gone), "entry", "entries")
-            said.append(f"uns is kept without {entries} that no file can hold: {', '.join(map(repr, gone))}")
-    said = list(dict.fromkeys(said))
-    note(cells, *said)
-    return cells, said
-
-
-def _fits(value: Any) -> bool:
-    """Say whether a file can hold a value: it is written to one in memory."""
-    with h5py.File(BytesIO(), "w") as file:
-        try:
-            write_elem(file, "value", value)
-        except Exception:  # noqa: BLE001  whatever a writer says of what it does not know
-            return False
-    return True
 
 
 def _joined(part: ad.AnnData, other: ad.AnnData | None) -> ad.AnnData:
