@@ -220,7 +220,7 @@ class Box(ConvexSet):
     is_elementwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        low, high = torch.as_tensor(self.low), torch.as_tensor(self.high)
+        low, high = _numbers("low", self.low), _numbers("high", self.high)
         if not bool((low <= high).all()):
             raise ArgumentError(
                 f"cannot use Box(low={self.low!r}, high={self.high!r}): low must be at most high, and both numbers"
@@ -253,6 +253,8 @@ class Ball(ConvexSet):
 
     def __post_init__(self) -> None:
         check_in_range("radius", self.radius, 0.0, open_low=True, open_high=True)
+        if not bool(_numbers("center", self.center).isfinite().all()):
+            raise ArgumentError(f"cannot use center={self.center!r}: center must be finite")
         check_choice("over", self.over, get_args(Over))
 
     def project(self, x: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
@@ -279,10 +281,19 @@ class Simplex(ConvexSet):
 
     def __post_init__(self) -> None:
         check_in_range("total", self.total, 0.0, open_low=True, open_high=True)
+        if self.dim is not None and (isinstance(self.dim, bool) or not isinstance(self.dim, int)):
+            raise ArgumentError(f"cannot use dim={self.dim!r}: dim must be a whole number, or None")
 
     def project(self, x: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
         """Give the nearest point."""
         return x if x.numel() == 0 else project_simplex(x, self.total, dim=self.dim, weight=weight)
+
+
+def _numbers(name: str, given: Any) -> torch.Tensor:
+    """Refuse what is neither a number nor a tensor."""
+    if not isinstance(given, float | int | torch.Tensor):
+        raise ArgumentError(f"cannot use {name}={given!r}: {name} must be a number or a tensor")
+    return torch.as_tensor(given)
 
 
 SETS: dict[str, type[ConvexSet]] = {cls.kind: cls for cls in (Box, Ball, Simplex, Nonnegative)}
@@ -300,7 +311,9 @@ def as_set(given: ConvexSet | str | Mapping[str, Any]) -> ConvexSet:
     if isinstance(given, ConvexSet):
         return given
     if isinstance(given, Mapping) and given.get("set") in SETS:
-        return SETS[given["set"]](**{name: value for name, value in given.items() if name != "set"})
+        described = {name: value for name, value in given.items() if name != "set"}
+        if described.keys() == {field.name for field in fields(SETS[given["set"]])}:  # type: ignore[arg-type]
+            return SETS[given["set"]](**described)
     if isinstance(given, str) and given in SETS and given != "box":
         return SETS[given]()
     raise ArgumentError(
