@@ -27,6 +27,7 @@ FLOORS = {
         "claims": 5,
         "__init__": 5,
         "cli": 6,
+        "__main__": 7,
     },
     "waddington.optim": {
         "_moved": 0,

@@ -88,7 +88,7 @@ def test_the_command_line_itself_is_an_extra() -> None:
 )
 def test_a_signal_ends_a_run_with_what_to_do_next(tmp_path: Path, number: signal.Signals, code: int) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "waddington.cli", "run", "--preset", "smoke", "--out", str(out)]
+    command = [sys.executable, "-m", "waddington", "run", "--preset", "smoke", "--out", str(out)]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         while process.poll() is None and not (out / "work").exists():  # the run has begun

@@ -98,6 +98,8 @@ def preprocess(data: Cells, *, overwrite: bool = False, copy: bool = False, **pa
         When a modality holds no counts, or a key is another tool's; says what is accepted.
     """
     check_data(data)
+    for name in parameters:
+        check_known("parameter of pp.preprocess", name, [field.name for field in dataclasses.fields(Options)])
     fitted = Preprocessor(**parameters)
     setup = registered(data)
     labels = read_labels(data, setup)

@@ -206,7 +206,7 @@ def test_two_processes_find_what_one_finds(tiny: tuple[RunResult, Recorder], tmp
 def test_a_killed_run_resumes_to_the_same_metrics(tiny: tuple[RunResult, Recorder], tmp_path: Path) -> None:
     """SIGKILL twice, in the middle of the work: at the first and at the third new mark; then to the end."""
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "waddington.cli", "run", "--out", str(out), *flags(), "--resume"]
+    command = [sys.executable, "-m", "waddington", "run", "--out", str(out), *flags(), "--resume"]
     marks = out / "work" / "files"
     for more in (1, 3):
         seen = len(list(marks.glob("*/*")))

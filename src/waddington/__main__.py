@@ -1,4 +1,4 @@
-"""``python -m waddington.cli``, where the ``waddington`` script is not on the path."""
+"""``python -m waddington``, where the ``waddington`` script is not on the path."""
 
 from __future__ import annotations
 
