@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 
 from waddington._errors import ArgumentError, MissingExtraError, UnknownNameError
 
-__all__ = ["check_choice", "check_count", "check_in_range", "check_known", "missing_extra", "require_extra"]
+__all__ = [
+    "check_choice",
+    "check_count",
+    "check_in_range",
+    "check_known",
+    "check_parameters",
+    "missing_extra",
+    "require_extra",
+]
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "umap": "umap-learn"}  # modules that are not called as they are installed
 
@@ -84,6 +93,22 @@ def check_known(kind: str, name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name.casefold(), folded, n=1)
     hint = f" Did you mean {folded[close[0]]!r}?" if close else ""
     raise UnknownNameError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}")
+
+
+def check_parameters(
+    owner: str, function: Callable[..., object], given: Iterable[str], passed_on: Iterable[str]
+) -> None:
+    """Refuse keywords that neither a function has itself nor that which it passes them on to.
+
+    Raises
+    ------
+    UnknownNameError
+        Names the closest spelling and every known name.
+    """
+    own = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = list(dict.fromkeys([*own, *passed_on]))
+    for name in given:
+        check_known(f"parameter of {owner}", name, known)
 
 
 def require_extra(module: str, extra: str) -> ModuleType:

@@ -125,3 +125,12 @@ def test_a_picture_is_shown_in_a_window(plane: md.MuData, monkeypatch: pytest.Mo
     panels = twin.pl.landscape(plane, basis="X_plane", show=True)
     assert shown == [panels.figure]
     assert not pyplot.get_fignums()
+
+
+def test_a_quantity_is_no_label(plane: md.MuData) -> None:
+    data = plane.copy()
+    data.obs["total"] = np.linspace(0, 1, data.n_obs)
+    data.obs["hours"] = np.repeat([0.0, 24.0], [5, data.n_obs - 5])
+    with pytest.raises(DataError, match=r"cannot color by obs\['total'\]: found \d+ different numbers"):
+        twin.pl.landscape(data, color="total", basis="X_plane")
+    twin.pl.landscape(data, color="hours", basis="X_plane")

@@ -33,6 +33,8 @@ from waddington.twin.trajectory.projection import project_2d
 
 __all__ = ["landscape", "losses", "metrics", "scatter", "trajectories"]
 
+_MOST_NUMBERS = 24
+"""Most different numbers that are labels, such as times; more are a quantity, which has no colour of its own here."""
 Place = str | os.PathLike[str] | None
 
 
@@ -79,6 +81,7 @@ def landscape(
     """
     _check_cells(data)
     times = np.asarray(_column(data, pseudotime_key, "waddington.twin.tl.pseudotime"), dtype=np.float64)
+    labels = None if color is None else _labels(data, color)
     order = recorded(data).get("pseudotime", {}) if pseudotime_key == "pseudotime" else {}
     plane = _obsm(data, basis if basis is not None else use_rep)
     if basis is None:
@@ -87,7 +90,7 @@ def landscape(
         raise DataError(f"cannot draw obsm[{basis!r}]: found shape {plane.shape}; accepted is a plane")
     cells = pd.Index(data.obs_names)
     known: dict[str, Any] = {
-        "labels": None if color is None else np.asarray(_column(data, color, None).astype(str)),
+        "labels": labels,
         "trajectories": trajectories,
         "roots": [cells.get_loc(order["root"])] if order.get("root") in cells else [],
         "possible_roots": [cells.get_loc(cell) for cell in order.get("others", ()) if cell in cells],
@@ -151,8 +154,7 @@ def losses(
     ----------
     data
         AnnData or MuData after :func:`waddington.twin.tl.embed`; or a table with the columns epoch, split and loss,
-        such as :meth:`History.to_frame <waddington.twin.embed.History.to_frame>` gives, also with optimizer, seed and
-        term.
+        such as :meth:`waddington.twin.embed.History.to_frame` gives, also with optimizer, seed and term.
     term
         Term of the loss: ``"total"``, ``"joint/rna"``, ``"agreement"``, …
     split
@@ -319,6 +321,13 @@ def _column(data: Cells, name: str, writer: str | None) -> pd.Series:
         raise DataError(f"cannot use obs[{name!r}]: no such column (columns found: {have}){hint}")
     found: pd.Series = data.obs[name]
     return found
+
+
+def _labels(data: Cells, color: str) -> npt.NDArray[np.str_]:
+    found = _column(data, color, None)
+    if pd.api.types.is_float_dtype(found) and (n := found.nunique()) > _MOST_NUMBERS:
+        raise DataError(f"cannot color by obs[{color!r}]: found {n} different numbers; accepted is a column of labels")
+    return np.asarray(found.astype(str))
 
 
 def _obsm(data: Cells, name: str) -> npt.NDArray[np.float64]:

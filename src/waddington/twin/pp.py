@@ -6,13 +6,14 @@ that another tool wrote is never replaced unless ``overwrite=True`` says so.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import anndata as ad
 import numpy as np
 
-from waddington._checks import check_in_range
+from waddington._checks import check_in_range, check_parameters
 from waddington._errors import DataError
 from waddington.twin._keys import check_free, note, put, record, recorded
 from waddington.twin.data.modalities import COUNTS_LAYER, VALUES_LAYER
@@ -20,6 +21,7 @@ from waddington.twin.data.setup import UNLABELLED, Cells, check_data, gather, pa
 from waddington.twin.data.splits import draw_train_cells, split_by_condition, split_by_time
 from waddington.twin.preprocess.cells import representation_key, representations
 from waddington.twin.preprocess.depth import depth_notes
+from waddington.twin.preprocess.fitting import Options
 from waddington.twin.preprocess.graph import joint_graph
 from waddington.twin.preprocess.preprocessor import REDUCED, Preprocessor
 
@@ -94,12 +96,15 @@ def preprocess(data: Cells, *, overwrite: bool = False, copy: bool = False, **pa
 
     Raises
     ------
+    UnknownNameError
+        For a parameter that there is not.
     DataError
         When a modality holds no counts, or a key is another tool's; says what is accepted.
     """
     check_data(data)
-    for name in parameters:
-        check_known("parameter of pp.preprocess", name, [field.name for field in dataclasses.fields(Options)])
+    check_parameters(
+        "twin.pp.preprocess", preprocess, parameters, [field.name for field in dataclasses.fields(Options)]
+    )
     fitted = Preprocessor(**parameters)
     setup = registered(data)
     labels = read_labels(data, setup)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 
 import gymnasium
 import mudata as md
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 
 from waddington import twin
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington._errors import ArgumentError, DataError, UnknownNameError, UnsupportedError
 from waddington.twin.plan.agent import AgentConfig
 from waddington.twin.plan.env import CellVecEnv
 
@@ -83,5 +86,35 @@ def test_an_agent_is_trained_in_whatever_holds_a_task(screen: md.MuData) -> None
         torch.testing.assert_close(other, weights[0], rtol=0, atol=0)
     with pytest.raises(ArgumentError, match="cannot use max_steps with a CellEnv"):
         twin.tl.train_agent(env, max_steps=3)
-    with pytest.raises(ArgumentError, match="cannot use horizon=3"):
+    with pytest.raises(ArgumentError, match=r"unknown parameter of twin\.tl\.environment 'horizon'"):
         twin.tl.train_agent(screen, horizon=3)
+
+
+def test_actions_have_names_and_a_task_shows_no_arrays(screen: md.MuData) -> None:
+    task = twin.tl.environment(screen).task
+    assert task.action_names == (*task.dynamics.perturbations, "wait")
+    assert task.action_names[task.wait] == "wait"
+    assert twin.tl.environment(screen, actions="continuous").task.action_names == ()
+    assert "array" not in repr(task)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda cells: twin.tl.environment(cells, max_step=3), "environment 'max_step'. Did you mean 'max_steps'"),
+        (lambda cells: twin.tl.embed(cells, epoch=3), "embed 'epoch'. Did you mean 'epochs'"),
+        (lambda cells: twin.tl.embed(cells, modalities={}), "embed 'modalities'"),
+        (lambda cells: twin.pp.preprocess(cells, n_pc=3), "preprocess 'n_pc'. Did you mean 'n_pcs'"),
+    ],
+)
+def test_a_misspelt_parameter_is_refused_by_name(screen: md.MuData, call: Callable[..., object], message: str) -> None:
+    with pytest.raises(UnknownNameError, match=re.escape(message)):
+        call(screen)
+
+
+def test_cells_without_labels_are_told_which_columns_there_are(screen: md.MuData) -> None:
+    plain = screen.mod["rna"].copy()
+    plain.obs = pd.DataFrame({"stim": "a"}, index=plain.obs_names)
+    plain.obsm["X_twin"] = screen.obsm["X_twin"]
+    with pytest.raises(DataError, match=r"columns of obs: 'stim'\); .*setup_anndata\(data, perturbation_key="):
+        twin.tl.predict(plain, "stim")

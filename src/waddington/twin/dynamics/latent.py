@@ -70,14 +70,14 @@ class Dynamics:
         When a number lies outside its range or array shapes disagree.
     """
 
-    effects: Float
+    effects: Float = field(repr=False)
     perturbations: tuple[str, ...]
     scale: float = 1.0
-    landmarks: Float = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    drift: Float = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    landmarks: Float = field(default_factory=lambda: np.empty((0, 0), np.float32), repr=False)
+    drift: Float = field(default_factory=lambda: np.empty((0, 0), np.float32), repr=False)
     bandwidth: float = 1.0
     drift_rate: float = 0.005
-    noise_sd: Float = field(default_factory=lambda: np.empty(0, np.float32))
+    noise_sd: Float = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
     disturbance_prob: float = 0.1
     disturbance_scale: float = 0.25
     max_perturbations: int = 2

@@ -11,7 +11,7 @@ import pandas as pd
 __all__ = ["History"]
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True, repr=False)
 class History:
     """Losses per epoch, over the batches of training and over the validation cells."""
 
@@ -22,6 +22,12 @@ class History:
     seconds: list[float] = field(default_factory=list)
     """Wall time of each epoch."""
 
+    def __repr__(self) -> str:
+        """Say how many epochs there were, and where they ended."""
+        ends = [(name, terms[-1].get("total")) for name, terms in self._by_split() if terms]
+        shown = "".join(f", {name}={total:.6g}" for name, total in ends if total is not None)
+        return f"History(epochs={len(self)}{shown})"
+
     def __len__(self) -> int:
         return len(self.train)
 
@@ -31,11 +37,14 @@ class History:
         self.validation.append(dict(validation))
         self.seconds.append(seconds)
 
+    def _by_split(self) -> tuple[tuple[str, list[dict[str, float]]], ...]:
+        return ("train", self.train), ("validation", self.validation)
+
     def to_frame(self) -> pd.DataFrame:
         """Tidy table with the columns epoch (from 1), split (``"train"`` or ``"validation"``), term and loss."""
         rows = [
             (epoch, split, term, loss)
-            for split, epochs in (("train", self.train), ("validation", self.validation))
+            for split, epochs in self._by_split()
             for epoch, terms in enumerate(epochs, start=1)
             for term, loss in terms.items()
         ]

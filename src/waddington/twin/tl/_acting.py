@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from stable_baselines3 import PPO
 
+from waddington._checks import check_parameters
 from waddington._errors import ArgumentError, DataError
 from waddington.optim.registry import OptimizerLike
 from waddington.twin.data.setup import Cells, check_data
@@ -22,7 +23,9 @@ from waddington.twin.tl._predicting import latent_of, split_of
 
 __all__ = ["environment", "train_agent"]
 
-World: TypeAlias = CellEnv | CellVecEnv | CellTask
+World: TypeAlias = CellEnv[CellTask] | CellVecEnv | CellTask
+_CHOSEN = {"dynamics", "starts", "relative_goals"}
+"""Fields of a task that are the cells' own."""
 
 
 def environment(
@@ -34,7 +37,7 @@ def environment(
     max_perturbations: int = 2,
     render_mode: str | None = None,
     **task: Any,
-) -> CellEnv:
+) -> CellEnv[CellTask]:
     """Make an environment in which an agent perturbs cells; ``gymnasium.make("waddington/Cell-v0", data=…)`` calls it.
 
     An episode starts at a control cell; the goal is what a condition does to it. Actions are the measured
@@ -66,7 +69,7 @@ def environment(
     Raises
     ------
     ArgumentError
-        Without cells.
+        Without cells, or for a parameter that there is not.
     DataError
         When the data have no embedding, or neither perturbations nor times.
     UnsupportedError
@@ -77,6 +80,8 @@ def environment(
             "cannot make an environment without cells: accepted is data=, an AnnData or MuData after twin.tl.embed"
         )
     check_data(data)
+    fields = {field.name for field in dataclasses.fields(CellTask)} - _CHOSEN
+    check_parameters("twin.tl.environment", environment, task, sorted(fields))
     latent, split = latent_of(data, use_rep), split_of(data)
     if use_rep != "X_twin":  # dynamics are bounded in standard deviations, which X_twin is in
         latent = Standardization.fit(latent, split.train).apply(latent)
@@ -171,10 +176,4 @@ def _task(world: World | Cells, options: dict[str, Any]) -> CellTask:
     unwrapped = getattr(world, "unwrapped", None)
     if isinstance(unwrapped, CellEnv):  # what gymnasium.make gives
         return _task(unwrapped, options)
-    known = {field.name for field in dataclasses.fields(CellTask)}
-    allowed = known | {"goals", "use_rep", "max_steps", "max_perturbations"}
-    if unknown := [name for name in options if name not in allowed]:
-        raise ArgumentError(
-            f"cannot use {unknown[0]}={options[unknown[0]]!r}: accepted are {', '.join(sorted(allowed))}"
-        )
-    return cast(CellTask, environment(world, **options).task)
+    return environment(world, **options).task

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import anndata as ad
 
+from waddington._checks import check_parameters
 from waddington.optim.registry import OptimizerLike
 from waddington.twin._keys import check_free, note, put, record
 from waddington.twin.data.setup import Cells, check_data, parts_of, read_labels, registered
+from waddington.twin.embed.config import EncoderConfig
 from waddington.twin.embed.encoder import TwinEncoder
 from waddington.twin.embed.likelihoods import GAUSSIAN
 from waddington.twin.embed.scaling import Standardization
@@ -63,10 +66,14 @@ def embed(
 
     Raises
     ------
+    UnknownNameError
+        For a parameter that there is not.
     DataError
         When the data were not preprocessed, or a key is another tool's; says what is accepted.
     """
     check_data(data)
+    fields = {field.name for field in dataclasses.fields(EncoderConfig)} - {"modalities", "likelihoods"}
+    check_parameters("twin.tl.embed", embed, config, sorted(fields))
     parts = parts_of(data)
     for holder in (data, *(parts.values() if not isinstance(data, ad.AnnData) else ())):
         check_free(holder, "obsm", ["X_twin"], overwrite=overwrite)

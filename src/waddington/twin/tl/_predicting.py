@@ -82,8 +82,11 @@ def split_of(data: Cells) -> Split:
     """
     found = read_labels(data).to_split()
     if found is None:
+        have = ", ".join(map(repr, data.obs.columns)) or "none"
         raise DataError(
-            "cannot use this data: cells bear neither perturbations nor times; accepted is a column of either in obs, "
-            "under a usual name or registered by twin.Twin.setup_anndata(perturbation_key=, control=, time_key=)"
+            f"cannot use this data: cells bear neither perturbations nor times (columns of obs: {have}); accepted is a "
+            "column of either under a usual name, or registered by "
+            f"twin.Twin.{'setup_anndata' if isinstance(data, ad.AnnData) else 'setup_mudata'}"
+            "(data, perturbation_key=, control=, time_key=)"
         )
     return found

@@ -222,7 +222,7 @@ class TestBareNames:
             resolve_condition("KLF1", self.measured)
 
     def test_a_name_that_was_not_measured_is_named(self) -> None:
-        with pytest.raises(UnsupportedError, match="'GATA1': it was not measured; accepted are Ca2"):
+        with pytest.raises(UnsupportedError, match="'GATA1': found no cells to learn it from; accepted are Ca2"):
             resolve_condition("GATA1", self.measured)
 
 

@@ -186,7 +186,7 @@ def _measured_edit(name: str, edits: set[Perturbation]) -> Perturbation:
         )
     shown = ", ".join(map(str, sorted(edits)[:8])) + (", …" if len(edits) > 8 else "")
     raise UnsupportedError(
-        f"cannot read condition {name!r}: it was not measured{nearest(name, map(str, edits))}; "
+        f"cannot read condition {name!r}: found no cells to learn it from{nearest(name, map(str, edits))}; "
         f"accepted are {shown or 'none'}"
     )
 

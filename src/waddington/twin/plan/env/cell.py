@@ -6,7 +6,7 @@ paper's form, pushes the embedding directly), and the reward is the progress to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -68,8 +68,8 @@ class CellTask:
     """
 
     dynamics: Dynamics
-    starts: Float
-    goals: Float
+    starts: Float = field(repr=False)
+    goals: Float = field(repr=False)
     relative_goals: bool = False
     actions: Literal["discrete", "continuous"] = "discrete"
     action_scale: float = 0.25
@@ -119,6 +119,11 @@ class CellTask:
         if self.actions == "discrete":
             return spaces.Discrete(self.dynamics.n_perturbations + 1)
         return spaces.Box(-1.0, 1.0, (self.dynamics.n_features,), np.float32)
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """What each discrete action starts, in order, ``"wait"`` last; empty where actions are pushes."""
+        return (*self.dynamics.perturbations, "wait") if self.actions == "discrete" else ()
 
     @property
     def wait(self) -> int:

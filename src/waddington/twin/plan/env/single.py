@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import gymnasium
 import numpy as np
@@ -14,7 +14,10 @@ from waddington.twin.plan.env._task import Float, State, Task
 __all__ = ["CellEnv"]
 
 
-class CellEnv(gymnasium.Env[Float, Any]):  # type: ignore[misc]
+T = TypeVar("T", bound=Task)
+
+
+class CellEnv(gymnasium.Env[Float, Any], Generic[T]):  # type: ignore[misc]
     """A task run on one cell, in Gymnasium's interface.
 
     Parameters
@@ -32,7 +35,7 @@ class CellEnv(gymnasium.Env[Float, Any]):  # type: ignore[misc]
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
 
-    def __init__(self, task: Task, *, render_mode: str | None = None) -> None:
+    def __init__(self, task: T, *, render_mode: str | None = None) -> None:
         check_arrays(task, "act on", instead="waddington.twin.tl.environment")
         if render_mode is not None:
             raise ArgumentError(f"cannot use render_mode={render_mode!r}: accepted is None")
