@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from optim.replacing import Twin, try_out
-from waddington.optim import Lookahead, Masked, Projected, Switched
+from waddington.optim import Compressed, Lookahead, Masked, Projected, Switched
 from waddington.optim.kernels import cache, foreach
 
 pytestmark = pytest.mark.skipif(bool(cache.why_unavailable("cpu")), reason="no C compiler")
@@ -20,6 +20,8 @@ COMPONENTS = {
     "switched before": Switched,
     "switched after": lambda adam: Switched(adam, switch="mean"),
     "lookahead": lambda adam: Lookahead(adam, k=2),
+    "largest": Compressed,
+    "quantized": lambda adam: Compressed(adam, method="quantize"),
     "projected": lambda adam: Projected(Masked(adam), "ball", metric="denominator"),
 }
 IN_MEMORY = [

@@ -8,6 +8,7 @@ and the tensor's place in the model: the same on every replica, under every shar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,6 +27,7 @@ __all__ = [
     "round_stochastically",
     "slice_of",
     "uniform",
+    "uniform_at",
 ]
 
 _MASK = (1 << 64) - 1
@@ -76,7 +78,7 @@ def frame_of(param: torch.Tensor) -> Frame | None:
     return Frame(max(shape[cut[0]] * inner, 1), param.shape[cut[0]] * inner, offset[cut[0]] * inner)
 
 
-def coordinates(index: torch.Tensor, frame: Frame | torch.Tensor) -> torch.Tensor:
+def coordinates(index: torch.Tensor, frame: Frame | Sequence[torch.Tensor] | torch.Tensor) -> torch.Tensor:
     """Give the places in the whole tensor of coordinates of a shard.
 
     Parameters
@@ -84,7 +86,7 @@ def coordinates(index: torch.Tensor, frame: Frame | torch.Tensor) -> torch.Tenso
     index
         Their places in the shard, int64.
     frame
-        Of the shard, or its three numbers as a tensor.
+        Of the shard, or its three numbers as tensors.
     """
     local, whole, start = frame
     row = torch.div(index, local, rounding_mode="floor")
@@ -124,9 +126,13 @@ def uniform(param: torch.Tensor, salt: torch.Tensor, dtype: torch.dtype) -> torc
     dtype
         float32 or float64; the numbers have as many random bits as its mantissa.
     """
-    bits = random_bits(places_of(param), salt.to(param.device))
+    return uniform_at(places_of(param), salt.to(param.device), dtype)
+
+
+def uniform_at(places: torch.Tensor, salt: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Draw the numbers of :func:`uniform` for coordinates at places of the whole tensor."""
     digits = 53 if dtype == torch.float64 else 24
-    return ((bits >> (64 - digits)) & ((1 << digits) - 1)).to(dtype) * 2.0**-digits
+    return ((random_bits(places, salt) >> (64 - digits)) & ((1 << digits) - 1)).to(dtype) * 2.0**-digits
 
 
 def random_words(places: torch.Tensor, salt: torch.Tensor) -> Words:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,9 @@ class ForEach:
         Names of the numbers.
     writes
         Names of the tensors that it writes to, as far as anybody else has them.
+    draws
+        Whether it is also called with ``noise``: a salt and the three numbers of a frame, 0-d and int64. Its
+        coordinates are those of contiguous tensors.
 
     Notes
     -----
@@ -56,15 +60,22 @@ class ForEach:
         function: Callable[..., Mapping[str, torch.Tensor]],
         scalars: Sequence[str] = (),
         writes: Sequence[str] = (),
+        *,
+        draws: bool = False,
     ) -> None:
-        self._function, self._scalars, self._writes = function, tuple(scalars), tuple(writes)
+        self._function, self._scalars, self._writes, self._draws = function, tuple(scalars), tuple(writes), draws
         self._made: dict[tuple[torch.dtype, ...], Kernel | None] = {}
         self._known: Forms | None = None
         self._count, self._rows = 0, list[int]()
         self._lengths = np.zeros(0, dtype=np.int64)
 
     def __call__(
-        self, tensors: Columns, scalars: Mapping[str, torch.Tensor] | None = None, *, compiles: bool = True
+        self,
+        tensors: Columns,
+        scalars: Mapping[str, torch.Tensor] | None = None,
+        *,
+        noise: torch.Tensor | None = None,
+        compiles: bool = True,
     ) -> Sums:
         """Call the function for every row of the columns.
 
@@ -74,6 +85,8 @@ class ForEach:
             Columns of one length; tensors of a row have one shape, and tensors of a column one dtype and device.
         scalars
             Numbers of each row, shape (rows,), for each of the function's names.
+        noise
+            Where the function draws: the salt of each row and the three numbers of its frame, int64, shape (rows, 4).
         compiles
             Whether a kernel may be made.
 
@@ -89,7 +102,8 @@ class ForEach:
         """
         columns = {name: list(column) for name, column in tensors.items()}
         made = self._kernel(columns) if compiles else None
-        given, count = scalars or {}, len(next(iter(columns.values())))
+        given = dict(scalars or {}) if noise is None else {**(scalars or {}), "noise": noise}
+        count = len(next(iter(columns.values())))
         rows = self._readable(columns, count) if made is not None else []
         if made is None or not rows:
             return self._eagerly(columns, given)
@@ -109,8 +123,11 @@ class ForEach:
         dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
         numbers = {name: scalars[name].to(device=like.device, dtype=dtype).unbind() for name in self._scalars}
         for row in range(len(next(iter(columns.values())))):
-            given = {name: column[row] for name, column in columns.items()}
-            rows.append(self._function(**given, **{name: entries[row] for name, entries in numbers.items()}))
+            given: dict[str, Any] = {name: column[row] for name, column in columns.items()}
+            given |= {name: entries[row] for name, entries in numbers.items()}
+            if self._draws:
+                given["noise"] = scalars["noise"][row].to(like.device).unbind()
+            rows.append(self._function(**given))
         exact = torch.float32 if like.device.type == "mps" else torch.float64
         return {name: torch.stack([row[name] for row in rows]).to(exact) for name in rows[0]}
 
@@ -137,12 +154,12 @@ class ForEach:
             scalars: Sequence[torch.Tensor] | torch.Tensor,
             noise: Sequence[torch.Tensor],
         ) -> Mapping[str, torch.Tensor]:
-            return self._function(
-                **dict(zip(names, (value, *buffers), strict=True)), **dict(zip(self._scalars, scalars, strict=False))
-            )
+            given: dict[str, Any] = dict(zip(names, (value, *buffers), strict=True))
+            given |= dict(zip(self._scalars, scalars, strict=False))
+            return self._function(**given, **({"noise": noise} if self._draws else {}))
 
         try:
-            return compile(KernelSpec(function, "cpu", dtypes[0], dtypes[1:], _of_numbers(dtypes)))
+            return compile(KernelSpec(function, "cpu", dtypes[0], dtypes[1:], _of_numbers(dtypes), self._draws))
         except UnsupportedError as error:
             warnings.warn(f"{error}; the step goes on eagerly, and more slowly", RuntimeWarning, stacklevel=5)
             return None
@@ -162,6 +179,7 @@ class ForEach:
                     and lies_densely(t)
                     for column in columns.values()
                 )
+                and (not self._draws or like.is_contiguous())
             ]
             self._lengths = np.array([first[row].numel() for row in self._rows], dtype=np.int64)
             if all(tensor.layout is torch.strided and is_plain(tensor) for tensor in flat):
@@ -183,6 +201,9 @@ class ForEach:
         sums = torch.empty((len(values), SUMS), dtype=torch.float64, device="cpu")
         launch = Launch(values, list(zip(*others, strict=True)) if others else [()] * len(values), table, sums)
         launch.addresses[:, 1] = addresses[0]  # of gradients there are none
+        if self._draws:
+            noise = scalars["noise"].cpu()
+            launch.set_noise(noise[:, 0], noise[:, 1:])
         kernel.run(launch)
         for name in self._writes:  # autograd cannot see that a kernel writes
             torch.autograd.graph.increment_version(columns[name])

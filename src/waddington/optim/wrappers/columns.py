@@ -33,6 +33,7 @@ class Passes:
         scalars: Mapping[str, torch.Tensor] | None = None,
         flags: Iterable[str] = (),
         writes: Sequence[str] = (),
+        noise: torch.Tensor | None = None,
         **constants: Any,
     ) -> Tensors:
         """Call a function of coordinates for every slot.
@@ -49,6 +50,8 @@ class Passes:
             Its numbers by name, each of shape (slots,).
         flags
             Names of settings of a slot's group that it is called with, too.
+        noise
+            Of each slot, shape (slots, 4), as for :class:`~waddington.optim.kernels.foreach.ForEach`.
         **constants
             What else it is called with.
 
@@ -63,12 +66,13 @@ class Passes:
         for place, rows in alike(slots):
             group = slots[rows[0]].group
             said = {**constants, **{flag: group[flag] for flag in flags}}
-            key = (function, place, tuple(given), *sorted(said.items()))
+            key = (function, place, tuple(columns), tuple(given), noise is None, *sorted(said.items()))
             if key not in self._known:
-                self._known[key] = ForEach(partial(function, **said), tuple(given), writes)
+                self._known[key] = ForEach(partial(function, **said), tuple(given), writes, draws=noise is not None)
             sums = self._known[key](
                 {name: [column[row] for row in rows] for name, column in columns.items()},
                 {name: column[rows] for name, column in given.items()},
+                noise=None if noise is None else noise[rows],
                 compiles=group.get("compile") is not False,
             )
             names = tuple(sums)
