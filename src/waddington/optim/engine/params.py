@@ -101,9 +101,10 @@ class ParamSlot:
         self, param: torch.Tensor, group: dict[str, Any], group_index: int, index: int, state: dict[str, Any]
     ) -> None:
         self.param, self.group, self.group_index, self.index, self.state = param, group, group_index, index, state
-        self.value, self.size = local_real(param.detach()), real_size(param)
         self._sharded, self.copies = is_sharded(param), False
         self.is_plain = not self._sharded and not param.is_complex()
+        self.value = param.detach() if self.is_plain else local_real(param.detach())
+        self.size = real_size(param)
 
     def gradient(self) -> torch.Tensor:
         """Give the local real gradient, with values in memory of its own."""
@@ -304,6 +305,8 @@ def real_size(param: torch.Tensor) -> int:
 def stack(rows: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
     """Stack 0-d tensors of perhaps several devices and dtypes into a table, shape (rows, entries of a row)."""
     cells = [cell for row in rows for cell in row]
+    if len({(cell.device, cell.dtype) for cell in cells}) == 1 and cells[0].dtype in (torch.float32, torch.float64):
+        return torch.stack(cells).view(len(rows), -1)
     dtype = torch.float64 if any(cell.dtype == torch.float64 for cell in cells) else torch.float32
     table = torch.stack([cell.to(device=cells[0].device, dtype=dtype) for cell in cells])
     return table.view(len(rows), -1)

@@ -6,6 +6,7 @@ inner ``step()``; :mod:`.update` has the most common way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, ClassVar
@@ -123,7 +124,10 @@ class OptimizerWrapper(WrapperState):
             return allowed
         if self._nonfinite == "propagate" or isinstance(self.optimizer, RuleOptimizer):
             return True
-        fine = self._squares_of(slots).isfinite()
+        squares = self._squares_of(slots)
+        if math.isfinite(squares.sum().item()):  # one wait; a sum that overflows says nothing yet
+            return True
+        fine = squares.isfinite()
         finite = fine.all()
         if bool(finite):
             return True
