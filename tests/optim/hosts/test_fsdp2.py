@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from optim.hosts.hosted import (
     weights,
 )
 from optim.hosts.processes import WORLD, host_all, of, on_two_ranks
+from waddington.optim import Projected
+from waddington.optim.projection import Ball, Box, ConvexSet, Nonnegative
 
 pytestmark = pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")
 
@@ -94,7 +97,7 @@ Spoil = Callable[[list[torch.Tensor], int], None]
 LAYOUTS = [Shard(0), Shard(0), Shard(1), Replicate(), Shard(1), Shard(0)]
 
 
-def _mix_layouts(rank: int, hosted: Hosted, spoil: Spoil, **settings: Any) -> dict[str, Any]:
+def _mix_layouts(rank: int, hosted: Hosted | Kept, spoil: Spoil, **settings: Any) -> dict[str, Any]:
     """Step with parameters sharded along different dimensions, and with gradients that are not finite at step 4."""
     mesh = init_device_mesh("cpu", (WORLD,))
     params = [
@@ -132,8 +135,29 @@ def _train_both_ways(rank: int, hosted: Hosted, folder: str) -> dict[str, Any]:
     return found
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Torch's Adam, whose parameters stay in a set."""
+
+    onto: ConvexSet
+
+    def build(self, params: Any, **settings: Any) -> Projected:
+        return Projected(torch.optim.Adam(params, lr=0.05), self.onto, **settings)
+
+
+KEPT = {
+    "nonnegative": Kept(Nonnegative()),
+    "box": Kept(Box(-0.1, 0.2)),
+    "ball": Kept(Ball(0.5)),
+    "ball around a number": Kept(Ball(0.5, center=0.1)),
+    "ball of a group": Kept(Ball(1.0, over="group")),
+}
+"""Sets that shards of a parameter can be projected onto, each by itself or by one sum over them."""
+
+
 def _train_all(rank: int, folder: str) -> dict[str, dict[str, Any]]:
-    return host_all(_train_both_ways, rank, folder)
+    kept = {name: _mix_layouts(rank, each, _spoil_on_one_rank, nonfinite="skip") for name, each in KEPT.items()}
+    return {**host_all(_train_both_ways, rank, folder), **kept}
 
 
 @pytest.fixture(scope="module")
@@ -200,9 +224,21 @@ def test_a_checkpoint_of_two_ranks_resumes_on_one(hosted: Hosted, ranks, folder)
 
 @each_sharded
 def test_layouts_may_differ_between_parameters(hosted: Hosted, ranks):
+    _check_mixed(hosted, of(hosted, ranks)[0]["mixed"])
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_shards_stay_in_the_set_that_whole_parameters_stay_in(name: str, ranks):
+    one, other = (rank[name] for rank in ranks)
+    params = _check_mixed(KEPT[name], one)
+    assert all(torch.equal(a, b) for a, b in zip(one["weights"], other["weights"], strict=True))
+    assert not torch.equal(params[0], next(net().parameters()))
+
+
+def _check_mixed(hosted: Hosted | Kept, found: dict[str, Any]) -> list[torch.Tensor]:
+    """Check that parameters that were sharded in several ways are what one process makes of them."""
     params = list(net().parameters())
     optimizer = hosted.build(params, nonfinite="skip")
-    found = of(hosted, ranks)[0]["mixed"]
     for step in range(STEPS):
         if step == 4:  # one rank's gradients were not finite: both left the step out
             assert found["figures"][step]["skipped_steps"] == 1
@@ -214,6 +250,7 @@ def test_layouts_may_differ_between_parameters(hosted: Hosted, ranks):
         assert_same_figures(found["figures"][step], expected, rtol=1e-9)
     for a, b in zip(found["weights"], params, strict=True):
         torch.testing.assert_close(a, b.detach(), rtol=1e-9, atol=1e-12)
+    return params
 
 
 @pytest.mark.parametrize("hosted", [h for h in SHARDED if h.row.ours], ids=lambda hosted: hosted.name)
