@@ -17,6 +17,9 @@ def on_page_content(content: str, **kwargs: Any) -> str:
     def draw(match: re.Match[str]) -> str:
         element, source = match.groups()
         display = "block" if element == "div" else "inline"
-        return f'<{element} class="arithmatex">{convert(html.unescape(source), display=display)}</{element}>'
+        formula = convert(html.unescape(source), display=display)
+        if unknown := re.findall(r"\\[A-Za-z]+", formula):
+            raise ValueError(f"cannot draw {', '.join(unknown)} of {source}: the converter has no such command")
+        return f'<{element} class="arithmatex">{formula}</{element}>'
 
     return _FORMULA.sub(draw, content)
