@@ -134,3 +134,10 @@ def test_a_quantity_is_no_label(plane: md.MuData) -> None:
     with pytest.raises(DataError, match=r"cannot color by obs\['total'\]: found \d+ different numbers"):
         twin.pl.landscape(data, color="total", basis="X_plane")
     twin.pl.landscape(data, color="hours", basis="X_plane")
+
+
+def test_cells_of_a_run_hold_no_losses(plane: md.MuData) -> None:
+    data = plane.copy()
+    data.uns["waddington"]["embed"] = {"encoder": "latent · Adam"}
+    with pytest.raises(DataError, match=r"cannot draw losses of cells that a run embedded: .* loss_curves\.png"):
+        twin.pl.losses(data)

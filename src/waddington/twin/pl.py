@@ -166,7 +166,17 @@ def losses(
     **options
         Of :func:`waddington.twin.plots.loss_curves`.
     """
-    table = data if isinstance(data, pd.DataFrame) else _record(data, "embed", "waddington.twin.tl.embed")["history"]
+    if isinstance(data, pd.DataFrame):
+        table = data
+    else:
+        embedded = _record(data, "embed", "waddington.twin.tl.embed")
+        if "history" not in embedded:  # a run keeps losses of several optimizers and seeds
+            raise DataError(
+                "cannot draw losses of cells that a run embedded: they hold none; accepted are cells after "
+                "waddington.twin.tl.embed, or a table, such as waddington.twin.Twin.history.to_frame(); the run's own "
+                "picture is loss_curves.png"
+            )
+        table = embedded["history"]
     if "term" in table.columns:
         known = list(dict.fromkeys(table["term"]))
         if term not in known:
