@@ -63,6 +63,7 @@ OPENED = {room_of(name): page for page, text in PAGES.items() for name, _ in ent
 ROOMS = sorted({*NAMED, *OPENED})
 
 
+@cache
 def pages_by_name() -> dict[str, list[Path]]:
     """Say where each object has entries."""
     found: dict[str, list[Path]] = {}
