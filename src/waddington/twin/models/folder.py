@@ -105,7 +105,7 @@ def read_model(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"cannot load {str(place)!r}: {error}; accepted is a folder that Twin.save or a run wrote"
+            f"cannot load {str(place)!r}: {error}; accepted is a folder that Twin.save wrote, or model/ of a run"
         ) from error
     return parts, facts
 
