@@ -8,6 +8,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterable
+from numbers import Integral
 from types import ModuleType
 
 from waddington._errors import ArgumentError, MissingExtraError, UnknownNameError
@@ -60,7 +61,7 @@ def check_count(name: str, value: object, low: int, high: float = math.inf) -> N
     ArgumentError
         Names the argument, its value and the interval.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
         limits = f"from {low}" if high == math.inf else f"in [{low}, {high}]"
         raise ArgumentError(f"cannot use {name}={value!r}: {name} must be a whole number {limits}")
 

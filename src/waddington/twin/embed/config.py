@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from waddington._checks import check_choice, check_in_range
+from waddington._checks import check_choice, check_count, check_in_range
 from waddington._errors import ArgumentError
 from waddington.twin.embed.likelihoods import DEFAULT_LIKELIHOOD, GAUSSIAN, LIKELIHOODS
 
@@ -62,7 +62,8 @@ class EncoderConfig:
         for name, size in self.modalities.items():
             check_in_range(f"modalities[{name!r}]", size, 1)
         for name in ("embedding_dim", "joint_dim", "hidden", "heads", "n_neighbors", "fanout", "max_reference"):
-            check_in_range(name, getattr(self, name), 1)
+            check_count(name, getattr(self, name), 1)
+        check_count("seed", self.seed, 0)
         if self.hidden % self.heads:
             raise ArgumentError(f"cannot use hidden={self.hidden}: hidden must be a multiple of heads={self.heads}")
         check_in_range("mask_fraction", self.mask_fraction, 0.0, 1.0, open_low=True, open_high=True)

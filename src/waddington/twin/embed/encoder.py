@@ -25,13 +25,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from waddington._checks import check_choice, check_in_range
+from waddington._checks import check_choice, check_count, check_in_range
 from waddington._errors import ArgumentError, DataError, UnsupportedError
 from waddington._text import counted
 from waddington.optim import registry
 from waddington.optim.registry import OptimizerLike
 from waddington.twin._arrays import check_arrays
 from waddington.twin._moved import renamed_arguments
+from waddington.twin.data.device import check_device
 from waddington.twin.embed.batches import encode, evaluate, refresh, start
 from waddington.twin.embed.config import EncoderConfig
 from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix, hold_out
@@ -162,8 +163,9 @@ class TwinEncoder:
         check_arrays(inputs, "train on", instead="waddington.twin.tl.embed")
         if counts is None:
             raise ArgumentError("cannot train without counts: accepted are raw counts, or values as given, by modality")
-        check_in_range("epochs", epochs, 0)
-        check_in_range("batch_size", batch_size, 2)
+        check_count("epochs", epochs, 0)
+        check_count("batch_size", batch_size, 2)
+        check_device(device)
         check_in_range("validation", validation, 0.0, 0.9)
         check_choice("schedule", schedule, ("cosine", "constant"))
         if optimizer is not None:

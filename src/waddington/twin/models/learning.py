@@ -10,6 +10,7 @@ import mudata as md
 import numpy as np
 import numpy.typing as npt
 
+from waddington._checks import check_count
 from waddington.twin.data.setup import Cells, Setup, gather, read_labels
 from waddington.twin.data.splits import Split
 from waddington.twin.dynamics import Dynamics, build_dynamics, fit_flow
@@ -72,6 +73,8 @@ def learn(
     labels = read_labels(data, setup)
     work = gather(data, setup)
     work.obs = labels.to_frame(work.obs_names)
+    check_count("n_neighbors", n_neighbors, 1)
+    read_root(root, work)  # both refused now rather than after the training
     factor = preprocessor.options.size_factor_key
     if factor is not None and factor in data.obs:
         work.obs[factor] = data.obs[factor].to_numpy()

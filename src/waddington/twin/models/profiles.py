@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -150,7 +150,11 @@ def predict_profiles(
     DataError
         When a bare name was measured in several modes, or a condition is asked for twice.
     """
-    asked = [perturbations] if isinstance(perturbations, str) else list(perturbations)
+    asked = (
+        [perturbations]
+        if isinstance(perturbations, str) or not isinstance(perturbations, Iterable)
+        else [*perturbations]
+    )
     if not asked or not all(isinstance(label, str) for label in asked):
         raise ArgumentError(f"cannot predict {perturbations!r}: accepted is a condition or a list of them, as text")
     model = response.model

@@ -119,7 +119,10 @@ def _seen(part: ad.AnnData) -> npt.NDArray[np.bool_]:
     """Mark the features that models see: the highly variable ones, or all where nothing marks any."""
     if "highly_variable" not in part.var:
         return np.ones(part.n_vars, dtype=bool)
-    return np.asarray(part.var["highly_variable"], dtype=bool)
+    seen = np.asarray(part.var["highly_variable"], dtype=bool)
+    if not seen.any():
+        raise DataError("cannot use these features: var['highly_variable'] marks none; accepted is at least one")
+    return seen
 
 
 def representations(
@@ -134,6 +137,8 @@ def representations(
     DataError
         When there are none in a modality; lists what ``obsm`` has.
     """
+    if use_rep is not None and not isinstance(use_rep, str | Mapping):
+        raise ArgumentError(f"cannot use use_rep={use_rep!r}: accepted is a key of obsm, or one by modality")
     if isinstance(use_rep, Mapping) and (unknown := [name for name in use_rep if name not in parts]):
         raise ArgumentError(f"cannot use use_rep of {', '.join(unknown)}: modalities are {', '.join(parts)}")
     found = {}

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from waddington._checks import check_in_range
+from waddington._checks import check_count
 from waddington._errors import DataError
 from waddington.twin._moved import renamed_arguments
 from waddington.twin.preprocess.neighbors import knn_graph, neighbor_table, present_rows, unit_rows
@@ -128,7 +128,7 @@ def modality_neighbors(
     DataError
         When the modalities hold different numbers of cells, or none is shared.
     """
-    check_in_range("n_neighbors", n_neighbors, 1)
+    check_count("n_neighbors", n_neighbors, 1)
     asked = representations if query is None else query
     names = [name for name in representations if name in asked]
     sizes = {asked[name].shape[0] for name in names}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-from waddington._checks import check_choice, check_in_range
+from waddington._checks import check_choice, check_count
 from waddington._errors import DataError
 
 __all__ = ["EXACT_UP_TO", "knn_graph", "neighbor_table", "present_rows", "unit_rows"]
@@ -64,7 +64,7 @@ def knn_graph(
         When the two sets of coordinates differ in width, or no reference cell was measured.
     """
     check_choice("metric", metric, ("cosine", "euclidean"))
-    check_in_range("n_neighbors", n_neighbors, 1)
+    check_count("n_neighbors", n_neighbors, 1)
     itself = query is None
     asked = x if query is None else query
     if asked.ndim != 2 or x.ndim != 2 or asked.shape[1] != x.shape[1]:

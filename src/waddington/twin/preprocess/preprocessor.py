@@ -11,7 +11,7 @@ import mudata as md
 import numpy as np
 import numpy.typing as npt
 
-from waddington._checks import check_choice, check_in_range
+from waddington._checks import check_choice, check_count, check_in_range
 from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
 from waddington.twin._keys import record
@@ -90,7 +90,8 @@ class Preprocessor:
             ("n_pcs", n_pcs),
             ("n_lsi", n_lsi),
         ):
-            check_in_range(name, value, 1)
+            check_count(name, value, 1)
+        check_count("seed", seed, 0)
         check_choice("clr", clr, ("cell", "feature"))
         self.options = Options(
             target_sum=None if target_sum is None else float(target_sum),

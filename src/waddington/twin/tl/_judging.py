@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington._errors import DataError, UnsupportedError
+from waddington._errors import ArgumentError, DataError, UnsupportedError
 from waddington._text import counted
 from waddington.twin._keys import record
 from waddington.twin.data.setup import UNLABELLED, Cells, Labels, check_data, parts_of, read_labels
@@ -62,6 +62,10 @@ def evaluate(
         When there are no test cells, too few of them, or features are missing from `predicted`.
     """
     check_data(data)
+    if predicted is not None and not isinstance(predicted, ad.AnnData):
+        raise ArgumentError(
+            f"cannot evaluate {type(predicted).__name__}: accepted is an AnnData, as tl.predict gives it"
+        )
     labels = read_labels(data)
     known, split = _judged(labels)
     found = profiles(parts_of(data))

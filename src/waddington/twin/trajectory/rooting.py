@@ -58,6 +58,8 @@ def read_root(root: str | None, mdata: md.MuData) -> RootChoice | None:
     DataError
         When `root` is ``time`` and no cell has one, or ``control`` and no cell is one.
     """
+    if root is not None and not isinstance(root, str):
+        raise ArgumentError(f"cannot use root={root!r}: accepted is text, or None")
     if root is None:
         return RootChoice(kind="time") if _has_times(mdata) else None
     if root == "time":
