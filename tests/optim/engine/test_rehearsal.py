@@ -124,3 +124,19 @@ def test_one_group_of_a_kind_is_enough_also_of_a_loaded_state(monkeypatch):
     state["param_groups"][3]["maximize"] = True
     optimizer.load_state_dict(state)
     assert len(rehearsed) <= 3
+
+
+@pytest.mark.parametrize(
+    "direction", [lambda grad: grad.mul_(2.0), lambda grad: torch.add(grad, grad, out=grad)], ids=["in place", "out"]
+)
+def test_a_rule_that_writes_into_the_gradient_is_told_so(direction):
+    with pytest.raises(ArgumentError, match="writes into the gradient"):
+        made(**updated(direction))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("a", "'gain', a str: accepted is one number"), (torch.ones(3), r"'gain', of shape \(3,\)")]
+)
+def test_scalars_are_one_number_each(value, said):
+    with pytest.raises(ArgumentError, match=said):
+        made(scalars=lambda step, tensor_scalars, settings: {"gain": value})

@@ -8,6 +8,7 @@ coordinates may read no value of a tensor, and give for each coordinate what the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -70,6 +71,10 @@ def _scalars(rule: Rule, remembered: Sequence[str], settings: Settings) -> dict[
             found: Any = rule.scalars(steps, known, settings)
     if not isinstance(found, dict):
         raise ArgumentError(f"cannot use what `scalars` gives, a {type(found).__name__}: accepted is a dict of numbers")
+    for name, value in found.items():
+        if not isinstance(value, Real | torch.Tensor) or (isinstance(value, torch.Tensor) and value.numel() != 1):
+            what = f"of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else f"a {type(value).__name__}"
+            raise ArgumentError(f"cannot use what `scalars` gives as {name!r}, {what}: accepted is one number")
     if rule.from_norm is not None and rule.needs_norm(settings):
         found = found | rule.from_norm(_number(1.0), settings)
     return {name: value.reshape(()) if isinstance(value, torch.Tensor) else value for name, value in found.items()}
@@ -119,7 +124,8 @@ class _Rehearsal:
 
     def _step(self, grad: torch.Tensor, held: Tensors, *, names: bool = False) -> Tensors:
         """Run the functions of one step; give the new buffers, the direction and the terms of sums."""
-        rule, flags = self.rule, self.flags
+        rule, flags, given = self.rule, self.flags, grad.clone()
+        untouched = grad
         given_buffers: Any = Given(held, "the rule's buffers")
         if rule.prepare is not None:
             with _Watch("`prepare`"):
@@ -143,6 +149,10 @@ class _Rehearsal:
         after: Any = Given({**held, **measured.buffers}, "the rule's buffers")
         with _Watch("`update`"):
             direction = _alike("`update`", rule.update(grad, seen, after, self.scalars, flags), grad)
+        if not torch.equal(untouched, given):
+            raise ArgumentError(
+                "cannot use a rule that writes into the gradient: it is the user's; compute a new tensor"
+            )
         observed: Tensors = {}
         if rule.observe is not None:
             with _Watch("`observe`"):
