@@ -48,6 +48,7 @@ WRAPPED: dict[str, Build] = {
     "Projected(AdamW)": lambda params, **kw: optim.Projected(torch.optim.AdamW(params, **kw), "ball"),
 }
 WAITS = {"LDAdam": "decomposes matrices, for which torch waits"}
+NEVER_WAITING = {name: build for name, build in CHECKED.items() if name not in WAITS}
 SMALL = [(64, 32), (64,), (33, 5)]
 STEPS = 5
 
@@ -87,9 +88,7 @@ def no_waiting(device: str) -> str:
     if device != "cuda":
         return "not applicable"
     failed = []
-    for name, build in CHECKED.items():
-        if name in WAITS:
-            continue
+    for name, build in NEVER_WAITING.items():
         for compiles in (False, True) if not build._rule.whole_tensor_reason else (False,):  # type: ignore[attr-defined]
             params = some_params(device)
             optimizer = build(params, compile=compiles)
@@ -116,9 +115,7 @@ def graphs(device: str) -> str:
     if device != "cuda":
         return "not applicable"
     failed = []
-    for name, build in CHECKED.items():
-        if name in WAITS:
-            continue
+    for name, build in NEVER_WAITING.items():
         plain, params = stepped(build, device, compile=False), some_params(device)
         optimizer = build(params, compile=False)
         try:

@@ -29,7 +29,7 @@ from waddington.optim.engine.params import HasGroup, ParamSlot, gradient_of
 from waddington.optim.engine.state import RuleState
 from waddington.optim.engine.step import Step
 
-__all__ = ["RuleOptimizer", "is_noop_step", "refuse_transforms"]
+__all__ = ["RuleOptimizer", "is_noop_step", "loss_before"]
 
 
 class RuleOptimizer(RuleState):
@@ -111,11 +111,7 @@ class RuleOptimizer(RuleState):
         (there is no memory, a rule fails on its second tensor, the user interrupts) has a note that says what is
         changed.
         """
-        refuse_transforms(self)
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_before(self, closure)
         if self._in_backward is not None:
             self._in_backward.begin_anew()
         try:
@@ -357,13 +353,13 @@ class _Held(NamedTuple):
     group: dict[str, Any]
 
 
-def refuse_transforms(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse a step inside ``torch.func``'s transforms.
+def loss_before(optimizer: torch.optim.Optimizer, closure: Callable[[], Any] | None) -> Any:
+    """Give what a step's closure gives, called once and with gradients on; None without one.
 
     Raises
     ------
     UnsupportedError
-        Inside ``grad``, ``vmap``, ``jvp`` or another of them.
+        Inside ``grad``, ``vmap``, ``jvp`` or another of ``torch.func``'s transforms no step is taken.
     """
     if torch._C._functorch.peek_interpreter_stack() is not None:
         raise UnsupportedError(
@@ -371,6 +367,10 @@ def refuse_transforms(optimizer: torch.optim.Optimizer) -> None:
             " and state in place, and a transform would lose or mix those changes; compute gradients inside, store them"
             " in .grad, and call step() outside"
         )
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
 
 
 def is_noop_step(slot: HasGroup) -> bool:

@@ -17,7 +17,7 @@ from torch._compile import _disable_dynamo
 from waddington._errors import UnsupportedError
 from waddington.optim.engine.dispatch import Execution
 from waddington.optim.engine.fit import refuse_nonfinite
-from waddington.optim.engine.optimizer import RuleOptimizer, is_noop_step, refuse_transforms
+from waddington.optim.engine.optimizer import RuleOptimizer, is_noop_step, loss_before
 from waddington.optim.engine.params import ParamSlot, gradient_of, minimized_gradient
 from waddington.optim.engine.state import SKIPPED
 from waddington.optim.rule import Settings
@@ -74,11 +74,7 @@ class OptimizerWrapper(WrapperState):
         UnsupportedError
             A gradient is sparse, or the call stands inside a transform of ``torch.func``.
         """
-        refuse_transforms(self)
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = loss_before(self, closure)
         slots = list(self._slots())
         if not slots:
             return loss
