@@ -258,7 +258,7 @@ def _threshold(x: torch.Tensor, kept: int) -> torch.Tensor:
         return magnitudes.new_zeros(())
     if x.device.type == "cpu":  # ten times as fast as torch's own there
         at = len(magnitudes) - kept
-        return torch.as_tensor(np.partition(magnitudes.numpy(), at)[at])
+        return torch.as_tensor(np.partition(magnitudes.numpy(), at)[at], device="cpu")  # whatever the default is
     return magnitudes.topk(kept, sorted=False).values.min()
 
 
