@@ -290,10 +290,10 @@ class Simplex(ConvexSet):
 
 
 def _numbers(name: str, given: Any) -> torch.Tensor:
-    """Refuse what is neither a number nor a tensor."""
+    """Give a number or a tensor as a tensor, on the processor if it is none yet, and refuse all else."""
     if not isinstance(given, float | int | torch.Tensor):
         raise ArgumentError(f"cannot use {name}={given!r}: {name} must be a number or a tensor")
-    return torch.as_tensor(given)
+    return given if isinstance(given, torch.Tensor) else torch.tensor(given, device="cpu")  # whatever the default is
 
 
 SETS: dict[str, type[ConvexSet]] = {cls.kind: cls for cls in (Box, Ball, Simplex, Nonnegative)}

@@ -154,6 +154,23 @@ def test_nothing_moves_at_rate_zero_without_a_gradient_or_in_a_step_left_out():
     assert idle.tolist() == [3.0, 0.0]
 
 
+def test_a_set_is_made_once_and_anew_when_a_group_gets_another(monkeypatch):
+    made, check = [], Box.__post_init__
+    monkeypatch.setattr(Box, "__post_init__", lambda self: made.append(1) or check(self))
+    params = make_params(shapes=SHAPES)
+    optimizer = Projected(adam(params), Box(torch.tensor(-0.2, dtype=torch.float64), 0.3))
+    run(optimizer, params, make_gradients(1, shapes=SHAPES))
+    before = len(made)
+    run(optimizer, params, make_gradients(3, shapes=SHAPES))
+    assert len(made) == before  # a look at bounds on a GPU would wait for it
+    optimizer.param_groups[0]["onto"]["high"] = 0.1
+    run(optimizer, params, make_gradients(1, shapes=SHAPES))
+    assert all(param.max() <= 0.1 for param in params)
+    optimizer.param_groups[0]["onto"] = Box(0.0, 0.05).described()
+    run(optimizer, params, make_gradients(1, shapes=SHAPES))
+    assert all(param.min() >= 0.0 and param.max() <= 0.05 for param in params)
+
+
 def test_low_precision_is_in_the_set_up_to_its_rounding():
     params, _ = trained(lambda p: Projected(AMVT(p), Simplex(1.0)), dtype=torch.bfloat16)
     for param in params:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import torch
@@ -93,7 +94,20 @@ class Projected(OptimizerWrapper):
         for group_index, group in enumerate(self.param_groups):
             if group["onto"] is not None:
                 slots = [ParamSlot(param, group, group_index, 0, {}) for param in group["params"]]
-                self._project(as_set(group["onto"]), slots, None)
+                self._project(self._set_of(group_index), slots, None)
+
+    @cached_property
+    def _sets(self) -> dict[int, tuple[dict[str, Any], ConvexSet]]:
+        """Sets by the place of their group, with what they were made of; no part of the state."""
+        return {}
+
+    def _set_of(self, group_index: int) -> ConvexSet:
+        """Give a group's set, made once: checking bounds that are tensors waits for their device."""
+        onto, (known, made) = self.param_groups[group_index]["onto"], self._sets.get(group_index, ({}, None))
+        if made is None or known.keys() != onto.keys() or any(known[name] is not onto[name] for name in onto):
+            made = as_set(onto)
+            self._sets[group_index] = dict(onto), made
+        return made
 
     def _around(self, slots: list[ParamSlot]) -> None:
         self._inner_step()
@@ -103,7 +117,7 @@ class Projected(OptimizerWrapper):
             chosen = [slot for slot in slots if slot.group_index == group_index]
             if group["onto"] is None or not chosen or (not isinstance(group["lr"], torch.Tensor) and not group["lr"]):
                 continue
-            onto = as_set(group["onto"])
+            onto = self._set_of(group_index)
             weights = None
             if group["metric"] == "denominator" and not onto.is_elementwise:
                 weights = [self._denominator(slot) for slot in chosen]
