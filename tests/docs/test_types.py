@@ -19,7 +19,6 @@ FENCED = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.mark.slow
 def test_a_strict_type_checker_accepts_what_is_copied_from_the_pages(tmp_path):
-    pytest.importorskip("mypy")
     for page in PAGES:
         code = "\n".join(FENCED.findall((ROOT / page).read_text(encoding="utf-8")))
         assert code

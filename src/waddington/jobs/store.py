@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import OutputError
@@ -85,7 +85,7 @@ class Store:
         folder: str | Path,
         *,
         lease_s: float = 300.0,
-        journal: str = "wal",
+        journal: Literal["wal", "delete"] = "wal",
         clock: Callable[[], float] = time.time,
     ) -> None:
         check_in_range("lease_s", lease_s, 0.0, threading.TIMEOUT_MAX, open_low=True)

@@ -39,6 +39,7 @@ __all__ = [
     "ConvexSet",
     "Nonnegative",
     "Over",
+    "SetName",
     "Simplex",
     "as_set",
     "ball_multiplier",
@@ -295,6 +296,9 @@ def _numbers(name: str, given: Any) -> torch.Tensor:
         raise ArgumentError(f"cannot use {name}={given!r}: {name} must be a number or a tensor")
     return given if isinstance(given, torch.Tensor) else torch.tensor(given, device="cpu")  # whatever the default is
 
+
+SetName = Literal["ball", "nonnegative", "simplex"]
+"""Sets that are wholly said by their name: those of size 1."""
 
 SETS: dict[str, type[ConvexSet]] = {cls.kind: cls for cls in (Box, Ball, Simplex, Nonnegative)}
 """The sets by name."""

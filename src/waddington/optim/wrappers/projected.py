@@ -13,7 +13,7 @@ from waddington._errors import ArgumentError, UnsupportedError
 from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, is_sharded, local_real, moves_at, named, sum_over_shards
 from waddington.optim.engine.settings import NonfiniteUnmasked
-from waddington.optim.projection import Ball, Box, ConvexSet, as_set, ball_multiplier, shrink_to_center
+from waddington.optim.projection import Ball, Box, ConvexSet, SetName, as_set, ball_multiplier, shrink_to_center
 from waddington.optim.rule import Settings
 from waddington.optim.wrappers.base import OptimizerWrapper
 
@@ -67,7 +67,7 @@ class Projected(OptimizerWrapper):
     def __init__(
         self,
         optimizer: torch.optim.Optimizer,
-        onto: ConvexSet | str | Mapping[str, Any] | None,
+        onto: ConvexSet | SetName | Mapping[str, Any] | None,
         *,
         metric: Metric = "euclidean",
         nonfinite: NonfiniteUnmasked = "skip",

@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +102,7 @@ class TwinEncoder:
         batch_size: int = 128,
         seed: int | None = None,
         validation: float = 0.1,
-        schedule: str = "cosine",
+        schedule: Literal["cosine", "constant"] = "cosine",
         progress: Callable[[dict[str, Any]], None] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         device: str = "cpu",

@@ -18,7 +18,7 @@ from waddington.twin.data.conditions import MODES
 from waddington.twin.data.device import check_device
 from waddington.twin.data.io import given_modalities
 from waddington.twin.data.io.validation import MIN_CELLS
-from waddington.twin.trajectory.order import PARTS
+from waddington.twin.trajectory.order import PARTS, Parts
 
 __all__ = [
     "ActionSpace",
@@ -37,7 +37,6 @@ __all__ = [
 Mode: TypeAlias = Literal[
     "knockout", "knockdown", "activation", "overexpression", "drug", "cytokine", "perturbation"
 ]  # fmt: skip
-Parts: TypeAlias = Literal["main", "each", "refuse"]
 ActionSpace: TypeAlias = Literal["auto", "discrete", "continuous"]
 
 

@@ -12,7 +12,7 @@ from waddington._errors import DataError
 from waddington.twin._keys import check_free, note, put, record
 from waddington.twin.data.io.files import quiet_mudata
 from waddington.twin.data.setup import Cells, Labels, check_data, parts_of, read_labels
-from waddington.twin.trajectory.order import order_cells, order_notes
+from waddington.twin.trajectory.order import Parts, order_cells, order_notes
 from waddington.twin.trajectory.rooting import read_root, root_hint
 
 __all__ = ["pseudotime"]
@@ -24,7 +24,7 @@ def pseudotime(
     data: Cells,
     *,
     root: str | None = None,
-    parts: str = "main",
+    parts: Parts = "main",
     neighbors_key: str | None = None,
     overwrite: bool = False,
     copy: bool = False,

@@ -12,6 +12,7 @@ between its order and the one that would begin there, so that a reader sees what
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +25,10 @@ from waddington._errors import DataError
 from waddington._text import counted
 from waddington.twin.trajectory.pseudotime import central_cell, diffusion_components, find_tips, guess_root
 
-__all__ = ["MIN_PART", "PARTS", "Order", "Root", "RootHint", "describe_parts", "order_cells", "order_notes"]
+__all__ = ["MIN_PART", "PARTS", "Order", "Parts", "Root", "RootHint", "describe_parts", "order_cells", "order_notes"]
 
-PARTS = ("main", "each", "refuse")
+Parts: TypeAlias = Literal["main", "each", "refuse"]
+PARTS = get_args(Parts)
 """What is done with cells that no path joins to the root: no order, an order of their own, or a refusal."""
 
 MIN_PART = 20
@@ -99,7 +101,7 @@ def order_cells(
     *,
     hint: RootHint | None = None,
     candidates: npt.NDArray[np.bool_] | None = None,
-    parts: str = "main",
+    parts: Parts = "main",
     groups: npt.NDArray[np.str_] | None = None,
 ) -> Order:
     """Order cells by diffusion pseudotime, within the parts of their graph.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from waddington._checks import check_choice, check_in_range
 from waddington._errors import ArgumentError
@@ -27,7 +28,7 @@ class AgentConfig:
 
     net_arch: tuple[int, ...] = (128,)
     """Hidden layers of the policy net and, apart from it, of the value net."""
-    activation: str = "tanh"
+    activation: Literal["tanh", "relu"] = "tanh"
     """`tanh` or `relu`."""
     n_steps: int = 24
     """Steps of each cell in a rollout; a multiple of the episode's length keeps episodes whole."""
