@@ -71,7 +71,7 @@ types: $(VENV)/.dev
 	$(VENV)/bin/mypy
 
 docs: $(VENV)/.dev
-	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 dist: $(VENV)/.dev
 	WADDINGTON_REPOSITORY=$(REPOSITORY) $(VENV)/bin/python -m hatchling build

@@ -115,7 +115,7 @@ def test_what_an_entry_shows() -> None:
 
 @pytest.mark.slow
 def test_the_built_site_has_an_anchor_for_every_name(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     subprocess.run(command, check=True, cwd=ROOT)
     inventory = zlib.decompress((tmp_path / "site" / "objects.inv").read_bytes().split(b"\n", 4)[4]).decode()
     anchors = {line.split()[0] for line in inventory.splitlines()}
