@@ -199,8 +199,9 @@ class ForEach:
         for place, name in enumerate(self._scalars):
             table[:, place] = scalars[name]
         sums = torch.empty((len(values), SUMS), dtype=torch.float64, device="cpu")
-        launch = Launch(values, list(zip(*others, strict=True)) if others else [()] * len(values), table, sums)
-        launch.addresses[:, 1] = addresses[0]  # of gradients there are none
+        buffers = list(zip(*others, strict=True)) if others else [()] * len(values)
+        at = np.stack([addresses[0], *addresses], axis=1)  # of gradients there are none; values stand for them
+        launch = Launch(values, buffers, table, sums, at)
         if self._draws:
             noise = scalars["noise"].cpu()
             launch.set_noise(noise[:, 0], noise[:, 1:])

@@ -89,6 +89,8 @@ class Launch:
         The tensors, of one dimension each, and the buffers of each; held for as long as the launch is.
     scalars, sums
         Tables with a row for each tensor, of :data:`SCALARS` and :data:`SUMS` columns; they may have more rows.
+    addresses
+        Where value, gradient and buffers lie, a row for each tensor; looked up where they are not given.
 
     Attributes
     ----------
@@ -106,16 +108,20 @@ class Launch:
     """
 
     def __init__(
-        self, values: Sequence[torch.Tensor], buffers: Sequence[Tensors], scalars: torch.Tensor, sums: torch.Tensor
+        self,
+        values: Sequence[torch.Tensor],
+        buffers: Sequence[Tensors],
+        scalars: torch.Tensor,
+        sums: torch.Tensor,
+        addresses: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        rows = [
-            [value.data_ptr(), 0, *(tensor.data_ptr() for tensor in own)]
-            for value, own in zip(values, buffers, strict=True)
-        ]
-        addresses, lengths = (
-            np.array(rows, dtype=np.int64),
-            np.array([value.numel() for value in values], dtype=np.int64),
-        )
+        if addresses is None:
+            rows = [
+                [value.data_ptr(), 0, *(tensor.data_ptr() for tensor in own)]
+                for value, own in zip(values, buffers, strict=True)
+            ]
+            addresses = np.array(rows, dtype=np.int64)
+        lengths = np.array([value.numel() for value in values], dtype=np.int64)
         self._begin(values, buffers, scalars, sums, addresses, lengths)
 
     def part(self, rows: Sequence[int]) -> Launch:

@@ -64,20 +64,23 @@ class Passes:
         table: torch.Tensor | None = None
         names: tuple[str, ...] = ()
         for place, rows in alike(slots):
-            group = slots[rows[0]].group
+            group, are_all = slots[rows[0]].group, len(rows) == len(slots)
             said = {**constants, **{flag: group[flag] for flag in flags}}
             key = (function, place, tuple(columns), tuple(given), noise is None, *sorted(said.items()))
             if key not in self._known:
                 self._known[key] = ForEach(partial(function, **said), tuple(given), writes, draws=noise is not None)
             sums = self._known[key](
                 {name: [column[row] for row in rows] for name, column in columns.items()},
-                {name: column[rows] for name, column in given.items()},
-                noise=None if noise is None else noise[rows],
+                given if are_all else {name: column[rows] for name, column in given.items()},
+                noise=noise if noise is None or are_all else noise[rows],
                 compiles=group.get("compile") is not False,
             )
             names = tuple(sums)
             if names:
                 found = torch.stack(list(sums.values()), dim=1)
+                if are_all:
+                    table = found
+                    break
                 table = found.new_empty(len(slots), len(names)) if table is None else table
                 table[rows] = found.to(table)
         return {} if table is None else dict(zip(names, sum_over_shards(table, slots).unbind(1), strict=True))
