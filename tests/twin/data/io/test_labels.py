@@ -26,6 +26,11 @@ def test_split_words_and_validation() -> None:
     assert list(read_split(pd.Series(["Train", "TEST", "valid", "held-out"]))) == ["train", "test", "train", "test"]
     with pytest.raises(DataError, match="found 'nothing'"):
         read_split(pd.Series(["train", None]))
+    obs = pd.DataFrame({"split": ["train", "test", None]}, index=["a", "b", "c"])
+    with pytest.raises(DataError, match=r"'split' as split: found 'nothing' \(1 of 3 cells have no value\)"):
+        standard_columns(obs, LabelKeys(), source="s")
+    other = standard_columns(pd.DataFrame({"split": ["a", "test", None]}), LabelKeys(), source="s")
+    assert any("obs['split'] is not used as split" in note for note in other.notes)
 
 
 def test_usual_names_are_recognised() -> None:

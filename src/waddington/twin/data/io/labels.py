@@ -143,7 +143,7 @@ def _read_column(
     try:
         new[target] = reader(obs[column])
     except DataError as error:
-        if key is not None:
+        if key is not None or (target == "split" and _splits(obs[column])):
             raise
         notes.append(f"obs[{column!r}] is not used as {target}: {error}")
         return
@@ -162,11 +162,19 @@ def read_split(values: pd.Series) -> pd.Series:
     words = _as_text(values, missing="nothing").str.casefold()
     unknown = [word for word in words.unique() if word not in _SPLIT_WORDS]
     if unknown:
+        count = int(values.isna().sum())
+        missing = f" ({count:,} of {len(values):,} cells have no value)" if count else ""
         raise DataError(
-            f"cannot read column {values.name!r} as split: found {', '.join(map(repr, unknown[:5]))}; "
-            "accepted are 'train', 'validation' and 'test'"
+            f"cannot read column {values.name!r} as split: found {', '.join(map(repr, unknown[:5]))}{missing}; "
+            "accepted are 'train', 'validation' and 'test', one for each cell"
         )
     return words.map(_SPLIT_WORDS).astype(object)
+
+
+def _splits(values: pd.Series) -> bool:
+    """Tell whether a column keeps cells for testing, and lacks values: to pass it over would train on those cells."""
+    words = set(_as_text(values.dropna(), missing="").str.casefold())
+    return words <= _SPLIT_WORDS.keys() and "test" in {_SPLIT_WORDS[word] for word in words}
 
 
 def _read_text(values: pd.Series) -> pd.Series:
