@@ -7,7 +7,7 @@ import math
 import pytest
 
 from waddington._checks import check_choice, check_count, check_in_range, check_known, require_extra
-from waddington._errors import ArgumentError, MissingExtraError, UnknownNameError
+from waddington.errors import ArgumentError, MissingExtraError, UnknownNameError
 
 
 @pytest.mark.parametrize("value", [1, 5, 10])

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from waddington._errors import OutputError
 from waddington._files import replacing, write_text
+from waddington.errors import OutputError
 
 
 def test_a_file_is_there_whole(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from numbers import Integral
 from types import ModuleType
 
-from waddington._errors import ArgumentError, MissingExtraError, UnknownNameError
+from waddington.errors import ArgumentError, MissingExtraError, UnknownNameError
 
 __all__ = [
     "check_choice",

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from waddington._errors import OutputError
+from waddington.errors import OutputError
 
 __all__ = ["replacing", "write_text"]
 

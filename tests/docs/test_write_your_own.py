@@ -17,7 +17,7 @@ import torch
 from optim.training import make_gradients, make_params, run
 from reference.adan import adan
 from reference.lion import lion
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import Switched, registry
 from waddington.optim.testing import check_optimizer
 

@@ -12,7 +12,7 @@ import torch
 from tests.jobs.toys import Broken, Report, Square, Sum, Unpicklable
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.jobs import Event, Executor, InProcess, Job, Processes, Ray, Store, WorkerDied, run
 
 JOBS: list[Job] = [Square(x=0.1), Report(x=0.3), Sum(parts=(Square(x=0.1), Square(x=2.0))), Broken(x=5.0)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from waddington._errors import OutputError
+from waddington.errors import OutputError
 from waddington.jobs import holder, locked
 
 HOLD = """

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.jobs.toys import Broken, Leaves, NoResult, Seeded, Square, Sum
 
-from waddington._errors import ArgumentError, OutputError, UnsupportedError
+from waddington.errors import ArgumentError, OutputError, UnsupportedError
 from waddington.jobs import Event, Store, run
 
 JOBS = [Square(x=float(x)) for x in range(4)]

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.jobs.toys import Square, Sum
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.jobs import Context, Job, canonical_json, hash_of, spec_of
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.jobs.toys import Square, Sum
 
-from waddington._errors import ArgumentError, OutputError
+from waddington.errors import ArgumentError, OutputError
 from waddington.jobs import Claim, Store
 
 JOB = Square(x=2.0, seed=5)

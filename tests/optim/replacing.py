@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from waddington import optim
-from waddington._errors import WaddingtonError
+from waddington.errors import WaddingtonError
 from waddington.optim.kernels.memory import has_memory
 
 SHAPES = [(5, 3), (40, 125), (300,), (20, 30, 9), (), (64, 80), (5, 3)]

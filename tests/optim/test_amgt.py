@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optim.training import make_gradients, make_params, run
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import AMGT
 from waddington.optim.amgt import momentum_factor, threshold_moment
 from waddington.optim.schedules import BetaScheduler

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optim.training import make_gradients, make_params, run
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import AMVT
 from waddington.optim.adaptation import adaptive_rate, variance_penalty
 from waddington.optim.amvt import HISTORY

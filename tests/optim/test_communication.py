@@ -7,7 +7,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from optim.hosts.processes import on_two_ranks
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import AMGT
 from waddington.optim.communication import CompressionHook, compress_gradients
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optim.training import make_gradients, make_params, run
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim import AMGT, Compressed
 from waddington.optim.compression import levels_of, quantize, quantized_bits, top_k_bits
 

@@ -12,7 +12,7 @@ import torch
 
 from optim.table import BRIEF, OWN, ROWS, Row
 from optim.training import SHAPES, assert_same, make_gradients, make_model, make_params, run, train, values
-from waddington._errors import ArgumentError, DataError, UnsupportedError
+from waddington.errors import ArgumentError, DataError, UnsupportedError
 from waddington.optim import AMVT
 
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -10,7 +10,7 @@ import torch
 
 from optim.training import assert_same, make_gradients, make_model, make_params, run, train
 from reference.ldadam import ldadam
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import registry
 from waddington.optim.ldadam import LDAdam, carry_moments, is_projected, leading_basis, next_basis
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optim.training import make_gradients, make_params, run
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim import AlphaAdam, ASGDAdam, CAdamW, Lookahead, Masked, registry
 from waddington.optim.masking import aligned, mask_terms, strength
 

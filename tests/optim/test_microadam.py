@@ -12,7 +12,7 @@ import torch
 from optim.training import assert_same, make_gradients, make_model, make_params, run, train, values
 from reference.microadam import ROUND as ROUNDING
 from reference.microadam import microadam, through_four_bits
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import registry
 from waddington.optim.microadam import MicroAdam, dequantize_error, largest_places, quantize_error
 

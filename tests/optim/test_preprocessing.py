@@ -12,7 +12,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
 from optim.hosts.processes import WORLD, on_two_ranks
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim import ASGDAdam, Padam
 from waddington.optim.preprocessing import (
     clip_factor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.kernels import cache
 from waddington.optim.rule import Measured, Rule

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import ASGDAdam, schedules
 
 STEPS = 30

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optim.training import make_gradients, make_params, run
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim import AMVT, ASGDAdam, ASGDAMSGrad, Masked, Padam, Switched
 from waddington.optim.padam import PADAM_RULE
 from waddington.optim.switching import BaseRateSwitch, count_vote, relative_deviation, sign_vote

@@ -12,7 +12,7 @@ pytest.importorskip("expecttest")  # which torch.testing._internal needs
 from torch.testing._internal import common_optimizers as machinery
 
 from optim.table import BRIEF, OWN, Row
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import AMGT, AlphaAdam, ASGDAdam, ASGDAMSGrad, Padam
 
 ADAM = next(info for info in machinery.optim_db if info.optim_cls is torch.optim.Adam)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim.updating import clip_update, decay
 
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from tests.twin.user_cells import one_modality, simulated
 
 from waddington import twin
-from waddington._errors import ArgumentError, DataError, UnsupportedError, WaddingtonError
+from waddington.errors import ArgumentError, DataError, UnsupportedError, WaddingtonError
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import scanpy as sc
 from tests.twin.user_cells import one_modality, simulated
 
 from waddington import twin
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin._keys import KEYS, Key, key_table
 
 PLACES = ("obs", "var", "obsm", "obsp", "layers")

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from waddington import twin
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.plots import Panels
 
 

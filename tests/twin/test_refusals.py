@@ -11,7 +11,7 @@ import pytest
 from tests.twin.user_cells import one_modality, simulated
 
 from waddington import twin
-from waddington._errors import WaddingtonError
+from waddington.errors import WaddingtonError
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from waddington._errors import MissingExtraError
+from waddington.errors import MissingExtraError
 
 __all__ = ["main"]
 

@@ -12,11 +12,11 @@ import typer
 from rich.text import Text
 
 from waddington._checks import missing_extra
-from waddington._errors import UnsupportedError, WaddingtonError
 from waddington._version import __version__
 from waddington.cli import data, optimizers, run, simulate
 from waddington.cli._screen import make_console, plain
 from waddington.cli._spelling import SpellingCommand
+from waddington.errors import UnsupportedError, WaddingtonError
 
 __all__ = ["app", "run_app"]
 

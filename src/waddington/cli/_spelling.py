@@ -16,7 +16,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from waddington._errors import WaddingtonError
+from waddington.errors import WaddingtonError
 
 __all__ = ["SpellingCommand", "Written", "spell", "spellings"]
 

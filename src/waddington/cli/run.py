@@ -215,7 +215,7 @@ def _grid(text: str | None) -> tuple[str, ...] | None:
 
 
 def _setting(text: str) -> tuple[str, str]:
-    from waddington._errors import ArgumentError
+    from waddington.errors import ArgumentError
 
     name, equals, value = text.partition("=")
     if not equals or not name:

@@ -24,7 +24,7 @@ def simulate(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Simulate RNA, ATAC and protein counts of perturbed myeloid differentiation (Krumsiek et al. 2011) as .h5mu."""
-    from waddington._errors import ArgumentError, OutputError
+    from waddington.errors import ArgumentError, OutputError
     from waddington.twin import datasets
     from waddington.twin.data import io
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.jobs.specs import hash_of, spec_of
 
 __all__ = ["Context", "Job", "files_folder"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from waddington._errors import OutputError
+from waddington.errors import OutputError
 
 __all__ = ["holder", "locked", "release"]
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from waddington._errors import ArgumentError
 from waddington._version import __version__
+from waddington.errors import ArgumentError
 from waddington.jobs.job import Job
 
 __all__ = ["Record", "checked_result", "flat_rows", "make_record", "this_machine", "to_csv"]

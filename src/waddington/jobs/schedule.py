@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 from typing import Literal
 
 from waddington._checks import check_choice
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.jobs.executors.base import Executor, Outcome, Task, in_words
 from waddington.jobs.executors.local import InProcess
 from waddington.jobs.job import Job

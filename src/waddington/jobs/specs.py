@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 
 __all__ = ["canonical_json", "hash_of", "spec_of", "type_name"]
 

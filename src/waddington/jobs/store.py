@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import Any, Literal
 
 from waddington._checks import check_choice, check_in_range
-from waddington._errors import OutputError
 from waddington._files import write_text
+from waddington.errors import OutputError
 from waddington.jobs.job import Job, files_folder
 from waddington.jobs.owners import Owner
 from waddington.jobs.records import Record, checked_result, flat_rows, make_record, this_machine, to_csv

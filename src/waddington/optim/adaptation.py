@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim.moments import Number
 
 __all__ = [

@@ -26,7 +26,7 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice, check_count, check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim.adaptation import adaptive_denominator, variance_penalty
 from waddington.optim.amvt_momentum import (
     REMEMBERED,

@@ -16,7 +16,7 @@ from torch.distributed import GradBucket  # type: ignore[attr-defined]
 from torch.nn.parallel import DistributedDataParallel
 
 from waddington._checks import check_count
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim.compression import Method, check_compression, levels_of
 
 __all__ = ["CompressionHook", "compress_gradients"]

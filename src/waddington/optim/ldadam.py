@@ -30,7 +30,7 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice, check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.params import compute_dtype
 from waddington.optim.engine.settings import Compile, NonfiniteUnmasked, check_common, settings_of

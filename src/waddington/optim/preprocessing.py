@@ -18,7 +18,7 @@ import torch
 from torch.nn.utils import get_total_norm
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim.engine.params import local_real
 from waddington.optim.moments import Number, ema_weight, gradient_variance
 

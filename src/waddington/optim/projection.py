@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 
 from waddington._checks import check_choice, check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 
 __all__ = [
     "SETS",

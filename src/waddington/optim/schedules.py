@@ -25,7 +25,7 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LambdaLR, LinearLR, LRScheduler, SequentialLR
 
 from waddington._checks import check_count, check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 
 __all__ = [
     "BetaScheduler",

@@ -47,7 +47,7 @@ from typing import Literal, get_args
 import torch
 
 from waddington._checks import check_choice, check_count, check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim._moved import moved, renamed_arguments
 from waddington.optim.moments import DEVICE, Arithmetic, Number, Numbers
 from waddington.optim.rule import Settings, Stage, Tensors

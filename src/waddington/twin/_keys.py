@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 
 __all__ = [
     "KEYS",

@@ -21,8 +21,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from waddington._checks import check_choice
-from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
+from waddington.errors import ArgumentError, DataError
 from waddington.twin import plots
 from waddington.twin._keys import recorded
 from waddington.twin.data.setup import Cells, parts_of

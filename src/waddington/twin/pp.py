@@ -14,7 +14,7 @@ import anndata as ad
 import numpy as np
 
 from waddington._checks import check_in_range, check_parameters
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin._keys import check_free, note, put, record, recorded
 from waddington.twin.data.modalities import COUNTS_LAYER, VALUES_LAYER
 from waddington.twin.data.setup import UNLABELLED, Cells, check_data, gather, parts_of, read_labels, registered

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from optim.training import make_model
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim import AMGT, AMVT, AlphaAdam, ASGDAdam, CAdamW, LDAdam, MicroAdam, Padam
 
 PLAIN = [AMGT, AMVT, AlphaAdam, CAdamW, LDAdam, MicroAdam, Padam]

@@ -7,7 +7,7 @@ import weakref
 import pytest
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim import AMGT, AMVT, LDAdam, Lookahead, MicroAdam, Switched
 from waddington.optim.engine import dispatch
 from waddington.optim.engine.params import real_size

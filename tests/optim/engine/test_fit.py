@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from optim.replacing import try_out
-from waddington._errors import DataError, UnsupportedError
+from waddington.errors import DataError, UnsupportedError
 from waddington.optim import AMGT, ASGDAdam, Padam
 from waddington.optim.amgt import AMGT_RULE
 from waddington.optim.engine.guards import WrittenMemory

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from optim.parity import snapshot
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.optim import AMGT, AMVT, AlphaAdam, ASGDAdam, LDAdam, MicroAdam, Padam
 from waddington.optim.engine import guards
 from waddington.optim.engine import optimizer as stepper

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim import AMGT, AMVT, ASGDAdam, LDAdam, Lookahead, MicroAdam, Padam
 
 

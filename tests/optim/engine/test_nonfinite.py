@@ -11,7 +11,7 @@ import torch
 from optim.parity import assert_nothing_but, assert_same_course, assert_same_state, gradients_for, snapshot, steps_of
 from optim.table import BRIEF, OWN, ROWS, Row
 from optim.training import SHAPES, assert_same, make_gradients, make_model, make_params, run, values
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim import AMVT, ASGDAdam, Compressed, LDAdam, MicroAdam
 from waddington.optim.engine import host
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import ASGDAdam, RuleOptimizer
 from waddington.optim.engine import rehearsal
 from waddington.optim.rule import Measured, Rule

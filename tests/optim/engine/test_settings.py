@@ -8,7 +8,7 @@ from typing import get_args, get_type_hints
 import pytest
 import torch
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import (
     AMGT,
     AMVT,

@@ -9,7 +9,7 @@ import torch
 
 from optim.table import OWN
 from optim.training import assert_same, make_gradients, make_params, run, values
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim import AMVT, ASGDAdam, LDAdam, MicroAdam
 
 ROWS = [row for row in OWN if row.name not in ("MicroAdam-sparse", "LDAdam-ranked")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.optim import ASGDAdam, Padam
 from waddington.optim.kernels.memory import overlapping
 

@@ -7,7 +7,7 @@ import inspect
 import pytest
 import torch
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import AMGT, registry
 from waddington.optim.engine.torch_options import TORCH_OPTIONS
 

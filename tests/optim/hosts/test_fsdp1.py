@@ -8,7 +8,7 @@ import torch.distributed as dist
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from optim.hosts.hosted import Hosted, assert_equal, each_hosted, loss_of, net, weights
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:torch.*", "ignore::UserWarning:torch.*")
 

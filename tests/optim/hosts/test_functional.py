@@ -21,7 +21,7 @@ from optim.hosts.hosted import (
     train,
     weights,
 )
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 
 X = torch.linspace(-1.0, 1.0, 4, dtype=torch.float64)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from optim.hosts.processes import on_two_ranks
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim import AMGT, AMVT, ASGDAdam, LDAdam, Masked, Switched
 
 STEPS = 4

@@ -15,7 +15,7 @@ import torch
 
 from optim.compiled import SETTINGS, make, some_params, ways
 from optim.parity import gradients_for, steps_of
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim import AlphaAdam
 from waddington.optim.alphaadam import ALPHAADAM_RULE
 from waddington.optim.engine import state

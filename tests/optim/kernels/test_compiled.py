@@ -17,7 +17,7 @@ from optim.parity import (
     unlike_params,
 )
 from optim.table import OWN, Row
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.optim import AMVT, AlphaAdam
 from waddington.optim.engine import host
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.engine.noise import random_words, round_stochastically, slice_of
 from waddington.optim.kernels import cpu
 from waddington.optim.kernels.c_source import c_source

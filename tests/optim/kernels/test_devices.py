@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from optim.compiled import some_params
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.optim import AMGT
 from waddington.optim.amgt import AMGT_RULE
 from waddington.optim.engine import dispatch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from waddington._errors import DataError, UnsupportedError
+from waddington.errors import DataError, UnsupportedError
 from waddington.optim.kernels import cache, foreach
 from waddington.optim.kernels.foreach import ForEach, lies_densely
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from optim.parity import assert_same_course, assert_same_state, gradients_for, steps_of, unlike_params
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim import AMGT, AMVT, AlphaAdam, ASGDAdam
 from waddington.optim.kernels import cache, gpu
 

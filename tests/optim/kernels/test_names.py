@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from optim.compiled import some_params
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim import AlphaAdam, kernels
 from waddington.optim.alphaadam import ALPHAADAM_RULE
 from waddington.optim.engine.dispatch import COMPILE_FROM

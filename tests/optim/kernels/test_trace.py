@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.kernels.trace import trace
 
 LENGTH = 7

@@ -9,7 +9,7 @@ import warnings
 import pytest
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim import AMGT
 from waddington.optim.engine.dispatch import COMPILE_FROM
 from waddington.optim.kernels import cache, trusted

@@ -12,7 +12,7 @@ import torch
 from optim.compiled import make, some_params, ways
 from optim.parity import assert_same_course, gradients_for, steps_of
 from optim.training import assert_same, values
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.optim import AMGT, AlphaAdam
 from waddington.optim.engine.dispatch import COMPILE_FROM
 from waddington.optim.kernels import cache

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import registry
 
 STEPS = 50

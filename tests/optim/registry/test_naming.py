@@ -7,7 +7,7 @@ import functools
 import pytest
 import torch
 
-from waddington._errors import ArgumentError, UnknownNameError
+from waddington.errors import ArgumentError, UnknownNameError
 from waddington.optim import AMVT, ASGDAdam, registry
 
 PARAM = [torch.zeros(2, requires_grad=True)]

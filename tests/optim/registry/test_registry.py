@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from waddington._errors import ArgumentError, MissingExtraError, UnknownNameError
+from waddington.errors import ArgumentError, MissingExtraError, UnknownNameError
 from waddington.optim import ASGDAdam, registry
 
 PARAM = [torch.zeros(2, requires_grad=True)]

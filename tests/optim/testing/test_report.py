@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from optim.testing import broken
-from waddington._errors import ArgumentError, UnknownNameError
+from waddington.errors import ArgumentError, UnknownNameError
 from waddington.optim.testing import CheckResult, Report, check_optimizer, checks
 
 RESULTS = (

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from optim.training import make_gradients, make_params, run
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim import AMVT, Lookahead
 
 

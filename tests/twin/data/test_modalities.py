@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from waddington._errors import UnknownNameError
+from waddington.errors import UnknownNameError
 from waddington.twin.data.modalities import MODALITIES, canonical_modality, in_order, modality_of_feature_type
 
 

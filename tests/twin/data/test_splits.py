@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.data.conditions import parse_label
 from waddington.twin.data.splits import (
     MIN_CELLS,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.dynamics import Dynamics, build_dynamics, fit_flow
 from waddington.twin.respond.latent import LatentResponse
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.embed import dataset
 from waddington.twin.embed.dataset import (
     CellDataset,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, RidgeCV
 
-from waddington._errors import ArgumentError, DataError, OutputError
+from waddington.errors import ArgumentError, DataError, OutputError
 from waddington.twin.embed.encoder import TwinEncoder
 
 SMALL = {"embedding_dim": 8, "joint_dim": 8, "hidden": 16, "heads": 2, "n_neighbors": 8, "fanout": 4}

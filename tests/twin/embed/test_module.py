@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch_geometric.nn import GATv2Conv
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.embed.layers import GraphAttention, ModalityEncoder, joint_context
 from waddington.twin.embed.losses import contrastive_loss
 from waddington.twin.embed.module import Batch, TwinModule

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from tests.twin.respond.test_baselines import additive_world
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.twin.data.splits import split_by_condition
 from waddington.twin.evaluate.heldout import average, observe, replicate_scores, score
 from waddington.twin.evaluate.metrics import METRICS

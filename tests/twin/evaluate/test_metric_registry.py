@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from waddington._errors import ArgumentError, UnknownNameError
+from waddington.errors import ArgumentError, UnknownNameError
 from waddington.twin import evaluate, plots
 from waddington.twin.evaluate import metrics as registry
 from waddington.twin.evaluate.metrics import METRICS, Metric, effect_metrics, get_metric, register

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.evaluate.metrics import METRICS, effect_metrics
 
 changes = arrays(np.float64, 12, elements=st.floats(-5, 5).filter(lambda x: abs(x) > 1e-3))

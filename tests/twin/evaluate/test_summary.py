@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.evaluate.summary import COLUMNS, headline, is_baseline, lower_is_better, model_name, summarize
 
 

@@ -15,7 +15,7 @@ import torch
 from tests.twin.user_cells import one_modality, simulated
 
 from waddington import twin
-from waddington._errors import ArgumentError, DataError, OutputError, UnsupportedError
+from waddington.errors import ArgumentError, DataError, OutputError, UnsupportedError
 from waddington.twin.models import SavedAgent
 from waddington.twin.plan.agent import AgentConfig, rollout
 

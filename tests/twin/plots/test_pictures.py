@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from waddington._errors import ArgumentError, DataError, OutputError
+from waddington.errors import ArgumentError, DataError, OutputError
 from waddington.twin import plots
 from waddington.twin.plots._camera import Camera
 from waddington.twin.plots.style import colors_for

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.preprocess import neighbors
 from waddington.twin.preprocess.graph import connectivities, joint_graph, joint_neighbors, knn_graph
 from waddington.twin.preprocess.neighbors import neighbor_table

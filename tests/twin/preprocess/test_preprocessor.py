@@ -14,7 +14,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.data.io import read, write
 from waddington.twin.preprocess import REDUCED, Preprocessor, model_counts, model_input
 

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from waddington._errors import ArgumentError, DataError, OutputError
+from waddington.errors import ArgumentError, DataError, OutputError
 from waddington.twin.evaluate.summary import COLUMNS
 from waddington.twin.report.page import Picture, Verdict, write_report
 from waddington.twin.report.tables import flat_settings, loss_table, metric_blocks, plain_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.twin.data.splits import Split
 from waddington.twin.models import Response
 from waddington.twin.models.profiles import response_of

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from waddington._errors import DataError, UnsupportedError
+from waddington.errors import DataError, UnsupportedError
 from waddington.twin.data.splits import Split, split_by_condition, split_by_time
 from waddington.twin.respond.base import mean_effect
 from waddington.twin.respond.baselines import Additive, MeanEffect, NoEffect

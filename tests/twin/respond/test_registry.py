@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.twin.respond.test_baselines import EFFECTS, additive_world
 
-from waddington._errors import ArgumentError, UnknownNameError, UnsupportedError
+from waddington.errors import ArgumentError, UnknownNameError, UnsupportedError
 from waddington.twin.respond.base import ResponseModel
 from waddington.twin.respond.registry import MODELS, fit_model
 

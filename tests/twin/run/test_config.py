@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from waddington._errors import ArgumentError, DataError, MissingExtraError, UnknownNameError
+from waddington.errors import ArgumentError, DataError, MissingExtraError, UnknownNameError
 from waddington.twin.data.conditions import MODES
 from waddington.twin.run import GUIDE_OPTIMIZERS, PAPER_GRID, RunConfig, config, load_toml, sections
 from waddington.twin.run.config import FIELDS

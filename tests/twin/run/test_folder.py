@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from waddington._errors import ArgumentError, DataError, OutputError
+from waddington.errors import ArgumentError, DataError, OutputError
 from waddington.twin.datasets import simulate
 from waddington.twin.run import RunConfig, run
 from waddington.twin.run.folder import RunFolder, fingerprint

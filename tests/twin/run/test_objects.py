@@ -14,7 +14,7 @@ import pytest
 from tests.twin.run.tiny import TINY
 
 from waddington import twin
-from waddington._errors import OutputError
+from waddington.errors import OutputError
 from waddington.twin import datasets
 from waddington.twin.data import io
 from waddington.twin.run import Listener, api

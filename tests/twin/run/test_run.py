@@ -17,7 +17,7 @@ import torch
 from tests.twin.run.tiny import TINY, flags
 
 from waddington import twin
-from waddington._errors import OutputError
+from waddington.errors import OutputError
 from waddington.jobs import Event, Store
 from waddington.twin._keys import KEYS
 from waddington.twin.data.splits import SPLITS

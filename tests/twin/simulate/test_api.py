@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from waddington._errors import ArgumentError, OutputError
+from waddington.errors import ArgumentError, OutputError
 from waddington.twin.data.conditions import parse_label
 from waddington.twin.data.io import write
 from waddington.twin.datasets import NoiseModel, default_conditions, simulate

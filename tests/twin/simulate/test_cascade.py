@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.simulate.cascade import Cascade, Wiring
 from waddington.twin.simulate.fates import FATES, STATES
 from waddington.twin.simulate.genes import MARKERS

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.data.conditions import Perturbation, parse_label
 from waddington.twin.simulate.design import default_conditions, lay_out_screen, spread_cells
 from waddington.twin.simulate.network import MYELOID

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import ArgumentError, UnknownNameError, UnsupportedError
+from waddington.errors import ArgumentError, UnknownNameError, UnsupportedError
 from waddington.twin.data.conditions import Condition, Perturbation
 from waddington.twin.simulate.dynamics import MYELOID_KINETICS, Edits, Kinetics, hill, integrate, steady_state
 from waddington.twin.simulate.network import MYELOID, TOGGLE, Network

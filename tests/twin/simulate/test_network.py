@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.simulate.fates import FATES
 from waddington.twin.simulate.network import MYELOID, TOGGLE, Network
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.simulate.observation import BatchEffects, NoiseModel, count_fragments, count_messengers, count_tags
 
 N_CELLS = 4000

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from waddington._errors import ArgumentError, UnknownNameError, UnsupportedError
+from waddington.errors import ArgumentError, UnknownNameError, UnsupportedError
 from waddington.twin.data.conditions import condition_label, parse_label
 from waddington.twin.simulate.fates import FATES
 from waddington.twin.simulate.reprogramming import edit_sets, optimal_reprogramming, reach_probability

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from waddington._errors import ArgumentError, UnknownNameError
+from waddington.errors import ArgumentError, UnknownNameError
 from waddington.twin.data.conditions import parse_label
 from waddington.twin.simulate.cascade import Wiring
 from waddington.twin.simulate.design import default_conditions

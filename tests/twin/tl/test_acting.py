@@ -16,7 +16,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from waddington import twin
-from waddington._errors import ArgumentError, DataError, UnknownNameError, UnsupportedError
+from waddington.errors import ArgumentError, DataError, UnknownNameError, UnsupportedError
 from waddington.twin.plan.agent import AgentConfig
 from waddington.twin.plan.env import CellVecEnv
 

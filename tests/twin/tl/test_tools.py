@@ -10,7 +10,7 @@ import scanpy as sc
 from tests.twin.user_cells import one_modality, simulated
 
 from waddington import twin
-from waddington._errors import DataError
+from waddington.errors import DataError
 
 SMALL = {"epochs": 1, "embedding_dim": 4, "joint_dim": 4}
 

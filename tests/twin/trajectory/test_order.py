@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 from scipy.stats import spearmanr
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.preprocess.graph import connectivities, knn_graph
 from waddington.twin.trajectory.order import MIN_PART, Order, RootHint, describe_parts, order_cells, order_notes
 

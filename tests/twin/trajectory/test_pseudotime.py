@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.stats import spearmanr
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.preprocess.graph import connectivities, knn_graph
 from waddington.twin.trajectory.pseudotime import diffusion_components, diffusion_pseudotime, infer_root
 

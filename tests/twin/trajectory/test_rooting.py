@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.trajectory.rooting import RootChoice, read_root, root_hint
 
 

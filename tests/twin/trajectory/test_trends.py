@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.trajectory import trends
 from waddington.twin.trajectory.trends import call_trends, smooth_trend
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.jobs.job import Context, Job
 from waddington.jobs.records import checked_result, this_machine
 

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from waddington._checks import check_count, require_extra
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.jobs.executors.base import Executor, Hear, Outcome, Task, perform
 from waddington.jobs.executors.pool import WorkerDied
 from waddington.jobs.threads import WORKER_ENVIRONMENT, one_thread

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from waddington._checks import check_count
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.jobs.executors.base import Executor, Hear, Outcome, Task, in_words, perform
 from waddington.jobs.records import this_machine
 from waddington.jobs.threads import WORKER_ENVIRONMENT, core_count, environment

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.engine.params import is_sharded
 from waddington.optim.engine.state import RuleState
 from waddington.optim.engine.whole_model import why_all_gradients

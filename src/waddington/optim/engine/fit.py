@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.optim.engine.params import ParamSlot, gradient_of, local_part, named
 from waddington.optim.kernels.memory import has_memory, is_plain
 from waddington.optim.rule import Layouts, Rule

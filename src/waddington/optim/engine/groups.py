@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim import kernels
 from waddington.optim.engine.buckets import FlatBucket
 from waddington.optim.engine.columns import Columns

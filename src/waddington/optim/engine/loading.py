@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim.engine.params import compute_dtype, local_real, named, statistics_dtype
 from waddington.optim.kernels.memory import has_memory
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 
 __all__ = ["Flags", "Given", "listed"]
 

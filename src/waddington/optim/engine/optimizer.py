@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch._compile import _disable_dynamo
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.engine.backward import BackwardSteps, why_not_in_backward
 from waddington.optim.engine.columns import ModelRow
 from waddington.optim.engine.diagnostics import per_tensor

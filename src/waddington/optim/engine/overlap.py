@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import torch
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.optim.engine.params import local_part, named_at
 from waddington.optim.engine.state import RuleState
 from waddington.optim.kernels.memory import overlapping

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.rule import Tensors
 
 __all__ = [

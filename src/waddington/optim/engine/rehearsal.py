@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim.engine.names import Flags, Given, listed
 from waddington.optim.engine.settings import DEFAULTS
 from waddington.optim.rule import Measured, RateControl, Rule, Settings, Tensors

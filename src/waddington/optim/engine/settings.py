@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from waddington._checks import check_choice, check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim.engine.torch_options import TORCH_OPTIONS, TorchOptions
 
 __all__ = [

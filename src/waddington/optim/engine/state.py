@@ -18,7 +18,7 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim._moved import with_new_names
 from waddington.optim.engine.columns import ModelRow
 from waddington.optim.engine.diagnostics import Recorded

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 
 __all__ = ["TORCH_OPTIONS", "TorchOptions", "check_torch_options"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.rule import RateControl, Rule, Settings
 
 __all__ = ["refuse_partition", "why_all_gradients"]

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.kernels.trace import COMPARED, Node, Program, below
 
 __all__ = ["c_source"]

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 
 from filelock import FileLock
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.kernels import cpu, gpu
 from waddington.optim.kernels.spec import Kernel, KernelSpec, programs_of
 from waddington.optim.kernels.trace import Program

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.kernels.c_source import c_source
 from waddington.optim.kernels.identity import command_identity, processor
 from waddington.optim.kernels.spec import SCALARS, KernelSpec, Launch

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 
 __all__ = ["RECORDS", "DeviceRecord", "read_records", "why_eager", "why_eager_on", "with_record", "written"]
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from waddington._errors import DataError, UnsupportedError
+from waddington.errors import DataError, UnsupportedError
 from waddington.optim.kernels.cache import compile, failures, why_unavailable
 from waddington.optim.kernels.memory import Forms, is_plain
 from waddington.optim.kernels.spec import SCALARS, SUMS, Kernel, KernelSpec, Launch

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 
 __all__ = ["COMPARED", "Node", "Program", "below", "trace", "written"]
 

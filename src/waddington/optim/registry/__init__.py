@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import ParamsT
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim._moved import with_new_names
 from waddington.optim.registry import naming
 from waddington.optim.registry.baselines import BASELINES

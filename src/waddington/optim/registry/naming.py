@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from waddington._checks import check_known
-from waddington._errors import ArgumentError, UnknownNameError
+from waddington.errors import ArgumentError, UnknownNameError
 from waddington.optim.registry.spec import OptimizerSpec
 
 __all__ = ["OptimizerLike", "name_of", "spec_of"]

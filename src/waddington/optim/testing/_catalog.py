@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from waddington._errors import ArgumentError, WaddingtonError
+from waddington.errors import ArgumentError, WaddingtonError
 from waddington.optim.testing._subject import Subject
 
 __all__ = [

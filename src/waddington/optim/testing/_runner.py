@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from waddington._checks import check_known
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim.testing import (
     _checks_arguments,
     _checks_dtypes,

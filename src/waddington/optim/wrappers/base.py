@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch._compile import _disable_dynamo
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.engine.dispatch import Execution
 from waddington.optim.engine.fit import refuse_nonfinite
 from waddington.optim.engine.optimizer import RuleOptimizer, is_noop_step, loss_before

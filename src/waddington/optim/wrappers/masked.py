@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.engine.params import ParamSlot, local_real
 from waddington.optim.engine.settings import NonfiniteUnmasked, settings_of
 from waddington.optim.masking import AlphaForm, Compensation, Mask, aligned, check_mask, mask_terms, strength

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from waddington._checks import check_choice
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, is_sharded, local_real, moves_at, named, sum_over_shards
 from waddington.optim.engine.settings import NonfiniteUnmasked

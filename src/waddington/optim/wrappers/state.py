@@ -13,7 +13,7 @@ from typing import Any, ClassVar, get_args
 import torch
 
 from waddington._checks import check_choice
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim._moved import with_new_names
 from waddington.optim.engine.diagnostics import Recorded
 from waddington.optim.engine.loading import load_and_place, place, with_present_names

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim._moved import renamed_arguments
 from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, local_real

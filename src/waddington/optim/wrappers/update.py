@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.optim.engine.diagnostics import common_terms
 from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, compute_dtype, gradient_of, local_real, mask_nonfinite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 
 __all__ = ["check_device", "devices"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from waddington._errors import UnknownNameError
+from waddington.errors import UnknownNameError
 
 __all__ = [
     "ALIASES",

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from waddington._checks import check_choice, check_known
-from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
+from waddington.errors import ArgumentError, DataError
 from waddington.twin._keys import record, recorded
 from waddington.twin.data.conditions import CONTROL, MODES, conditions_of
 from waddington.twin.data.io.assemble import Part, build, gene_names, merge_obs, named_column

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._checks import check_in_range
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin._moved import names_moved_from
 from waddington.twin.data.conditions import Perturbation, condition_label, parse_label
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from waddington._errors import ArgumentError
 from waddington._text import counted
+from waddington.errors import ArgumentError
 
 __all__ = ["fit_flow", "flow_at"]
 

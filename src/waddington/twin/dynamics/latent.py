@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin._moved import renamed
 from waddington.twin.dynamics.flow import flow_at
 from waddington.twin.respond.latent import LatentResponse

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from waddington._checks import check_choice, check_count, check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.embed.likelihoods import DEFAULT_LIKELIHOOD, GAUSSIAN, LIKELIHOODS
 
 __all__ = ["EncoderConfig"]

@@ -16,7 +16,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin._moved import names_moved_from
 
 __all__ = [

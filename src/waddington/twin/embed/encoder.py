@@ -26,8 +26,8 @@ import numpy.typing as npt
 import torch
 
 from waddington._checks import check_choice, check_count, check_in_range
-from waddington._errors import ArgumentError, DataError, UnsupportedError
 from waddington._text import counted
+from waddington.errors import ArgumentError, DataError, UnsupportedError
 from waddington.optim import registry
 from waddington.optim.registry import OptimizerLike
 from waddington.twin._arrays import check_arrays

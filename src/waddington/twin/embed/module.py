@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin._moved import names_moved_from
 from waddington.twin.embed.decoders import make_decoder
 from waddington.twin.embed.layers import JointEncoder, ModalityEncoder

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin._moved import names_moved_from
 from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix
 from waddington.twin.preprocess.graph import joint_neighbors, modality_neighbors

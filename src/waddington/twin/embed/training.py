@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from waddington._errors import OutputError
 from waddington._files import replacing
+from waddington.errors import OutputError
 from waddington.optim import registry
 from waddington.optim.registry import OptimizerLike
 from waddington.twin.embed.batches import evaluate, make_batch, refresh, weighted_losses

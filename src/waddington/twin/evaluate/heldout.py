@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington._errors import UnsupportedError
+from waddington.errors import UnsupportedError
 from waddington.twin._moved import names_moved_from
 from waddington.twin.data.conditions import parse_label
 from waddington.twin.data.splits import Split

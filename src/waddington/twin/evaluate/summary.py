@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin._moved import names_moved_from
 from waddington.twin.evaluate.metrics import get_metric
 from waddington.twin.respond.registry import BASELINE_REPRESENTATIONS, MODELS

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import torch
 
-from waddington._errors import DataError, OutputError
 from waddington._files import replacing
 from waddington._version import __version__
+from waddington.errors import DataError, OutputError
 from waddington.twin.data.setup import Setup
 
 __all__ = ["FACTS", "FORMAT", "PARTS", "read_model", "write_model"]

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from waddington._checks import check_choice
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.data.conditions import condition_columns, parse_label
 from waddington.twin.data.splits import Split
 from waddington.twin.respond.averaged import AveragedResponse

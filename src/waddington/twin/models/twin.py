@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._checks import check_choice, check_known
-from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
+from waddington.errors import ArgumentError, DataError
 from waddington.optim.registry import OptimizerLike
 from waddington.twin._keys import recorded
 from waddington.twin.data.setup import (

@@ -14,8 +14,8 @@ from matplotlib.colors import Normalize, to_rgba
 from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
-from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.plots._ground import ROOT_COLOR, Cells, draw_map, draw_surface
 from waddington.twin.plots._paths import lay_paths
 from waddington.twin.plots.labels import short_labels

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.plots.style import Panels, clean, colors_for, new_figure, panels_from, styled
 
 __all__ = ["loss_curves"]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.modalities import TITLES
 from waddington.twin.evaluate.metrics import get_metric
 from waddington.twin.evaluate.summary import (

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from waddington._errors import DataError
 from waddington._text import cell_width, counted
+from waddington.errors import DataError
 from waddington.twin.data.modalities import TITLES
 from waddington.twin.plots.labels import short_labels
 from waddington.twin.plots.style import (

@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from waddington._checks import check_in_range
-from waddington._errors import DataError
 from waddington._text import cell_width
+from waddington.errors import DataError
 from waddington.twin.data.modalities import TITLES
 from waddington.twin.plots.labels import short_labels
 from waddington.twin.plots.style import (

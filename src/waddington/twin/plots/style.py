@@ -17,9 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from waddington._errors import ArgumentError, OutputError
 from waddington._files import replacing
 from waddington._text import counted
+from waddington.errors import ArgumentError, OutputError
 from waddington.twin._arrays import check_arrays
 from waddington.twin.plots.labels import fonts
 

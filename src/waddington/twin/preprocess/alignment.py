@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import mudata as md
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.data.io.files import quiet_mudata
 
 __all__ = ["align_features"]

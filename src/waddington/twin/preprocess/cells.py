@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin._keys import recorded
 from waddington.twin.data.io.counts import COUNT_LAYERS
 from waddington.twin.data.modalities import COUNTS_LAYER, TITLES, VALUES_LAYER

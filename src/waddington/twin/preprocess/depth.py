@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.data.modalities import COUNTS_LAYER, TITLES
 from waddington.twin.preprocess.features import is_as_given
 from waddington.twin.preprocess.fitting import FittedModality, Options

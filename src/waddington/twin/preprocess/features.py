@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin._keys import recorded
 from waddington.twin.data.modalities import COUNTS_LAYER, VALUES_LAYER
 

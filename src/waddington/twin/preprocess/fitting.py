@@ -12,8 +12,8 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.preprocess.components import leading_axes, project
 from waddington.twin.preprocess.selection import normalized_dispersion, top_features
 from waddington.twin.preprocess.transforms import (

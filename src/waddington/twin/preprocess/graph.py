@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from waddington._checks import check_count
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin._moved import renamed_arguments
 from waddington.twin.preprocess.neighbors import knn_graph, neighbor_table, present_rows, unit_rows
 

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
 from waddington._checks import check_choice, check_count
-from waddington._errors import DataError
+from waddington.errors import DataError
 
 __all__ = ["EXACT_UP_TO", "knn_graph", "neighbor_table", "present_rows", "unit_rows"]
 

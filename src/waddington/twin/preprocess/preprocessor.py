@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._checks import check_choice, check_count, check_in_range
-from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
+from waddington.errors import ArgumentError, DataError
 from waddington.twin._keys import record
 from waddington.twin.data.modalities import MODALITIES, in_order
 from waddington.twin.preprocess.components import project

@@ -19,9 +19,9 @@ import pandas as pd
 from PIL import Image
 
 from waddington._checks import check_choice
-from waddington._errors import ArgumentError
 from waddington._files import write_text
 from waddington._text import visible
+from waddington.errors import ArgumentError
 from waddington.twin.report.tables import Table, flat_settings, loss_table, metric_blocks, plain_table
 from waddington.twin.report.text import PICTURE_WORDS
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.respond.base import Effect
 from waddington.twin.respond.decoded import DecodedResponse
 

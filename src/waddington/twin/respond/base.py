@@ -14,8 +14,8 @@ from typing import ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from waddington._errors import UnsupportedError
 from waddington._text import counted
+from waddington.errors import UnsupportedError
 from waddington.twin.data.conditions import condition_label, nearest, parse_label, resolve_condition
 from waddington.twin.data.splits import Split
 

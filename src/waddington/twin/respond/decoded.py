@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin._moved import renamed
 from waddington.twin.data.splits import Split
 from waddington.twin.respond.base import Effect, ResponseModel, Values, canonical_label, measured_parts

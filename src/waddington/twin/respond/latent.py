@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from waddington._errors import DataError, UnsupportedError
 from waddington._text import counted
+from waddington.errors import DataError, UnsupportedError
 from waddington.twin._arrays import check_arrays
 from waddington.twin._moved import names_moved_from, renamed
 from waddington.twin.data.conditions import (

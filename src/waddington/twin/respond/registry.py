@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._checks import check_known
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.data.splits import Split
 from waddington.twin.respond.base import ResponseModel, Values
 from waddington.twin.respond.baselines import Additive, MeanEffect, NoEffect

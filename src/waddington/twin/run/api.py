@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington._errors import WaddingtonError
+from waddington.errors import WaddingtonError
 from waddington.twin.data import io
 from waddington.twin.data.io.reading import Source
 from waddington.twin.models import Twin

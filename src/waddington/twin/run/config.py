@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from waddington._checks import check_choice, check_in_range, check_known, missing_extra
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import registry
 from waddington.twin.run.fields import typed
 from waddington.twin.run.sections import (
@@ -276,7 +276,7 @@ def flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ArgumentError
-        When a field is unknown (an :class:`~waddington._errors.UnknownNameError`, with the nearest one), or given
+        When a field is unknown (an :class:`~waddington.errors.UnknownNameError`, with the nearest one), or given
         twice.
     """
     found: dict[str, Any] = {}

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from scipy import sparse
 
-from waddington._errors import ArgumentError
 from waddington._files import replacing
+from waddington.errors import ArgumentError
 from waddington.twin.data.splits import Split
 from waddington.twin.preprocess import Preprocessor
 from waddington.twin.trajectory.order import Order, Root

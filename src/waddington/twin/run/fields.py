@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 
 __all__ = ["load_toml", "typed"]
 

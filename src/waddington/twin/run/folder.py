@@ -13,8 +13,8 @@ from pathlib import Path
 import mudata as md
 import numpy as np
 
-from waddington._errors import OutputError
 from waddington._files import write_text
+from waddington.errors import OutputError
 from waddington.jobs import Job, hash_of, locked
 from waddington.jobs.job import files_folder
 from waddington.twin.preprocess import measured

@@ -11,8 +11,8 @@ import mudata as md
 import pandas as pd
 from anndata.io import write_elem
 
-from waddington._errors import OutputError
 from waddington._text import counted
+from waddington.errors import OutputError
 from waddington.twin._keys import note
 from waddington.twin.data import io
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from waddington._checks import check_choice, check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.optim import registry
 from waddington.optim.registry import OptimizerLike
 from waddington.twin.data.conditions import MODES

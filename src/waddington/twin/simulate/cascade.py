@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.simulate.chromatin import PeakTable, wire_peaks
 from waddington.twin.simulate.genes import GeneTable, wire_genes
 from waddington.twin.simulate.network import MYELOID

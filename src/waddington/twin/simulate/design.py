@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError
 from waddington._text import counted
+from waddington.errors import ArgumentError
 from waddington.twin.data.conditions import Condition, Perturbation, condition_columns, make_condition
 from waddington.twin.simulate.network import MYELOID
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._checks import check_known
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.twin.data.conditions import Condition
 from waddington.twin.simulate.network import MYELOID, Network
 

@@ -19,7 +19,7 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 
 __all__ = ["MYELOID", "TOGGLE", "Network", "Rule"]
 

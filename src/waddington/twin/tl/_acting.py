@@ -10,7 +10,7 @@ import numpy as np
 from stable_baselines3 import PPO
 
 from waddington._checks import check_parameters
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.optim.registry import OptimizerLike
 from waddington.twin.data.setup import Cells, check_data
 from waddington.twin.embed.scaling import Standardization

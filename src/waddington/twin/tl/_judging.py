@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington._errors import ArgumentError, DataError, UnsupportedError
 from waddington._text import counted
+from waddington.errors import ArgumentError, DataError, UnsupportedError
 from waddington.twin._keys import record
 from waddington.twin.data.setup import UNLABELLED, Cells, Labels, check_data, parts_of, read_labels
 from waddington.twin.data.splits import Split, split_by_condition, split_by_time

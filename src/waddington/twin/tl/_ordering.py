@@ -8,7 +8,7 @@ import mudata as md
 import numpy as np
 from scipy import sparse
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin._keys import check_free, note, put, record
 from waddington.twin.data.io.files import quiet_mudata
 from waddington.twin.data.setup import Cells, Labels, check_data, parts_of, read_labels

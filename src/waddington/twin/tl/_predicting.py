@@ -8,7 +8,7 @@ import anndata as ad
 import numpy as np
 import numpy.typing as npt
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.setup import Cells, check_data, parts_of, read_labels
 from waddington.twin.data.splits import Split
 from waddington.twin.models.profiles import fit_response, predict_profiles

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from waddington._checks import check_in_range
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 
 __all__ = ["QuasiPotential", "quasi_potential"]
 

@@ -21,8 +21,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import spearmanr
 
 from waddington._checks import check_choice
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.trajectory.pseudotime import central_cell, diffusion_components, find_tips, guess_root
 
 __all__ = ["MIN_PART", "PARTS", "Order", "Parts", "Root", "RootHint", "describe_parts", "order_cells", "order_notes"]

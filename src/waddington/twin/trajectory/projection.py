@@ -12,8 +12,8 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from waddington._checks import check_choice, check_in_range, require_extra
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.trajectory.layout import adaptive_kernel, spread_layout, walk_layout
 
 __all__ = ["orient", "project_2d"]

@@ -18,8 +18,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import eigsh
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError, DataError
 from waddington._text import counted
+from waddington.errors import ArgumentError, DataError
 from waddington.twin._arrays import check_arrays
 from waddington.twin.preprocess.graph import connectivities
 from waddington.twin.preprocess.neighbors import knn_graph

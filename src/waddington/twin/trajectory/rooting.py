@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.data.io.times import parse_times
 from waddington.twin.trajectory.order import RootHint
 from waddington.twin.trajectory.pseudotime import earliest_cells

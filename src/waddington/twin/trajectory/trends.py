@@ -17,8 +17,8 @@ import pandas as pd
 from scipy import stats
 
 from waddington._checks import check_in_range
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin._moved import names_moved_from
 
 __all__ = ["call_trends", "false_discovery_rates", "smooth_trend"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import DataError, UnsupportedError
+from waddington.errors import DataError, UnsupportedError
 from waddington.twin.data.conditions import (
     MODES,
     Perturbation,

@@ -16,7 +16,7 @@ import pytest
 import scipy.io
 import scipy.sparse as sp
 
-from waddington._errors import ArgumentError, DataError, OutputError
+from waddington.errors import ArgumentError, DataError, OutputError
 from waddington.twin.data.io import read, validate, write
 
 Make = Callable[..., ad.AnnData]

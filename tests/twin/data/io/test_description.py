@@ -8,7 +8,7 @@ import anndata as ad
 import mudata as md
 import pytest
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.io import describe, read
 
 Make = Callable[..., ad.AnnData]

@@ -16,7 +16,7 @@ import pytest
 import scipy.io
 import scipy.sparse as sp
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.data.io import read, write
 
 Make = Callable[..., ad.AnnData]

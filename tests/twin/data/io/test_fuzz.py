@@ -33,7 +33,7 @@ import scipy.io
 import scipy.sparse as sp
 import zarr
 
-from waddington._errors import WaddingtonError
+from waddington.errors import WaddingtonError
 from waddington.twin.data.io import read
 
 SEED = int(os.environ.get("WADDINGTON_FUZZ_SEED", "0"))

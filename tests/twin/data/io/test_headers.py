@@ -18,7 +18,7 @@ import mudata as md
 import numpy as np
 import pytest
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.io import limits, read
 from waddington.twin.data.io.refusals import fitting_in_memory, refusal
 

@@ -9,7 +9,7 @@ import anndata as ad
 import pandas as pd
 import pytest
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.io import read
 from waddington.twin.data.io.labels import read_split, standard_columns
 from waddington.twin.data.io.perturbations import LabelKeys

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.data.conditions import conditions_of
 from waddington.twin.data.io import read
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.conditions import conditions_of
 from waddington.twin.data.io import describe, read
 

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.io import read, validate
 from waddington.twin.data.io.structure import check_sparse
 

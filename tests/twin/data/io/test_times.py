@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.io.times import parse_times, read_time
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.plan.agent import AgentConfig, build_agent, rollout
 from waddington.twin.plan.env import CellTask, CellVecEnv, PaperTask
 from waddington.twin.plan.planners import idle_policy, random_policy

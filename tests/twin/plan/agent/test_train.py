@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from waddington._errors import ArgumentError, DataError, OutputError, UnknownNameError
+from waddington.errors import ArgumentError, DataError, OutputError, UnknownNameError
 from waddington.optim import registry
 from waddington.twin.plan.agent import (
     AgentConfig,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.plan.env import CellTask, CellVecEnv
 
 Make = Callable[..., CellTask]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.plan.env import CellVecEnv, PaperTask, perturb_features
 
 Make = Callable[..., PaperTask]

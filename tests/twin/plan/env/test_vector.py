@@ -10,7 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env as gymnasium_check
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
-from waddington._errors import ArgumentError, DataError, UnsupportedError
+from waddington.errors import ArgumentError, DataError, UnsupportedError
 from waddington.twin.plan.env import CellEnv, CellVecEnv
 
 Make = Callable[..., Any]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from waddington._errors import UnknownNameError
+from waddington.errors import UnknownNameError
 from waddington.twin.dynamics import Dynamics
 from waddington.twin.evaluate.summary import POLICIES
 from waddington.twin.plan.agent import AgentConfig, rollout

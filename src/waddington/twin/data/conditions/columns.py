@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.data.conditions.controls import CONTROL, is_control_name, is_missing
 from waddington.twin.data.conditions.joined import JOIN, known_names
 from waddington.twin.data.conditions.modes import DEFAULT_MODE, is_mode_word

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 
 __all__ = ["DEFAULT_MODE", "GENE_MODES", "MODES", "MODE_ALIASES", "canonical_mode", "is_mode_word"]
 

@@ -8,8 +8,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from waddington._errors import DataError, UnsupportedError
 from waddington._text import counted
+from waddington.errors import DataError, UnsupportedError
 from waddington.twin.data.conditions.controls import CONTROL, is_control_name, is_missing
 from waddington.twin.data.conditions.joined import JOIN, MARK, names_in
 from waddington.twin.data.conditions.modes import DEFAULT_MODE, GENE_MODES, MODES, canonical_mode, is_mode_word

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.conditions.controls import CONTROL, is_control_word, is_missing
 from waddington.twin.data.conditions.joined import JOIN, MARK
 from waddington.twin.data.conditions.modes import MODES

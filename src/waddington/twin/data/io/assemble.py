@@ -12,8 +12,8 @@ import mudata as md
 import numpy as np
 import pandas as pd
 
-from waddington._errors import DataError, UnknownNameError
 from waddington._text import counted
+from waddington.errors import DataError, UnknownNameError
 from waddington.twin._keys import drop_record
 from waddington.twin.data.io.counts import find_counts, find_values
 from waddington.twin.data.io.files import quiet_mudata

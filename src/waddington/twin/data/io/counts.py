@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from waddington._errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin.data.io.validation import as_csr, check_counts, check_values
 from waddington.twin.data.modalities import COUNTS_LAYER, MODALITIES
 

@@ -10,8 +10,8 @@ import mudata as md
 import numpy as np
 import pandas as pd
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.data.conditions import conditions_of
 from waddington.twin.data.modalities import COUNTS_LAYER, TITLES, VALUES_LAYER, in_order
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 import h5py
 import mudata as md
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.data.io.formats import Contents, recognise
 from waddington.twin.data.io.formats.base import Container
 from waddington.twin.data.io.headers import check_hdf5

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import h5py
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.io.limits import check_declared, check_regular
 
 __all__ = ["check_hdf5", "check_parts", "check_zarr", "store_bytes"]

@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 
 __all__ = ["check_heaps"]
 

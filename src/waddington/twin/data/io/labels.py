@@ -16,7 +16,7 @@ from typing import Final
 
 import pandas as pd
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.io.perturbations import LabelKeys, keep_labelled, read_perturbations
 from waddington.twin.data.io.times import parse_times
 from waddington.twin.data.io.validation import check_columns

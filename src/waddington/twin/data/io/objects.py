@@ -9,8 +9,8 @@ import anndata as ad
 import mudata as md
 import pandas as pd
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.data.io.files import open_backed, quiet_mudata
 from waddington.twin.data.io.structure import check_structure
 

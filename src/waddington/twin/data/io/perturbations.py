@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from waddington._errors import DataError
 from waddington._text import counted, shorten_all
+from waddington.errors import DataError
 from waddington.twin.data.conditions import (
     CONTROL,
     MODE_COLUMNS,

@@ -12,7 +12,7 @@ import mudata as md
 import pandas as pd
 
 from waddington._checks import check_choice
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.data.conditions import MODES
 from waddington.twin.data.io.assemble import Part, build, gene_names, merge_obs, named_column
 from waddington.twin.data.io.counts import given_modalities

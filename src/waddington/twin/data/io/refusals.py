@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 
 __all__ = ["fitting_in_memory", "refusal"]
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from waddington._errors import DataError, UnknownNameError
 from waddington._text import counted
+from waddington.errors import DataError, UnknownNameError
 from waddington.twin.data.modalities import (
     FEATURE_TYPES,
     canonical_modality,

@@ -15,8 +15,8 @@ import mudata as md
 import numpy as np
 import scipy.sparse as sp
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 
 __all__ = ["check_sparse", "check_structure"]
 

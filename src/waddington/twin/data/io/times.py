@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 
 __all__ = ["BIRTH", "Times", "parse_times", "read_time"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 
 __all__ = ["MIN_CELLS", "as_csr", "check_columns", "check_counts", "check_names", "check_size", "check_values"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import mudata as md
 
-from waddington._errors import OutputError
 from waddington._files import replacing
+from waddington.errors import OutputError
 from waddington.twin.data.io.files import quiet_mudata
 
 __all__ = ["write"]

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._checks import check_known
-from waddington._errors import ArgumentError
 from waddington._text import counted
+from waddington.errors import ArgumentError
 from waddington.twin._moved import names_moved_from
 from waddington.twin.evaluate.metrics import classification, regression
 from waddington.twin.evaluate.metrics.metric import Metric, Pair

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO
 
-from waddington._errors import DataError
 from waddington._files import replacing
+from waddington.errors import DataError
 from waddington.twin.plan.agent._randomness import get_generators, set_generators
 from waddington.twin.plan.env import CellVecEnv
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from waddington._checks import check_choice, check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 
 __all__ = ["ACTIVATIONS", "AgentConfig", "paper_config"]
 

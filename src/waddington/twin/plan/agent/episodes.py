@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin.plan.agent._randomness import seeded
 from waddington.twin.plan.env import CellVecEnv
 from waddington.twin.plan.policy import Policy, as_act

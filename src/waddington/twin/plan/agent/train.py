@@ -22,7 +22,7 @@ from stable_baselines3.common.logger import Logger
 from torch import nn
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError, OutputError
+from waddington.errors import ArgumentError, OutputError
 from waddington.optim import registry
 from waddington.optim.registry import OptimizerLike
 from waddington.twin.plan.agent._randomness import contained

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError
+from waddington.errors import ArgumentError
 from waddington.twin._moved import renamed
 from waddington.twin.plan.env._task import Float, Index, State, mean_squared_distance
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import gymnasium
 import numpy as np
 
-from waddington._errors import ArgumentError, UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.twin._arrays import check_arrays
 from waddington.twin.plan.env._task import Float, State, Task
 

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from waddington._checks import check_in_range
-from waddington._errors import ArgumentError, DataError, UnsupportedError
+from waddington.errors import ArgumentError, DataError, UnsupportedError
 from waddington.twin.plan.env._task import Float, Index, State, Task
 
 __all__ = ["CellVecEnv"]

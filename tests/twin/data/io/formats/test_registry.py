@@ -15,7 +15,7 @@ import scipy.io
 import scipy.sparse as sp
 from tests.twin.data.io.test_formats import write_tenx_h5
 
-from waddington._errors import DataError
+from waddington.errors import DataError
 from waddington.twin.data.io import files, read
 from waddington.twin.data.io.formats import FORMATS
 

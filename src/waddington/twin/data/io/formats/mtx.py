@@ -10,8 +10,8 @@ from typing import IO, Any, Final
 
 import scipy.io
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.data.io.limits import check_declared, check_regular
 
 __all__ = ["BROKEN", "Header", "open_packed", "read_header", "read_matrix"]

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from waddington._errors import DataError
 from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.data.io.formats.base import Contents, Format
 from waddington.twin.data.io.formats.mtx import BROKEN, open_packed, read_header, read_matrix
 from waddington.twin.data.io.structure import check_sparse
