@@ -208,7 +208,7 @@ class ForEach:
         kernel.run(launch)
         for name in self._writes:  # autograd cannot see that a kernel writes
             torch.autograd.graph.increment_version(columns[name])
-        return dict(zip(kernel.names, sums.unbind(1), strict=False))
+        return dict(zip(kernel.names, sums[:, : len(kernel.names)].unbind(1), strict=True))
 
 
 def _picked(
