@@ -6,7 +6,7 @@
     ├── ArgumentError (ValueError)        an argument outside what is accepted
     │   └── UnknownNameError              a name that no registry holds
     ├── DataError (ValueError)            input data that cannot be used as it is
-    ├── OutputError (OSError)             a place that cannot be written, or holds something else
+    ├── OutputError (OSError)             a place that cannot be written, or is taken
     ├── MissingExtraError (ImportError)   an optional dependency that is not installed
     └── UnsupportedError (RuntimeError)   a combination that cannot work, with the reason
 

@@ -228,7 +228,7 @@ class TestSaving:
             model.save(tmp_path, overwrite=True)
 
     def test_what_is_no_model_is_refused(self, saved: Path, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"accepted is a folder that Twin\.save or a run wrote"):
+        with pytest.raises(DataError, match=r"accepted is a folder that Twin\.save wrote, or model/ of a run"):
             twin.Twin.load(tmp_path)
         (tmp_path / "model.json").write_text('{"format": 99, "parts": []}')
         with pytest.raises(DataError, match="found no model of format 1"):

@@ -138,7 +138,7 @@ def representations(
         When there are none in a modality; lists what ``obsm`` has.
     """
     if use_rep is not None and not isinstance(use_rep, str | Mapping):
-        raise ArgumentError(f"cannot use use_rep={use_rep!r}: accepted is a key of obsm, or one by modality")
+        raise ArgumentError(f"cannot use use_rep {use_rep!r}: accepted is a key of obsm, or one by modality")
     if isinstance(use_rep, Mapping) and (unknown := [name for name in use_rep if name not in parts]):
         raise ArgumentError(f"cannot use use_rep of {', '.join(unknown)}: modalities are {', '.join(parts)}")
     found = {}

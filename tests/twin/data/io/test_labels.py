@@ -27,7 +27,7 @@ def test_split_words_and_validation() -> None:
     with pytest.raises(DataError, match="found 'nothing'"):
         read_split(pd.Series(["train", None]))
     obs = pd.DataFrame({"split": ["train", "test", None]}, index=["a", "b", "c"])
-    with pytest.raises(DataError, match=r"'split' as split: found 'nothing' \(1 of 3 cells have no value\)"):
+    with pytest.raises(DataError, match=r"'split' as split: found 'nothing' \(1 of 3 cells without a value\)"):
         standard_columns(obs, LabelKeys(), source="s")
     other = standard_columns(pd.DataFrame({"split": ["a", "test", None]}), LabelKeys(), source="s")
     assert any("obs['split'] is not used as split" in note for note in other.notes)

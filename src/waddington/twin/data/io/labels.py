@@ -16,6 +16,7 @@ from typing import Final
 
 import pandas as pd
 
+from waddington._text import counted
 from waddington.errors import DataError
 from waddington.twin.data.io.perturbations import LabelKeys, keep_labelled, read_perturbations
 from waddington.twin.data.io.times import parse_times
@@ -163,7 +164,7 @@ def read_split(values: pd.Series) -> pd.Series:
     unknown = [word for word in words.unique() if word not in _SPLIT_WORDS]
     if unknown:
         count = int(values.isna().sum())
-        missing = f" ({count:,} of {len(values):,} cells have no value)" if count else ""
+        missing = f" ({count:,} of {counted(len(values), 'cell')} without a value)" if count else ""
         raise DataError(
             f"cannot read column {values.name!r} as split: found {', '.join(map(repr, unknown[:5]))}{missing}; "
             "accepted are 'train', 'validation' and 'test', one for each cell"
