@@ -7,7 +7,7 @@ import io
 import pytest
 import torch
 
-from optim.training import make_gradients, make_params, run
+from optim.training import assert_same, make_gradients, make_params, run, values
 from waddington.errors import ArgumentError, UnsupportedError
 from waddington.optim import AMVT, ASGDAdam, Lookahead, Masked, Padam, Projected, Switched
 from waddington.optim.projection import Ball, Box, Simplex
@@ -213,5 +213,18 @@ def test_what_cannot_be_projected_is_refused_at_once(build, error, message):
 def test_an_optimizer_without_a_denominator_is_refused_by_name():
     params = make_params(shapes=SHAPES)
     optimizer = Projected(torch.optim.SGD(params, lr=0.1, momentum=0.9), Ball(), metric="denominator")
+    before = values(params)
     with pytest.raises(UnsupportedError, match=r"denominator of SGD.*holds momentum_buffer; accepted"):
         run(optimizer, params, make_gradients(1, shapes=SHAPES))
+    assert_same(params, before)
+    assert not any(optimizer.state.values())
+
+
+def test_a_group_that_lacks_a_gradient_is_refused_before_the_step():
+    params = make_params(shapes=SHAPES)
+    optimizer = Projected(adam(params), Ball(1.0, over="group"), metric="denominator")
+    run(optimizer, params, make_gradients(1, shapes=SHAPES))
+    before, params[0].grad = values(params), None
+    with pytest.raises(UnsupportedError, match="has no gradient"):
+        optimizer.step()
+    assert_same(params, before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 
@@ -110,20 +110,37 @@ class Projected(OptimizerWrapper):
         return made
 
     def _around(self, slots: list[ParamSlot]) -> None:
+        parts = self._parts(slots)
+        # What an optimizer divides by is known from its state, which the first step makes.
+        is_first = any(part.weighted for part in parts) and not any(self.state.values())
+        before = [slot.value.clone() for slot in slots] if is_first else []
         self._inner_step()
         if self._finite is not None and host_sync_is_free(self._finite.device) and not bool(self._finite):
             return
+        try:
+            weights = [[self._denominator(slot) for slot in part.slots] if part.weighted else None for part in parts]
+        except UnsupportedError:
+            if is_first:  # nothing has been done
+                self.state.clear()
+                for slot, value in zip(slots, before, strict=True):
+                    slot.value.copy_(value)
+            raise
+        for part, weight in zip(parts, weights, strict=True):
+            self._project(part.onto, part.slots, weight)
+
+    def _parts(self, slots: Sequence[ParamSlot]) -> list[_Part]:
+        """Say what is to be projected, group by group; a rate of 0 moves nothing."""
+        found = []
         for group_index, group in enumerate(self.param_groups):
             chosen = [slot for slot in slots if slot.group_index == group_index]
             if group["onto"] is None or not chosen or (not isinstance(group["lr"], torch.Tensor) and not group["lr"]):
                 continue
             onto = self._set_of(group_index)
-            weights = None
-            if group["metric"] == "denominator" and not onto.is_elementwise:
-                weights = [self._denominator(slot) for slot in chosen]
+            weighted = group["metric"] == "denominator" and not onto.is_elementwise
             if isinstance(onto, Ball) and onto.over == "group":
-                chosen = self._whole_group(chosen, group_index, group, weighted=weights is not None)
-            self._project(onto, chosen, weights)
+                chosen = self._whole_group(chosen, group_index, group, weighted=weighted)
+            found.append(_Part(onto, chosen, weighted))
+        return found
 
     def _whole_group(
         self, slots: list[ParamSlot], group_index: int, group: dict[str, Any], *, weighted: bool
@@ -178,6 +195,14 @@ class Projected(OptimizerWrapper):
         root: torch.Tensor = second.sqrt() if power == 0.5 else second.pow(power)
         root = root + group.get("eps", 0.0)
         return root.clamp_min(torch.finfo(root.dtype).tiny)
+
+
+class _Part(NamedTuple):
+    """Parameters that go to one set, and whether the optimizer's denominator says which of its points is nearest."""
+
+    onto: ConvexSet
+    slots: list[ParamSlot]
+    weighted: bool
 
 
 def _check_fit(onto: ConvexSet, param: torch.Tensor, settings: Settings) -> None:
