@@ -60,7 +60,7 @@ def test_a_landscape_of_what_scanpy_left(rna_screen: ad.AnnData) -> None:
     ("options", "words"),
     [
         ({"color": "fate"}, r"cannot use obs\['fate'\]: no such column"),
-        ({"basis": "X_umap"}, r"cannot use obsm\['X_umap'\]: no such key \(keys found: .*'X_twin'"),
+        ({"basis": "X_umap"}, r"cannot use obsm\['X_umap'\]: no such key \(keys found: .*'X_twin'.*\)$"),
         ({"pseudotime_key": "dpt"}, r"cannot use obs\['dpt'\].*waddington.twin.tl.pseudotime writes it"),
     ],
 )

@@ -343,9 +343,8 @@ def _labels(data: Cells, color: str) -> npt.NDArray[np.str_]:
 def _obsm(data: Cells, name: str) -> npt.NDArray[np.float64]:
     if name not in data.obsm:
         have = ", ".join(map(repr, data.obsm)) or "none"
-        raise DataError(
-            f"cannot use obsm[{name!r}]: no such key (keys found: {have}); waddington.twin.tl.embed writes 'X_twin'"
-        )
+        hint = "; waddington.twin.tl.embed writes it" if name == "X_twin" else ""
+        raise DataError(f"cannot use obsm[{name!r}]: no such key (keys found: {have}){hint}")
     return np.asarray(data.obsm[name], dtype=np.float64)
 
 
