@@ -319,6 +319,7 @@ def test_groups_may_differ_in_what_they_keep():
     assert optimizer.state[params[3]]["window_places"].shape == (2, 12)
 
 
+@pytest.mark.slow  # that each step is the reference's is asked at once
 def test_fits_a_network():
     results = []
     for cls, kwargs in ((MicroAdam, {"density": 0.1}), (torch.optim.Adam, {})):

@@ -73,6 +73,7 @@ def test_an_unknown_name_is_still_unknown() -> None:
         importlib.import_module("waddington.twin.nothing")
 
 
+@pytest.mark.slow  # it imports everything anew
 def test_the_package_itself_uses_no_old_address_and_run_is_the_function_whatever_was_imported() -> None:
     code = (
         "import importlib, inspect, pkgutil, waddington\n"

@@ -31,7 +31,7 @@ def cells() -> ad.AnnData:
         ({"seed": "a"}, "cannot use seed='a'"),
         ({"device": "cudaX"}, "cannot use device='cudaX': accepted here: cpu"),
         ({"embedding_dim": 3.5}, "cannot use embedding_dim=3.5"),
-        ({"use_rep": ["X_pca"]}, "cannot use use_rep=['X_pca']: accepted is a key of obsm, or one by modality"),
+        ({"use_rep": ["X_pca"]}, "cannot use use_rep ['X_pca']: accepted is a key of obsm, or one by modality"),
     ],
 )
 def test_of_embed(cells: ad.AnnData, given: dict[str, Any], said: str) -> None:

@@ -62,6 +62,14 @@ SHARDED = [hosted for hosted in HOSTED if hosted.row.shards]
 """Those that accept sharded parameters."""
 
 each_sharded = pytest.mark.parametrize("hosted", SHARDED, ids=lambda hosted: hosted.name)
+hosted_in_turn = pytest.mark.parametrize(
+    "hosted",
+    [
+        pytest.param(hosted, marks=[] if hosted in (SWITCHED, HOSTED[-1]) else pytest.mark.slow, id=hosted.name)
+        for hosted in HOSTED
+    ],
+)
+"""All of them in time, and at once the one with most state and the one of several layers."""
 each_hosted = pytest.mark.parametrize("hosted", HOSTED, ids=lambda hosted: hosted.name)
 
 

@@ -10,7 +10,17 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
-from optim.hosts.hosted import SWITCHED, Hosted, assert_close, assert_same_figures, batch, each_hosted, net, weights
+from optim.hosts.hosted import (
+    HOSTED,
+    SWITCHED,
+    Hosted,
+    assert_close,
+    assert_same_figures,
+    batch,
+    each_hosted,
+    net,
+    weights,
+)
 
 STEPS = 12
 WARM_UP = 3
@@ -71,8 +81,19 @@ def advance(step: Step, scheduler: Any, steps: range, dtype: torch.dtype = torch
         scheduler.step()
 
 
-@each_way
-@each_hosted
+@pytest.mark.parametrize(
+    ("hosted", "compiled"),
+    [
+        pytest.param(
+            hosted,
+            compiled,
+            marks=[] if compiled is everything or hosted is SWITCHED else pytest.mark.slow,
+            id=f"{hosted.name}-{compiled.__name__}",
+        )
+        for hosted in HOSTED
+        for compiled in (everything, the_model, the_optimizer)
+    ],
+)
 def test_equals_eager_and_is_compiled_once(hosted: Hosted, compiled):
     check_against_eager(hosted, compiled, tensor=False)
 

@@ -11,7 +11,17 @@ import torch
 from torch.optim import lr_scheduler
 from torch.optim.swa_utils import SWALR, AveragedModel
 
-from optim.hosts.hosted import SWITCHED, Hosted, assert_equal, each_hosted, loss_of, net, train, weights
+from optim.hosts.hosted import (
+    SWITCHED,
+    Hosted,
+    assert_equal,
+    each_hosted,
+    hosted_in_turn,
+    loss_of,
+    net,
+    train,
+    weights,
+)
 
 STEPS = 24
 
@@ -91,7 +101,7 @@ def test_turns_as_on_adamw_and_resumes(make):
 
 
 # What a scheduler finds to turn depends on the optimizer, how it turns it does not; OneCycleLR turns rates and momenta.
-@each_hosted
+@hosted_in_turn
 def test_each_is_turned_as_adamw_and_resumes(hosted: Hosted):
     check_against_adamw(hosted, _one_cycle)
 

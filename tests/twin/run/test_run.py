@@ -183,6 +183,7 @@ def test_a_finished_run_is_not_overwritten(tiny: tuple[RunResult, Recorder]) -> 
     assert (tiny[0].out / "metrics.csv").read_bytes() == before
 
 
+@pytest.mark.slow  # that the seed of tuning is no other is asked at once, in test_config.py
 def test_rates_are_tuned_on_a_seed_of_their_own(tmp_path: Path) -> None:
     fields = {**TINY, "protocol": "held-out", "lr_grid": (1e-9, 1e-2), "tune_epochs": 2, "n_cells": 320}
     result = twin.run(out=tmp_path / "out", **{**fields, "optimizer": ["Adam"]})
