@@ -90,7 +90,13 @@ def test_a_signal_ends_a_run_with_what_to_do_next(tmp_path: Path, number: signal
     out = tmp_path / "out"
     command = [sys.executable, "-m", "waddington", "run", "--preset", "smoke", "--out", str(out)]
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        # Of whoever runs the tests in the background a process inherits that SIGINT is ignored.
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        )
         while process.poll() is None and not (out / "work").exists():  # the run has begun
             time.sleep(0.1)
         process.send_signal(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import subprocess
 import sys
@@ -158,7 +159,7 @@ def is_running(pid: int) -> bool:
 @pytest.mark.slow  # a cluster takes a quarter of a minute to start
 @pytest.mark.ray
 def test_a_ray_cluster_gives_what_this_process_gives(tmp_path: Path) -> None:
-    ray = pytest.importorskip("ray")
+    ray, python_print = pytest.importorskip("ray"), builtins.print
     with Ray(2) as executor:
         assert executor.slots == 2
         there = contents(tmp_path / "there", executor)
@@ -166,4 +167,5 @@ def test_a_ray_cluster_gives_what_this_process_gives(tmp_path: Path) -> None:
         with Store(tmp_path / "there") as store, pytest.raises(WorkerDied, match="worker process of the Ray cluster"):
             run([Broken(by_kill=True)], store, executor=executor)
     assert not ray.is_initialized(), "what was started here is ended"
+    assert builtins.print is python_print
     assert there == contents(tmp_path / "here", InProcess())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -41,6 +42,8 @@ class Ray(Executor):
         self._ray: Any = require_extra("ray", "distributed")
         self._is_mine = not self._ray.is_initialized()
         if self._is_mine:
+            # Ray's progress bars would replace `print` in this process, and numba compiles nothing that calls another.
+            os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")
             cores = {"num_cpus": workers} if workers and address is None else {}
             self._ray.init(address=address, include_dashboard=False, log_to_driver=False, **cores)
         self._slots = workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
