@@ -95,7 +95,7 @@ def test_a_signal_ends_a_run_with_what_to_do_next(tmp_path: Path, number: signal
             command,
             stdout=log,
             stderr=log,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         while process.poll() is None and not (out / "work").exists():  # the run has begun
             time.sleep(0.1)
