@@ -17,8 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from filelock import FileLock
-
 from waddington.errors import UnsupportedError
 from waddington.optim.kernels import cpu, gpu
 from waddington.optim.kernels.spec import Kernel, KernelSpec, programs_of
@@ -160,6 +158,8 @@ def _kept(draft: _Draft, path: Path) -> Kernel | None:
 
 def _made(draft: _Draft, path: Path) -> Kernel:
     """Make a kernel and load it, unless another process has made it meanwhile."""
+    from filelock import FileLock  # only where a kernel is made: importing optimizers stays quick
+
     make_folder(path.parent)
     # Processes of one training ask at the same moment; one of them compiles.
     with FileLock(path.with_suffix(".lock")):
