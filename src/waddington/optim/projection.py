@@ -100,10 +100,7 @@ def ball_multiplier(
         norm = (share * d).norm()
         # The derivative of 1/‖share d‖ is Σ share² d² / (w + λ) / ‖share d‖³.
         slope = ((share * d).square() / (w + found)).sum() / norm**3
-        better = found + torch.where(norm > radius, (1.0 / radius - 1.0 / norm) / slope, 0.0)
-        if d.device.type == "cpu" and bool(better == found):  # elsewhere the question would cost more than the steps
-            break
-        found = better
+        found = found + torch.where(norm > radius, (1.0 / radius - 1.0 / norm) / slope, 0.0)
     return found
 
 

@@ -122,17 +122,19 @@ class Compressed(UpdateWrapper):
                 "moves": torch.stack(moves).to(squares),
                 "decay": column_of([change.decay for change in of], squares),
             }
-            send = self._send_quantized if method == "quantize" else self._send_largest
-            lost = send(chosen, columns, scalars, squares, steps)["lost_sq"]
+            if method == "quantize":
+                lost = self._send_quantized(chosen, columns, scalars, squares, steps)
+            else:
+                lost = self._send_largest(chosen, columns, scalars, squares)
             for row, slot in enumerate(chosen):
                 found[slot.index] = {"lost_sq": lost[row], "given_sq": squares[row]}
         reported = [found[slot.index] for slot in slots] if self._recording_on else []
         return Observed(reported=reported, ratios={"compression_error": ("lost_sq", "given_sq")} if reported else {})
 
     def _send_largest(
-        self, slots: list[ParamSlot], columns: Columns, scalars: Tensors, squares: torch.Tensor, steps: torch.Tensor
-    ) -> Tensors:
-        """Apply the largest of what is given, and owe the rest."""
+        self, slots: list[ParamSlot], columns: Columns, scalars: Tensors, squares: torch.Tensor
+    ) -> torch.Tensor:
+        """Apply the largest of what is given, and owe the rest; give the squares of that."""
         given = {slot.index: one for slot, one in zip(slots, columns["given"], strict=True)}
         shards = [slot for slot in slots if is_sharded(slot.param) and slot.size]
         thresholds = dict(zip((slot.index for slot in shards), _thresholds(shards, given), strict=True))
@@ -141,13 +143,13 @@ class Compressed(UpdateWrapper):
                 x = given[slot.index]
                 thresholds[slot.index] = _threshold(x, kept_count(slot.size, slot.group["fraction"]))
         found = torch.stack([thresholds[slot.index].to(squares) for slot in slots])
-        writes = ("value", "owed") if "owed" in columns else ("value",)
-        return self._passes(_write_largest, slots, columns, {**scalars, "threshold": found}, writes=writes)
+        scalars = {**scalars, "threshold": found}
+        return self._passes(_write_largest, slots, columns, scalars, writes=_written(columns))["lost_sq"]
 
     def _send_quantized(
         self, slots: list[ParamSlot], columns: Columns, scalars: Tensors, squares: torch.Tensor, steps: torch.Tensor
-    ) -> Tensors:
-        """Apply what is given in few levels, and owe the rest."""
+    ) -> torch.Tensor:
+        """Apply what is given in few levels, and owe the rest; give the squares of that."""
         given = {slot.index: one for slot, one in zip(slots, columns["given"], strict=True)}
         norms = torch.stack([norm.to(squares) for norm in _norms(slots, given, squares)])
         salts = [make_salt(steps, slot.index, _QUANTIZATION) for slot in slots]
@@ -161,9 +163,9 @@ class Compressed(UpdateWrapper):
         else:
             places = torch.tensor(frames, device=steps.device)
             noise = torch.cat([torch.stack(salts)[:, None], places], dim=1)
-        writes = ("value", "owed") if "owed" in columns else ("value",)
         scalars = {**scalars, "norm": norms}
-        return self._passes(_write_quantized, slots, columns, scalars, ("levels",), writes, noise)
+        found = self._passes(_write_quantized, slots, columns, scalars, ("levels",), _written(columns), noise)
+        return found["lost_sq"]
 
     def _figures(self) -> dict[str, float]:
         bits = coordinates = 0
@@ -176,6 +178,11 @@ class Compressed(UpdateWrapper):
                 else:
                     bits += top_k_bits(size, kept_count(size, group["fraction"]))
         return super()._figures() | {"bits_per_coordinate": bits / max(coordinates, 1)}
+
+
+def _written(columns: Columns) -> tuple[str, ...]:
+    """Name the columns that others have, too, and that are written to."""
+    return ("value", "owed") if "owed" in columns else ("value",)
 
 
 def _to_send(given: torch.Tensor, value: torch.Tensor, old: torch.Tensor, owed: torch.Tensor | None = None) -> Tensors:
@@ -259,7 +266,7 @@ def _threshold(x: torch.Tensor, kept: int) -> torch.Tensor:
     if x.device.type == "cpu":  # ten times as fast as torch's own there
         at = len(magnitudes) - kept
         return torch.as_tensor(np.partition(magnitudes.numpy(), at)[at], device="cpu")  # whatever the default is
-    return magnitudes.topk(kept, sorted=False).values.min()
+    return magnitudes.topk(kept).values[-1]
 
 
 def _thresholds(
