@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from optim.training import make_gradients, make_params, run
@@ -18,6 +18,8 @@ vectors = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=20).map(lambda x: 
 
 @property_settings
 @given(vectors, st.integers(1, 200), st.floats(0.0, 1.0, exclude_max=True))
+@example(torch.tensor([0.0, 2.2e-309], dtype=torch.float64), 1, 0.0)
+@example(torch.tensor([0.0, 1e-39, -3e-40]), 127, 0.5)
 def test_levels_are_the_neighbours_of_the_value(x, levels, noise):
     norm = x.abs().max()
     found = levels_of(x, norm, levels, torch.full_like(x, noise))

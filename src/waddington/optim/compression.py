@@ -66,7 +66,9 @@ def levels_of(x: torch.Tensor, norm: torch.Tensor, levels: int, noise: torch.Ten
     noise
         Of the shape of `x`, uniform on [0, 1).
     """
-    scaled = torch.where(norm > 0.0, x.abs() * (levels / norm), 0.0)
+    factor = levels / norm  # infinite for norms near the smallest numbers, where the division is done first
+    scaled = torch.where(factor < torch.inf, x.abs() * factor, x.abs() / norm * levels)
+    scaled = torch.where(norm > 0.0, scaled, 0.0)
     lower = scaled.floor()
     return x.sign() * (lower + (noise < scaled - lower).to(x.dtype)).clamp_max_(float(levels))
 
