@@ -67,10 +67,6 @@ class ParamSlot:
         The parameter, its group, and its state, as the user holds them.
     index
         Its place among all parameters of the optimizer.
-    value
-        Its local real part.
-    size
-        Number of real coordinates of the whole parameter, over all its shards.
     is_plain
         Whether the parameter is neither complex nor a shard.
     copies
@@ -82,6 +78,8 @@ class ParamSlot:
 
     __slots__ = (
         "_sharded",
+        "_size",
+        "_value",
         "buffers",
         "copies",
         "grad",
@@ -90,9 +88,7 @@ class ParamSlot:
         "index",
         "is_plain",
         "param",
-        "size",
         "state",
-        "value",
     )
     grad: torch.Tensor
     buffers: Tensors
@@ -103,8 +99,23 @@ class ParamSlot:
         self.param, self.group, self.group_index, self.index, self.state = param, group, group_index, index, state
         self._sharded, self.copies = is_sharded(param), False
         self.is_plain = not self._sharded and not param.is_complex()
-        self.value = param.detach() if self.is_plain else local_real(param.detach())
-        self.size = real_size(param)
+        self._value: torch.Tensor | None = None
+        self._size: int | None = None
+
+    @property
+    def value(self) -> torch.Tensor:
+        """The parameter's local real part, made when it is first asked for: many components read gradients alone."""
+        if self._value is None:
+            value = self.param.detach()
+            self._value = value if self.is_plain else local_real(value)
+        return self._value
+
+    @property
+    def size(self) -> int:
+        """Number of real coordinates of the whole parameter, over all its shards."""
+        if self._size is None:
+            self._size = real_size(self.param)
+        return self._size
 
     def gradient(self) -> torch.Tensor:
         """Give the local real gradient, with values in memory of its own."""

@@ -201,7 +201,7 @@ class ForEach:
         sums = torch.empty((len(values), SUMS), dtype=torch.float64, device="cpu")
         buffers = list(zip(*others, strict=True)) if others else [()] * len(values)
         at = np.stack([addresses[0], *addresses], axis=1)  # of gradients there are none; values stand for them
-        launch = Launch(values, buffers, table, sums, at)
+        launch = Launch(values, buffers, table, sums, at, self._lengths)
         if self._draws:
             noise = scalars["noise"].cpu()
             launch.set_noise(noise[:, 0], noise[:, 1:])

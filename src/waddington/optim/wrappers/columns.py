@@ -129,13 +129,13 @@ def alike(slots: Sequence[ParamSlot]) -> list[tuple[tuple[Any, ...], list[int]]]
     """Give the rows of slots of one group, device and dtype, and a name for each kind."""
     kinds: dict[tuple[Any, ...], list[int]] = {}
     for row, slot in enumerate(slots):
-        kinds.setdefault((slot.group_index, slot.value.device, slot.value.dtype), []).append(row)
+        kinds.setdefault((slot.group_index, slot.param.device, slot.param.dtype), []).append(row)
     return list(kinds.items())
 
 
 def sizes_of(slots: Sequence[ParamSlot]) -> torch.Tensor:
     """Give the numbers of coordinates of the whole tensors, shape (slots,)."""
-    device = slots[0].value.device
+    device = slots[0].param.device
     return torch.tensor([float(slot.size) for slot in slots], dtype=statistics_dtype(device), device=device)
 
 
