@@ -10,6 +10,7 @@ from waddington.twin.evaluate.heldout import average, observe, replicate_scores,
 from waddington.twin.evaluate.metrics import METRICS
 from waddington.twin.respond.base import Effect, mean_effect
 from waddington.twin.respond.baselines import Additive, NoEffect
+from waddington.twin.respond.measured import Measured
 
 NAMES = {"rna": np.array(["A", "g1", "g2", "g3", "g4"])}
 
@@ -32,7 +33,10 @@ def test_truth_comes_from_test_cells_and_edited_genes_are_not_scored() -> None:
 def test_the_right_model_wins_and_every_metric_is_there() -> None:
     values, design = additive_world()
     truth = observe(values, NAMES, design)
-    good, bad = (average(score(truth, model)) for model in (Additive(values, design), NoEffect(values)))
+    good, bad = (
+        average(score(truth, model))
+        for model in (Additive(Measured.of(values, design)), NoEffect(Measured.of(values, design)))
+    )
     assert set(good["metric"]) == set(METRICS)
     assert value(good, "pearson", "combo_seen2") > 0.99
     assert value(good, "mse", "combo_seen2") < 0.01 < value(bad, "mse", "combo_seen2")
@@ -48,7 +52,7 @@ def test_where_nothing_happens_nothing_correlates() -> None:
     for seed in range(5):
         design = split_by_condition(labels, seed=seed)
         truth = observe(values, names, design)
-        found.append(value(average(score(truth, Additive(values, design))), "pearson", "held-out cells"))
+        found.append(value(average(score(truth, Additive(Measured.of(values, design)))), "pearson", "held-out cells"))
     assert abs(np.mean(found)) < 0.08
 
 
@@ -64,15 +68,15 @@ def test_what_a_model_refuses_is_not_scored() -> None:
     values, design = additive_world()
 
     class Silent(NoEffect):
-        def predict(self, label: str) -> Effect:
+        def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
             raise UnsupportedError(label)
 
-    assert score(observe(values, NAMES, design), Silent(values)).empty
+    assert score(observe(values, NAMES, design), Silent(Measured.of(values, design))).empty
 
 
 def test_measurable_conditions_are_averaged_on_their_own_and_counted() -> None:
     values, design = additive_world()
-    scores = score(observe(values, NAMES, design), Additive(values, design))
+    scores = score(observe(values, NAMES, design), Additive(Measured.of(values, design)))
     found = average(scores, frozenset({("A:knockout", "rna")})).set_index(["conditions", "split", "metric"])
     assert found.loc[("all", "held-out cells", "mse"), "n"] == 3
     row = found.loc[("measurable", "held-out cells", "mse")]
@@ -95,7 +99,7 @@ def test_labels_drawn_at_random_score_nothing_though_all_share_their_controls() 
         x = rng.standard_normal((len(labels), 100)) + 3 * rng.standard_normal((len(labels), 1)) * rng.random(100)
         values = {"rna": x.astype(np.float32)}
         design = split_by_condition(rng.permutation(labels), seed=seed, test_fraction=0.5)
-        model = Additive(values, design)
+        model = Additive(Measured.of(values, design))
         apart.append(value(average(score(observe(values, NAMES | names, design), model)), "pearson", "held-out cells"))
         control = design.cells("control", train=True)
         shared.append(np.mean([

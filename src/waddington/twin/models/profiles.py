@@ -173,7 +173,7 @@ def predict_profiles(
     first = joined(response.control if start is None else start)
     support = [model.support(label) for label in labels]
     obs = pd.DataFrame(
-        {"support": [how for how, _ in support], "n_cells": [n for _, n in support]},
+        {"support": [one.how for one in support], "n_cells": [one.n_cells for one in support]},
         index=pd.Index(labels, dtype=object),
     )
     if model.kind == "perturbation":

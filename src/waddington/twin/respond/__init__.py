@@ -2,24 +2,58 @@
 
 from __future__ import annotations
 
-from waddington.twin.respond.base import Effect, ResponseModel, mean_effect, train_effects
-from waddington.twin.respond.baselines import Additive, MeanEffect, NoEffect
+from waddington.twin.respond.base import Effect, ResponseModel, Training, mean_effect, train_effects
+from waddington.twin.respond.baselines import (
+    Additive,
+    DenoisedAdditive,
+    DenoisedMean,
+    MatchingMean,
+    MeanEffect,
+    NoEffect,
+    ScaledAdditive,
+    StrongestSingle,
+)
+from waddington.twin.respond.bilinear import Bilinear
 from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.respond.decoder import LinearDecoder
+from waddington.twin.respond.hierarchical import Course, HierarchicalAdditive
+from waddington.twin.respond.known import SUPPORT, Known, Support
 from waddington.twin.respond.latent import LatentResponse, PerturbationSupport
-from waddington.twin.respond.registry import MODELS, fit_model
+from waddington.twin.respond.measured import Measured, Table
+from waddington.twin.respond.nearest import Nearest
+from waddington.twin.respond.opposite import OppositeMode
+from waddington.twin.respond.registry import DEFAULT_MODEL, MODELS, fit_model
+from waddington.twin.respond.transfer import SimilarityWeighted
 
 __all__ = [
+    "DEFAULT_MODEL",
     "MODELS",
+    "SUPPORT",
     "Additive",
+    "Bilinear",
+    "Course",
     "DecodedResponse",
+    "DenoisedAdditive",
+    "DenoisedMean",
     "Effect",
+    "HierarchicalAdditive",
+    "Known",
     "LatentResponse",
     "LinearDecoder",
+    "MatchingMean",
     "MeanEffect",
+    "Measured",
+    "Nearest",
     "NoEffect",
+    "OppositeMode",
     "PerturbationSupport",
     "ResponseModel",
+    "ScaledAdditive",
+    "SimilarityWeighted",
+    "StrongestSingle",
+    "Support",
+    "Table",
+    "Training",
     "fit_model",
     "mean_effect",
     "train_effects",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from waddington.errors import ArgumentError
 from waddington.twin.respond.base import Effect
 from waddington.twin.respond.decoded import DecodedResponse
+from waddington.twin.respond.known import Support
 
 __all__ = ["AveragedResponse"]
 
@@ -53,7 +54,7 @@ class AveragedResponse:
         """Write a condition by its canonical label; errors as :meth:`predict`."""
         return self.members[0].canonical(label)
 
-    def support(self, label: str) -> tuple[str, int]:
+    def support(self, label: str) -> Support:
         """Say what an answer rests on; errors as :meth:`predict`."""
         return self.members[0].support(label)
 

@@ -1,40 +1,93 @@
 """What a response model is: it answers what a condition does to the mean profile of cells, from training cells only.
 
 A model gives one answer, :meth:`ResponseModel.predict`: the effect of a condition, which is the mean of its cells less
-the mean of the control cells, for every feature of every modality. What it cannot know it refuses by name; only models
-that say the same of every condition answer for one that was never measured.
+the mean of the control cells, for every feature of every modality. What it cannot know it refuses by name; asked for a
+guess, it says what its prior says, and :meth:`ResponseModel.support` tells that it is one.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from waddington._text import counted
 from waddington.errors import UnsupportedError
-from waddington.twin.data.conditions import condition_label, nearest, parse_label, resolve_condition
 from waddington.twin.data.splits import Split
+from waddington.twin.respond.grouped import matched
+from waddington.twin.respond.known import Known, Support
+from waddington.twin.respond.measured import Measured, Values
 
-__all__ = [
-    "Effect",
-    "ResponseModel",
-    "Values",
-    "canonical_label",
-    "mean_effect",
-    "measured_parts",
-    "spread_within",
-    "train_effects",
-]
+__all__ = ["Effect", "ResponseModel", "Training", "Values", "mean_effect", "spread_within", "train_effects"]
 
 Effect = dict[str, npt.NDArray[np.float64]]
 """Effect on the mean of each feature, (features,), by modality."""
 
-Values = Mapping[str, npt.NDArray[np.float32]]
-"""Normalized profiles, (cells, features), by modality."""
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Training:
+    """What a model may learn from: all cells, of which the split marks those of training.
+
+    Attributes
+    ----------
+    values
+        Normalized profiles of all cells, by modality.
+    split
+        Labels and training mask of the same cells.
+    names
+        Names of the features, by modality; only models that look perturbed genes up among them need any.
+    representation
+        Shape (cells, dimensions); used by the models that say so.
+    groups
+        Donor, cell type, line or batch of each cell, (cells,): effects are then measured within groups. Default: none.
+    """
+
+    values: Values
+    split: Split
+    names: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    representation: npt.NDArray[np.float32] | None = None
+    groups: npt.NDArray[np.str_] | None = None
+    left_out: frozenset[str] = frozenset()
+    """Conditions that are not learned from although training cells carry them."""
+
+    @cached_property
+    def by_group(self) -> dict[str, Measured]:
+        """What each group's training cells show, of those groups that hold controls and a condition."""
+        if self.groups is None:
+            return {}
+        found = {}
+        for group in sorted(set(self.groups[self.split.train].tolist())):
+            inside = (self.groups == group) & self.split.train
+            labels = set(self.split.labels[inside].tolist()) - self.left_out
+            if self.split.control in labels and len(labels) > 1:
+                measured = Measured.of(self.values, self.split, names=self.names, cells=inside)
+                found[group] = measured.without(self.left_out) if self.left_out else measured
+        return found
+
+    @cached_property
+    def measured(self) -> Measured:
+        """What training cells show of every condition; matched by group where there are groups.
+
+        Raises
+        ------
+        DataError
+            When there is no training cell of the control, or of any other condition.
+        """
+        if self.by_group:
+            return matched(self.by_group)
+        found = Measured.of(self.values, self.split, names=self.names)
+        return found.without(self.left_out) if self.left_out else found
+
+    def without(self, labels: Collection[str]) -> Training:
+        """Leave conditions out, without summing up the others again."""
+        made = replace(self, left_out=self.left_out | frozenset(labels))
+        if self.groups is None and "measured" in self.__dict__:
+            made.__dict__["measured"] = self.measured.without(made.left_out)
+        return made
 
 
 class ResponseModel(ABC):
@@ -46,25 +99,33 @@ class ResponseModel(ABC):
     """Whether it is there to be beaten."""
     uses_representation: ClassVar[bool] = False
     """Whether it learns in a representation of cells, such as an embedding, or in the features alone."""
+    known: Known
+    """The training conditions."""
 
     @classmethod
     @abstractmethod
-    def fit(cls, values: Values, split: Split, *, representation: npt.NDArray[np.float32] | None = None) -> Self:
+    def fit(cls, data: Training) -> Self:
         """Learn from the training cells.
 
-        Parameters
-        ----------
-        values
-            Normalized profiles of all cells, by modality.
-        split
-            Labels and training mask of the same cells.
-        representation
-            Shape (cells, dimensions); given where, and only where, the model uses one.
+        Raises
+        ------
+        DataError
+            When there is no control, no other condition, or nothing that this model can learn from.
         """
 
     @abstractmethod
-    def predict(self, label: str) -> Effect:
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Give the effect of a condition, by modality.
+
+        Parameters
+        ----------
+        label
+            Canonical, or with bare names of perturbations that were measured in one mode.
+        guess
+            Answer from the prior where perturbations were never measured, if the model has one.
+        start
+            Mean profile of the unperturbed cells that the effect is asked for, where it depends on that; the training
+            controls' by default.
 
         Raises
         ------
@@ -74,10 +135,22 @@ class ResponseModel(ABC):
             When a bare name was measured in several modes; names them.
         """
 
-    def supports(self, label: str) -> bool:
+    def standard_deviation(self, label: str, *, guess: bool = False) -> Effect | None:
+        """Give how far the effect may lie from :meth:`predict`, one standard deviation; None where the model is silent.
+
+        Sampling noise of cells that are yet to be seen is not in it. Parameters and errors are those of
+        :meth:`predict`.
+        """
+        return None
+
+    def support(self, label: str) -> Support:
+        """Say what an answer rests on; errors as :meth:`predict` for bare names."""
+        return self.known.support(self.known.canonical(label))
+
+    def supports(self, label: str, *, guess: bool = False) -> bool:
         """Say whether the model has an answer for a condition."""
         try:
-            self.predict(label)
+            self.predict(label, guess=guess)
         except UnsupportedError:
             return False
         return True
@@ -93,42 +166,9 @@ def mean_effect(values: Values, target: npt.NDArray[np.intp], control: npt.NDArr
 
 def train_effects(values: Values, split: Split) -> dict[str, Effect]:
     """Give the effect that the training cells show, of every training condition."""
-    control = split.cells(split.control, train=True)
-    return {label: mean_effect(values, split.cells(label, train=True), control) for label in split.seen}
-
-
-def canonical_label(label: str, split: Split, measured: Mapping[str, object]) -> str:
-    """Write a condition by its canonical label; a bare name stands for its one measured mode."""
-    if split.kind != "perturbation" or label in measured:
-        return label
-    return condition_label(resolve_condition(label, measured))
-
-
-def measured_parts(label: str, split: Split, measured: Mapping[str, object]) -> list[str]:
-    """Name the single perturbations of a condition, each of which was measured.
-
-    Raises
-    ------
-    UnsupportedError
-        When one of them was not.
-    """
-    parts = (
-        [condition_label((perturbation,)) for perturbation in parse_label(label)]
-        if split.kind == "perturbation"
-        else [label]
-    )
-    missing = [part for part in parts if part not in measured]
-    if missing:
-        seen = [name for name in measured if name != split.control]
-        known = ", ".join(seen[:8]) + (", …" if len(seen) > 8 else "")
-        alone, hint = "", ""
-        if split.kind == "perturbation":
-            alone, hint = " alone", nearest(missing[0], [one for one in seen if len(parse_label(one)) == 1])
-        raise UnsupportedError(
-            f"cannot predict the change of {label}: found no training cells with {' or '.join(missing)}{alone}{hint}; "
-            f"accepted: {'combinations of ' if alone else ''}the {counted(len(seen), 'measured condition')} ({known})"
-        )
-    return parts
+    measured = Measured.of(values, split)
+    effects = {modality: measured.effects(modality) for modality in values}
+    return {label: {name: found[row] for name, found in effects.items()} for label, row in measured.row.items() if row}
 
 
 def spread_within(values: Values, split: Split) -> Effect:

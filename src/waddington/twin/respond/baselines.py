@@ -1,4 +1,4 @@
-"""What any prediction has to beat, in the features themselves: no effect, the mean effect, the additive model."""
+"""What any prediction has to beat, in the features themselves: no effect, the mean effect, sums of measured effects."""
 
 from __future__ import annotations
 
@@ -8,19 +8,27 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington.twin._moved import names_moved_from
-from waddington.twin.data.splits import Split
-from waddington.twin.respond.base import (
-    Effect,
-    ResponseModel,
-    Values,
-    canonical_label,
-    measured_parts,
-    train_effects,
-)
+from waddington.twin.respond.base import Effect, ResponseModel, Training
+from waddington.twin.respond.denoising import denoised
+from waddington.twin.respond.known import Known
+from waddington.twin.respond.latent import fit_scale
+from waddington.twin.respond.measured import Measured
 
-__all__ = ["Additive", "MeanEffect", "NoEffect"]
+__all__ = [
+    "Additive",
+    "DenoisedAdditive",
+    "DenoisedMean",
+    "MatchingMean",
+    "MeanEffect",
+    "NoEffect",
+    "ScaledAdditive",
+    "StrongestSingle",
+    "scale_of",
+]
 
 __getattr__ = names_moved_from(__name__)
+
+Array = npt.NDArray[np.float64]
 
 
 class NoEffect(ResponseModel):
@@ -29,15 +37,16 @@ class NoEffect(ResponseModel):
     name = "no change"
     baseline = True
 
-    def __init__(self, values: Values) -> None:
-        self._zero = {modality: np.zeros(x.shape[1]) for modality, x in values.items()}
+    def __init__(self, measured: Measured) -> None:
+        self.known = Known.of(measured)
+        self._zero = {modality: np.zeros(table.mean.shape[1]) for modality, table in measured.tables.items()}
 
     @classmethod
-    def fit(cls, values: Values, split: Split, *, representation: npt.NDArray[np.float32] | None = None) -> Self:
+    def fit(cls, data: Training) -> Self:
         """Learn the number of features."""
-        return cls(values)
+        return cls(data.measured)
 
-    def predict(self, label: str) -> Effect:
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Give zeros."""
         return self._zero
 
@@ -48,18 +57,28 @@ class MeanEffect(ResponseModel):
     name = "mean"
     baseline = True
 
-    def __init__(self, values: Values, split: Split) -> None:
-        effects = list(train_effects(values, split).values())
-        self._mean = {modality: np.mean([effect[modality] for effect in effects], axis=0) for modality in values}
+    def __init__(self, measured: Measured) -> None:
+        self.known = Known.of(measured)
+        self._mean = {modality: measured.effects(modality)[1:].mean(axis=0) for modality in measured.tables}
 
     @classmethod
-    def fit(cls, values: Values, split: Split, *, representation: npt.NDArray[np.float32] | None = None) -> Self:
+    def fit(cls, data: Training) -> Self:
         """Average over the training conditions."""
-        return cls(values, split)
+        return cls(data.measured)
 
-    def predict(self, label: str) -> Effect:
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Give the mean over the training conditions, one fixed vector for all labels."""
         return self._mean
+
+
+class DenoisedMean(MeanEffect):
+    """Every condition does what the training conditions do on average, each freed of noise (:mod:`.denoising`)."""
+
+    name = "denoised mean"
+
+    def __init__(self, measured: Measured) -> None:
+        self.known = Known.of(measured)
+        self._mean = {modality: denoised(measured, modality)[1:].mean(axis=0) for modality in measured.tables}
 
 
 class Additive(ResponseModel):
@@ -68,16 +87,17 @@ class Additive(ResponseModel):
     name = "additive"
     baseline = True
 
-    def __init__(self, values: Values, split: Split) -> None:
-        self._split = split
-        self._measured = {split.control: NoEffect(values).predict(split.control), **train_effects(values, split)}
+    def __init__(self, measured: Measured) -> None:
+        self.known = Known.of(measured)
+        self._row = measured.row
+        self._effects = {modality: self._shown(measured, modality) for modality in measured.tables}
 
     @classmethod
-    def fit(cls, values: Values, split: Split, *, representation: npt.NDArray[np.float32] | None = None) -> Self:
+    def fit(cls, data: Training) -> Self:
         """Measure every training condition."""
-        return cls(values, split)
+        return cls(data.measured)
 
-    def predict(self, label: str) -> Effect:
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Sum the measured effects of the single perturbations.
 
         Raises
@@ -87,8 +107,88 @@ class Additive(ResponseModel):
         DataError
             When a bare name was measured in several modes; names them.
         """
-        label = canonical_label(label, self._split, self._measured)
-        if label in self._measured:
-            return self._measured[label]
-        parts = [self._measured[part] for part in measured_parts(label, self._split, self._measured)]
-        return {modality: np.sum([part[modality] for part in parts], axis=0) for modality in parts[0]}
+        label = self.known.canonical(label)
+        if label in self._row:
+            return {modality: found[self._row[label]] for modality, found in self._effects.items()}
+        rows = [self._row[part] for part in self.known.require(label, alone=True)]
+        return {modality: self._joined(modality, found[rows]) for modality, found in self._effects.items()}
+
+    def _shown(self, measured: Measured, modality: str) -> Array:
+        """Give the effect of each training condition, (conditions, features)."""
+        return measured.effects(modality)
+
+    def _joined(self, modality: str, parts: Array) -> Array:
+        """Make the effect of a combination from those of its parts, (parts, features)."""
+        return np.asarray(parts.sum(axis=0))
+
+
+class ScaledAdditive(Additive):
+    """A combination does a fixed share of the sum: one scale, fitted by least squares on measured combinations."""
+
+    name = "scaled additive"
+
+    def __init__(self, measured: Measured) -> None:
+        super().__init__(measured)
+        self.scale = {modality: scale_of(measured, found) for modality, found in self._effects.items()}
+        """Of each modality; 1 where no combination was measured."""
+
+    def _joined(self, modality: str, parts: Array) -> Array:
+        return np.asarray(self.scale[modality] * parts.sum(axis=0))
+
+
+class DenoisedAdditive(ScaledAdditive):
+    """The scaled sum of effects that were freed of noise before, each by its own mixture (:mod:`.denoising`)."""
+
+    name = "empirical-Bayes additive"
+
+    def _shown(self, measured: Measured, modality: str) -> Array:
+        return denoised(measured, modality)
+
+
+class MatchingMean(Additive):
+    """A combination does what its parts do on average."""
+
+    name = "matching mean"
+
+    def _joined(self, modality: str, parts: Array) -> Array:
+        return np.asarray(parts.mean(axis=0))
+
+
+class StrongestSingle(Additive):
+    """A combination does what its strongest part does alone, by the length of its effect."""
+
+    name = "strongest single"
+
+    def _joined(self, modality: str, parts: Array) -> Array:
+        return np.asarray(parts[np.linalg.norm(parts, axis=1).argmax()])
+
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
+        """Give the effect of the strongest part that was measured alone.
+
+        Raises
+        ------
+        UnsupportedError
+            When none was, or, unless `guess`, when any was not; names it.
+        DataError
+            When a bare name was measured in several modes; names them.
+        """
+        if not guess:
+            return super().predict(label)
+        label = self.known.canonical(label)
+        alone = [part for part in self.known.parts(label) if part in self._row]
+        if label in self._row or not alone:
+            return super().predict(label)
+        rows = [self._row[part] for part in alone]
+        return {modality: self._joined(modality, found[rows]) for modality, found in self._effects.items()}
+
+
+def scale_of(measured: Measured, effects: Array) -> float:
+    """Fit the scale of combinations whose parts were all measured alone, weighted by their cells."""
+    pairs = [
+        (row, [measured.row[part] for part in parts])
+        for row, parts in enumerate(measured.parts)
+        if len(parts) > 1 and all(part in measured.row for part in parts)
+    ]
+    found = [effects[row] for row, _ in pairs]
+    sums = [effects[parts].sum(axis=0) for _, parts in pairs]
+    return fit_scale(found, sums, weights=[measured.n[row] for row, _ in pairs])

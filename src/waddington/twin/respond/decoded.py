@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from waddington.errors import ArgumentError
 from waddington.twin._moved import renamed
 from waddington.twin.data.splits import Split
-from waddington.twin.respond.base import Effect, ResponseModel, Values, canonical_label, measured_parts
+from waddington.twin.respond.base import Effect, ResponseModel, Training, Values
 from waddington.twin.respond.decoder import LinearDecoder
+from waddington.twin.respond.known import Known
 from waddington.twin.respond.latent import LatentResponse
 
 __all__ = ["DecodedResponse"]
@@ -40,24 +42,24 @@ class DecodedResponse(ResponseModel):
     uses_representation = True
 
     def __init__(self, representation: npt.NDArray[np.float32], values: Values, split: Split) -> None:
-        self._split = Split.empty(split.kind, split.control)
         train = split.train
         self.decoder = LinearDecoder(representation, values, train)
         rows = {label: split.cells(label, train=True) for label in (split.control, *split.seen)}
+        self.known = Known(
+            kind=split.kind, control=split.control, n_cells={label: len(found) for label, found in rows.items()}
+        )
         control = representation[rows[split.control]].mean(axis=0, dtype=np.float64)
         self.effects: dict[str, npt.NDArray[np.float64]] = {
             label: representation[rows[label]].mean(axis=0, dtype=np.float64) - control for label in split.seen
         }
         """Measured effect of each training condition on the representation, (dimensions,)."""
-        self.n_cells: dict[str, int] = {label: len(found) for label, found in rows.items()}
-        """Training cells of each training condition, and of the control."""
         self._variance = {label: _variance_of_mean(representation[found]) for label, found in rows.items()}
         self._response = (
             LatentResponse.fit(representation[train], split.labels[train]) if split.kind == "perturbation" else None
         )
 
     @classmethod
-    def fit(cls, values: Values, split: Split, *, representation: npt.NDArray[np.float32] | None = None) -> Self:
+    def fit(cls, data: Training) -> Self:
         """Learn from the training cells, in the representation given.
 
         Raises
@@ -65,15 +67,18 @@ class DecodedResponse(ResponseModel):
         ArgumentError
             Without a representation.
         """
-        if representation is None:
+        if data.representation is None:
             raise ArgumentError(f"cannot fit the response model {cls.name!r} without a representation of the cells")
-        return cls(representation, values, split)
+        split = data.split
+        if data.left_out:
+            split = replace(split, train=split.train & ~np.isin(split.labels, sorted(data.left_out)))
+        return cls(data.representation, data.values, split)
 
     def decode(self, effect: npt.NDArray[np.floating]) -> Effect:
         """Read an effect on the representation, (dimensions,), out as an effect on every feature."""
         return self.decoder.decode(effect)
 
-    def predict(self, label: str) -> Effect:
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Decode the effect of a condition: the measured one, or the scaled sum of its perturbations' effects.
 
         Raises
@@ -88,7 +93,7 @@ class DecodedResponse(ResponseModel):
             return self.decode(self.effects[label])
         if label == self.control:
             return self.decode(np.zeros_like(next(iter(self.effects.values()))))
-        measured_parts(label, self._split, self.effects)
+        self.known.require(label, alone=True)
         assert self._response is not None, "only perturbations have parts"
         return self.decode(self._response.predict(label))
 
@@ -107,19 +112,19 @@ class DecodedResponse(ResponseModel):
             return self.decoder.decode_error(np.sqrt(self._variance[label] + self._variance[self.control]))
         if label == self.control:
             return self.decoder.decode_error(np.sqrt(self._variance[label]))
-        measured_parts(label, self._split, self.effects)
+        self.known.require(label, alone=True)
         assert self._response is not None, "only perturbations have parts"
         return self.decoder.decode_error(self._response.standard_error(label))
 
     @property
     def control(self) -> str:
         """The label that effects are measured from."""
-        return self._split.control
+        return self.known.control
 
     @property
     def kind(self) -> str:
         """What conditions are: ``"perturbation"``, ``"time"`` or ``"pseudotime"``."""
-        return self._split.kind
+        return self.known.kind
 
     def canonical(self, label: str) -> str:
         """Write a condition as a user names it by its canonical label.
@@ -129,30 +134,15 @@ class DecodedResponse(ResponseModel):
         UnsupportedError, DataError
             As :meth:`predict`.
         """
-        return canonical_label(label, self._split, self.effects)
-
-    def support(self, label: str) -> tuple[str, int]:
-        """Say what an answer rests on: ``"measured"`` or ``"added"``, and the fewest cells behind any part.
-
-        Raises
-        ------
-        UnsupportedError, DataError
-            As :meth:`predict`.
-        """
-        label = self.canonical(label)
-        if label in self.n_cells:
-            return "measured", self.n_cells[label]
-        return "added", min(self.n_cells[part] for part in measured_parts(label, self._split, self.effects))
+        return self.known.canonical(label)
 
     def state_dict(self) -> dict[str, Any]:
         """Give everything that was learned as tensors, numbers and strings."""
         return {
-            "kind": self.kind,
-            "control": self.control,
+            "known": self.known.state_dict(),
             "decoder": self.decoder.state_dict(),
             "effects": {label: torch.from_numpy(effect.copy()) for label, effect in self.effects.items()},
             "variance": {label: torch.from_numpy(value.copy()) for label, value in self._variance.items()},
-            "n_cells": dict(self.n_cells),
             "response": None if self._response is None else self._response.state_dict(),
         }
 
@@ -160,10 +150,9 @@ class DecodedResponse(ResponseModel):
     def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
         """Make a model from what :meth:`state_dict` gave."""
         made = cls.__new__(cls)
-        made._split = Split.empty(state["kind"], state["control"])
+        made.known = Known.from_state_dict(state["known"])
         made.decoder = LinearDecoder.from_state_dict(state["decoder"])
         made.effects = {label: effect.numpy().copy() for label, effect in state["effects"].items()}
-        made.n_cells = dict(state["n_cells"])
         made._variance = {label: value.numpy().copy() for label, value in state["variance"].items()}
         made._response = None if state["response"] is None else LatentResponse.from_state_dict(state["response"])
         return made

@@ -2,53 +2,78 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from waddington._checks import check_known
 from waddington.errors import ArgumentError
-from waddington.twin.data.splits import Split
-from waddington.twin.respond.base import ResponseModel, Values
-from waddington.twin.respond.baselines import Additive, MeanEffect, NoEffect
+from waddington.twin.respond.base import ResponseModel, Training
+from waddington.twin.respond.baselines import (
+    Additive,
+    DenoisedAdditive,
+    DenoisedMean,
+    MatchingMean,
+    MeanEffect,
+    NoEffect,
+    ScaledAdditive,
+    StrongestSingle,
+)
+from waddington.twin.respond.bilinear import Bilinear
 from waddington.twin.respond.decoded import DecodedResponse
+from waddington.twin.respond.hierarchical import HierarchicalAdditive
+from waddington.twin.respond.nearest import Nearest
+from waddington.twin.respond.opposite import OppositeMode
+from waddington.twin.respond.transfer import SimilarityWeighted
 
-__all__ = ["BASELINE_REPRESENTATIONS", "MODELS", "fit_model"]
+__all__ = ["BASELINE_REPRESENTATIONS", "DEFAULT_MODEL", "MODELS", "fit_model"]
 
 MODELS: dict[str, type[ResponseModel]] = {
     model.name: model
     for model in (
         NoEffect,
         MeanEffect,
+        DenoisedMean,
+        Nearest,
+        StrongestSingle,
+        MatchingMean,
         Additive,
+        ScaledAdditive,
+        DenoisedAdditive,
+        OppositeMode,
+        Bilinear,
+        SimilarityWeighted,
+        HierarchicalAdditive,
         DecodedResponse,
     )
 }
 """Response models by name, baselines first and in the order in which tables show them."""
 
+DEFAULT_MODEL = HierarchicalAdditive.name
+"""The model that predicts where none is named."""
+
 BASELINE_REPRESENTATIONS = ("pca", "untrained", "random projection")
 """Representations that a trained encoder has to beat, under the same model; tables name the row for them."""
 
 
-def fit_model(
-    name: str, values: Values, split: Split, *, representation: npt.NDArray[np.float32] | None = None
-) -> ResponseModel:
+def fit_model(name: str, data: Training) -> ResponseModel:
     """Fit a response model on training cells.
 
     Parameters
     ----------
     name
         One of :data:`MODELS`.
-    values, split, representation
-        As :meth:`ResponseModel.fit <waddington.twin.respond.base.ResponseModel.fit>` takes them.
+    data
+        The cells. A model that uses no representation passes over the one given.
 
     Raises
     ------
     UnknownNameError
         When there is no such model; names the closest.
     ArgumentError
-        When a representation is given to a model that uses none, or missing where one is used.
+        When a representation is missing where one is used.
+    DataError
+        When there is no control, no other condition, or nothing that this model can learn from.
+    UnsupportedError
+        When the model is not made for such data, as one that needs groups.
     """
     model = MODELS[check_known("response model", name, MODELS)]
-    if representation is not None and not model.uses_representation:
-        raise ArgumentError(f"cannot fit the response model {model.name!r} in a representation: it uses features alone")
-    return model.fit(values, split, representation=representation)
+    if model.uses_representation and data.representation is None:
+        raise ArgumentError(f"cannot fit the response model {model.name!r} without a representation of the cells")
+    return model.fit(data)

@@ -17,7 +17,7 @@ from waddington.optim import registry
 from waddington.twin.embed.encoder import TwinEncoder
 from waddington.twin.embed.likelihoods import GAUSSIAN
 from waddington.twin.evaluate.heldout import average, observe, replicate_scores, score
-from waddington.twin.respond.base import ResponseModel
+from waddington.twin.respond.base import ResponseModel, Training
 from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.respond.registry import BASELINE_REPRESENTATIONS, MODELS
 from waddington.twin.run.artifacts import CHECKPOINT, WEIGHTS, finite, save_arrays, save_state, score_rows
@@ -32,6 +32,9 @@ Float = npt.NDArray[np.float32]
 
 TRIAL = "trial"
 """Variant of the encoder jobs that a rate is chosen on."""
+
+RUN_BASELINES = ("no change", "mean", "additive")
+"""Response models of the features alone that a run scores."""
 
 VALIDATION = 0.1
 """Share of the training cells on which an encoder's loss is watched."""
@@ -121,6 +124,7 @@ class BaselineJob(TwinJob):
         prepared, config = read_inputs(context)
         values, design = prepared.inputs, prepared.design
         truth = observe(values, prepared.names, design)
+        data = Training(values=values, split=design, names=prepared.names)
         pca = _principal_components(prepared, config.encoder.embedding_dim)
         rng = np.random.default_rng(self.seed)
         together = np.concatenate([np.nan_to_num(x) for x in prepared.spaces.values()], axis=1)
@@ -132,7 +136,7 @@ class BaselineJob(TwinJob):
         }
         assert set(representations) == set(BASELINE_REPRESENTATIONS)
         models: dict[str, Callable[[], ResponseModel]] = {
-            name: functools.partial(model.fit, values, design) for name, model in MODELS.items() if model.baseline
+            name: functools.partial(MODELS[name].fit, data) for name in RUN_BASELINES
         } | {
             name: lambda make=make: DecodedResponse(make(), values, design)  # type: ignore[misc]
             for name, make in representations.items()

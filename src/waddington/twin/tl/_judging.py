@@ -16,7 +16,7 @@ from waddington.twin.data.setup import UNLABELLED, Cells, Labels, check_data, pa
 from waddington.twin.data.splits import Split, split_by_condition, split_by_time
 from waddington.twin.evaluate.heldout import average, observe, replicate_scores, score
 from waddington.twin.preprocess.cells import Profiles, profiles
-from waddington.twin.respond.base import Effect, ResponseModel, Values
+from waddington.twin.respond.base import Effect, ResponseModel, Training, Values
 from waddington.twin.respond.registry import MODELS, fit_model
 from waddington.twin.tl._predicting import latent_of
 
@@ -75,8 +75,12 @@ def evaluate(
     scores = {}
     if predicted is not None:
         scores[name] = score(truth, _Given(predicted, found, values, split))
-    for model, kind in MODELS.items():
-        fitted = fit_model(model, values, split, representation=latent if kind.uses_representation else None)
+    data_of = Training(values=values, split=split, names=found.names, representation=latent)
+    for model in MODELS:
+        try:
+            fitted = fit_model(model, data_of)
+        except (DataError, UnsupportedError):
+            continue
         scores[model] = score(truth, fitted)
     scores["replicate"] = replicate_scores(values, found.names, split, seed=seed)
     tables = [average(table).assign(predictor=predictor) for predictor, table in scores.items() if len(table)]
@@ -131,11 +135,11 @@ class _Given(ResponseModel):
             self._effects[modality] = part if "effect" in predicted.layers else part - mean
 
     @classmethod
-    def fit(cls, values: Values, split: Split, *, representation: npt.NDArray[np.float32] | None = None) -> Self:
+    def fit(cls, data: Training) -> Self:
         """Refuse: there is nothing to learn."""
         raise UnsupportedError("cannot fit a prediction that is made already")
 
-    def predict(self, label: str) -> Effect:
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Give what was predicted.
 
         Raises

@@ -25,6 +25,7 @@ from waddington.twin.data.conditions.perturbation import (
     Condition,
     Perturbation,
     condition_label,
+    is_canonical,
     make_condition,
     parse_label,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "condition_label",
     "conditions_of",
     "find_perturbation_column",
+    "is_canonical",
     "is_control_name",
     "make_condition",
     "nearest",

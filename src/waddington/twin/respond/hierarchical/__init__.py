@@ -1,0 +1,8 @@
+"""The hierarchical additive model of responses: the default, because nothing measured beats it."""
+
+from __future__ import annotations
+
+from waddington.twin.respond.hierarchical.fitting import Course
+from waddington.twin.respond.hierarchical.model import HierarchicalAdditive
+
+__all__ = ["Course", "HierarchicalAdditive"]

@@ -1,0 +1,97 @@
+"""Which perturbations each condition holds, cut into blocks that share none.
+
+The joint covariance of the conditions' means falls apart where conditions share no perturbation, so a screen of single
+perturbations costs time in proportion to their number. Blocks of one form are kept in one stack, and all of a stack is
+computed at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+__all__ = ["Design", "Stack", "cut"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stack:
+    """Blocks of as many conditions and as many perturbations each."""
+
+    conditions: npt.NDArray[np.intp]
+    """Rows of the design, (blocks, conditions of each)."""
+    perturbations: npt.NDArray[np.intp]
+    """Columns of the design, (blocks, perturbations of each); without any for the control."""
+    member: npt.NDArray[np.float64]
+    """1 where a condition holds a perturbation, (blocks, conditions, perturbations)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Design:
+    """All conditions of a table by their perturbations."""
+
+    perturbations: tuple[str, ...]
+    """Names of the columns."""
+    parts: tuple[tuple[str, ...], ...]
+    """Perturbations of each condition; none of the control."""
+    size: npt.NDArray[np.intp]
+    """How many perturbations each condition holds, (conditions,)."""
+    stacks: tuple[Stack, ...]
+
+    @property
+    def combined(self) -> npt.NDArray[np.bool_]:
+        """Conditions of more than one perturbation, (conditions,)."""
+        return np.asarray(self.size > 1)
+
+
+def cut(perturbations: Sequence[str], parts: Sequence[Sequence[str]], *, pairs_together: bool = False) -> Design:
+    """Cut a table of conditions into blocks.
+
+    Parameters
+    ----------
+    perturbations
+        All that occur.
+    parts
+        Those of each condition.
+    pairs_together
+        Keep all combinations in one block, because a kernel couples them.
+    """
+    column = {name: i for i, name in enumerate(perturbations)}
+    rows = np.repeat(np.arange(len(parts)), [len(one) for one in parts])
+    columns = np.array([column[name] for one in parts for name in one], dtype=np.intp)
+    member = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(parts), len(perturbations)))
+    size = np.array([len(one) for one in parts], dtype=np.intp)
+    # A graph of conditions and perturbations; a chain through all combinations keeps them together.
+    combined = np.flatnonzero(size > 1) if pairs_together else np.zeros(0, dtype=np.intp)
+    ends = (np.concatenate([rows, combined[:-1]]), np.concatenate([columns + len(parts), combined[1:]]))
+    nodes = len(parts) + len(perturbations)
+    links = sparse.coo_array((np.ones(len(ends[0])), ends), shape=(nodes, nodes))
+    _, block = sparse.csgraph.connected_components(links, directed=False)
+    by_form: dict[tuple[int, int], list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]] = {}
+    order = np.argsort(block, kind="stable")
+    for together in np.split(order, np.flatnonzero(np.diff(block[order])) + 1):
+        inside = together < len(parts)
+        held = (together[inside], together[~inside] - len(parts))
+        if len(held[0]):
+            by_form.setdefault((len(held[0]), len(held[1])), []).append(held)
+    return Design(
+        perturbations=tuple(perturbations),
+        parts=tuple(tuple(one) for one in parts),
+        size=size,
+        stacks=tuple(_stack(member, blocks) for blocks in by_form.values()),
+    )
+
+
+def _stack(member: sparse.csr_array, blocks: Sequence[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]) -> Stack:
+    conditions = np.stack([rows for rows, _ in blocks])
+    perturbations = np.stack([columns for _, columns in blocks])
+    within = np.zeros((*conditions.shape, perturbations.shape[1]))
+    place = np.empty(member.shape[1], dtype=np.intp)
+    for at, (rows, columns) in enumerate(blocks):
+        place[columns] = np.arange(len(columns))
+        picked = member[rows].tocoo()
+        within[at, picked.row, place[picked.col]] = 1.0
+    return Stack(conditions=conditions, perturbations=perturbations, member=within)

@@ -1,0 +1,123 @@
+"""The course of a fit: expectation maximization, with c, w and κ from a small grid by marginal likelihood.
+
+Bounds and number of steps are part of the model: a wider grid of c, more steps, or no prior on the responsiveness
+predict worse on measured screens (``benchmarks/responses.py --ablate``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from waddington.twin.respond.hierarchical.design import Design, cut
+from waddington.twin.respond.hierarchical.likelihood import (
+    Posterior,
+    Strengths,
+    effects_of,
+    negative_log_likelihood,
+    posterior_of,
+    update,
+)
+
+__all__ = ["Course", "fit_strengths"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Course:
+    """Steps and grids of a fit."""
+
+    first_steps: int = 6
+    """Before the grids."""
+    rounds: int = 2
+    """Of the grids."""
+    steps_a_round: int = 3
+    last_steps: int = 15
+    scales: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    """Grid of c."""
+    interactions: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 0.6, 1.0)
+    """Grid of w."""
+    couplings: tuple[float, ...] = (0.0, 0.5, 0.9)
+    """Grid of κ."""
+    pair_kernel: bool = True
+    """Whether pairs may be coupled at all."""
+    pairs_for_kernel: int = 6
+    """Fewest combinations with which they are."""
+
+
+def fit_strengths(design: Design, n: Array, y: Array, course: Course) -> tuple[Design, Strengths]:
+    """Fit strengths, responsiveness, c, w and κ.
+
+    Parameters
+    ----------
+    design
+        Of the conditions, the control first.
+    n
+        Cells of each condition.
+    y
+        Means in units of the features' standard deviations, (conditions, features).
+    course
+        Steps and grids.
+
+    Returns
+    -------
+    design
+        The same, with combinations in one block where the fit couples them.
+    strengths
+        What was fitted.
+    """
+    combined = bool(design.combined.any())
+    strengths = _start(design, n, y, combined=combined)
+    strengths = _steps(design, n, y, strengths, course.first_steps)
+    if combined:
+        coupled = course.pair_kernel and int(design.combined.sum()) >= course.pairs_for_kernel
+        together = cut(design.perturbations, design.parts, pairs_together=True) if coupled else design
+        if coupled:
+            strengths = replace(strengths, similarity=_similarity(posterior_of(design, n, y, strengths)))
+        for _ in range(course.rounds):
+            here = together if strengths.kappa else design
+            strengths = _best(here, n, y, [replace(strengths, c=c) for c in course.scales])
+            strengths = _best(here, n, y, [replace(strengths, w=w) for w in course.interactions])
+            if coupled:
+                strengths = _best(together, n, y, [replace(strengths, kappa=kappa) for kappa in course.couplings])
+            design = together if strengths.kappa else design
+            strengths = _steps(together if strengths.kappa else design, n, y, strengths, course.steps_a_round)
+        design = together if strengths.kappa else design
+    return design, _steps(design, n, y, strengths, course.last_steps)
+
+
+def _start(design: Design, n: Array, y: Array, *, combined: bool) -> Strengths:
+    """Guess from squared effects, less what sampling noise alone would give."""
+    squares = (y[1:] - y[0]) ** 2 - (1.0 / n[1:] + 1.0 / n[0])[:, None]
+    response = np.maximum(squares.mean(axis=0), 1e-4)
+    strength = np.maximum(squares.mean(axis=1), 1e-4)
+    column = {name: i for i, name in enumerate(design.perturbations)}
+    total, count = np.zeros(len(column)), np.zeros(len(column))
+    for parts, value in zip(design.parts[1:], strength, strict=True):
+        rows = [column[part] for part in parts]
+        total[rows] += value / len(rows)
+        count[rows] += 1.0
+    return Strengths(a=total / count, l=response / response.mean(), c=0.8 if combined else 1.0, w=0.3)
+
+
+def _steps(design: Design, n: Array, y: Array, strengths: Strengths, steps: int) -> Strengths:
+    for _ in range(steps):
+        strengths = update(posterior_of(design, n, y, strengths))
+    return strengths
+
+
+def _best(design: Design, n: Array, y: Array, candidates: list[Strengths]) -> Strengths:
+    return min(candidates, key=lambda one: negative_log_likelihood(posterior_of(design, n, y, one)))
+
+
+def _similarity(posterior: Posterior) -> Array:
+    """Give the cosines between posterior mean effects, over features, (perturbations, perturbations)."""
+    theta = np.zeros((len(posterior.design.perturbations), posterior.y.shape[1]))
+    for block in posterior.blocks:
+        if block.stack.perturbations.shape[1]:
+            theta[block.stack.perturbations] = effects_of(posterior, block, slice(None))[0]
+    unit = theta / np.maximum(np.linalg.norm(theta, axis=1, keepdims=True), 1e-12)
+    return np.asarray(unit @ unit.T)

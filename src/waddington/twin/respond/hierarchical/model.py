@@ -1,0 +1,193 @@
+"""The hierarchical additive model behind the interface of response models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from waddington.twin.respond.base import Effect, ResponseModel, Training
+from waddington.twin.respond.hierarchical.design import cut
+from waddington.twin.respond.hierarchical.fitting import Course, fit_strengths
+from waddington.twin.respond.hierarchical.likelihood import Posterior, Strengths, posterior_of
+from waddington.twin.respond.hierarchical.prediction import predicted_effect
+from waddington.twin.respond.known import Known
+from waddington.twin.respond.measured import Measured, Table
+
+__all__ = ["HierarchicalAdditive"]
+
+Array = npt.NDArray[np.float64]
+
+_LEAST_VARIANCE = 1e-8
+"""Variance within conditions up to which a feature is left out: its change is 0."""
+_MARGIN = 0.05
+"""Share of a feature's measured range by which predictions may leave it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Modality:
+    """What was learned of one modality."""
+
+    varies: npt.NDArray[np.bool_]
+    """Features that vary within conditions, (features,)."""
+    sd: Array
+    """Standard deviation within conditions, of the features that vary."""
+    posterior: Posterior
+    control: Array
+    """Mean profile of the training controls, (features,)."""
+    low: Array
+    high: Array
+    """Range of the training conditions' means, with its margin, (features,)."""
+
+    @classmethod
+    def fit(cls, measured: Measured, modality: str, strengths: Strengths | None, course: Course) -> _Modality:
+        """Learn from one table; with `strengths`, only the posterior is computed anew."""
+        variance, mean = measured.pooled_variance(modality), measured.tables[modality].mean
+        varies = variance > _LEAST_VARIANCE
+        sd = np.sqrt(variance[varies])
+        y = mean[:, varies] / sd
+        design = cut(measured.perturbations, measured.parts)
+        if strengths is None:
+            design, strengths = fit_strengths(design, measured.n, y, course)
+        elif strengths.kappa:
+            design = cut(measured.perturbations, measured.parts, pairs_together=True)
+        low, high = mean.min(axis=0), mean.max(axis=0)
+        margin = _MARGIN * (high - low)
+        return cls(
+            varies=varies,
+            sd=sd,
+            posterior=posterior_of(design, measured.n, y, strengths),
+            control=mean[0],
+            low=low - margin,
+            high=high + margin,
+        )
+
+    def effect(self, parts: tuple[str, ...]) -> Array:
+        """Predict within the measured ranges, (features,)."""
+        change = np.zeros(len(self.varies))
+        change[self.varies] = self.sd * predicted_effect(self.posterior, parts)[0]
+        return np.clip(self.control + change, self.low, self.high) - self.control
+
+    def deviation(self, parts: tuple[str, ...]) -> Array:
+        """Give the posterior's standard deviation, (features,)."""
+        found = np.zeros(len(self.varies))
+        found[self.varies] = self.sd * np.sqrt(predicted_effect(self.posterior, parts)[1])
+        return found
+
+    @property
+    def profile(self) -> Array:
+        """The unperturbed profile, sharpened by all conditions, (features,)."""
+        found = self.control.copy()
+        found[self.varies] = self.sd * self.posterior.mu
+        return found
+
+
+class HierarchicalAdditive(ResponseModel):
+    """Effects of perturbations add, shrunk towards nothing by strength and responsiveness, up to a learned factor.
+
+    All condition means, singles and combinations, are explained at once, so each informs the others, and conditions
+    without effect sharpen the control. Each modality is learned on its own. Predictions stay within 5 % of the range
+    that training conditions span. The equations stand in
+    :mod:`~waddington.twin.respond.hierarchical.likelihood`.
+    """
+
+    name = "hierarchical additive"
+
+    def __init__(self, measured: Measured, *, course: Course | None = None) -> None:
+        self.known = Known.of(measured)
+        self._measured = measured
+        self._learned = {
+            modality: _Modality.fit(measured, modality, None, course or Course()) for modality in measured.tables
+        }
+
+    @classmethod
+    def fit(cls, data: Training) -> Self:
+        """Learn from the means of all training conditions."""
+        return cls(data.measured)
+
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
+        """Give the posterior mean of the effect against the sharpened control.
+
+        A perturbation that no training cell carries has the prior's mean, no effect, and is refused unless `guess`.
+
+        Raises
+        ------
+        UnsupportedError
+            When a perturbation was never measured; names it and the closest that was.
+        DataError
+            When a bare name was measured in several modes; names them.
+        """
+        parts = self._parts(label, guess=guess)
+        return {modality: learned.effect(parts) for modality, learned in self._learned.items()}
+
+    def standard_deviation(self, label: str, *, guess: bool = False) -> Effect:
+        """Give the posterior's standard deviation of the effect; errors as :meth:`predict`."""
+        parts = self._parts(label, guess=guess)
+        return {modality: learned.deviation(parts) for modality, learned in self._learned.items()}
+
+    @property
+    def unperturbed(self) -> Effect:
+        """Mean profile of unperturbed cells as all conditions tell it, by modality."""
+        return {modality: learned.profile for modality, learned in self._learned.items()}
+
+    def strengths(self, modality: str) -> Strengths:
+        """Give what was fitted beside the posterior in one modality."""
+        return self._learned[modality].posterior.strengths
+
+    def _parts(self, label: str, *, guess: bool) -> tuple[str, ...]:
+        label = self.known.canonical(label)
+        return self.known.parts(label) if guess else self.known.require(label, alone=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give everything that was learned as tensors, numbers and strings."""
+
+        def tensor(x: npt.NDArray[np.floating]) -> torch.Tensor:
+            return torch.from_numpy(x.copy())
+
+        return {
+            "class": self.name,
+            "known": self.known.state_dict(),
+            "labels": list(self._measured.labels),
+            "n": tensor(self._measured.n),
+            "tables": {
+                name: {"mean": tensor(table.mean), "variance": tensor(table.variance)}
+                for name, table in self._measured.tables.items()
+            },
+            "strengths": {
+                name: {
+                    key: tensor(value) if isinstance(value, np.ndarray) else value
+                    for key, value in asdict(self.strengths(name)).items()
+                }
+                for name in self._learned
+            },
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
+        """Make a model from what :meth:`state_dict` gave."""
+        made = cls.__new__(cls)
+        made.known = Known.from_state_dict(state["known"])
+        made._measured = Measured(
+            kind=made.known.kind,
+            labels=tuple(state["labels"]),
+            n=state["n"].numpy().copy(),
+            tables={
+                name: Table(mean=table["mean"].numpy().copy(), variance=table["variance"].numpy().copy())
+                for name, table in state["tables"].items()
+            },
+            names={},
+        )
+        strengths: dict[str, Strengths] = {}
+        for name, found in state["strengths"].items():
+            values: dict[str, Any] = {
+                k: v.numpy().copy() if isinstance(v, torch.Tensor) else v for k, v in found.items()
+            }
+            strengths[name] = Strengths(**values)
+        made._learned = {
+            name: _Modality.fit(made._measured, name, found, Course()) for name, found in strengths.items()
+        }
+        return made

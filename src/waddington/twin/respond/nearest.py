@@ -1,0 +1,58 @@
+"""The training condition that is most like the one asked for, taken as the answer."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+
+from waddington.errors import UnsupportedError
+from waddington.twin.respond.base import Effect, ResponseModel, Training
+from waddington.twin.respond.known import Known
+from waddington.twin.respond.measured import Measured
+
+__all__ = ["Nearest"]
+
+
+class Nearest(ResponseModel):
+    """A condition does what the training conditions do that share the largest part of its perturbations with it.
+
+    Likeness is the share of common perturbations among all of the two (Jaccard's index); ties are averaged. A single
+    perturbation that was never measured alone is answered by the smallest combinations that hold it.
+    """
+
+    name = "nearest"
+
+    def __init__(self, measured: Measured) -> None:
+        self.known = Known.of(measured)
+        self._parts = [frozenset(parts) for parts in measured.parts]
+        self._row = measured.row
+        self._effects = {modality: measured.effects(modality) for modality in measured.tables}
+
+    @classmethod
+    def fit(cls, data: Training) -> Self:
+        """Measure every training condition."""
+        return cls(data.measured)
+
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
+        """Give the mean effect of the nearest training conditions.
+
+        Raises
+        ------
+        UnsupportedError
+            When no training condition shares a perturbation with it, or, unless `guess`, when one of its perturbations
+            was never measured; names it.
+        DataError
+            When a bare name was measured in several modes; names them.
+        """
+        label = self.known.canonical(label)
+        if label in self._row:
+            return {modality: found[self._row[label]] for modality, found in self._effects.items()}
+        wanted = frozenset(self.known.parts(label) if guess else self.known.require(label, alone=False))
+        alike = np.array([len(wanted & one) / max(len(wanted | one), 1) for one in self._parts])
+        if alike.max() == 0.0:
+            raise UnsupportedError(
+                f"cannot predict the change of {label}: no training condition shares a perturbation with it"
+            )
+        rows = np.flatnonzero(alike == alike.max())
+        return {modality: found[rows].mean(axis=0) for modality, found in self._effects.items()}

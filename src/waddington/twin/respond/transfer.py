@@ -1,0 +1,95 @@
+"""From groups that were perturbed to a group that was not: those that are alike at rest count more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from waddington.errors import UnsupportedError
+from waddington.twin.respond.base import Effect, ResponseModel, Training
+from waddington.twin.respond.denoising import denoised
+from waddington.twin.respond.grouped import matched
+from waddington.twin.respond.known import Known
+from waddington.twin.respond.measured import Measured
+
+__all__ = ["SimilarityWeighted"]
+
+Array = npt.NDArray[np.float64]
+
+MIN_CELLS = 10
+"""Fewest cells of a condition, and of its controls, with which a group counts."""
+
+
+class SimilarityWeighted(ResponseModel):
+    """A condition does what it does in other groups, each freed of noise and weighted by its likeness at rest.
+
+    The weight of group i is ``exp(-D_i / median D)``, where D is the squared distance between mean control profiles.
+    Without a profile to start from all groups count alike.
+    """
+
+    name = "similarity-weighted"
+
+    def __init__(self, by_group: Mapping[str, Measured]) -> None:
+        if not by_group:
+            raise UnsupportedError(
+                "cannot fit the response model 'similarity-weighted' without groups: accepted is a column of donors,"
+                " cell types, lines or batches (group_key)"
+            )
+        self.known = Known.of(matched(by_group))
+        self._control: dict[str, list[Array]] = {}
+        self._effects: dict[str, list[dict[str, Array]]] = {}
+        for modality in next(iter(by_group.values())).tables:
+            self._control[modality], self._effects[modality] = [], []
+            for one in by_group.values():
+                found = denoised(one, modality)
+                self._control[modality].append(one.tables[modality].mean[0])
+                self._effects[modality].append({
+                    label: found[row]
+                    for label, row in one.row.items()
+                    if row and min(one.n[row], one.n[0]) >= MIN_CELLS
+                })  # fmt: skip
+
+    @classmethod
+    def fit(cls, data: Training) -> Self:
+        """Measure every condition in every group.
+
+        Raises
+        ------
+        UnsupportedError
+            Without groups.
+        """
+        return cls(data.by_group)
+
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
+        """Weigh the effects that the groups show.
+
+        Raises
+        ------
+        UnsupportedError
+            When no group shows the condition in 10 cells or more; names it.
+        DataError
+            When a bare name was measured in several modes; names them.
+        """
+        label = self.known.canonical(label)
+        if label == self.known.control:
+            return {modality: np.zeros_like(found[0]) for modality, found in self._control.items()}
+        found: Effect = {}
+        for modality, groups in self._effects.items():
+            holders = [i for i, one in enumerate(groups) if label in one]
+            if not holders:
+                self.known.require(label, alone=True)
+                raise UnsupportedError(
+                    f"cannot predict the change of {label}: no group shows it in {MIN_CELLS} cells"
+                    " with as many controls"
+                )
+            effects = np.stack([groups[i][label] for i in holders])
+            weights = np.ones(len(holders))
+            if start is not None:
+                distance = np.array([np.square(self._control[modality][i] - start[modality]).sum() for i in holders])
+                middle = float(np.median(distance))
+                weights = np.exp(-distance / middle) if middle > 0 else weights
+            found[modality] = np.asarray(weights @ effects / weights.sum())
+        return found
