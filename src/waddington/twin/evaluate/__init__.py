@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from waddington.twin.evaluate.distance import EnergyTest, e_distance, energy_test
 from waddington.twin.evaluate.heldout import Truth, observe, replicate_scores, score, score_effect
 from waddington.twin.evaluate.measurable import Agreement, chance_explains, measure_agreement, reliability
 from waddington.twin.evaluate.metrics import (
@@ -20,10 +21,13 @@ __all__ = [
     "METRICS",
     "REGRESSION",
     "Agreement",
+    "EnergyTest",
     "Metric",
     "Truth",
     "chance_explains",
+    "e_distance",
     "effect_metrics",
+    "energy_test",
     "get_metric",
     "headline",
     "measure_agreement",
