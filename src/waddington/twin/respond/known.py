@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from waddington._text import counted
 from waddington.errors import UnsupportedError
-from waddington.twin.data.conditions import condition_label, nearest, parse_label, resolve_condition
+from waddington.twin.data.conditions import condition_label, is_canonical, nearest, parse_label, resolve_condition
 from waddington.twin.respond.measured import Measured, parts_of_label
 
 __all__ = ["SUPPORT", "How", "Known", "Support"]
@@ -84,6 +84,10 @@ class Known:
         """
         if self.kind != "perturbation" or label in self.n_cells:
             return label
+        if is_canonical(label):
+            condition = parse_label(label)
+            if all(condition_label((one,)) in self.anywhere for one in condition):
+                return condition_label(condition)
         return condition_label(resolve_condition(label, self.n_cells))
 
     def parts(self, label: str) -> tuple[str, ...]:

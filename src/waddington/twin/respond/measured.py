@@ -86,7 +86,8 @@ class Measured:
         Raises
         ------
         DataError
-            When there is no training cell of the control, or of any other condition.
+            When there is no training cell of the control, or of any other condition, or a training cell's value is
+            missing or infinite; names a feature and a condition.
         """
         train = split.train if cells is None else split.train & cells
         used = np.flatnonzero(train & ~np.isin(split.labels, (UNORDERED, UNTIMED, "")))
@@ -100,13 +101,10 @@ class Measured:
                 f"cannot learn a response: found {counted(int(n[0]), 'training cell')} of {split.control!r} and "
                 f"{len(found)} other conditions; accepted: at least one of each"
             )
-        return cls(
-            kind=split.kind,
-            labels=labels,
-            n=n,
-            tables={modality: _summed(x, used, group, n) for modality, x in values.items()},
-            names={} if names is None else dict(names),
-        )
+        tables = {modality: _summed(x, used, group, n) for modality, x in values.items()}
+        for modality, table in tables.items():
+            _check_finite(modality, table, labels, None if names is None else names.get(modality))
+        return cls(kind=split.kind, labels=labels, n=n, tables=tables, names={} if names is None else dict(names))
 
     @property
     def control(self) -> str:
@@ -134,8 +132,12 @@ class Measured:
         return np.asarray(mean - mean[0])
 
     def pooled_variance(self, modality: str) -> npt.NDArray[np.float64]:
-        """Give the variance of cells about the mean of their condition, weighted by their number, (features,)."""
-        return np.asarray(self.n @ self.tables[modality].variance / self.n.sum())
+        """Give the variance of cells about the mean of their condition, (features,).
+
+        Conditions weigh by their number of cells; one of a single cell tells nothing of it. Zeros where all are such.
+        """
+        n = np.where(self.n > 1.0, self.n, 0.0)
+        return np.asarray(n @ self.tables[modality].variance / max(n.sum(), 1.0))
 
     def without(self, labels: Collection[str]) -> Measured:
         """Leave conditions out; the control stays.
@@ -168,7 +170,19 @@ def _summed(
         part = slice(start, start + _COLUMNS)
         cells = x[used, part].astype(np.float64)
         mean[:, part] = np.asarray(members @ cells) / n[:, None]
-        cells -= mean[group, part]
+        with np.errstate(invalid="ignore"):  # infinities are refused by name
+            cells -= mean[group, part]
         np.square(cells, out=cells)
         variance[:, part] = np.asarray(members @ cells) / np.maximum(n - 1.0, 1.0)[:, None]
     return Table(mean=mean, variance=variance)
+
+
+def _check_finite(modality: str, table: Table, labels: tuple[str, ...], names: npt.NDArray[np.str_] | None) -> None:
+    wrong = np.argwhere(~np.isfinite(table.mean))
+    if len(wrong):
+        row, column = wrong[0].tolist()
+        raise DataError(
+            f"cannot learn a response: feature {column if names is None else str(names[column])!r} of {modality!r} has "
+            f"values that are missing or infinite in cells of {labels[row]!r}, as have "
+            f"{counted(len(set(wrong[:, 1].tolist())), 'feature')} in all; accepted: finite values"
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -37,14 +38,38 @@ class Design:
     """Names of the columns."""
     parts: tuple[tuple[str, ...], ...]
     """Perturbations of each condition; none of the control."""
-    size: npt.NDArray[np.intp]
-    """How many perturbations each condition holds, (conditions,)."""
+    member: sparse.csr_array
+    """1 where a condition holds a perturbation, (conditions, perturbations)."""
     stacks: tuple[Stack, ...]
 
-    @property
+    @cached_property
+    def size(self) -> npt.NDArray[np.intp]:
+        """How many perturbations each condition holds, (conditions,)."""
+        return np.diff(self.member.indptr).astype(np.intp)
+
+    @cached_property
     def combined(self) -> npt.NDArray[np.bool_]:
         """Conditions of more than one perturbation, (conditions,)."""
         return np.asarray(self.size > 1)
+
+    @cached_property
+    def column(self) -> dict[str, int]:
+        """Place of each perturbation."""
+        return {name: i for i, name in enumerate(self.perturbations)}
+
+    @cached_property
+    def combinations(self) -> dict[frozenset[str], int]:
+        """Row of each combination, by its perturbations."""
+        return {frozenset(self.parts[row]): int(row) for row in np.flatnonzero(self.combined)}
+
+    @cached_property
+    def block_of(self) -> npt.NDArray[np.intp]:
+        """Stack, and place in it, of the block that holds each perturbation, (perturbations, 2)."""
+        found = np.zeros((len(self.perturbations), 2), dtype=np.intp)
+        for at, stack in enumerate(self.stacks):
+            found[stack.perturbations, 0] = at
+            found[stack.perturbations, 1] = np.arange(len(stack.perturbations))[:, None]
+        return found
 
 
 def cut(perturbations: Sequence[str], parts: Sequence[Sequence[str]], *, pairs_together: bool = False) -> Design:
@@ -63,7 +88,7 @@ def cut(perturbations: Sequence[str], parts: Sequence[Sequence[str]], *, pairs_t
     rows = np.repeat(np.arange(len(parts)), [len(one) for one in parts])
     columns = np.array([column[name] for one in parts for name in one], dtype=np.intp)
     member = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(parts), len(perturbations)))
-    size = np.array([len(one) for one in parts], dtype=np.intp)
+    size = np.diff(member.indptr)
     # A graph of conditions and perturbations; a chain through all combinations keeps them together.
     combined = np.flatnonzero(size > 1) if pairs_together else np.zeros(0, dtype=np.intp)
     ends = (np.concatenate([rows, combined[:-1]]), np.concatenate([columns + len(parts), combined[1:]]))
@@ -80,7 +105,7 @@ def cut(perturbations: Sequence[str], parts: Sequence[Sequence[str]], *, pairs_t
     return Design(
         perturbations=tuple(perturbations),
         parts=tuple(tuple(one) for one in parts),
-        size=size,
+        member=member,
         stacks=tuple(_stack(member, blocks) for blocks in by_form.values()),
     )
 

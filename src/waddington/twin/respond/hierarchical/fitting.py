@@ -21,9 +21,11 @@ from waddington.twin.respond.hierarchical.likelihood import (
     update,
 )
 
-__all__ = ["Course", "fit_strengths"]
+__all__ = ["Course", "fit_strengths", "outweighing"]
 
 Array = npt.NDArray[np.float64]
+
+_MANY_FEATURES = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +69,38 @@ def fit_strengths(design: Design, n: Array, y: Array, course: Course) -> tuple[D
     design
         The same, with combinations in one block where the fit couples them.
     strengths
-        What was fitted.
+        What was fitted. A feature that responds more than all others together (:func:`outweighing`) has no part in
+        it but its own responsiveness, from the mean of its squared effects.
     """
+    aside = outweighing(n, y)
+    if not aside.any():
+        return _fitted(design, n, y, course)
+    design, strengths = _fitted(design, n, y[:, ~aside], course)
+    expected = (np.where(design.combined, strengths.c**2 + strengths.w, 1.0) * (design.member @ strengths.a))[1:]
+    responses = np.empty(len(aside))
+    responses[~aside] = strengths.l
+    responses[aside] = _squares(n, y[:, aside]).mean(axis=0) / expected.mean()
+    return design, replace(strengths, l=responses)
+
+
+def outweighing(n: Array, y: Array) -> npt.NDArray[np.bool_]:
+    """Find the feature whose squared effects outweigh those of all others together, as wrong counts make it.
+
+    Parameters
+    ----------
+    n, y
+        As :func:`fit_strengths`.
+
+    Returns
+    -------
+    ndarray
+        (features,), at most one True; none among fewer than 10 features, where a true response may do that.
+    """
+    squares = np.maximum(_squares(n, y).mean(axis=0), 0.0)
+    return np.asarray((squares > 0.5 * squares.sum()) & (len(squares) >= _MANY_FEATURES))
+
+
+def _fitted(design: Design, n: Array, y: Array, course: Course) -> tuple[Design, Strengths]:
     combined = bool(design.combined.any())
     strengths = _start(design, n, y, combined=combined)
     strengths = _steps(design, n, y, strengths, course.first_steps)
@@ -91,16 +123,17 @@ def fit_strengths(design: Design, n: Array, y: Array, course: Course) -> tuple[D
 
 def _start(design: Design, n: Array, y: Array, *, combined: bool) -> Strengths:
     """Guess from squared effects, less what sampling noise alone would give."""
-    squares = (y[1:] - y[0]) ** 2 - (1.0 / n[1:] + 1.0 / n[0])[:, None]
+    squares = _squares(n, y)
     response = np.maximum(squares.mean(axis=0), 1e-4)
     strength = np.maximum(squares.mean(axis=1), 1e-4)
-    column = {name: i for i, name in enumerate(design.perturbations)}
-    total, count = np.zeros(len(column)), np.zeros(len(column))
-    for parts, value in zip(design.parts[1:], strength, strict=True):
-        rows = [column[part] for part in parts]
-        total[rows] += value / len(rows)
-        count[rows] += 1.0
-    return Strengths(a=total / count, l=response / response.mean(), c=0.8 if combined else 1.0, w=0.3)
+    member = design.member[1:]
+    a = (member.T @ (strength / design.size[1:])) / np.asarray(member.sum(axis=0))
+    return Strengths(a=a, l=response / response.mean(), c=0.8 if combined else 1.0, w=0.3)
+
+
+def _squares(n: Array, y: Array) -> Array:
+    """Give squared effects less what sampling noise alone would give, (conditions without the control, features)."""
+    return np.asarray((y[1:] - y[0]) ** 2 - (1.0 / n[1:] + 1.0 / n[0])[:, None])
 
 
 def _steps(design: Design, n: Array, y: Array, strengths: Strengths, steps: int) -> Strengths:
@@ -115,9 +148,9 @@ def _best(design: Design, n: Array, y: Array, candidates: list[Strengths]) -> St
 
 def _similarity(posterior: Posterior) -> Array:
     """Give the cosines between posterior mean effects, over features, (perturbations, perturbations)."""
-    theta = np.zeros((len(posterior.design.perturbations), posterior.y.shape[1]))
+    theta = np.zeros((len(posterior.design.perturbations), len(posterior.mu)))
     for block in posterior.blocks:
         if block.stack.perturbations.shape[1]:
-            theta[block.stack.perturbations] = effects_of(posterior, block, slice(None))[0]
+            theta[block.stack.perturbations] = effects_of(posterior, block)[0]
     unit = theta / np.maximum(np.linalg.norm(theta, axis=1, keepdims=True), 1e-12)
     return np.asarray(unit @ unit.T)

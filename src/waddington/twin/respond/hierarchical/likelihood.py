@@ -6,14 +6,15 @@ For the mean y of condition p and feature g, in units of the feature's standard 
     θ_Ag ~ N(0, a_A l_g)              a: strength of a perturbation;  l: responsiveness of a feature, of mean 1
     η_pg ~ N(0, w l_g Σ_{A in p} a_A)  of combinations alone, coupled by a kernel over pairs with weight κ
 
-As l only scales the covariance of a feature, one eigendecomposition serves all features (:class:`Spectrum`). μ has a
+As l only scales the covariance of a feature, one eigendecomposition serves all features (:class:`Block`). μ has a
 flat prior and is integrated out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from waddington.twin.respond.hierarchical.design import Design, Stack
 
 __all__ = [
+    "Block",
     "Posterior",
     "Strengths",
     "combination_variance",
@@ -61,8 +63,8 @@ class Strengths:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Block:
-    """A stack's eigenvectors."""
+class Block:
+    """A stack's eigenvectors, and the means that they turn."""
 
     stack: Stack
     x: Array
@@ -73,15 +75,41 @@ class _Block:
     """Rows are eigenvectors, times the root of the number of cells, (blocks, conditions, conditions)."""
     ones: Array
     """What the basis makes of a constant, (blocks, conditions)."""
-    interaction: Array
-    """Variance of η over l, (blocks, conditions)."""
+    turned: Array
+    """What the basis makes of the means, (blocks, conditions, features)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Posterior:
+    """What is known of μ, θ and η, given the strengths."""
+
+    design: Design
+    strengths: Strengths
+    mu: Array
+    """(features,)."""
+    precision: Array
+    """Of μ, (features,)."""
+    blocks: tuple[Block, ...]
+
+    def shrunk(self, block: Block, part: slice = slice(None)) -> tuple[Array, Array]:
+        """Give d and r of some features, both (blocks, conditions, features)."""
+        r = block.turned[:, :, part] - block.ones[:, :, None] * self.mu[part]
+        return _shrinkage(block, self.strengths, part), r
+
+    @cached_property
+    def weights(self) -> tuple[Array, ...]:
+        """What every prediction weighs, d·r, by block, (blocks, conditions, features)."""
+        found = []
+        for block in self.blocks:
+            d, r = self.shrunk(block)
+            d *= r
+            found.append(d)
+        return tuple(found)
 
 
 def combination_variance(design: Design, strengths: Strengths) -> Array:
     """Give the variance of η, over l, of every condition; zero for a single one, (conditions,)."""
-    column = {name: i for i, name in enumerate(design.perturbations)}
-    total = np.array([sum(strengths.a[column[name]] for name in one) for one in design.parts])
-    return np.asarray(np.where(design.combined, strengths.w * total, 0.0))
+    return np.asarray(np.where(design.combined, strengths.w * (design.member @ strengths.a), 0.0))
 
 
 def pair_kernel(similarity: Array, first: npt.NDArray[np.intp], second: npt.NDArray[np.intp]) -> Array:
@@ -109,79 +137,62 @@ def pair_kernel(similarity: Array, first: npt.NDArray[np.intp], second: npt.NDAr
 
 def pairs_of(design: Design, conditions: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Give the places of pairs among some conditions, and the columns of their members, (pairs, 2)."""
-    column = {name: i for i, name in enumerate(design.perturbations)}
-    where = np.array([at for at, one in enumerate(conditions.tolist()) if design.size[one] == 2], dtype=np.intp)
-    members = [[column[name] for name in design.parts[conditions[at]]] for at in where]
-    return where, np.array(members, dtype=np.intp).reshape(-1, 2)
+    where = np.flatnonzero(design.size[conditions] == 2)
+    first = design.member.indptr[conditions[where]]
+    return where, design.member.indices[first[:, None] + np.arange(2)].astype(np.intp)
 
 
-def _decompose(design: Design, n: Array, strengths: Strengths) -> list[_Block]:
+def _shrinkage(block: Block, strengths: Strengths, part: slice = slice(None)) -> Array:
+    found = block.eigenvalues[:, :, None] * strengths.l[part]
+    found += 1.0
+    return np.reciprocal(found, out=found)
+
+
+def _covariance(design: Design, stack: Stack, x: Array, variance: Array, strengths: Strengths) -> Array:
+    """Give the covariance of θ's sums and η among the conditions of each block, over l."""
+    found = np.asarray((x * strengths.a[stack.perturbations][:, None, :]) @ x.transpose(0, 2, 1))
+    diagonal = np.arange(found.shape[1])
+    found[:, diagonal, diagonal] += variance[stack.conditions]
+    if strengths.kappa and strengths.similarity is not None:
+        for at, conditions in enumerate(stack.conditions):
+            where, members = pairs_of(design, conditions)
+            root = np.sqrt(variance[conditions[where]])
+            shared = strengths.kappa * pair_kernel(strengths.similarity, members, members) * np.outer(root, root)
+            np.fill_diagonal(shared, 0.0)
+            found[at][np.ix_(where, where)] += shared
+    return found
+
+
+def _decompose(design: Design, n: Array, y: Array, strengths: Strengths) -> tuple[Block, ...]:
     """Diagonalize the covariance of each block, in units of sampling noise."""
     variance, found = combination_variance(design, strengths), []
     scale = np.where(design.combined, strengths.c, 1.0)
     for stack in design.stacks:
         rows = stack.conditions
-        x = stack.member * scale[rows][:, :, None]
-        a, root = strengths.a[stack.perturbations], np.sqrt(n[rows])
-        covariance = (x * a[:, None, :]) @ x.transpose(0, 2, 1)
-        e = variance[rows]
-        diagonal = np.arange(rows.shape[1])
-        covariance[:, diagonal, diagonal] += e
-        if strengths.kappa and strengths.similarity is not None:
-            for at, conditions in enumerate(rows):
-                where, members = pairs_of(design, conditions)
-                if len(where) > 1:
-                    kernel = pair_kernel(strengths.similarity, members, members)
-                    np.fill_diagonal(kernel, 1.0)
-                    outer = np.sqrt(np.outer(e[at, where], e[at, where]))
-                    change = strengths.kappa * (kernel - np.eye(len(where))) * outer
-                    covariance[at][np.ix_(where, where)] += change
+        x, root = stack.member * scale[rows][:, :, None], np.sqrt(n[rows])
+        covariance = _covariance(design, stack, x, variance, strengths)
         values, vectors = np.linalg.eigh(root[:, :, None] * covariance * root[:, None, :])
         basis = vectors.transpose(0, 2, 1) * root[:, None, :]
         found.append(
-            _Block(
+            Block(
                 stack=stack,
                 x=x,
                 eigenvalues=np.maximum(values, 0.0),
                 basis=basis,
                 ones=basis.sum(axis=2),
-                interaction=e,
+                turned=basis @ y[rows],
             )
         )
-    return found
+    return tuple(found)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Posterior:
-    """What is known of μ, θ and η, given the strengths."""
-
-    design: Design
-    strengths: Strengths
-    mu: Array
-    """(features,)."""
-    precision: Array
-    """Of μ, (features,)."""
-    blocks: list[_Block]
-    y: Array
-    """Means in units of the features' standard deviations, (conditions, features)."""
-
-    def residuals(self, block: _Block, part: slice) -> tuple[Array, Array]:
-        """Give d and r of some features, both (blocks, conditions, features)."""
-        return _rotated(block, self.y, self.strengths.l, part, self.mu)
-
-
-def _rotated(block: _Block, y: Array, l: Array, part: slice, mu: Array | None) -> tuple[Array, Array]:  # noqa: E741
-    d = 1.0 / (1.0 + block.eigenvalues[:, :, None] * l[part])
-    r = block.basis @ y[block.stack.conditions, part]
-    if mu is not None:
-        r -= block.ones[:, :, None] * mu[part]
-    return d, r
-
-
-def _slices(n_conditions: int, n_features: int) -> Iterator[slice]:
-    step = max(1, _ELEMENTS // max(n_conditions, 1))
-    for start in range(0, n_features, step):
-        yield slice(start, min(start + step, n_features))
+def _slices(blocks: tuple[Block, ...]) -> Iterator[tuple[Block, slice]]:
+    """Give blocks by some features at a time, so that tables made of them stay small."""
+    for block in blocks:
+        n_features = block.turned.shape[2]
+        step = max(1, _ELEMENTS // max(block.ones.size, 1))
+        for start in range(0, n_features, step):
+            yield block, slice(start, min(start + step, n_features))
 
 
 def posterior_of(design: Design, n: Array, y: Array, strengths: Strengths) -> Posterior:
@@ -198,65 +209,62 @@ def posterior_of(design: Design, n: Array, y: Array, strengths: Strengths) -> Po
     strengths
         What was fitted.
     """
-    blocks = _decompose(design, n, strengths)
+    blocks = _decompose(design, n, y, strengths)
     weighted, precision = np.zeros(y.shape[1]), np.zeros(y.shape[1])
-    for part in _slices(*y.shape):
-        for block in blocks:
-            d, rotated = _rotated(block, y, strengths.l, part, None)
-            weighted[part] += np.einsum("bp,bpg,bpg->g", block.ones, d, rotated, optimize=True)
-            precision[part] += np.einsum("bp,bpg->g", block.ones**2, d, optimize=True)
-    return Posterior(
-        design=design, strengths=strengths, mu=weighted / precision, precision=precision, blocks=blocks, y=y
-    )
+    for block, part in _slices(blocks):
+        d, ones = _shrinkage(block, strengths, part), block.ones.ravel()
+        precision[part] += np.square(ones) @ d.reshape(len(ones), -1)
+        d *= block.turned[:, :, part]
+        weighted[part] += ones @ d.reshape(len(ones), -1)
+    return Posterior(design=design, strengths=strengths, mu=weighted / precision, precision=precision, blocks=blocks)
 
 
 def negative_log_likelihood(posterior: Posterior) -> float:
     """Give the negative logarithm of the marginal likelihood, without its constants."""
     total = float(np.log(posterior.precision).sum())
-    for part in _slices(*posterior.y.shape):
-        for block in posterior.blocks:
-            d, r = posterior.residuals(block, part)
-            total += float(np.einsum("bpg,bpg,bpg->", d, r, r, optimize=True)) - float(np.log(d).sum())
+    for block, part in _slices(posterior.blocks):
+        d, r = posterior.shrunk(block, part)
+        total -= float(np.log(d).sum())
+        total += float(np.vdot(d, np.square(r, out=r)))
     return 0.5 * total
 
 
 def update(posterior: Posterior) -> Strengths:
-    """Take one step of expectation maximization for the strengths a and the responsiveness l."""
+    """Take one step of expectation maximization for the strengths a and the responsiveness l.
+
+    Without combinations the step raises the marginal likelihood with the prior on l, an inverse gamma. With them it is
+    approximate: what η tells of a and l is passed over.
+    """
     strengths = posterior.strengths
     a, l = strengths.a, strengths.l  # noqa: E741
     by_feature, by_perturbation = np.zeros(len(l)), np.zeros(len(a))
-    squares: list[tuple[npt.NDArray[np.intp], Array]] = []
-    for part in _slices(*posterior.y.shape):
-        for block in posterior.blocks:
-            columns = block.stack.perturbations
-            if not columns.shape[1]:
-                continue
+    squares: list[tuple[Block, slice, Array]] = []
+    for block, part in _slices(posterior.blocks):
+        columns = block.stack.perturbations
+        if columns.shape[1]:
             mean, variance = effects_of(posterior, block, part)
-            squares.append((columns, mean**2 + np.maximum(variance, 0.0)))
-            by_feature[part] += (squares[-1][1] / a[columns][:, :, None]).sum(axis=(0, 1))
-        # The strengths need the new l of all features: means over features are taken after it is known.
-        new = np.maximum((by_feature[part] + _PRIOR_RESPONSES) / (len(a) + _PRIOR_RESPONSES), _LEAST_RESPONSE)
-        by_feature[part] = new
-        for columns, square in squares:
-            by_perturbation[columns] += (square / new).sum(axis=2)
-        squares.clear()
-    mean_response = by_feature.mean()
-    return Strengths(
-        a=np.maximum(by_perturbation * mean_response / len(l), _LEAST_STRENGTH),
-        l=by_feature / mean_response,
-        c=strengths.c,
-        w=strengths.w,
-        kappa=strengths.kappa,
-        similarity=strengths.similarity,
-    )
+            square = np.square(mean, out=mean)
+            square += np.maximum(variance, 0.0, out=variance)
+            squares.append((block, part, square))
+            by_feature[part] += (1.0 / a[columns].ravel()) @ square.reshape(columns.size, -1)
+    responses = np.maximum((by_feature + _PRIOR_RESPONSES) / (len(a) + _PRIOR_RESPONSES), _LEAST_RESPONSE)
+    responses /= responses.mean()
+    for block, part, square in squares:
+        by_perturbation[block.stack.perturbations] += square @ (1.0 / responses[part])
+    return replace(strengths, a=np.maximum(by_perturbation / len(l), _LEAST_STRENGTH), l=responses)
 
 
-def effects_of(posterior: Posterior, block: _Block, part: slice) -> tuple[Array, Array]:
+def effects_of(posterior: Posterior, block: Block, part: slice = slice(None)) -> tuple[Array, Array]:
     """Give posterior mean and variance of θ for the perturbations of a stack, (blocks, perturbations, features)."""
     a, l = posterior.strengths.a[block.stack.perturbations], posterior.strengths.l[part]  # noqa: E741
-    d, r = posterior.residuals(block, part)
-    m = (block.basis @ block.x) * a[:, None, :]
-    turned = m.transpose(0, 2, 1)
-    mean = l * (turned @ (d * r))
-    explained = turned**2 @ d - (turned * block.ones[:, None, :] @ d) ** 2 / posterior.precision[part]
-    return mean, l * a[:, :, None] - l**2 * explained
+    d, r = posterior.shrunk(block, part)
+    m = ((block.basis @ block.x) * a[:, None, :]).transpose(0, 2, 1)
+    explained = np.square((m * block.ones[:, None, :]) @ d)
+    explained /= -posterior.precision[part]
+    explained += np.square(m) @ d
+    explained *= -np.square(l)
+    explained += l * a[:, :, None]
+    d *= r
+    mean = m @ d
+    mean *= l
+    return mean, explained

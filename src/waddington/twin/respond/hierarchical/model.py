@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from waddington._text import counted
+from waddington.errors import DataError
 from waddington.twin.respond.base import Effect, ResponseModel, Training
 from waddington.twin.respond.hierarchical.design import cut
-from waddington.twin.respond.hierarchical.fitting import Course, fit_strengths
+from waddington.twin.respond.hierarchical.fitting import Course, fit_strengths, outweighing
 from waddington.twin.respond.hierarchical.likelihood import Posterior, Strengths, posterior_of
-from waddington.twin.respond.hierarchical.prediction import predicted_effect
+from waddington.twin.respond.hierarchical.prediction import predicted_mean, predicted_variance
 from waddington.twin.respond.known import Known
 from waddington.twin.respond.measured import Measured, Table
 
@@ -42,12 +44,20 @@ class _Modality:
     low: Array
     high: Array
     """Range of the training conditions' means, with its margin, (features,)."""
+    outweighing: npt.NDArray[np.bool_]
+    """The feature that responds more than all others together, if there is one, (features,)."""
 
     @classmethod
     def fit(cls, measured: Measured, modality: str, strengths: Strengths | None, course: Course) -> _Modality:
         """Learn from one table; with `strengths`, only the posterior is computed anew."""
         variance, mean = measured.pooled_variance(modality), measured.tables[modality].mean
         varies = variance > _LEAST_VARIANCE
+        if not varies.any():
+            raise DataError(
+                f"cannot fit the response model {HierarchicalAdditive.name!r}: none of "
+                f"{counted(len(varies), 'feature')} of {modality!r} varies among the cells of one condition; accepted: "
+                "at least one that does, and at least one condition of 2 training cells"
+            )
         sd = np.sqrt(variance[varies])
         y = mean[:, varies] / sd
         design = cut(measured.perturbations, measured.parts)
@@ -57,6 +67,8 @@ class _Modality:
             design = cut(measured.perturbations, measured.parts, pairs_together=True)
         low, high = mean.min(axis=0), mean.max(axis=0)
         margin = _MARGIN * (high - low)
+        alone = np.zeros(len(varies), dtype=np.bool_)
+        alone[varies] = outweighing(measured.n, y)
         return cls(
             varies=varies,
             sd=sd,
@@ -64,18 +76,19 @@ class _Modality:
             control=mean[0],
             low=low - margin,
             high=high + margin,
+            outweighing=alone,
         )
 
     def effect(self, parts: tuple[str, ...]) -> Array:
         """Predict within the measured ranges, (features,)."""
         change = np.zeros(len(self.varies))
-        change[self.varies] = self.sd * predicted_effect(self.posterior, parts)[0]
+        change[self.varies] = self.sd * predicted_mean(self.posterior, parts)
         return np.clip(self.control + change, self.low, self.high) - self.control
 
     def deviation(self, parts: tuple[str, ...]) -> Array:
         """Give the posterior's standard deviation, (features,)."""
         found = np.zeros(len(self.varies))
-        found[self.varies] = self.sd * np.sqrt(predicted_effect(self.posterior, parts)[1])
+        found[self.varies] = self.sd * np.sqrt(predicted_variance(self.posterior, parts))
         return found
 
     @property
@@ -106,7 +119,13 @@ class HierarchicalAdditive(ResponseModel):
 
     @classmethod
     def fit(cls, data: Training) -> Self:
-        """Learn from the means of all training conditions."""
+        """Learn from the means of all training conditions.
+
+        Raises
+        ------
+        DataError
+            When no feature of a modality varies among cells of one condition, so that noise cannot be told from effect.
+        """
         return cls(data.measured)
 
     def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
@@ -133,6 +152,20 @@ class HierarchicalAdditive(ResponseModel):
     def unperturbed(self) -> Effect:
         """Mean profile of unperturbed cells as all conditions tell it, by modality."""
         return {modality: learned.profile for modality, learned in self._learned.items()}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What looks wrong in the training cells, in words: features that respond more than all others together."""
+        return tuple(
+            f"feature {self._feature(modality, int(column))} of {modality!r} responds more than all others together, "
+            "which wrong counts would explain: the others' strengths are fitted without it"
+            for modality, learned in self._learned.items()
+            for column in np.flatnonzero(learned.outweighing)
+        )
+
+    def _feature(self, modality: str, column: int) -> str:
+        names = self._measured.names.get(modality)
+        return str(column) if names is None else repr(str(names[column]))
 
     def strengths(self, modality: str) -> Strengths:
         """Give what was fitted beside the posterior in one modality."""

@@ -7,14 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from waddington.twin.respond.hierarchical.likelihood import (
-    Posterior,
-    combination_variance,
-    pair_kernel,
-    pairs_of,
-)
+from waddington.twin.respond.hierarchical.likelihood import Posterior, pair_kernel, pairs_of
 
-__all__ = ["predicted_effect"]
+__all__ = ["predicted_effect", "predicted_mean", "predicted_variance"]
 
 Array = npt.NDArray[np.float64]
 
@@ -34,62 +29,76 @@ def predicted_effect(posterior: Posterior, parts: Sequence[str]) -> tuple[Array,
     mean, variance
         (features,) each. The variance is that of the effect itself; no cell's noise is in it.
     """
-    strengths, design = posterior.strengths, posterior.design
-    column = {name: i for i, name in enumerate(design.perturbations)}
-    known = [column[part] for part in parts if part in column]
-    combined = len(parts) > 1
-    x = np.zeros(len(column))
-    x[known] = strengths.c if combined else 1.0
-    e_q = strengths.w * float(strengths.a[known].sum()) if combined else 0.0
-    same = {tuple(sorted(one)): row for row, one in enumerate(design.parts) if len(one) > 1}.get(tuple(sorted(parts)))
-    variance_of = combination_variance(design, strengths)
-    n_features = posterior.y.shape[1]
-    mean, first, second = np.zeros(n_features), np.zeros(n_features), np.zeros(n_features)
-    for block in posterior.blocks:
-        stack = block.stack
-        a = strengths.a[stack.perturbations]
-        touched = np.flatnonzero(
-            (x[stack.perturbations] != 0).any(axis=1)
-            | (False if same is None else (stack.conditions == same).any(axis=1))
-            | (strengths.kappa > 0)
-        )
-        if not len(touched) or not stack.perturbations.shape[1]:
-            continue
-        k = np.einsum("bpe,be,be->bp", block.x[touched], a[touched], x[stack.perturbations[touched]], optimize=True)
-        if combined:
-            k = k + _shared(posterior, stack.conditions[touched], known, len(parts), same, e_q, variance_of)
-        b = (block.basis[touched] @ k[:, :, None])[:, :, 0]
-        ones = block.ones[touched]
-        d = 1.0 / (1.0 + block.eigenvalues[touched][:, :, None] * strengths.l)
-        r = block.basis[touched] @ posterior.y[stack.conditions[touched]] - ones[:, :, None] * posterior.mu
-        mean += np.einsum("bp,bpg,bpg->g", b, d, r, optimize=True)
-        first += np.einsum("bp,bpg->g", b**2, d, optimize=True)
-        second += np.einsum("bp,bpg->g", b * ones, d, optimize=True)
-    prior = float(strengths.a @ x**2) + e_q
-    explained = first - second**2 / posterior.precision
-    return strengths.l * mean, np.maximum(strengths.l * prior - strengths.l**2 * explained, 0.0)
+    return predicted_mean(posterior, parts), predicted_variance(posterior, parts)
 
 
-def _shared(
-    posterior: Posterior,
-    conditions: npt.NDArray[np.intp],
-    known: Sequence[int],
-    size: int,
-    same: int | None,
-    e_q: float,
-    variance_of: Array,
-) -> Array:
-    """Give the covariance of a set's own interaction with those of measured conditions, (blocks, conditions)."""
-    strengths, design = posterior.strengths, posterior.design
-    found = np.zeros(conditions.shape)
-    if same is not None:
-        found[conditions == same] = e_q
-    if strengths.kappa and strengths.similarity is not None and size == 2 and len(known) == 2:
-        pair = np.array([known], dtype=np.intp)
-        for at, rows in enumerate(conditions):
-            where, members = pairs_of(design, rows)
-            if len(where):
-                others = rows[where] != (-1 if same is None else same)
-                kernel = pair_kernel(strengths.similarity, members, pair)[:, 0] * others
-                found[at, where] += strengths.kappa * kernel * np.sqrt(variance_of[rows[where]] * e_q)
-    return found
+def predicted_mean(posterior: Posterior, parts: Sequence[str]) -> Array:
+    """Give the mean alone, as :func:`predicted_effect`."""
+    found = np.zeros(len(posterior.mu))
+    for at, place, b in _Asked(posterior, parts).covariances():
+        found += b @ posterior.weights[at][place]
+    return posterior.strengths.l * found
+
+
+def predicted_variance(posterior: Posterior, parts: Sequence[str]) -> Array:
+    """Give the variance alone, as :func:`predicted_effect`."""
+    asked, l = _Asked(posterior, parts), posterior.strengths.l  # noqa: E741
+    first, second = np.zeros(len(l)), np.zeros(len(l))
+    for at, place, b in asked.covariances():
+        block = posterior.blocks[at]
+        d = block.eigenvalues[place][:, None] * l
+        d += 1.0
+        np.reciprocal(d, out=d)
+        found = np.stack([np.square(b), b * block.ones[place]]) @ d
+        first += found[0]
+        second += found[1]
+    explained = first - np.square(second) / posterior.precision
+    return np.maximum(l * asked.prior - np.square(l) * explained, 0.0)
+
+
+class _Asked:
+    """A set of perturbations that is asked for, and what it has in common with the conditions that were measured."""
+
+    def __init__(self, posterior: Posterior, parts: Sequence[str]) -> None:
+        design, strengths = posterior.design, posterior.strengths
+        self._posterior = posterior
+        self._known = np.array([design.column[part] for part in parts if part in design.column], dtype=np.intp)
+        self._scale = strengths.c if len(parts) > 1 else 1.0
+        strength = float(strengths.a[self._known].sum())
+        self._interaction = strengths.w * strength if len(parts) > 1 else 0.0
+        self._row = design.combinations.get(frozenset(parts), -1)
+        self._pair = len(parts) == len(self._known) == 2
+        self.prior = self._scale**2 * strength + self._interaction
+        """Variance that it had before anything was measured, over l."""
+
+    def covariances(self) -> list[tuple[int, int, Array]]:
+        """Give stack, place in it and turned covariance with its conditions, of each block that tells of it."""
+        posterior, found = self._posterior, []
+        coupled = self._pair and posterior.strengths.kappa > 0
+        places = {(int(at), int(place)) for at, place in posterior.design.block_of[self._known]}
+        if coupled:
+            places |= {
+                (at, int(place))
+                for at, stack in enumerate(posterior.design.stacks)
+                for place in np.flatnonzero(posterior.design.combined[stack.conditions].any(axis=1))
+            }
+        for at, place in sorted(places):
+            block = posterior.blocks[at]
+            rows, columns = block.stack.conditions[place], block.stack.perturbations[place]
+            a = np.where(np.isin(columns, self._known), posterior.strengths.a[columns], 0.0)
+            k = self._scale * (block.x[place] @ a)
+            k[rows == self._row] += self._interaction
+            if coupled:
+                self._couple(k, rows)
+            found.append((at, place, block.basis[place] @ k))
+        return found
+
+    def _couple(self, k: Array, rows: npt.NDArray[np.intp]) -> None:
+        """Add what its interaction shares with those of the other pairs among some conditions."""
+        design, strengths = self._posterior.design, self._posterior.strengths
+        assert strengths.similarity is not None
+        where, members = pairs_of(design, rows)
+        kernel = pair_kernel(strengths.similarity, members, self._known[None, :])[:, 0]
+        kernel[rows[where] == self._row] = 0.0
+        e = strengths.w * strengths.a[members].sum(axis=1)
+        k[where] += strengths.kappa * kernel * np.sqrt(e * self._interaction)

@@ -1,0 +1,82 @@
+"""Posterior mean and variance of an effect are those of all unknowns written out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.twin.respond.hierarchical.dense import MIXED, SINGLES, Screen, a_screen, dense_effect
+
+from waddington.twin.respond.hierarchical.design import Stack
+from waddington.twin.respond.hierarchical.likelihood import posterior_of
+from waddington.twin.respond.hierarchical.prediction import predicted_effect
+
+ASKED = {
+    "a measured single": ("A",),
+    "a measured pair": ("A", "B"),
+    "an unmeasured pair": ("B", "C"),
+    "a perturbation seen in combinations alone": ("E",),
+    "a pair across parts that share nothing": ("D", "G"),
+    "a measured triple": ("A", "B", "F"),
+    "an unmeasured triple": ("A", "C", "E"),
+    "nothing": (),
+}
+
+
+def agrees(screen: Screen, asked: tuple[str, ...], *, pairs_together: bool) -> None:
+    design = screen.design(pairs_together=pairs_together)
+    posterior = posterior_of(design, screen.n, screen.y, screen.strengths)
+    mean, variance = predicted_effect(posterior, asked)
+    for feature in range(screen.y.shape[1]):
+        expected = dense_effect(screen, asked, feature)
+        assert (mean[feature], variance[feature]) == pytest.approx(expected, rel=1e-9, abs=1e-11)
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("kappa", [0.0, 0.9])
+def test_equals_all_unknowns_written_out(kappa: float, asked: tuple[str, ...]) -> None:
+    agrees(a_screen(kappa=kappa), asked, pairs_together=kappa > 0)
+
+
+@pytest.mark.parametrize("asked", [("B",), ("A", "D")])
+def test_equals_it_with_singles_alone(asked: tuple[str, ...]) -> None:
+    agrees(a_screen(SINGLES), asked, pairs_together=False)
+
+
+def test_order_within_a_combination_does_not_matter() -> None:
+    screen = a_screen(kappa=0.5)
+    posterior = posterior_of(screen.design(pairs_together=True), screen.n, screen.y, screen.strengths)
+    for one, other in ((("A", "B"), ("B", "A")), (("C", "E"), ("E", "C"))):
+        np.testing.assert_allclose(predicted_effect(posterior, one), predicted_effect(posterior, other), rtol=1e-12)
+
+
+def test_what_never_occurred_is_taken_to_do_nothing() -> None:
+    screen = a_screen()
+    posterior = posterior_of(screen.design(), screen.n, screen.y, screen.strengths)
+    mean, variance = predicted_effect(posterior, ("Z",))
+    assert not mean.any()
+    assert not variance.any()
+    with_it, alone = (predicted_effect(posterior, one)[0] for one in (("A", "Z"), ("A",)))
+    np.testing.assert_allclose(with_it, screen.strengths.c * alone, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kappa", [0.0, 0.5])
+def test_cutting_into_parts_that_share_nothing_changes_nothing(kappa: float) -> None:
+    screen = a_screen(kappa=kappa)
+    one, other = screen.design(pairs_together=kappa > 0), screen.design(pairs_together=True)
+    # A design in one piece: every perturbation in every block's table.
+    whole = replace(other, stacks=(one_block(screen),))
+    for asked in MIXED:
+        found = [
+            np.stack(predicted_effect(posterior_of(design, screen.n, screen.y, screen.strengths), asked))
+            for design in (one, other, whole)
+        ]
+        np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(found[2], found[0], rtol=1e-9, atol=1e-12)
+
+
+def one_block(screen: Screen) -> Stack:
+    member = np.array([[float(name in one) for name in screen.perturbations] for one in screen.parts])
+    conditions, perturbations = (np.arange(size)[None, :] for size in member.shape)
+    return Stack(conditions=conditions, perturbations=perturbations, member=member[None])
