@@ -63,6 +63,7 @@ FLOORS = {
     "waddington.twin": {
         "_moved": 0,
         "_arrays": 0,
+        "_energy": 0,
         "_gymnasium": 0,
         "_keys": 0,
         "data": 1,

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics.pairwise import euclidean_distances
 
 from waddington._checks import check_count
 from waddington._text import counted
 from waddington.errors import ArgumentError, DataError
+from waddington.twin._energy import energy_between, energy_of_splits
 
 __all__ = ["MAX_CELLS", "EnergyTest", "e_distance", "energy_test"]
 
@@ -31,9 +31,6 @@ Array = npt.NDArray[np.float64]
 
 MAX_CELLS = 2000
 """Most cells of each population that are compared unless told otherwise; of more, as many are drawn."""
-
-_ELEMENTS = 1 << 22
-"""Distances that are held at once: 32 MiB."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,9 +88,7 @@ def e_distance(
         When a value is not finite, or a population has fewer cells than the estimate needs: 2, or 1 where biased.
     """
     first, second, _ = _prepared(x, y, 2 if unbiased else 1, max_cells, np.random.default_rng(seed))
-    cells, inside = np.concatenate([first, second]), np.zeros((len(first) + len(second), 1))
-    inside[: len(first)] = 1.0
-    return float(_statistics(cells, inside, squared=squared, unbiased=unbiased)[0])
+    return energy_between(first, second, squared=squared, unbiased=unbiased)
 
 
 def energy_test(
@@ -138,7 +133,7 @@ def energy_test(
     cells, inside = np.concatenate([first, second]), np.zeros((len(first) + len(second), 1 + n_permutations))
     inside[: len(first), 0] = 1.0
     inside[:, 1:] = rng.permuted(np.repeat(inside[:, :1], n_permutations, axis=1), axis=0)
-    found = _statistics(cells, inside, squared=squared, unbiased=True)
+    found = energy_of_splits(cells, inside, squared=squared, unbiased=True)
     # Equal splits differ in the last digits, because sums run in another order.
     as_far = found[1:] >= found[0] - 1e-12 * np.abs(found).max()
     return EnergyTest(
@@ -151,37 +146,10 @@ def energy_test(
     )
 
 
-def _statistics(cells: Array, inside: Array, *, squared: bool, unbiased: bool) -> Array:
-    """Give the E-distance of every split of the cells in two, (splits,).
-
-    A split is a column of `inside`, (cells, splits): 1 for cells of the first population. All columns have equal sums.
-    """
-    n_x = float(inside[:, 0].sum())
-    n_y = len(cells) - n_x
-    within_x, from_x, total = np.zeros(inside.shape[1]), np.zeros(inside.shape[1]), 0.0
-    rows = max(1, _ELEMENTS // len(cells))
-    for start in range(0, len(cells), rows):
-        block = slice(start, min(start + rows, len(cells)))
-        distance = euclidean_distances(cells[block], cells, squared=squared)
-        distance[np.arange(len(distance)), np.arange(start, block.stop)] = 0.0
-        within_x += np.einsum("bs,bs->s", inside[block], distance @ inside)
-        every = distance.sum(axis=1)
-        from_x += every @ inside[block]
-        total += float(every.sum())
-    between = from_x - within_x
-    within_y = total - 2.0 * from_x + within_x
-    less = 1.0 if unbiased else 0.0
-    return np.asarray(
-        2.0 * between / (n_x * n_y)
-        - within_x / max(n_x * (n_x - less), 1.0)
-        - within_y / max(n_y * (n_y - less), 1.0)
-    )  # fmt: skip
-
-
 def _prepared(
     x: npt.NDArray[np.floating], y: npt.NDArray[np.floating], least: int, max_cells: int, rng: np.random.Generator
 ) -> tuple[Array, Array, int]:
-    """Check two populations, draw from the large ones, and centre both on one point, which loses no digits."""
+    """Check two populations, and draw from the large ones; say how many cells were not drawn."""
     check_count("max_cells", max_cells, 2)
     first, second = np.asarray(x), np.asarray(y)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
@@ -202,5 +170,4 @@ def _prepared(
     a, b = (one.astype(np.float64) for one in drawn)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise DataError("cannot measure a distance between cells that are not finite: found NaN or infinity")
-    middle = np.concatenate([a, b]).mean(axis=0)
-    return a - middle, b - middle, left_out
+    return a, b, left_out

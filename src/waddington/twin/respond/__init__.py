@@ -23,6 +23,7 @@ from waddington.twin.respond.measured import Measured, Table
 from waddington.twin.respond.nearest import Nearest
 from waddington.twin.respond.opposite import OppositeMode
 from waddington.twin.respond.registry import DEFAULT_MODEL, MODELS, fit_model
+from waddington.twin.respond.state import Choice, Comparison, StateDependent
 from waddington.twin.respond.transfer import SimilarityWeighted
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "SUPPORT",
     "Additive",
     "Bilinear",
+    "Choice",
+    "Comparison",
     "Course",
     "DecodedResponse",
     "DenoisedAdditive",
@@ -50,6 +53,7 @@ __all__ = [
     "ResponseModel",
     "ScaledAdditive",
     "SimilarityWeighted",
+    "StateDependent",
     "StrongestSingle",
     "Support",
     "Table",

@@ -20,6 +20,7 @@ from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.respond.hierarchical import HierarchicalAdditive
 from waddington.twin.respond.nearest import Nearest
 from waddington.twin.respond.opposite import OppositeMode
+from waddington.twin.respond.state import StateDependent
 from waddington.twin.respond.transfer import SimilarityWeighted
 
 __all__ = ["BASELINE_REPRESENTATIONS", "DEFAULT_MODEL", "MODELS", "fit_model"]
@@ -40,6 +41,7 @@ MODELS: dict[str, type[ResponseModel]] = {
         Bilinear,
         SimilarityWeighted,
         HierarchicalAdditive,
+        StateDependent,
         DecodedResponse,
     )
 }
