@@ -75,7 +75,7 @@ REFUSED: dict[str, tuple[Callable[[ad.AnnData, md.MuData], object], type[Wadding
     "an agent in nothing": (lambda a, m: twin.tl.train_agent("cells.h5ad"), ArgumentError, "str 'cells.h5ad'"),
     "a path for cells": (lambda a, m: twin.pp.preprocess("cells.h5ad"), ArgumentError, "accepted is an AnnData"),
     "a view": (lambda a, m: twin.pp.preprocess(a[:50]), ArgumentError, "data[cells].copy()"),
-    "judging without test cells": (lambda a, m: twin.tl.evaluate(a), DataError, "twin.pp.split"),
+    "judging raw counts": (lambda a, m: twin.tl.evaluate(a), DataError, "twin.pp.preprocess"),
     "drawing without an order": (lambda a, m: twin.pl.landscape(a), DataError, "waddington.twin.tl.pseudotime writes"),
     "losses of nothing": (lambda a, m: twin.pl.losses(a), DataError, "waddington.twin.tl.embed writes it"),
     "drawing of a path": (lambda a, m: twin.pl.landscape("cells.h5ad"), ArgumentError, "cannot draw str"),

@@ -7,7 +7,7 @@ from tests.twin.respond.test_baselines import additive_world
 from waddington.errors import UnsupportedError
 from waddington.twin.data.splits import split_by_condition
 from waddington.twin.evaluate.heldout import average, observe, replicate_scores, score
-from waddington.twin.evaluate.metrics import METRICS
+from waddington.twin.evaluate.metrics import PAPER
 from waddington.twin.respond.base import Effect, mean_effect
 from waddington.twin.respond.baselines import Additive, NoEffect
 from waddington.twin.respond.measured import Measured
@@ -37,7 +37,7 @@ def test_the_right_model_wins_and_every_metric_is_there() -> None:
         average(score(truth, model))
         for model in (Additive(Measured.of(values, design)), NoEffect(Measured.of(values, design)))
     )
-    assert set(good["metric"]) == set(METRICS)
+    assert set(good["metric"]) == set(PAPER)
     assert value(good, "pearson", "combo_seen2") > 0.99
     assert value(good, "mse", "combo_seen2") < 0.01 < value(bad, "mse", "combo_seen2")
 

@@ -13,7 +13,7 @@ import pytest
 from waddington.errors import ArgumentError, UnknownNameError
 from waddington.twin import evaluate, plots
 from waddington.twin.evaluate import metrics as registry
-from waddington.twin.evaluate.metrics import METRICS, Metric, effect_metrics, get_metric, register
+from waddington.twin.evaluate.metrics import METRICS, Metric, Sample, effect_metrics, get_metric, register
 from waddington.twin.evaluate.summary import COLUMNS, summarize
 from waddington.twin.report.tables import metric_blocks
 
@@ -21,13 +21,32 @@ OBSERVED = np.array([2.0, -1.0, 0.5, -0.25, 1.5, -3.0, 0.75, -0.5])
 NOISE = np.array([-3.0, 2.0, -1.0, 1.0, -4.0, 4.0, -1.5, 1.25])
 
 
+def scored(predicted: np.ndarray, observed: np.ndarray, order: np.ndarray | slice = slice(None)) -> dict[str, float]:
+    """Score a prediction of an effect that was measured without noise, among five others."""
+    scale = float(np.abs(observed).mean())
+    others = scale * np.random.default_rng(3).normal(size=(5, len(observed)))
+    sample = Sample(
+        noise=0.0,
+        changed=(np.abs(observed) > 0.6 * scale)[order],
+        sd=np.full(len(observed), scale),
+        candidates=np.concatenate([observed[None], others])[:, order],
+        own=0,
+        distance=float(np.linalg.norm(predicted - observed)),
+    )
+    return effect_metrics(predicted[order], observed[order], sample=sample)
+
+
 @pytest.mark.parametrize("name", METRICS)
 class TestEveryMetric:
     def test_a_perfect_prediction_has_the_best_value(self, name: str) -> None:
-        assert effect_metrics(OBSERVED, OBSERVED)[name] == pytest.approx(METRICS[name].best)
+        assert scored(OBSERVED, OBSERVED)[name] == pytest.approx(METRICS[name].best)
 
     def test_moving_towards_the_truth_moves_the_better_way(self, name: str) -> None:
-        values = [effect_metrics(OBSERVED + share * NOISE, OBSERVED)[name] for share in (1.0, 0.6, 0.2, 0.0)]
+        noises = np.random.default_rng(0).normal(scale=2.0, size=(60, len(OBSERVED)))
+        values = [
+            np.mean([scored(OBSERVED + share * noise, OBSERVED)[name] for noise in noises])
+            for share in (1.0, 0.5, 0.2, 0.0)
+        ]
         gains = METRICS[name].sign * np.diff(values)
         assert (gains >= 0).all()
         assert gains.sum() > 0
@@ -35,22 +54,20 @@ class TestEveryMetric:
     def test_stays_in_its_range(self, name: str) -> None:
         metric, rng = METRICS[name], np.random.default_rng(0)
         for _ in range(20):
-            value = effect_metrics(rng.normal(size=9) * 3, rng.normal(size=9))[name]
+            value = scored(rng.normal(size=9) * 3, rng.normal(size=9))[name]
             assert math.isnan(value) or metric.low - 1e-12 <= value <= metric.high + 1e-12
         assert metric.low <= metric.best <= metric.high
-        assert metric.best == (metric.high if metric.better == "higher" else metric.low)
+        assert metric.best == (metric.high if metric.better == "higher" else max(metric.low, 0.0))
 
     def test_does_not_mind_the_order_of_features(self, name: str) -> None:
         order = np.random.default_rng(1).permutation(len(OBSERVED))
         predicted = OBSERVED + 0.7 * NOISE
-        assert effect_metrics(predicted[order], OBSERVED[order])[name] == pytest.approx(
-            effect_metrics(predicted, OBSERVED)[name]
-        )
+        assert scored(predicted, OBSERVED, order)[name] == pytest.approx(scored(predicted, OBSERVED)[name])
 
     def test_the_unit_says_how_it_follows_the_scale_of_features(self, name: str) -> None:
         power = {"": 0, "feature": 1, "feature²": 2}[METRICS[name].unit]
         predicted = OBSERVED + 0.7 * NOISE
-        scaled, plain = effect_metrics(3 * predicted, 3 * OBSERVED)[name], effect_metrics(predicted, OBSERVED)[name]
+        scaled, plain = scored(3 * predicted, 3 * OBSERVED)[name], scored(predicted, OBSERVED)[name]
         assert scaled == pytest.approx(3**power * plain)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from waddington.errors import ArgumentError
-from waddington.twin.evaluate.metrics import METRICS, effect_metrics
+from waddington.twin.evaluate.metrics import PAPER, effect_metrics
 
 changes = arrays(np.float64, 12, elements=st.floats(-5, 5).filter(lambda x: abs(x) > 1e-3))
 
@@ -44,7 +44,7 @@ def test_the_truth_scores_best(observed: np.ndarray) -> None:
 def test_weighted_recall_is_accuracy_as_in_the_paper(predicted: np.ndarray, observed: np.ndarray) -> None:
     found = effect_metrics(predicted, observed)
     assert found["recall"] == pytest.approx(found["accuracy"])
-    assert set(found) == set(METRICS)
+    assert set(found) == set(PAPER)
 
 
 def test_no_change_has_no_correlation_and_auprc_at_prevalence() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from waddington.twin.evaluate.metrics import METRICS
+from waddington.twin.evaluate.metrics import PAPER
 from waddington.twin.evaluate.paper import AGAINST_TARGET, PUBLISHED, is_published, paper_split, score_paper
 
 START = np.array([[0.0, 1.0, -1.0, 2.0]], np.float32)
@@ -13,7 +13,7 @@ GOAL = np.array([[1.0, 0.0, -2.0, 3.0]], np.float32)
 
 def scores(final: np.ndarray) -> dict[tuple[str, str, str], float]:
     table = score_paper(START, final, GOAL, slices={"rna": slice(0, 2), "all": slice(0, 4)}, table="single")
-    assert len(table) == 2 * 2 * len(METRICS)
+    assert len(table) == 2 * 2 * len(PAPER)
     return table.set_index(["split", "modality", "metric"])["value"].to_dict()
 
 

@@ -21,7 +21,7 @@ from waddington.errors import OutputError
 from waddington.jobs import Event, Store
 from waddington.twin._keys import KEYS
 from waddington.twin.data.splits import SPLITS
-from waddington.twin.evaluate.metrics import METRICS
+from waddington.twin.evaluate.metrics import PAPER
 from waddington.twin.run import OUTPUTS, Listener, RunResult
 
 
@@ -58,7 +58,7 @@ def test_metrics_are_tidy_and_complete(tiny: tuple[RunResult, Recorder]) -> None
     metrics = pd.read_csv(tiny[0].out / "metrics.csv")
     wanted = {"protocol", "predictor", "optimizer", "seed", "modality", "split", "conditions", "n", "metric", "value"}
     assert wanted == set(metrics.columns)
-    assert set(metrics["metric"]) == set(METRICS)
+    assert set(metrics["metric"]) == set(PAPER)
     assert set(metrics["protocol"]) == {"paper", "held-out"}
     held_out = metrics[metrics["protocol"] == "held-out"]
     assert {"no change", "mean", "additive", "untrained", "pca", "replicate"} <= set(held_out["predictor"])

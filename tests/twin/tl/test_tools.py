@@ -104,21 +104,37 @@ def test_held_out_cells_teach_nothing(screen: md.MuData) -> None:
 class TestEvaluate:
     def test_predictions_of_ones_own_stand_beside_the_models(self, screen: md.MuData) -> None:
         data = screen.copy()
-        held = sorted(twin.tl.evaluate(data)["split"].unique())
         own = twin.tl.predict(data, ["EKLF:knockout+Gfi1:knockout"])
-        table = twin.tl.evaluate(data, own, name="mine")
-        assert sorted(table["split"].unique()) == held
-        known = {"mine", "additive", "mean", "no change", "latent additive", "hierarchical additive", "replicate"}
-        assert known <= set(table["predictor"])
-        both = table[(table["metric"] == "mse") & (table["split"] == "combo_seen2") & (table["conditions"] == "all")]
-        assert (both.set_index("predictor").loc["mine", "n"] == 1).all()
+        found = twin.tl.evaluate(data, own, name="mine", models=["mean", "additive"], repeats=1, null_repeats=0)
+        assert set(found.scores["model"]) == {"mine", "mean", "additive", "replicate"}
+        mine = found.scores[found.scores["model"] == "mine"]
+        assert set(mine["perturbation"]) == {"EKLF:knockout+Gfi1:knockout"}
+        assert set(mine["split"]) == {"combo_seen2"}
+        assert set(mine["modality"]) == {"rna", "atac", "protein"}
+        assert data.uns["waddington"]["metrics"].equals(found.metrics)
+
+    def test_cells_without_a_split_are_hidden_in_turn(self, rna_screen: ad.AnnData) -> None:
+        data = rna_screen.copy()
+        del data.obs["split"]
+        found = twin.tl.evaluate(data, models=["additive"], splits=["held-out cells"], repeats=1, null_repeats=0)
+        assert set(found.scores["split"]) == {"held-out cells"}
+
+    def test_a_representation_is_used_where_it_is_named(self, rna_screen: ad.AnnData) -> None:
+        found = twin.tl.evaluate(
+            rna_screen.copy(), models=["latent additive"], use_rep="X_twin", repeats=1, null_repeats=0
+        )
+        assert "latent additive" in set(found.scores["model"])
 
     def test_a_prediction_of_something_else_is_refused(self, screen: md.MuData) -> None:
         own = twin.tl.predict(screen, ["Cebpa:knockout+Gata2:knockout"])
-        with pytest.raises(DataError, match="accepted is an observation named by one of them"):
+        with pytest.raises(DataError, match="accepted: at least one of its conditions"):
             twin.tl.evaluate(screen.copy(), own)
 
     def test_missing_features_are_refused_by_name(self, screen: md.MuData) -> None:
         own = twin.tl.predict(screen, ["EKLF:knockout+Gfi1:knockout"])[:, 1:]
         with pytest.raises(DataError, match="1 of 80 features are missing, the first is"):
             twin.tl.evaluate(screen.copy(), own)
+
+    def test_a_column_of_groups_that_is_not_there_is_refused_by_name(self, rna_screen: ad.AnnData) -> None:
+        with pytest.raises(DataError, match="group_key='donor': obs has no such column"):
+            twin.tl.evaluate(rna_screen.copy(), group_key="donor")

@@ -1,23 +1,26 @@
-"""Predictions against what test cells show."""
+"""Models, and predictions of anybody, against what hidden cells show."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from collections.abc import Callable, Mapping, Sequence
 
 import anndata as ad
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from waddington._text import counted
-from waddington.errors import ArgumentError, DataError, UnsupportedError
+from waddington.errors import ArgumentError, DataError
 from waddington.twin._keys import record
-from waddington.twin.data.setup import UNLABELLED, Cells, Labels, check_data, parts_of, read_labels
-from waddington.twin.data.splits import Split, split_by_condition, split_by_time
-from waddington.twin.evaluate.heldout import average, observe, replicate_scores, score
-from waddington.twin.preprocess.cells import Profiles, profiles
-from waddington.twin.respond.base import Effect, ResponseModel, Training, Values
-from waddington.twin.respond.registry import MODELS, fit_model
+from waddington.twin.data.conditions import CONTROL
+from waddington.twin.data.setup import UNLABELLED, Cells, check_data, parts_of, read_labels
+from waddington.twin.data.splits import time_labels
+from waddington.twin.evaluate.protocol import (
+    Evaluation,
+    Screen,
+    evaluate_screen,
+    labels_of_predictions,
+    read_predictions,
+)
+from waddington.twin.preprocess.cells import profiles
 from waddington.twin.tl._predicting import latent_of
 
 __all__ = ["evaluate"]
@@ -25,128 +28,127 @@ __all__ = ["evaluate"]
 
 def evaluate(
     data: Cells,
-    predicted: ad.AnnData | None = None,
+    predictions: ad.AnnData | Mapping[str, ad.AnnData] | None = None,
     *,
     name: str = "prediction",
-    use_rep: str = "X_twin",
+    models: Sequence[str] | None = None,
+    splits: Sequence[str] | None = None,
+    group_key: str | None = None,
+    use_rep: str | None = None,
+    repeats: int = 10,
+    null_repeats: int = 3,
     seed: int = 0,
-) -> pd.DataFrame:
-    """Judge models, or predictions of your own, on cells and conditions that were held out.
+    callback: Callable[[float, str], None] = lambda _, __: None,
+) -> Evaluation:
+    """Judge response models, and predictions of anybody, on conditions and cells that were hidden.
 
-    Every response model of the package is fitted on training cells; the replicate says what a repeat of the experiment
-    would score. Features that a condition edits itself are not scored.
+    Each condition is hidden in turn and predicted from all others; the truth is measured against controls that no model
+    has seen, over random halvings. The replicate says what a repeat of the experiment would score, and all is judged
+    once more on permuted labels, where nothing may be found. Where ``obs["split"]`` says which cells are ``train`` and
+    ``test``, that split is judged instead.
 
     Parameters
     ----------
     data
-        AnnData or MuData after :func:`embed`, with ``obs["split"]`` (:func:`waddington.twin.pp.split`).
-    predicted
-        Predictions to judge beside the models: an observation a condition, named by its label, and features by name as
-        :func:`predict` gives them; effects in ``layers["effect"]``, or mean profiles in ``X``.
+        AnnData or MuData after :func:`~waddington.twin.pp.preprocess`, or normalized as scanpy does.
+    predictions
+        To judge beside the models, one or several by name: rows named by condition as :func:`predict` gives them, or
+        with a column of ``obs`` (``perturbation``; GEARS' ``condition``; cell-eval's ``target_gene``), also one row a
+        predicted cell. Effects in ``layers["effect"]``, else profiles in ``X``, held against predicted controls where
+        there are any.
     name
-        What the rows of `predicted` are called.
+        What the rows of a single prediction are called.
+    models
+        Names of :data:`~waddington.twin.respond.MODELS`; all that fit the data by default.
+    splits
+        Ways of hiding, of :data:`~waddington.twin.evaluate.protocol.WAYS`; all that the data allow by default.
+    group_key
+        Column of ``obs`` with donor, cell type, line or batch: each group's perturbed cells are hidden in turn, effects
+        are matched by group, and intervals are over groups.
     use_rep
-        Key of ``obsm`` that models which learn in a representation use.
+        Key of ``obsm`` for models that learn in a representation; without it they are left out. What it was made from
+        is not known here: an embedding that saw hidden cells flatters them.
+    repeats, null_repeats
+        Random halvings, and times that labels are permuted.
     seed
-        Of the replicate's halves.
+        Of everything that is drawn.
+    callback
+        Called with the fraction that is done, and what is being done.
 
     Returns
     -------
-    pandas.DataFrame
-        Tidy metrics, averaged over conditions: protocol, predictor, optimizer, seed, modality, split, conditions,
-        metric, value, n. Also kept in ``uns["waddington"]["metrics"]``.
+    Evaluation
+        Tables of scores. Averages over conditions are also kept in ``uns["waddington"]["metrics"]``.
 
     Raises
     ------
     DataError
-        When there are no test cells, too few of them, or features are missing from `predicted`.
+        When cells bear neither perturbations nor times, there are too few controls, or features are missing from
+        `predictions`.
+    UnknownNameError
+        For a model or a split that is not known.
     """
     check_data(data)
-    if predicted is not None and not isinstance(predicted, ad.AnnData):
-        raise ArgumentError(
-            f"cannot evaluate {type(predicted).__name__}: accepted is an AnnData, as tl.predict gives it"
-        )
+    given = predictions if isinstance(predictions, Mapping) else {} if predictions is None else {name: predictions}
+    for one in given.values():
+        if not isinstance(one, ad.AnnData):
+            raise ArgumentError(f"cannot evaluate {type(one).__name__}: accepted is an AnnData, as tl.predict gives it")
+    screen = screen_of(data, group_key=group_key, use_rep=use_rep)
+    found = evaluate_screen(
+        screen,
+        models=models,
+        predictions={
+            label: read_predictions(one, labels_of_predictions(one, screen), screen) for label, one in given.items()
+        },
+        splits=splits,
+        repeats=repeats,
+        null_repeats=null_repeats,
+        seed=seed,
+        callback=callback,
+    )
+    record(data)["metrics"] = found.metrics
+    return found
+
+
+def screen_of(data: Cells, *, group_key: str | None = None, use_rep: str | None = None) -> Screen:
+    """Take labelled cells out of an object.
+
+    Raises
+    ------
+    DataError
+        As :func:`evaluate`.
+    """
     labels = read_labels(data)
-    known, split = _judged(labels)
-    found = profiles(parts_of(data))
-    values = {modality: x[known] for modality, x in found.inputs.items()}
-    latent = latent_of(data, use_rep)[known]
-    truth = observe(values, found.names, split)
-    scores = {}
-    if predicted is not None:
-        scores[name] = score(truth, _Given(predicted, found, values, split))
-    data_of = Training(values=values, split=split, names=found.names, representation=latent)
-    for model in MODELS:
-        try:
-            fitted = fit_model(model, data_of)
-        except (DataError, UnsupportedError):
-            continue
-        scores[model] = score(truth, fitted)
-    scores["replicate"] = replicate_scores(values, found.names, split, seed=seed)
-    tables = [average(table).assign(predictor=predictor) for predictor, table in scores.items() if len(table)]
-    metrics = pd.concat(tables, ignore_index=True).assign(protocol="held-out", optimizer="none", seed=seed)
-    columns = ["protocol", "predictor", "optimizer", "seed", "modality", "split", "conditions", "metric", "value", "n"]
-    record(data)["metrics"] = metrics[columns]
-    return metrics[columns].copy()
-
-
-def _judged(labels: Labels) -> tuple[npt.NDArray[np.bool_], Split]:
-    """Give the cells with a label, and what is held out of them."""
-    if labels.split is None or not (labels.split == "test").any():
-        raise DataError(
-            "cannot evaluate: found no test cells; accepted is a column split with train and test in obs, such as "
-            "twin.pp.split writes before twin.pp.preprocess"
-        )
     known = labels.condition != UNLABELLED
+    found = profiles(parts_of(data))
+    groups = None
+    if group_key is not None:
+        column = _column(data, group_key)
+        known &= column.notna().to_numpy()
+        groups = column.astype(str).to_numpy(dtype=np.str_)[known]
+    train = None
+    if labels.split is not None and (labels.split[known] == "test").any():
+        known &= np.isin(labels.split, ("train", "test", "validation"))
+        train = np.isin(labels.split[known], ("train", "validation"))
+        groups = None if groups is None else _column(data, str(group_key)).astype(str).to_numpy(dtype=np.str_)[known]
+    common = {
+        "values": {modality: x[known] for modality, x in found.inputs.items()},
+        "names": found.names,
+        "groups": groups,
+        "train": train,
+        "representation": None if use_rep is None else latent_of(data, use_rep)[known],
+    }
     if labels.perturbed:
-        return known, split_by_condition(labels.condition[known], split=labels.split[known])
+        return Screen(labels=labels.condition[known], control=CONTROL, **common)  # type: ignore[arg-type]
     if labels.time is None:
         raise DataError("cannot evaluate: cells bear neither perturbations nor times; accepted is a column of either")
-    return known, split_by_time(labels.time[known], unit=labels.time_unit, split=labels.split[known])
+    times, order = time_labels(labels.time[known], unit=labels.time_unit)
+    return Screen(labels=times, control=order[0], kind="time", order=order[1:], **common)  # type: ignore[arg-type]
 
 
-class _Given(ResponseModel):
-    """Predictions that somebody made, as a model."""
-
-    name: ClassVar[str] = "prediction"
-
-    def __init__(self, predicted: ad.AnnData, found: Profiles, values: Values, split: Split) -> None:
-        self._rows = {str(label): row for row, label in enumerate(predicted.obs_names)}
-        if not set(self._rows) & set(split.split_of):
-            raise DataError(
-                f"cannot evaluate a prediction of {', '.join(list(self._rows)[:3])}: held out are "
-                f"{', '.join(list(split.split_of)[:8])}; accepted is an observation named by one of them"
-            )
-        columns = predicted.var_names
-        control = split.cells(split.control, train=True)
-        matrix = np.asarray(predicted.layers.get("effect", predicted.X), np.float64)
-        self._effects: Effect = {}
-        for modality, names in found.names.items():
-            wanted = [one if one in columns else f"{modality}:{one}" for one in names]
-            missing = [one for one in wanted if one not in columns]
-            if missing:
-                raise DataError(
-                    f"cannot evaluate a prediction of {modality}: {len(missing)} of "
-                    f"{counted(len(names), 'feature')} are missing, the first is "
-                    f"{missing[0].removeprefix(f'{modality}:')!r}; accepted are all that models see"
-                )
-            part = matrix[:, columns.get_indexer(wanted)]
-            mean = values[modality][control].mean(axis=0, dtype=np.float64)
-            self._effects[modality] = part if "effect" in predicted.layers else part - mean
-
-    @classmethod
-    def fit(cls, data: Training) -> Self:
-        """Refuse: there is nothing to learn."""
-        raise UnsupportedError("cannot fit a prediction that is made already")
-
-    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
-        """Give what was predicted.
-
-        Raises
-        ------
-        UnsupportedError
-            When the condition was not predicted.
-        """
-        if label not in self._rows:
-            raise UnsupportedError(f"cannot predict {label}: it is not among the observations given")
-        return {modality: effects[self._rows[label]] for modality, effects in self._effects.items()}
+def _column(data: Cells, name: str) -> pd.Series:
+    if name not in data.obs:
+        have = ", ".join(map(repr, data.obs.columns)) or "none"
+        raise DataError(f"cannot use group_key={name!r}: obs has no such column; columns found: {have}")
+    column: pd.Series = data.obs[name]
+    return column

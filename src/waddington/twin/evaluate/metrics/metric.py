@@ -12,9 +12,37 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import precision_recall_fscore_support
 
-__all__ = ["Metric", "Pair"]
+__all__ = ["Metric", "Pair", "Sample"]
 
 Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """What is known of an observed effect beside its values, because it was measured on cells.
+
+    Attributes
+    ----------
+    noise
+        Expected squared length of its sampling error: squared standard errors, summed over features.
+    changed
+        Features that changed beyond chance, (features,).
+    sd
+        Standard deviation of cells of one condition, (features,): a change is ranked in its units.
+    candidates
+        Effects of all conditions that the prediction could be of, (conditions, features), this one's among them.
+    own
+        Its row there.
+    distance
+        Energy distance between predicted and observed cells; NaN where no cells were predicted.
+    """
+
+    noise: float
+    changed: npt.NDArray[np.bool_]
+    sd: Vector
+    candidates: Vector
+    own: int
+    distance: float = math.nan
 
 
 class Pair:
@@ -26,10 +54,12 @@ class Pair:
         Effect on each feature, shape (features,), finite.
     score
         What a ranking ranks features by, shape (features,).
+    sample
+        What is known of the observed effect, where it was measured on cells.
     """
 
-    def __init__(self, predicted: Vector, observed: Vector, score: Vector) -> None:
-        self.predicted, self.observed, self.score = predicted, observed, score
+    def __init__(self, predicted: Vector, observed: Vector, score: Vector, sample: Sample | None = None) -> None:
+        self.predicted, self.observed, self.score, self.sample = predicted, observed, score, sample
 
     @cached_property
     def error(self) -> Vector:
@@ -85,6 +115,8 @@ class Metric:
     high: float
     unit: str = ""
     value: Callable[[Pair], float]
+    parts: Callable[[Pair], tuple[float, float]] | None = None
+    """Numerator and denominator, where the metric of several conditions is the quotient of their sums."""
 
     @property
     def is_error(self) -> bool:

@@ -1,0 +1,25 @@
+"""The evaluator: hide conditions, cells or groups from models, and score what they say beside what noise scores."""
+
+from __future__ import annotations
+
+from waddington.twin.evaluate.protocol.evaluation import Evaluation, evaluate_screen, measure_screen
+from waddington.twin.evaluate.protocol.folds import WAYS, Fold, folds_of
+from waddington.twin.evaluate.protocol.given import GivenPredictions, labels_of_predictions, read_predictions
+from waddington.twin.evaluate.protocol.screen import Screen
+from waddington.twin.evaluate.protocol.tables import GENES, SCORES, SUMMARY
+
+__all__ = [
+    "GENES",
+    "SCORES",
+    "SUMMARY",
+    "WAYS",
+    "Evaluation",
+    "Fold",
+    "GivenPredictions",
+    "Screen",
+    "evaluate_screen",
+    "folds_of",
+    "labels_of_predictions",
+    "measure_screen",
+    "read_predictions",
+]

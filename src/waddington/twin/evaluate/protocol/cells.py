@@ -1,0 +1,52 @@
+"""Predicted cells against observed ones: a predicted cell is an unperturbed one, moved by the predicted effect."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.decomposition import PCA
+
+from waddington.twin.evaluate.distance import e_distance
+from waddington.twin.evaluate.protocol.screen import Screen
+
+__all__ = ["Distances"]
+
+_COMPONENTS = 20
+_CELLS = 200
+_FITTED_ON = 5_000
+
+
+class Distances:
+    """Energy distances among the principal components of each modality.
+
+    Parameters
+    ----------
+    screen
+        The cells; components are those of all of them, of at most 5,000 drawn.
+    seed
+        Of the draw.
+    """
+
+    def __init__(self, screen: Screen, *, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self._components: dict[str, npt.NDArray[np.float64]] = {}
+        self._scores: dict[str, npt.NDArray[np.float64]] = {}
+        for modality, x in screen.values.items():
+            drawn = rng.permutation(len(x))[:_FITTED_ON]
+            n = min(_COMPONENTS, *x[drawn].shape)
+            fitted = PCA(n, svd_solver="randomized", random_state=seed).fit(x[drawn])
+            self._components[modality] = np.asarray(fitted.components_, np.float64)
+            self._scores[modality] = np.asarray(fitted.transform(x), np.float64)
+
+    def between(
+        self,
+        modality: str,
+        start: npt.NDArray[np.intp],
+        effect: npt.NDArray[np.float64] | None,
+        observed: npt.NDArray[np.intp],
+    ) -> float:
+        """Measure how far some cells, moved by an effect, lie from others; at most 200 of each are compared."""
+        moved = self._scores[modality][start]
+        if effect is not None:
+            moved = moved + self._components[modality] @ effect
+        return e_distance(moved, self._scores[modality][observed], max_cells=_CELLS)

@@ -1,0 +1,249 @@
+"""A whole evaluation: which conditions are measurable, what each model scores on what is hidden, what noise scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from waddington._checks import check_count, check_known
+from waddington._text import counted
+from waddington.errors import ArgumentError
+from waddington.twin.data.splits import Split
+from waddington.twin.evaluate.measurability import measure_conditions
+from waddington.twin.evaluate.protocol.folds import Fold, folds_of
+from waddington.twin.evaluate.protocol.given import GivenPredictions
+from waddington.twin.evaluate.protocol.scores import LEVEL, REPLICATE, Maker, Scores, score_models
+from waddington.twin.evaluate.protocol.screen import Screen
+from waddington.twin.evaluate.protocol.tables import coverage_table, gene_table, score_table, summary_table
+from waddington.twin.respond.registry import MODELS, fit_model
+
+__all__ = ["Evaluation", "evaluate_screen", "measure_screen"]
+
+REFERENCES = ("scaled additive", "mean")
+"""Models that others are compared with: the first that scores in a split."""
+
+EVERY = "every split"
+"""Row of the null over all conditions of all splits."""
+
+_CELLS_IN = 2
+"""Halvings in which cells are compared as distributions."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes
+    ----------
+    scores
+        By condition: columns :data:`~.tables.SCORES`.
+    summary
+        By split: columns :data:`~.tables.SUMMARY`.
+    genes
+        By feature: columns :data:`~.tables.GENES`.
+    conditions
+        Which conditions are measurable: perturbation, group, modality, n_cells, n_controls, half_r, reliability,
+        ceiling (its root: what a prediction without noise would correlate at most), bound, measurable, reason.
+    coverage
+        Of models that say how sure they are: split, support, model, modality, level, coverage, coverage_changed, n.
+    null
+        The same evaluation after the labels of all cells were drawn anew: split (with a row for all together), model,
+        modality, pearson, n, and n_measurable of n_conditions over all draws.
+    notes
+        What was left out or refused, in words.
+    settings
+        What it was asked.
+    """
+
+    scores: pd.DataFrame
+    summary: pd.DataFrame
+    genes: pd.DataFrame
+    conditions: pd.DataFrame
+    coverage: pd.DataFrame
+    null: pd.DataFrame
+    notes: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Averages over conditions as pictures and reports take them: see :mod:`waddington.twin.evaluate.summary`."""
+        known = self.summary.rename(columns={"model": "predictor"})
+        tidy = known.assign(protocol="held-out", optimizer="none", seed=self.settings["seed"])
+        columns = ["protocol", "predictor", "optimizer", "seed", "modality", "split", "conditions", "metric", "value"]
+        return tidy[[*columns, "n"]].copy()
+
+
+def evaluate_screen(
+    screen: Screen,
+    *,
+    models: Sequence[str] | None = None,
+    predictions: Mapping[str, GivenPredictions] | None = None,
+    splits: Sequence[str] | None = None,
+    repeats: int = 10,
+    null_repeats: int = 3,
+    seed: int = 0,
+    callback: Callable[[float, str], None] = lambda _, __: None,
+) -> Evaluation:
+    """Judge models on conditions and cells that were hidden from them.
+
+    Parameters
+    ----------
+    screen
+        The cells.
+    models
+        Names of the registry; all that fit the data by default.
+    predictions
+        Of other people, by the name that tables show.
+    splits
+        Ways of hiding (:data:`~.folds.WAYS`); all that the screen allows by default.
+    repeats
+        Random halvings of cells and controls.
+    null_repeats
+        Times that labels are drawn anew and everything is judged once more.
+    seed
+        Of everything that is drawn.
+    callback
+        Called with the fraction that is done, and what is being done.
+
+    Raises
+    ------
+    UnknownNameError
+        For a model or a split that is not known.
+    ArgumentError
+        When a prediction bears the name of a model, or nothing is to be judged.
+    DataError
+        When the screen allows none of the splits.
+    """
+    check_count("repeats", repeats, 1)
+    check_count("null_repeats", null_repeats, 0)
+    given = dict(predictions or {})
+    makers = _makers(screen, models, given)
+    folds = folds_of(screen, splits=splits, seed=seed)
+    callback(0.0, "measuring replicates")
+    conditions = measure_screen(screen, folds, seed=seed)
+    keys = zip(conditions["perturbation"], conditions["group"], conditions["modality"], strict=True)
+    measurable = {
+        (str(label), str(group), str(modality)): bool(found)
+        for (label, group, modality), found in zip(keys, conditions["measurable"], strict=True)
+    }
+    scores = score_models(
+        screen, folds, makers, repeats=repeats, seed=seed, cells_in=min(_CELLS_IN, repeats),
+        callback=lambda done: callback(0.1 + 0.65 * done, "judging models"),
+    )  # fmt: skip
+    table = score_table(scores, measurable)
+    null = _null(
+        screen, makers, splits, repeats=null_repeats, seed=seed,
+        callback=lambda done: callback(0.75 + 0.2 * done, "judging them on permuted labels"),
+    )  # fmt: skip
+    callback(0.95, "summing up")
+    summary = summary_table(table, references=REFERENCES, seed=seed)
+    return Evaluation(
+        scores=table,
+        summary=summary,
+        genes=gene_table(scores, screen.names),
+        conditions=conditions,
+        coverage=coverage_table(scores, level=LEVEL),
+        null=null,
+        notes=_notes(screen, scores, given),
+        settings={
+            "models": list(makers), "splits": sorted({way for fold in folds for way in fold.targets.values()}),
+            "repeats": repeats, "null_repeats": null_repeats, "seed": seed, "cells": len(screen.labels),
+            "conditions": len(screen.conditions), "controls": screen.counts[screen.control],
+        },
+    )  # fmt: skip
+
+
+def measure_screen(screen: Screen, folds: Sequence[Fold], *, seed: int = 0) -> pd.DataFrame:
+    """Say which of the folds' conditions can be measured at all, by :func:`~..measurability.measure_conditions`."""
+    tables = []
+    for group in sorted({fold.group or "" for fold in folds}):
+        here = screen.of_group(group) if group else screen
+        labels = sorted({label for fold in folds if (fold.group or "") == group for label in fold.targets})
+        split = Split(
+            kind=screen.kind,
+            labels=here.labels,
+            control=screen.control,
+            train=np.ones(len(here.labels), dtype=bool),
+            split_of=dict.fromkeys(labels, "held-out cells"),
+        )
+        for modality, x in here.values.items():
+            found = measure_conditions(x, here.names[modality], split, seed=seed)
+            tables.append(found.assign(group=group, modality=modality))
+    table = pd.concat(tables, ignore_index=True).rename(columns={"condition": "perturbation"})
+    table["ceiling"] = np.sqrt(table["reliability"].clip(lower=0.0, upper=1.0))
+    columns = ["perturbation", "group", "modality", "n_cells", "n_controls", "half_r", "reliability", "ceiling"]
+    return table[[*columns, "bound", "measurable", "reason"]]
+
+
+def _makers(screen: Screen, models: Sequence[str] | None, given: Mapping[str, GivenPredictions]) -> dict[str, Maker]:
+    names = list(models) if models is not None else [
+        name for name, row in MODELS.items() if screen.representation is not None or not row.uses_representation
+    ]  # fmt: skip
+    for name in names:
+        check_known("response model", name, MODELS)
+        if MODELS[name].uses_representation and screen.representation is None:
+            raise ArgumentError(f"cannot evaluate the response model {name!r} without a representation of the cells")
+    taken = sorted(set(given) & (set(MODELS) | {REPLICATE}))
+    if taken:
+        raise ArgumentError(f"cannot call predictions {taken[0]!r}: a model bears that name; accepted: another")
+    if not names and not given:
+        raise ArgumentError("cannot evaluate nothing: accepted is a model or a prediction")
+    # The scale needs its lower end.
+    if "mean" not in names:
+        names.append("mean")
+    makers: dict[str, Maker] = {name: lambda data, name=name: fit_model(name, data) for name in names}  # type: ignore[misc]
+    return makers | {name: one.within for name, one in given.items()}
+
+
+def _null(
+    screen: Screen,
+    makers: Mapping[str, Maker],
+    splits: Sequence[str] | None,
+    *,
+    repeats: int,
+    seed: int,
+    callback: Callable[[float], None],
+) -> pd.DataFrame:
+    """Judge everything on labels that were drawn anew: nothing may be found."""
+    columns = ["split", "model", "modality", "pearson", "n", "n_measurable", "n_conditions"]
+    if not repeats:
+        return pd.DataFrame(columns=columns)
+    tables, counts = [], []
+    for repeat in range(repeats):
+        permuted = screen.permuted(np.random.default_rng([seed, 1, repeat]))
+        folds = folds_of(permuted, splits=splits, seed=seed)
+        counts.append(measure_screen(permuted, folds, seed=seed))
+        scores = score_models(
+            permuted, folds, makers, repeats=1, seed=seed + repeat,
+            callback=lambda done, repeat=repeat: callback((repeat + done) / repeats),  # type: ignore[misc]
+        )  # fmt: skip
+        table = score_table(scores, {})
+        tables.append(table[table["metric"] == "pearson"])
+    scored = pd.concat(tables, ignore_index=True)
+    together = pd.concat([scored, scored.assign(split=EVERY)], ignore_index=True)
+    found = together.groupby(["split", "model", "modality"], sort=False)["value"].agg(pearson="mean", n="count")
+    measured = pd.concat(counts).groupby("modality")["measurable"].agg(n_measurable="sum", n_conditions="count")
+    return found.reset_index().merge(measured, left_on="modality", right_index=True)[columns]
+
+
+def _notes(screen: Screen, scores: Scores, given: Mapping[str, GivenPredictions]) -> tuple[str, ...]:
+    notes = []
+    if screen.too_small:
+        shown = ", ".join(screen.too_small[:6]) + (", …" if len(screen.too_small) > 6 else "")
+        notes.append(f"{counted(len(screen.too_small), 'condition')} with too few cells, not scored: {shown}.")
+    for name, refused in scores.refused.items():
+        if refused:
+            first = next(iter(refused.values())).partition("; accepted")[0]
+            notes.append(f"{name} has no answer for {counted(len(refused), 'condition')}: {first}.")
+    for name, one in given.items():
+        unknown = [label for label in one.conditions if label not in screen.conditions]
+        notes.append(
+            f"What {name} was learned from is not known: whether the conditions were hidden from it cannot be checked."
+        )
+        if unknown:
+            notes.append(f"{name} predicts {counted(len(unknown), 'condition')} that the cells don't have; not scored.")
+    return tuple(notes)

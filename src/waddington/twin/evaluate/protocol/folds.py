@@ -1,0 +1,194 @@
+"""What is hidden from models together, and how each hidden condition counts as unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from waddington._checks import check_known
+from waddington.errors import DataError
+from waddington.twin.data.splits import MIN_CELLS
+from waddington.twin.evaluate.protocol.screen import Screen
+from waddington.twin.respond.measured import parts_of_label
+
+__all__ = ["WAYS", "Fold", "folds_of"]
+
+WAYS: Mapping[str, str] = {
+    "held-out cells": "cells of a condition whose other cells were seen",
+    "combo_seen2": "a combination whose single perturbations were all measured alone",
+    "combo_seen1": "a combination of which some single perturbation was measured alone",
+    "combo_seen0": "a combination of which no single perturbation was measured alone",
+    "unseen_single": "a single perturbation that no training cell carries",
+    "held-out group": "a condition in a group of which only unperturbed cells were seen",
+    "unseen time": "a later time that no training cell has",
+}
+"""Ways of being held out, and what they mean; the first five are GEARS' names."""
+
+_MOST = 40
+"""Conditions up to which each is hidden alone."""
+_FOLDS = 10
+"""Folds into which more are dealt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """What is hidden together."""
+
+    way: str
+    """One of :data:`WAYS`."""
+    targets: Mapping[str, str]
+    """Conditions that are scored, each with its way."""
+    left_out: frozenset[str]
+    """Conditions that are not learned from."""
+    half_of_cells: bool = False
+    """Whether one half of each condition's cells is learned from and the other scored."""
+    group: str | None = None
+    """The group whose perturbed cells are all hidden."""
+    given: bool = False
+    """Whether the data say which cells are learned from."""
+
+
+def folds_of(screen: Screen, *, splits: Sequence[str] | None = None, seed: int = 0) -> list[Fold]:
+    """Say what is to be hidden.
+
+    Up to 40 conditions of a way each is hidden alone; more are dealt into 10 folds at random. With a perturbation that
+    is to be unseen, every combination that holds it is hidden, too.
+
+    Parameters
+    ----------
+    screen
+        The cells.
+    splits
+        Ways to use; all that the screen allows by default: with groups that is the held-out group alone.
+    seed
+        Of the deal.
+
+    Raises
+    ------
+    UnknownNameError
+        For a way that is none of :data:`WAYS`.
+    DataError
+        When the screen allows none of them.
+    """
+    for way in splits or ():
+        check_known("split", way, WAYS)
+    rng = np.random.default_rng(seed)
+    if screen.train is not None:
+        made = _given_fold(screen, screen.train)
+    elif screen.groups is not None:
+        made = _group_folds(screen)
+    elif screen.kind == "perturbation":
+        made = [*_combination_folds(screen, rng), *_single_folds(screen, rng), *_cell_folds(screen)]
+    elif screen.kind == "time":
+        made = [*_time_folds(screen), *_cell_folds(screen)]
+    else:
+        made = _cell_folds(screen)
+    if splits is not None:
+        made = [
+            replace(fold, targets=kept)
+            for fold in made
+            if (kept := {label: way for label, way in fold.targets.items() if way in splits})
+        ]
+    if not made:
+        asked = ", ".join(splits) if splits else "any"
+        raise DataError(
+            f"cannot evaluate by splits={asked}: the conditions allow none of them; accepted are ways of holding out "
+            f"that they allow, of {', '.join(WAYS)}"
+        )
+    return made
+
+
+def _given_fold(screen: Screen, train: npt.NDArray[np.bool_]) -> list[Fold]:
+    """Score what has test cells; how it counts as unseen follows from the training cells."""
+    learned = set(screen.labels[train].tolist())
+    targets = {}
+    for label in screen.conditions:
+        if ((screen.labels == label) & ~train).sum() < MIN_CELLS:
+            continue
+        parts = _parts(screen, label)
+        seen = sum(part in learned for part in parts)
+        if label in learned:
+            targets[label] = "held-out cells"
+        elif len(parts) > 1:
+            targets[label] = f"combo_seen{2 if seen == len(parts) else min(seen, 1)}"
+        else:
+            targets[label] = "unseen_single" if screen.kind == "perturbation" else "unseen time"
+    return [Fold(way="given", targets=targets, left_out=frozenset(), given=True)] if targets else []
+
+
+def _combination_folds(screen: Screen, rng: np.random.Generator) -> list[Fold]:
+    alone = {parts[0] for label in screen.counts if len(parts := _parts(screen, label)) == 1}
+    targets = {}
+    for label in screen.conditions:
+        parts = _parts(screen, label)
+        if len(parts) > 1:
+            seen = sum(part in alone for part in parts)
+            targets[label] = f"combo_seen{2 if seen == len(parts) else min(seen, 1)}"
+    return [
+        Fold(way="combo", targets={label: targets[label] for label in deal}, left_out=frozenset(deal))
+        for deal in _dealt(sorted(targets), rng)
+        if len(screen.counts) > len(deal) + 1
+    ]
+
+
+def _single_folds(screen: Screen, rng: np.random.Generator) -> list[Fold]:
+    singles = [label for label in screen.conditions if len(_parts(screen, label)) == 1]
+    found = []
+    for deal in _dealt(singles, rng):
+        hidden = frozenset(label for label in screen.counts if set(deal) & set(_parts(screen, label)))
+        if set(screen.counts) - hidden - {screen.control}:
+            found.append(Fold(way="unseen_single", targets=dict.fromkeys(deal, "unseen_single"), left_out=hidden))
+    return found
+
+
+def _cell_folds(screen: Screen) -> list[Fold]:
+    targets = [label for label in screen.conditions if screen.counts[label] >= 2 * MIN_CELLS]
+    way = "held-out cells"
+    fold = Fold(way=way, targets=dict.fromkeys(targets, way), left_out=frozenset(), half_of_cells=True)
+    return [fold] if targets else []
+
+
+def _time_folds(screen: Screen) -> list[Fold]:
+    """Hide each time but the first two, and every later one: what comes is foretold from what was."""
+    times = list(screen.conditions)
+    return [
+        Fold(way="unseen time", targets={label: "unseen time"}, left_out=frozenset(times[at:]))
+        for at, label in enumerate(times)
+        if at > 0
+    ]
+
+
+def _group_folds(screen: Screen) -> list[Fold]:
+    """Hide all perturbed cells of each group, of conditions that another group shows."""
+    assert screen.groups is not None
+    found = []
+    held = {group: _scored_in(screen, group) for group in np.unique(screen.groups).tolist()}
+    for group, labels in held.items():
+        elsewhere = set().union(*(other for name, other in held.items() if name != group))
+        targets = dict.fromkeys(sorted(labels & elsewhere), "held-out group")
+        if targets:
+            found.append(Fold(way="held-out group", targets=targets, left_out=frozenset(), group=str(group)))
+    return found
+
+
+def _scored_in(screen: Screen, group: str) -> set[str]:
+    """Name the conditions that a group shows in enough cells, if it has enough controls for two halves."""
+    labels, counts = np.unique(screen.labels[screen.groups == group], return_counts=True)
+    known = dict(zip(labels.tolist(), counts.tolist(), strict=True))
+    if known.get(screen.control, 0) < 2 * MIN_CELLS:
+        return set()
+    return {label for label in screen.conditions if known.get(label, 0) >= MIN_CELLS}
+
+
+def _parts(screen: Screen, label: str) -> tuple[str, ...]:
+    return parts_of_label(label, screen.kind, screen.control)
+
+
+def _dealt(labels: Sequence[str], rng: np.random.Generator) -> list[list[str]]:
+    if len(labels) <= _MOST:
+        return [[label] for label in labels]
+    shuffled = rng.permutation(np.array(labels)).tolist()
+    return [sorted(shuffled[start::_FOLDS]) for start in range(_FOLDS)]

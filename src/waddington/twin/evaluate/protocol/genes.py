@@ -1,0 +1,81 @@
+"""How well each feature is predicted over conditions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from waddington.twin.evaluate.protocol.truth import Observed
+
+__all__ = ["GeneSums"]
+
+Array = npt.NDArray[np.float64]
+
+MIN_CONDITIONS = 3
+"""Fewest conditions over which a feature's correlation means anything."""
+
+
+@dataclass(kw_only=True)
+class GeneSums:
+    """Sums over conditions and halvings, (features,) each."""
+
+    n: Array
+    error: Array
+    """Of squared errors."""
+    predicted: Array
+    observed: Array
+    predicted2: Array
+    observed2: Array
+    product: Array
+    noise: Array
+    """Of squared standard errors of the observed effect."""
+    conditions: set[str] = field(default_factory=set)
+    """Conditions that were added, so that halvings do not count as more of them."""
+
+    @classmethod
+    def empty(cls, n_features: int) -> GeneSums:
+        """Begin with nothing."""
+        zeros = [np.zeros(n_features) for _ in range(8)]
+        names = ("n", "error", "predicted", "observed", "predicted2", "observed2", "product", "noise")
+        sums: dict[str, Any] = dict(zip(names, zeros, strict=True))
+        return cls(**sums)
+
+    def add(self, label: str, predicted: Array, observed: Observed, keep: npt.NDArray[np.bool_]) -> None:
+        """Add one condition of one halving; features that are not scored are passed over."""
+        self.conditions.add(label)
+        p, o = np.where(keep, predicted, 0.0), np.where(keep, observed.effect, 0.0)
+        self.n += keep
+        self.error += (p - o) ** 2
+        self.predicted += p
+        self.observed += o
+        self.predicted2 += p**2
+        self.observed2 += o**2
+        self.product += p * o
+        self.noise += np.where(keep, observed.noise, 0.0)
+
+    def columns(self) -> dict[str, Array | npt.NDArray[np.bool_]]:
+        """Give ``mse``, ``r2``, ``pearson``, ``n`` (conditions) and ``measurable``, (features,) each.
+
+        A feature is measurable where, over at least three conditions, less than half of the variance of its observed
+        effect is sampling noise.
+        """
+        n = np.maximum(self.n, 1.0)
+        spread = self.observed2 / n - (self.observed / n) ** 2
+        own = self.predicted2 / n - (self.predicted / n) ** 2
+        joint = self.product / n - self.observed * self.predicted / n**2
+        tiny = 1e-12
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r2 = np.where(spread > tiny, 1.0 - self.error / n / spread, np.nan)
+            pearson = np.where((spread > tiny) & (own > tiny), joint / np.sqrt(spread * own), np.nan)
+            share = np.where(spread > tiny, self.noise / n / spread, np.inf)
+        enough = len(self.conditions) >= MIN_CONDITIONS
+        return {
+            "mse": np.where(self.n > 0, self.error / n, np.nan),
+            "r2": r2,
+            "pearson": np.clip(pearson, -1.0, 1.0),
+            "n": np.where(self.n > 0, float(len(self.conditions)), 0.0),
+            "measurable": np.asarray((share < 0.5) & enough),
+        }

@@ -1,0 +1,211 @@
+"""Predictions that somebody else made, as a model."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import anndata as ad
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from waddington._text import counted
+from waddington.errors import DataError, UnsupportedError
+from waddington.twin.data.conditions import (
+    CONTROL,
+    PERTURBATION_COLUMNS,
+    conditions_of,
+    find_perturbation_column,
+    is_canonical,
+    parse_label,
+)
+from waddington.twin.evaluate.protocol.screen import Screen
+from waddington.twin.respond.base import Effect, ResponseModel, Training
+from waddington.twin.respond.known import Known
+
+__all__ = ["GivenPredictions", "labels_of_predictions", "read_predictions"]
+
+EFFECT = "effect"
+"""Layer of an AnnData that holds effects rather than profiles."""
+
+
+class GivenPredictions(ResponseModel):
+    """Effects or profiles by condition; nothing is known of what they were learned from.
+
+    Parameters
+    ----------
+    profiles
+        One row a condition, by modality, (conditions, features).
+    labels
+        Conditions of the rows.
+    are_effects
+        Whether the rows are effects already. Profiles are held against the row of the control, if there is one, else
+        against the training controls of :meth:`within`.
+    control
+        Label of the control.
+    """
+
+    name: ClassVar[str] = "prediction"
+
+    def __init__(
+        self,
+        profiles: dict[str, npt.NDArray[np.float64]],
+        labels: list[str],
+        *,
+        are_effects: bool,
+        control: str,
+        resting: Effect | None = None,
+    ) -> None:
+        self._profiles, self._row = profiles, {label: row for row, label in enumerate(labels)}
+        self._are_effects, self._control, self._resting = are_effects, control, resting
+        self.known = Known(kind="perturbation", control=control, n_cells={})
+
+    def within(self, training: Training) -> GivenPredictions:
+        """Give the same predictions, held against the training controls of a fold."""
+        measured = training.measured
+        return GivenPredictions(
+            self._profiles,
+            list(self._row),
+            are_effects=self._are_effects,
+            control=self._control,
+            resting={modality: table.mean[0] for modality, table in measured.tables.items()},
+        )
+
+    @classmethod
+    def fit(cls, data: Training) -> Self:
+        """Refuse: there is nothing to learn."""
+        raise UnsupportedError("cannot fit a prediction that is made already")
+
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
+        """Give what was predicted.
+
+        Raises
+        ------
+        UnsupportedError
+            When the condition was not predicted.
+        """
+        if label not in self._row:
+            raise UnsupportedError(f"cannot predict {label}: it is not among the observations given")
+        found = {modality: x[self._row[label]] for modality, x in self._profiles.items()}
+        if self._are_effects:
+            return found
+        if self._control in self._row:
+            return {modality: x - self._profiles[modality][self._row[self._control]] for modality, x in found.items()}
+        if self._resting is None:
+            raise UnsupportedError(f"cannot predict {label}: nothing says what the profile is to be held against")
+        return {modality: x - self._resting[modality] for modality, x in found.items()}
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Conditions that were predicted."""
+        return tuple(label for label in self._row if label != self._control)
+
+
+def labels_of_predictions(
+    predicted: ad.AnnData, screen: Screen, *, perturbation_key: str | None = None
+) -> npt.NDArray[np.str_]:
+    """Read which condition each row predicts, in any convention of the field.
+
+    Rows named by canonical labels, as :func:`waddington.twin.tl.predict` gives them, are taken as they are named. Else
+    a column of ``obs`` is read as that of the cells would be; where it says no modes, those of the screen's conditions
+    of the same genes are meant.
+
+    Parameters
+    ----------
+    predicted
+        A row a condition, or predicted cells.
+    screen
+        What they are judged on.
+    perturbation_key
+        Column of ``obs``; its usual names are looked for by default.
+
+    Returns
+    -------
+    ndarray
+        (rows,); conditions that the screen does not have keep the label that was read.
+
+    Raises
+    ------
+    DataError
+        When nothing says what the rows are, or a label fits several conditions.
+    """
+    rows = np.asarray(predicted.obs_names, dtype=np.str_)
+    known = set(screen.counts)
+    if perturbation_key is None and len(rows) and (np.isin(rows, sorted(known)) | _are_canonical(rows)).all():
+        return rows
+    column = find_perturbation_column(predicted.obs, perturbation_key)
+    column = next((name for name in ("condition",) if name in predicted.obs), None) if column is None else column
+    if column is None:
+        have = ", ".join(map(repr, predicted.obs.columns)) or "none"
+        raise DataError(
+            "cannot tell what is predicted: rows are not named by conditions, and no column of obs says it (columns: "
+            f"{have}); accepted are {', '.join(PERTURBATION_COLUMNS)}"
+        )
+    by_genes: dict[frozenset[str], list[str]] = {}
+    for label in known:
+        by_genes.setdefault(frozenset(screen.edited(label)), []).append(label)
+    found = {}
+    read = conditions_of(predicted.obs, perturbation_key=column, genes=screen.all_edited)
+    for label in sorted(set(read.tolist())):
+        genes = frozenset(one.gene for one in parse_label(label))
+        same = [label] if label in known else by_genes.get(genes, [label])
+        if len(same) > 1:
+            raise DataError(
+                f"cannot tell which condition {label!r} predicts: the cells have {' and '.join(sorted(same))}; "
+                "accepted is one of them, with its mode"
+            )
+        found[label] = same[0]
+    return np.array([found[label] for label in read.tolist()], dtype=np.str_)
+
+
+def _are_canonical(rows: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:
+    return np.array([label == CONTROL or is_canonical(label) for label in rows.tolist()], dtype=bool)
+
+
+def read_predictions(predicted: ad.AnnData, labels: npt.NDArray[np.str_], screen: Screen) -> GivenPredictions:
+    """Bring predictions into the order of a screen's features; cells of one condition are averaged.
+
+    Parameters
+    ----------
+    predicted
+        Profiles in ``X``, or effects in ``layers["effect"]``; a row a condition, or predicted cells. Features by name;
+        a name of two modalities as ``"protein:CD4"``.
+    labels
+        Canonical condition of each row, (rows,).
+    screen
+        What they are judged on.
+
+    Raises
+    ------
+    DataError
+        When no condition of the screen is predicted, features are missing or named twice, or a value is not finite.
+    """
+    known = [label for label in screen.conditions if label in set(labels.tolist())]
+    if not known:
+        raise DataError(
+            f"cannot evaluate predictions of {', '.join(sorted(set(labels.tolist()))[:3])}: the screen has "
+            f"{', '.join(screen.conditions[:8])}; accepted: at least one of its conditions"
+        )
+    columns = predicted.var_names
+    if not columns.is_unique:
+        raise DataError("cannot evaluate predictions: features are named twice; accepted: each name once")
+    are_effects = EFFECT in predicted.layers
+    matrix = predicted.layers[EFFECT] if are_effects else predicted.X
+    dense = np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, dtype=np.float64)
+    means = pd.DataFrame(dense).groupby(labels).mean()
+    profiles = {}
+    for modality, names in screen.names.items():
+        wanted = [one if one in columns else f"{modality}:{one}" for one in names]
+        missing = [one for one in wanted if one not in columns]
+        if missing:
+            raise DataError(
+                f"cannot evaluate predictions of {modality}: {len(missing)} of {counted(len(names), 'feature')} are "
+                f"missing, the first is {missing[0].removeprefix(f'{modality}:')!r}; accepted are all of the data"
+            )
+        part = means.to_numpy()[:, columns.get_indexer(pd.Index(wanted))]
+        if not np.isfinite(part).all():
+            raise DataError(f"cannot evaluate predictions of {modality}: found NaN or infinity; accepted: numbers")
+        profiles[modality] = part
+    return GivenPredictions(
+        profiles, [str(label) for label in means.index], are_effects=are_effects, control=screen.control
+    )

@@ -1,0 +1,281 @@
+"""The loop: halve, hide, fit, predict, score; over random halvings, folds and models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+from sklearn import config_context
+
+from waddington.errors import ArgumentError, DataError, UnsupportedError
+from waddington.twin.evaluate.metrics import METRICS, Pair, Sample
+from waddington.twin.evaluate.protocol.cells import Distances
+from waddington.twin.evaluate.protocol.folds import Fold
+from waddington.twin.evaluate.protocol.genes import GeneSums
+from waddington.twin.evaluate.protocol.halves import Halves, draw_halves
+from waddington.twin.evaluate.protocol.screen import Screen
+from waddington.twin.evaluate.protocol.truth import Moments, Observed, moments_of, observe_effect
+from waddington.twin.respond.base import Effect, ResponseModel, Training
+
+__all__ = ["REPLICATE", "Key", "Maker", "Scores", "score_models"]
+
+Array = npt.NDArray[np.float64]
+
+Maker = Callable[[Training], ResponseModel]
+"""Fits a model."""
+
+REPLICATE = "replicate"
+"""The row of one half of the experiment, taken as a prediction of the other."""
+
+LEVEL = 0.9
+"""Of the intervals whose coverage is counted."""
+
+
+class Key(NamedTuple):
+    """What one score is of."""
+
+    perturbation: str
+    group: str
+    split: str
+    model: str
+    modality: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Everything that was measured.
+
+    Attributes
+    ----------
+    values
+        One row a halving: each metric of :data:`METRICS`, then numerators and denominators of those that are quotients.
+    coverage
+        Of models that say how sure they are, one row a halving: share of features inside the interval, and the same of
+        those that changed.
+    support
+        What each answer rests on.
+    genes
+        Sums over conditions for each feature, by group, way, model and modality.
+    refused
+        Conditions that a model refused, by model and reason.
+    """
+
+    values: dict[Key, list[Array]] = field(default_factory=dict)
+    coverage: dict[Key, list[tuple[float, float]]] = field(default_factory=dict)
+    support: dict[Key, str] = field(default_factory=dict)
+    genes: dict[tuple[str, str, str], GeneSums] = field(default_factory=dict)
+    refused: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def score_models(
+    screen: Screen,
+    folds: Sequence[Fold],
+    models: Mapping[str, Maker],
+    *,
+    repeats: int,
+    seed: int,
+    cells_in: int = 0,
+    callback: Callable[[float], None] = lambda _: None,
+) -> Scores:
+    """Score models on what is hidden from them.
+
+    Parameters
+    ----------
+    screen, folds
+        The cells, and what is hidden.
+    models
+        How each is fitted, by name.
+    repeats
+        Random halvings.
+    seed
+        Of the halvings.
+    cells_in
+        Halvings in which predicted and observed cells are compared as distributions, too.
+    callback
+        Called with the fraction that is done.
+    """
+    rng, scores = np.random.default_rng(seed), Scores()
+    distances = Distances(screen, seed=seed) if cells_in else None
+    bench = _Bench(screen, scores)
+    # The metrics are called thousands of times on what is known to be finite.
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        for repeat in range(repeats):
+            halves = draw_halves(screen, rng)
+            bench.begin(halves, distances if repeat < cells_in else None)
+            for done, fold in enumerate(folds):
+                training = bench.training(fold)
+                for name, make in models.items():
+                    bench.judge(fold, name, make, training)
+                bench.judge_replicate(fold)
+                callback((repeat + (done + 1) / len(folds)) / repeats)
+    return scores
+
+
+class _Bench:
+    """What is shared by the models of one halving."""
+
+    def __init__(self, screen: Screen, scores: Scores) -> None:
+        self._screen, self._scores = screen, scores
+        self._edited = {name: np.isin(names, sorted(screen.all_edited)) for name, names in screen.names.items()}
+        pooled = _pooled_variance(screen)
+        self._sd = {name: np.sqrt(variance) for name, variance in pooled.items()}
+        self._expressed = {name: _expressed(x) for name, x in screen.values.items()}
+        self._whole: dict[tuple[str, str | None], Moments] = {}
+        self._keep = {
+            label: {name: ~np.isin(names, screen.edited(label)) for name, names in screen.names.items()}
+            for label in screen.conditions
+        }
+
+    def begin(self, halves: Halves, distances: Distances | None) -> None:
+        """Start on a halving."""
+        self._halves, self._distances = halves, distances
+        self._trainings: dict[tuple[bool, str | None], Training] = {}
+        self._observed: dict[tuple[str, bool, str | None], dict[str, Observed]] = {}
+        self._candidates: dict[tuple[bool, str | None], tuple[dict[str, int], dict[str, Array]]] = {}
+
+    def training(self, fold: Fold) -> Training:
+        """Give what models learn from in a fold; cells are summed up once."""
+        kind = (fold.half_of_cells, fold.group)
+        if kind not in self._trainings:
+            self._trainings[kind] = self._screen.training(self._halves.train(fold))
+            _ = self._trainings[kind].measured
+        return self._trainings[kind].without(fold.left_out) if fold.left_out else self._trainings[kind]
+
+    def judge(self, fold: Fold, name: str, make: Maker, training: Training) -> None:
+        """Fit one model and score it on the fold's conditions."""
+        refused = self._scores.refused.setdefault(name, {})
+        try:
+            model = make(training)
+        except (DataError, UnsupportedError, ArgumentError) as error:
+            refused.update(dict.fromkeys(fold.targets, str(error)))
+            return
+        resting = moments_of(self._screen, self._halves.control(fold, first=True))
+        for label, way in fold.targets.items():
+            try:
+                effect = model.predict(label, guess=True, start=dict(resting.mean))
+                deviation = model.standard_deviation(label, guess=True)
+                support = model.support(label).how
+            except UnsupportedError as error:
+                refused[label] = str(error)
+                continue
+            self._score(fold, label, way, name, effect, self._observe(fold, label))
+            for modality in effect:
+                self._scores.support[self._key(fold, label, way, name, modality)] = support
+            if deviation is not None:
+                self._cover(fold, label, way, name, effect, deviation)
+
+    def judge_replicate(self, fold: Fold) -> None:
+        """Score one half of each condition's cells as a prediction of the other, each with its own controls."""
+        control = self._screen.control
+        sides = [moments_of(self._screen, self._halves.half_of(fold, control, first=first)) for first in (True, False)]
+        for label, way in fold.targets.items():
+            halves = [
+                moments_of(self._screen, self._halves.half_of(fold, label, first=first)) for first in (True, False)
+            ]
+            if min(half.n for half in halves) < 2:
+                continue
+            first, second = (
+                {name: observe_effect(half, control, name) for name in self._screen.values}
+                for half, control in zip(halves, sides, strict=True)
+            )
+            predicted = {name: observed.effect for name, observed in first.items()}
+            self._score(fold, label, way, REPLICATE, predicted, second)
+
+    def _score(
+        self, fold: Fold, label: str, way: str, name: str, effect: Effect, truth: Mapping[str, Observed]
+    ) -> None:
+        rows, candidates = self._others(fold)
+        for modality, observed in truth.items():
+            keep = self._keep[label][modality]
+            distance = np.nan
+            if self._distances is not None and name != REPLICATE:
+                distance = self._distances.between(
+                    modality,
+                    self._halves.control(fold, first=True),
+                    effect[modality],
+                    self._halves.target(fold, label),
+                )
+            elif self._distances is not None:
+                distance = self._distances.between(
+                    modality,
+                    self._halves.half_of(fold, label, first=True),
+                    None,
+                    self._halves.half_of(fold, label, first=False),
+                )
+            sample = Sample(
+                noise=float(observed.noise[keep].sum()),
+                changed=observed.changed[keep],
+                sd=self._sd[modality][keep],
+                candidates=candidates[modality][:, keep],
+                own=rows[label],
+                distance=distance,
+            )
+            predicted = effect[modality]
+            pair = Pair(predicted[keep], observed.effect[keep], predicted[keep], sample)
+            values = [metric.value(pair) for metric in METRICS.values()]
+            parts = [part for metric in METRICS.values() if metric.parts for part in metric.parts(pair)]
+            key = self._key(fold, label, way, name, modality)
+            self._scores.values.setdefault(key, []).append(np.array([*values, *parts]))
+            self._scores.genes.setdefault((way, name, modality), GeneSums.empty(len(predicted))).add(
+                label if fold.group is None else f"{label} in {fold.group}", predicted, observed, keep
+            )
+
+    def _cover(self, fold: Fold, label: str, way: str, name: str, effect: Effect, deviation: Effect) -> None:
+        width = float(stats.norm.ppf(0.5 + LEVEL / 2))
+        for modality, observed in self._observe(fold, label).items():
+            inside = np.abs(observed.effect - effect[modality]) <= width * np.sqrt(
+                deviation[modality] ** 2 + observed.noise
+            )
+            keep = self._keep[label][modality] & self._expressed[modality]
+            changed = keep & observed.changed
+            shares = tuple(float(inside[part].mean()) if part.any() else np.nan for part in (keep, changed))
+            self._scores.coverage.setdefault(self._key(fold, label, way, name, modality), []).append(
+                (shares[0], shares[1])
+            )
+
+    def _observe(self, fold: Fold, label: str) -> dict[str, Observed]:
+        known = (label, fold.half_of_cells, fold.group)
+        if known not in self._observed:
+            target = self._target(fold, label)
+            control = moments_of(self._screen, self._halves.control(fold, first=False))
+            self._observed[known] = {name: observe_effect(target, control, name) for name in self._screen.values}
+        return self._observed[known]
+
+    def _target(self, fold: Fold, label: str) -> Moments:
+        """Sum up the cells that show the truth; where that is all of them, once for all halvings."""
+        if fold.half_of_cells:
+            return moments_of(self._screen, self._halves.target(fold, label))
+        if (label, fold.group) not in self._whole:
+            self._whole[label, fold.group] = moments_of(self._screen, self._halves.target(fold, label))
+        return self._whole[label, fold.group]
+
+    def _others(self, fold: Fold) -> tuple[dict[str, int], dict[str, Array]]:
+        """Give the effects that a prediction could be of, without the genes that any condition edits."""
+        kind = (fold.half_of_cells, fold.group)
+        if kind not in self._candidates:
+            few = fold.group or fold.half_of_cells or fold.given
+            labels = list(fold.targets) if few else list(self._screen.conditions)
+            found = {
+                name: np.stack([self._observe(fold, label)[name].effect for label in labels]) * ~self._edited[name]
+                for name in self._screen.values
+            }
+            self._candidates[kind] = ({label: row for row, label in enumerate(labels)}, found)
+        return self._candidates[kind]
+
+    def _key(self, fold: Fold, label: str, way: str, name: str, modality: str) -> Key:
+        return Key(label, fold.group or "", way, name, modality)
+
+
+def _expressed(x: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Mark features that more than 5 % of cells show; all where values may be negative."""
+    return np.asarray((x > 0).mean(axis=0) > 0.05) if (x >= 0).all() else np.ones(x.shape[1], dtype=bool)
+
+
+def _pooled_variance(screen: Screen) -> dict[str, Array]:
+    """Give the variance of cells about the mean of their condition, (features,), by modality."""
+    whole = screen.training(np.ones(len(screen.labels), dtype=bool)).measured
+    return {modality: whole.pooled_variance(modality) for modality in screen.values}

@@ -1,0 +1,189 @@
+"""The whole evaluator on a world whose truth is known, on noise, and on predictions of others."""
+
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from tests.twin.evaluate.protocol.world import DOUBLES, GENES, effects, make_screen
+
+from waddington.errors import ArgumentError, DataError, UnknownNameError
+from waddington.twin.evaluate.metrics import METRICS
+from waddington.twin.evaluate.protocol import (
+    GENES as GENE_COLUMNS,
+)
+from waddington.twin.evaluate.protocol import (
+    SCORES,
+    SUMMARY,
+    Evaluation,
+    evaluate_screen,
+    labels_of_predictions,
+    read_predictions,
+)
+
+FEW = ["no change", "mean", "additive", "scaled additive", "hierarchical additive"]
+
+
+@pytest.fixture(scope="module")
+def found() -> Evaluation:
+    return evaluate_screen(make_screen(), models=FEW, repeats=2, null_repeats=1)
+
+
+def value(found: Evaluation, model: str, metric: str, split: str = "combo_seen2") -> float:
+    table = found.summary[found.summary["conditions"] == "all"].set_index(["model", "metric", "split"])
+    return float(table.loc[(model, metric, split), "value"])
+
+
+class TestAKnownWorld:
+    def test_tables_have_their_columns(self, found: Evaluation) -> None:
+        assert tuple(found.scores) == SCORES
+        assert tuple(found.summary) == SUMMARY
+        assert tuple(found.genes) == GENE_COLUMNS
+        assert set(found.scores["metric"]) == set(METRICS)
+
+    def test_what_adds_is_predicted_by_models_that_add(self, found: Evaluation) -> None:
+        for model in ("additive", "scaled additive", "hierarchical additive"):
+            assert value(found, model, "pearson") > 0.9
+            assert value(found, model, "ncse") < 0.15
+            assert value(found, model, "discrimination") > 0.95
+            assert value(found, model, "sign_accuracy") > 0.9
+        assert value(found, "mean", "pearson") < 0.7
+
+    def test_no_change_scores_what_the_scales_say(self, found: Evaluation) -> None:
+        assert value(found, "no change", "ncse") == pytest.approx(1.0)
+        assert value(found, "no change", "discrimination") == pytest.approx(0.5)
+        assert value(found, "no change", "sign_accuracy") == pytest.approx(0.5)
+
+    def test_the_scale_runs_from_the_mean_to_the_replicate(self, found: Evaluation) -> None:
+        scaled = found.summary[found.summary["metric"] == "pearson"].set_index("model")["scaled"]
+        np.testing.assert_allclose(scaled["mean"], 0.0, atol=1e-12)
+        np.testing.assert_allclose(scaled["replicate"], 1.0)
+
+    def test_measurable_is_one_answer_a_condition(self, found: Evaluation) -> None:
+        answers = found.scores.groupby(["perturbation", "modality"])["measurable"].nunique()
+        assert (answers == 1).all()
+        assert found.conditions["measurable"].all()
+
+    def test_permuted_labels_show_nothing(self, found: Evaluation) -> None:
+        whole = found.null[found.null["split"] == "every split"]
+        assert (whole["n_measurable"] == 0).all()
+        assert (whole["pearson"].dropna().abs() < 0.25).all()  # 18 conditions of 24 features
+
+    def test_a_difference_is_paired_with_the_reference(self, found: Evaluation) -> None:
+        rows = found.summary[(found.summary["metric"] == "pearson") & (found.summary["conditions"] == "all")]
+        row = rows.set_index(["split", "model"]).loc[("combo_seen2", "additive")]
+        assert row["reference"] == "scaled additive"
+        both = [value(found, model, "pearson") for model in ("additive", "scaled additive")]
+        assert row["difference"] == pytest.approx(both[0] - both[1])
+        assert row["difference_low"] <= row["difference"] <= row["difference_high"]
+
+    def test_intervals_are_said_to_cover_what_they_cover(self, found: Evaluation) -> None:
+        table = found.coverage.set_index(["split", "model"])
+        assert 0.8 < table.loc[("combo_seen2", "hierarchical additive"), "coverage"] <= 1.0
+        assert set(table["level"]) == {0.9}
+
+    def test_each_gene_is_judged_over_conditions(self, found: Evaluation) -> None:
+        rows = found.genes[(found.genes["model"] == "additive") & (found.genes["split"] == "held-out cells")]
+        assert len(rows) == len(GENES)
+        assert (rows["n"] == 9).all()
+        assert rows.loc[rows["measurable"], "pearson"].median() > 0.8
+
+    def test_the_same_seed_gives_the_same_tables(self) -> None:
+        one, again = (
+            evaluate_screen(make_screen(), models=["additive"], splits=["combo_seen2"], repeats=1, null_repeats=1)
+            for _ in range(2)
+        )
+        pd.testing.assert_frame_equal(again.scores, one.scores)
+        pd.testing.assert_frame_equal(again.summary, one.summary)
+
+
+def test_a_screen_without_effect_is_not_measurable_and_scores_nothing() -> None:
+    found = evaluate_screen(make_screen(scale=0.0), models=["additive", "mean"], repeats=2, null_repeats=0)
+    assert not found.scores["measurable"].any()
+    assert abs(value(found, "additive", "pearson")) < 0.35
+
+
+def predictions(rows: dict[str, np.ndarray], **obs: list[str]) -> ad.AnnData:
+    made = ad.AnnData(
+        np.stack(list(rows.values())), obs=pd.DataFrame(obs, index=list(rows)), var=pd.DataFrame(index=list(GENES))
+    )
+    return made
+
+
+class TestPredictionsOfOthers:
+    def test_a_perfect_one_wins_in_every_convention(self) -> None:
+        screen, true = make_screen(), effects()
+        profiles = {"control": np.full(24, 10.0), **{label: 10.0 + true[label] for label in DOUBLES}}
+        gears = ["ctrl", "A+B", "A+C", "B+D"]
+        conventions = {
+            "canonical": predictions(profiles),
+            "gears": predictions(dict(zip("wxyz", profiles.values(), strict=True)), condition=gears),
+            "shifted": predictions(
+                dict(zip("wxyz", [x + 3.0 for x in profiles.values()], strict=True)), perturbation=gears
+            ),
+        }
+        given = {
+            name: read_predictions(one, labels_of_predictions(one, screen), screen) for name, one in conventions.items()
+        }
+        found = evaluate_screen(
+            screen, models=["additive"], predictions=given, splits=["combo_seen2"], repeats=1, null_repeats=0
+        )
+        assert value(found, "canonical", "pearson") > 0.93
+        for name in ("gears", "shifted"):
+            assert value(found, name, "pearson") == pytest.approx(value(found, "canonical", "pearson"))
+        assert any("cannot be checked" in note for note in found.notes)
+
+    def test_predicted_cells_are_averaged(self) -> None:
+        screen, true = make_screen(), effects()
+        rng = np.random.default_rng(0)
+        labels = np.repeat(["non-targeting", "A"], 40)
+        cells = 10.0 + np.where(labels[:, None] == "A", true["A:knockout"], 0.0) + rng.normal(size=(80, 24))
+        made = ad.AnnData(cells, obs=pd.DataFrame({"target_gene": labels}, index=[f"c{i}" for i in range(80)]))
+        made.var_names = list(GENES)
+        one = read_predictions(made, labels_of_predictions(made, screen), screen)
+        np.testing.assert_allclose(one.predict("A:knockout")["rna"], true["A:knockout"], atol=1.2)
+
+    def test_features_may_come_in_any_order(self) -> None:
+        screen, true = make_screen(), effects()
+        made = predictions({"A:knockout": true["A:knockout"]})
+        made.layers["effect"] = made.X.copy()
+        made = made[:, ::-1].copy()
+        one = read_predictions(made, labels_of_predictions(made, screen), screen)
+        np.testing.assert_allclose(one.predict("A:knockout")["rna"], true["A:knockout"])
+
+    def test_what_does_not_fit_is_refused_by_name(self) -> None:
+        screen, true = make_screen(), effects()
+        made = predictions({"A:knockout": true["A:knockout"]})
+        labels = labels_of_predictions(made, screen)
+        with pytest.raises(DataError, match="1 of 24 features are missing, the first is 'g0'"):
+            read_predictions(made[:, 1:].copy(), labels, screen)
+        with pytest.raises(DataError, match="accepted: at least one of its conditions"):
+            read_predictions(made, np.array(["Q:knockout"]), screen)
+        spoiled = made.copy()
+        spoiled.X[0, 0] = np.inf
+        with pytest.raises(DataError, match="NaN or infinity"):
+            read_predictions(spoiled, labels, screen)
+        nameless = predictions({"cell": true["A:knockout"]})
+        with pytest.raises(DataError, match="cannot tell what is predicted"):
+            labels_of_predictions(nameless, screen)
+        both = make_screen(
+            labels=np.where(screen.labels == "B:knockout", "A:activation", screen.labels).astype(np.str_)
+        )
+        with pytest.raises(DataError, match="A:activation and A:knockout"):
+            labels_of_predictions(predictions({"x": true["A:knockout"]}, perturbation=["A"]), both)
+
+
+def test_asking_for_nothing_or_for_what_is_unknown_is_refused() -> None:
+    screen = make_screen()
+    with pytest.raises(UnknownNameError, match="'additve'"):
+        evaluate_screen(screen, models=["additve"])
+    with pytest.raises(ArgumentError, match="cannot evaluate nothing"):
+        evaluate_screen(screen, models=[])
+    with pytest.raises(ArgumentError, match="'latent additive' without a representation"):
+        evaluate_screen(screen, models=["latent additive"])
+    one = read_predictions(
+        made := predictions({"A:knockout": effects()["A:knockout"]}), labels_of_predictions(made, screen), screen
+    )
+    with pytest.raises(ArgumentError, match="a model bears that name"):
+        evaluate_screen(screen, models=["mean"], predictions={"additive": one})

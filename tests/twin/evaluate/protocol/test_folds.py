@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.twin.evaluate.protocol.world import DOUBLES, SINGLES, make_screen
+
+from waddington.errors import DataError, UnknownNameError
+from waddington.twin.evaluate.protocol import WAYS, Fold, Screen, folds_of
+from waddington.twin.evaluate.protocol.halves import draw_halves
+
+
+def ways(folds: list[Fold]) -> dict[tuple[str, bool], str]:
+    return {(label, fold.half_of_cells): way for fold in folds for label, way in fold.targets.items()}
+
+
+def relabelled(names: dict[str, str], **changes: object) -> Screen:
+    screen = make_screen()
+    return make_screen(labels=np.array([names.get(label, label) for label in screen.labels]), **changes)
+
+
+def test_each_condition_is_hidden_alone_and_once_by_cells() -> None:
+    folds = folds_of(make_screen())
+    found = ways(folds)
+    assert {found[label, False] for label in DOUBLES} == {"combo_seen2"}
+    assert {found[label, False] for label in SINGLES} == {"unseen_single"}
+    assert {found[label, True] for label in (*SINGLES, *DOUBLES)} == {"held-out cells"}
+    assert set(found.values()) <= set(WAYS)
+
+
+def test_with_a_single_every_combination_that_holds_it_is_hidden() -> None:
+    fold = next(fold for fold in folds_of(make_screen()) if "A:knockout" in fold.targets and not fold.half_of_cells)
+    assert fold.left_out == {"A:knockout", "A:knockout+B:knockout", "A:knockout+C:knockout"}
+
+
+def test_combinations_are_named_by_how_many_of_their_parts_were_measured_alone() -> None:
+    found = ways(folds_of(relabelled({"A:knockout": "Y:knockout", "B:knockout": "Z:knockout"})))
+    assert [found[label, False] for label in DOUBLES] == ["combo_seen0", "combo_seen1", "combo_seen1"]
+
+
+def test_many_conditions_are_dealt_into_folds_each_once() -> None:
+    labels = np.repeat(["control", *(f"G{i}:knockout" for i in range(60))], 12)
+    screen = make_screen(labels=labels, values={"rna": np.zeros((len(labels), 24), np.float32)})
+    folds = folds_of(screen, splits=["unseen_single"])
+    hidden = [label for fold in folds for label in fold.targets]
+    assert len(folds) == 10
+    assert sorted(hidden) == sorted(set(hidden)) == sorted(screen.conditions)
+
+
+def test_a_group_is_hidden_with_all_its_perturbed_cells() -> None:
+    groups = np.where(np.arange(len(make_screen().labels)) % 2 == 0, "one", "two")
+    screen = make_screen(groups=groups)
+    folds = folds_of(screen)
+    assert [(fold.group, fold.way, len(fold.targets)) for fold in folds] == [
+        (group, "held-out group", 9) for group in ("one", "two")
+    ]
+    halves = draw_halves(screen, np.random.default_rng(0))
+    train = halves.train(folds[0])
+    inside = groups == "one"
+    assert not (train & inside & (screen.labels != "control")).any()
+    assert train[~inside].all()
+
+
+def test_a_time_is_hidden_with_every_later_one() -> None:
+    times = ("time 1 h", "time 2 h", "time 3 h")
+    labels = np.repeat(["time 0 h", *times], 30)
+    values = {"rna": np.zeros((len(labels), 24), np.float32)}
+    screen = make_screen(labels=labels, values=values, control="time 0 h", kind="time", order=times)
+    assert [sorted(fold.left_out) for fold in folds_of(screen, splits=["unseen time"])] == [
+        ["time 2 h", "time 3 h"],
+        ["time 3 h"],
+    ]
+
+
+def test_the_split_of_the_data_is_kept() -> None:
+    screen = make_screen()
+    train = (np.arange(len(screen.labels)) % 2 == 0) & (screen.labels != "A:knockout+B:knockout")
+    screen = make_screen(train=train)
+    (fold,) = folds_of(screen)
+    assert fold.targets["A:knockout+B:knockout"] == "combo_seen2"
+    assert fold.targets["A:knockout"] == "held-out cells"
+    halves = draw_halves(screen, np.random.default_rng(0))
+    np.testing.assert_array_equal(halves.train(fold), train)
+    assert not train[halves.target(fold, "A:knockout")].any()
+    assert not train[halves.control(fold, first=False)].any()
+
+
+def test_unknown_ways_and_ways_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="unknown split 'combo_seen3'"):
+        folds_of(make_screen(), splits=["combo_seen3"])
+    with pytest.raises(DataError, match="allow none of them"):
+        folds_of(make_screen(), splits=["held-out group"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), grouped=st.booleans())
+def test_what_judges_was_never_learned_from(seed: int, grouped: bool) -> None:
+    plain = make_screen(cells=11, controls=21)
+    groups = np.where(np.arange(len(plain.labels)) % 2 == 0, "one", "two") if grouped else None
+    screen = make_screen(cells=11, controls=21, groups=groups)
+    halves = draw_halves(screen, np.random.default_rng(seed))
+    for fold in folds_of(screen):
+        train = halves.train(fold) & ~np.isin(screen.labels, sorted(fold.left_out))
+        judging = halves.control(fold, first=False)
+        assert len(judging) >= 5
+        assert not train[judging].any()
+        for label in fold.targets:
+            target = halves.target(fold, label)
+            assert len(target) >= 5
+            assert not train[target].any()
+            first, second = (halves.half_of(fold, label, first=side) for side in (True, False))
+            assert not set(first) & set(second)
+            assert abs(len(first) - len(second)) <= 1
