@@ -66,8 +66,13 @@ REFUSED: dict[str, tuple[Callable[[ad.AnnData, md.MuData], object], type[Wadding
     ),
     "embedding of raw counts": (lambda a, m: twin.tl.embed(a), DataError, "accepted is data after twin.pp.preprocess"),
     "an order without a graph": (lambda a, m: twin.tl.pseudotime(a), DataError, "scanpy's sc.pp.neighbors"),
-    "a prediction without embedding": (
+    "a prediction from raw counts": (
         lambda a, m: twin.tl.predict(a, "Cebpa:knockout"),
+        DataError,
+        "accepted is data after twin.pp.preprocess",
+    ),
+    "a prediction without embedding": (
+        lambda a, m: twin.tl.predict(a, "Cebpa:knockout", use_rep="X_twin"),
         DataError,
         "accepted is data after twin.tl.embed",
     ),

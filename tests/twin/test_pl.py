@@ -115,6 +115,23 @@ def test_predicted_against_observed(screen: md.MuData, ax: Axes) -> None:
         twin.pl.scatter(predicted, np.zeros(3))
 
 
+def test_a_prediction_without_support_is_hollow_and_the_legend_says_why(screen: md.MuData) -> None:
+    asked = ["EKLF:knockout", "EKLF:knockout+Nobody:knockout"]
+    predicted = twin.tl.predict(screen, asked, guess=True)
+    panel = twin.pl.scatter(predicted, predicted, modality="rna")["rna"]
+    full, hollow = panel.collections
+    assert len(full.get_offsets()) == len(hollow.get_offsets()) == (predicted.var["modality"] == "rna").sum()
+    assert len(full.get_facecolors())
+    assert not len(hollow.get_facecolors())
+    legend = panel.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "every part was measured",
+        "guess: a part was never measured",
+    ]
+    assert twin.pl.scatter(predicted[:1], predicted, modality="rna")["rna"].get_legend() is None
+
+
 def test_a_picture_is_shown_in_a_window(plane: md.MuData, monkeypatch: pytest.MonkeyPatch) -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot

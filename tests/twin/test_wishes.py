@@ -35,7 +35,7 @@ assert mdata.obs["pseudotime"].min() == 0
         PREPARED,
         """
 predicted = twin.tl.predict(mdata, ["Cebpa:knockout+Gata1:knockout"])
-assert set(predicted.layers) == {"effect", "std", "spread"} and predicted.obs["support"].tolist() == ["added"]
+assert set(predicted.layers) == {"effect", "std", "low", "high", "spread"} and not predicted.obs["flagged"].any()
 """,
     ),
     "environment": (

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         trajectory,
     )
     from waddington.twin.embed.encoder import TwinEncoder
-    from waddington.twin.models import Twin
+    from waddington.twin.models import Response, Twin
     from waddington.twin.preprocess import Preprocessor
     from waddington.twin.respond.latent import LatentResponse
     from waddington.twin.run import RunConfig, RunResult, run
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LatentResponse",
     "Preprocessor",
+    "Response",
     "RunConfig",
     "RunResult",
     "Twin",
@@ -72,6 +73,7 @@ __all__ = [
 _HOMES = {
     "LatentResponse": "respond",
     "Preprocessor": "preprocess",
+    "Response": "models",
     "RunConfig": "run",
     "RunResult": "run",
     "Twin": "models",

@@ -247,7 +247,8 @@ def scatter(
     ----------
     predicted, observed
         Observations are conditions; those and the features that both have are drawn. With ``var["modality"]``, as
-        :func:`waddington.twin.tl.predict` gives it, each modality has a panel.
+        :func:`waddington.twin.tl.predict` gives it, each modality has a panel; predictions that ``obs["flagged"]``
+        calls a guess are hollow.
     layer
         Layer that is compared. Where one of the two lacks ``"effect"``, and for None, ``X`` of both is.
     modality
@@ -287,7 +288,11 @@ def scatter(
     values = [_dense(one.X if lacking else one.layers[layer]) for one in (first, second)]
     tables = [{name: matrix[:, groups == name].ravel() for name in wanted} for matrix in values]
     names = {name: list(features[groups == name]) if len(conditions) == 1 else [] for name in wanted}
-    return _shown(plots.scatter(*tables, names=names, axes=ax, **options), ax, show, save)
+    hollow = (
+        np.asarray(first.obs["flagged"], dtype=bool) if "flagged" in first.obs else np.zeros(len(first), dtype=bool)
+    )
+    flagged = {name: np.repeat(hollow, int((groups == name).sum())) for name in wanted}
+    return _shown(plots.scatter(*tables, names=names, axes=ax, **{"flagged": flagged, **options}), ax, show, save)
 
 
 def _shown(panels: Panels, ax: Axes | None, show: bool, save: Place) -> Axes | Panels:

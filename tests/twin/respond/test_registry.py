@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+import torch
 from tests.twin.respond.test_baselines import EFFECTS, additive_world
 
 from waddington.errors import ArgumentError, DataError, UnknownNameError, UnsupportedError
 from waddington.twin.respond.base import ResponseModel, Training
+from waddington.twin.respond.calibration import deviation
 from waddington.twin.respond.known import SUPPORT
-from waddington.twin.respond.registry import DEFAULT_MODEL, MODELS, fit_model
+from waddington.twin.respond.registry import DEFAULT_MODEL, MODELS, fit_model, model_from_state
 
 SAME_FOR_ALL = {"no change", "mean", "denoised mean"}
 """Models whose answer does not depend on the condition."""
@@ -98,6 +102,25 @@ class TestEveryModel:
     def test_a_deviation_is_not_negative_where_there_is_one(self, name: str) -> None:
         found = fitted(name).standard_deviation("A:knockout")
         assert found is None or (np.isfinite(found["rna"]).all() and (found["rna"] >= 0).all())
+
+    def test_a_deviation_or_a_sampling_error_stands_beside_every_answer(self, name: str) -> None:
+        model = fitted(name)
+        for label in ("A:knockout", "control"):
+            found = deviation(model, label)
+            assert found is not None
+            assert (found["rna"] >= 0).all()
+        assert deviation(model, "A:knockout")["rna"].max() > 0  # type: ignore[index]
+
+    def test_says_the_same_when_it_was_kept_in_a_file(self, name: str) -> None:
+        model, file = fitted(name), io.BytesIO()
+        torch.save(model.state_dict(), file)
+        file.seek(0)
+        loaded = model_from_state(torch.load(file, weights_only=True))
+        assert type(loaded) is type(model)
+        for label in ("A:knockout", "control", *(() if name in MEASURED_ALONE else ("A:knockout+C:knockout",))):
+            np.testing.assert_array_equal(loaded.predict(label)["rna"], model.predict(label)["rna"])
+            np.testing.assert_array_equal(deviation(loaded, label)["rna"], deviation(model, label)["rna"])  # type: ignore[index]
+            assert loaded.support(label) == model.support(label)
 
     def test_learns_from_training_cells_alone(self, name: str) -> None:
         for label in ("A:knockout", "B:knockout"):

@@ -1,8 +1,9 @@
 """A model on disk: a folder of one file a part, read with ``weights_only``, and a line of facts beside them.
 
-``model.json`` says format, versions, setup, parts and the SHA-256 of each part's file, so that a damaged file, or one
-of another model, is refused rather than believed; ``preprocessor.pt``, ``encoder.pt``, ``response.pt``,
-``dynamics.pt`` and ``agent.pt`` hold tensors, numbers and strings. Parts that a model lacks have no file.
+``model.json`` says format, versions, whose model it is, setup, parts and the SHA-256 of each part's file, so that a
+damaged file, or one of another model, is refused rather than believed; ``preprocessor.pt``, ``encoder.pt``,
+``response.pt``, ``dynamics.pt`` and ``agent.pt`` hold tensors, numbers and strings. Parts that a model lacks have no
+file.
 """
 
 from __future__ import annotations
@@ -23,17 +24,23 @@ from waddington._version import __version__
 from waddington.errors import DataError, OutputError
 from waddington.twin.data.setup import Setup
 
-__all__ = ["FACTS", "FORMAT", "PARTS", "read_model", "write_model"]
+__all__ = ["ALWAYS", "FACTS", "FORMAT", "PARTS", "read_model", "write_model"]
 
 FORMAT: Final = 1
 FACTS: Final = "model.json"
 PARTS: Final = ("preprocessor", "encoder", "response", "dynamics", "agent")
-"""Parts of a model; the first two are always there."""
-_ALWAYS: Final = PARTS[:2]
+"""Parts that a model can have."""
+ALWAYS: Final = {"Twin": PARTS[:2], "Response": ("response",)}
+"""Parts that a model of each class has."""
 
 
 def write_model(
-    folder: str | os.PathLike[str], parts: Mapping[str, Any], facts: Mapping[str, Any], *, overwrite: bool = False
+    folder: str | os.PathLike[str],
+    parts: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    *,
+    owner: str = "Twin",
+    overwrite: bool = False,
 ) -> Path:
     """Write a model whole or not at all.
 
@@ -45,6 +52,8 @@ def write_model(
         State of each part, by its name in :data:`PARTS`; None for one that the model lacks.
     facts
         What JSON can hold, beside format and version.
+    owner
+        The class whose model it is, one of :data:`ALWAYS`.
     overwrite
         Whether a model that is there already may be replaced; never a folder that holds anything else.
 
@@ -71,13 +80,20 @@ def write_model(
                     torch.save(state, file)
         names = [name for name in parts if parts[name] is not None]
         sums = {name: _sum_of((beside / f"{name}.pt").read_bytes()) for name in names}
-        known = {"format": FORMAT, "version": __version__, "parts": names, "sha256": sums}
+        known = {"format": FORMAT, "version": __version__, "class": owner, "parts": names, "sha256": sums}
         (beside / FACTS).write_text(json.dumps({**known, **facts}, indent=2), encoding="utf-8")
     return target
 
 
-def read_model(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_model(folder: str | os.PathLike[str], *, owner: str = "Twin") -> tuple[dict[str, Any], dict[str, Any]]:
     """Read what :func:`write_model` wrote.
+
+    Parameters
+    ----------
+    folder
+        Its place.
+    owner
+        The class whose model it has to be.
 
     Returns
     -------
@@ -89,24 +105,25 @@ def read_model(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str
     Raises
     ------
     DataError
-        When the folder holds no model, one of another format, or a damaged one.
+        When the folder holds no model, one of another format or class, or a damaged one.
     """
+    wrote = f"a folder that {owner}.save wrote" + (", or model/ of a run" if owner == "Twin" else "")
     place = Path(folder).expanduser()
     try:
         facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:
             raise DataError(f"cannot load {str(place)!r}: found no model of format {FORMAT}")
+        if (found := facts.get("class", "Twin")) != owner:
+            raise DataError(f"cannot load {str(place)!r}: found a model of {found}; accepted: twin.{found}.load")
         names = [name for name in PARTS if name in facts["parts"]]
         parts = {name: _read_part(place / f"{name}.pt", facts["sha256"][name]) for name in names}
-        if missing := [name for name in _ALWAYS if name not in parts]:
+        if missing := [name for name in ALWAYS[owner] if name not in parts]:
             raise ValueError(f"{FACTS} names no {missing[0]}")
         facts["setup"] = Setup(**facts["setup"])
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(
-            f"cannot load {str(place)!r}: {error}; accepted is a folder that Twin.save wrote, or model/ of a run"
-        ) from error
+        raise DataError(f"cannot load {str(place)!r}: {error}; accepted is {wrote}") from error
     return parts, facts
 
 

@@ -18,7 +18,7 @@ from waddington.twin.embed.encoder import TwinEncoder
 from waddington.twin.embed.history import History
 from waddington.twin.embed.likelihoods import GAUSSIAN
 from waddington.twin.embed.scaling import Standardization
-from waddington.twin.models.profiles import Response, fit_response
+from waddington.twin.models.profiles import FittedResponse, fit_response
 from waddington.twin.preprocess import Preprocessor
 from waddington.twin.preprocess.cells import model_cells
 from waddington.twin.preprocess.graph import joint_graph
@@ -37,7 +37,7 @@ class Learned:
 
     encoder: TwinEncoder
     standardization: Standardization
-    response: Response | None
+    response: FittedResponse | None
     dynamics: Dynamics | None
     history: History
 
@@ -48,6 +48,7 @@ def learn(
     preprocessor: Preprocessor,
     *,
     fields: Mapping[str, Any],
+    model: str,
     root: str | None,
     n_neighbors: int,
     epochs: int,
@@ -63,6 +64,9 @@ def learn(
         Is fitted.
     fields
         Of :class:`~waddington.twin.embed.EncoderConfig`.
+    model
+        Of responses, a name of :data:`~waddington.twin.respond.MODELS`; one that learns in a representation learns in
+        the joint embedding.
     root, n_neighbors
         Where the order of cells begins, and the neighbours in the graph on which they are ordered.
     epochs
@@ -90,7 +94,7 @@ def learn(
     split, response, dynamics = labels.to_split(), None, None
     if split is not None:
         latent = standardization.apply(joint)
-        response = fit_response(latent, cells.inputs, cells.names, split)
+        response = fit_response(latent, cells.inputs, cells.names, split, model=model)
         order = order_of(work, cells.representations, root=root, n_neighbors=n_neighbors)
         dynamics = fit_dynamics(latent, split, order.pseudotime)
     return Learned(

@@ -6,10 +6,9 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, Self
 
 import anndata as ad
-import mudata as md
 import numpy as np
 import numpy.typing as npt
 
@@ -21,12 +20,10 @@ from waddington.twin._keys import recorded
 from waddington.twin.data.setup import (
     Cells,
     Setup,
-    SetupKeys,
     check_data,
     check_kind,
     gather,
     read_labels,
-    register,
     registered,
 )
 from waddington.twin.dynamics.latent import Dynamics
@@ -36,12 +33,15 @@ from waddington.twin.embed.history import History
 from waddington.twin.embed.scaling import Standardization
 from waddington.twin.models.folder import read_model, write_model
 from waddington.twin.models.learning import learn
-from waddington.twin.models.profiles import Response, predict_profiles
+from waddington.twin.models.profiles import FittedResponse, predict_profiles
+from waddington.twin.models.registration import CellModel
 from waddington.twin.models.saved_agent import SavedAgent
 from waddington.twin.preprocess import Preprocessor
 from waddington.twin.preprocess.alignment import align_features
 from waddington.twin.preprocess.cells import ModelCells, model_cells
 from waddington.twin.preprocess.fitting import Options
+from waddington.twin.respond.calibration import LEVEL
+from waddington.twin.respond.registry import DEFAULT_MODEL, MODELS
 
 __all__ = ["Twin"]
 
@@ -51,7 +51,7 @@ _PREPROCESSING = frozenset(field.name for field in dataclasses.fields(Options))
 _ENCODING = frozenset(field.name for field in dataclasses.fields(EncoderConfig)) - {"modalities", "likelihoods"}
 
 
-class Twin:
+class Twin(CellModel):
     """Preprocessor, encoder, response and dynamics of one data set, and a policy where one was trained.
 
     Parameters
@@ -63,6 +63,9 @@ class Twin:
     root
         Where the order of cells begins: a cell, a value of the cell types, a marker gene, ``"time"`` or ``"control"``;
         times, where there are any, or a guess when not given.
+    response
+        The model of responses, a name of :data:`~waddington.twin.respond.MODELS`. One that learns in a representation,
+        as ``"latent additive"``, learns in the joint embedding.
     **config
         Parameters of :class:`~waddington.twin.preprocess.Preprocessor` (``n_top_genes``, ``n_pcs``, …) and fields of
         :class:`~waddington.twin.embed.EncoderConfig` (``embedding_dim``, ``joint_dim``, ``seed``, …).
@@ -70,7 +73,7 @@ class Twin:
     Raises
     ------
     UnknownNameError
-        For a parameter that neither has.
+        For a parameter that neither has, or a model of responses that there is not.
     DataError
         When the data cannot be used; says what was found and what is accepted.
 
@@ -83,9 +86,10 @@ class Twin:
     >>> model.predict(["Cebpa:knockout+Gata1:knockout"])  # doctest: +SKIP
     """
 
-    def __init__(self, data: Cells, *, root: str | None = None, **config: Any) -> None:
+    def __init__(self, data: Cells, *, root: str | None = None, response: str = DEFAULT_MODEL, **config: Any) -> None:
         for name in config:
-            check_known("parameter of Twin", name, sorted(_PREPROCESSING | _ENCODING | {"root"}))
+            check_known("parameter of Twin", name, sorted(_PREPROCESSING | _ENCODING | {"root", "response"}))
+        self._response_model = check_known("response model", response, MODELS)
         check_data(data)
         self.setup = registered(data)
         read_labels(data, self.setup)  # refused now rather than in training
@@ -98,45 +102,11 @@ class Twin:
         """Losses of the last training."""
         self._encoder: TwinEncoder | None = None
         self._standardization: Standardization | None = None
-        self._response: Response | None = None
+        self._response: FittedResponse | None = None
         self.dynamics: Dynamics | None = None
         """How cells move in the latent space; None before training, and where no condition was measured."""
         self.agent: SavedAgent | None = None
         """A trained agent, where one was kept (:meth:`keep_agent`)."""
-
-    # ------------------------------------------------------------------------------------------------- setting up
-
-    @staticmethod
-    def setup_anndata(adata: ad.AnnData, **keys: Unpack[SetupKeys]) -> None:
-        """Register which columns and layers hold what, in ``uns["waddington"]["setup"]``.
-
-        Parameters
-        ----------
-        adata
-            One modality.
-        **keys
-            Fields of :class:`~waddington.twin.data.setup.Setup`: ``layer``, ``perturbation_key``, ``control``,
-            ``mode_key``, ``perturbation_mode``, ``combination_separator``, ``time_key``, ``split_key``, ``batch_key``,
-            ``cell_type_key``, ``normalization``. What is not named is looked for under its usual names.
-
-        Raises
-        ------
-        DataError
-            When something named is missing, or labels cannot be read.
-        """
-        if not isinstance(adata, ad.AnnData):
-            raise ArgumentError(f"cannot set up {type(adata).__name__} as AnnData: accepted is an AnnData")
-        register(adata, Setup.of(**keys))
-
-    @staticmethod
-    def setup_mudata(mdata: md.MuData, **keys: Unpack[SetupKeys]) -> None:
-        """Register which columns and layers of a MuData hold what; see :meth:`setup_anndata`.
-
-        A column of one modality is named ``"MODALITY:COLUMN"``, such as ``"gdo:target"``.
-        """
-        if not isinstance(mdata, md.MuData):
-            raise ArgumentError(f"cannot set up {type(mdata).__name__} as MuData: accepted is a MuData")
-        register(mdata, Setup.of(**keys))
 
     @classmethod
     def assemble(
@@ -145,7 +115,7 @@ class Twin:
         preprocessor: Preprocessor,
         encoder: TwinEncoder,
         standardization: Standardization,
-        response: Response | None = None,
+        response: FittedResponse | None = None,
         dynamics: Dynamics | None = None,
         agent: SavedAgent | None = None,
         setup: Setup | None = None,
@@ -154,6 +124,7 @@ class Twin:
         made = cls.__new__(cls)
         made.setup = Setup() if setup is None else setup
         made._data, made._root, made._encoding, made.history = None, None, {}, None
+        made._response_model = DEFAULT_MODEL if response is None else response.model.name
         made.preprocessor, made._encoder, made._standardization = preprocessor, encoder, standardization
         made._response, made.dynamics, made.agent = response, dynamics, agent
         return made
@@ -208,9 +179,9 @@ class Twin:
         if self._data is None:
             raise ArgumentError("cannot train: this model was loaded without data; accepted: Twin(data)")
         found = learn(
-            self._data, self.setup, self.preprocessor, fields=self._encoding, root=self._root, n_neighbors=n_neighbors,
-            optimizer=optimizer, epochs=max_epochs, batch_size=batch_size, validation=validation, progress=progress,
-            device=device, checkpoint=checkpoint,
+            self._data, self.setup, self.preprocessor, fields=self._encoding, model=self._response_model,
+            root=self._root, n_neighbors=n_neighbors, optimizer=optimizer, epochs=max_epochs, batch_size=batch_size,
+            validation=validation, progress=progress, device=device, checkpoint=checkpoint,
         )  # fmt: skip
         self._encoder, self._standardization, self.history = found.encoder, found.standardization, found.history
         self._response, self.dynamics, self.agent = found.response, found.dynamics, None
@@ -253,9 +224,11 @@ class Twin:
         perturbations: str | Sequence[str],
         cells: Cells | None = None,
         *,
+        guess: bool = False,
+        level: float = LEVEL,
         modality: str | None = None,
     ) -> ad.AnnData:
-        """Predict the mean profile of each condition.
+        """Predict the mean profile of each condition, with an interval of its effect.
 
         Parameters
         ----------
@@ -263,6 +236,11 @@ class Twin:
             ``"Cebpa:knockout+Gata1:knockout"``, or a list of conditions; a bare name stands for its one measured mode.
         cells
             Unperturbed cells that the effect is added to; the training controls by default.
+        guess
+            Answer from the response model's prior where a perturbation was never measured, if it has one, and flag the
+            answer.
+        level
+            Share of truths that an interval is to hold.
         modality
             Keep the features of this one; all by default.
 
@@ -290,7 +268,7 @@ class Twin:
             start = {name: x.mean(axis=0, dtype=np.float64) for name, x in profiles.items()}
             if missing := [name for name in self._response.names if name not in start]:
                 raise DataError(f"cannot predict from cells without {', '.join(missing)}: accepted are all modalities")
-        return predict_profiles(self._response, perturbations, start=start, modality=modality)
+        return predict_profiles(self._response, perturbations, start=start, modality=modality, guess=guess, level=level)
 
     def keep_agent(self, agent: SavedAgent) -> None:
         """Keep a trained agent in ``agent``, so that it is saved and loaded with the model.
@@ -351,7 +329,7 @@ class Twin:
             preprocessor=Preprocessor.from_state_dict(parts["preprocessor"]),
             encoder=TwinEncoder.from_state_dict(parts["encoder"]["encoder"]),
             standardization=Standardization.from_state_dict(parts["encoder"]["standardization"]),
-            response=Response.from_state_dict(parts["response"]) if "response" in parts else None,
+            response=FittedResponse.from_state_dict(parts["response"]) if "response" in parts else None,
             dynamics=dynamics,
             agent=SavedAgent.from_state_dict(parts["agent"], dynamics) if "agent" in parts and dynamics else None,
             setup=facts["setup"],
@@ -367,7 +345,7 @@ class Twin:
         modalities = ", ".join(
             f"{name}: {counted(n, 'feature')}" for name, n in self._encoder.config.modalities.items()
         )
-        known = 0 if self._response is None else len(self._response.model.effects)
+        known = 0 if self._response is None else len(self._response.model.known.conditions)
         return f"Twin ({modalities}; {known} measured conditions{'; with an agent' if self.agent else ''})"
 
     # ------------------------------------------------------------------------------------------------- inside

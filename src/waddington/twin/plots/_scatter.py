@@ -29,6 +29,7 @@ __all__ = ["scatter"]
 
 _Array = npt.NDArray[np.float64]
 _LONGEST = 22  # columns of a name
+_SUPPORTED, _FLAGGED = "every part was measured", "guess: a part was never measured"
 
 
 @styled
@@ -38,6 +39,7 @@ def scatter(
     *,
     names: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
     n_named: int = 6,
+    flagged: Mapping[str, npt.ArrayLike] | npt.ArrayLike | None = None,
     quantity: str = "change Δ (as analysed)",
     axes: Axes | Sequence[Axes] | Mapping[str, Axes] | None = None,
     size: tuple[float, float] | None = None,
@@ -52,6 +54,9 @@ def scatter(
         Feature names, aligned; those with the largest observed change are written beside their points.
     n_named
         How many are written at most in each panel.
+    flagged
+        Whether a value is a guess about a perturbation that was never measured, aligned; those are drawn hollow, with
+        a legend that says so.
     quantity
         What the axes show, after "Observed" and "Predicted".
     axes
@@ -72,6 +77,7 @@ def scatter(
     truths = observed if isinstance(observed, Mapping) else {"all": observed}
     if set(guesses) != set(truths):
         raise DataError(f"cannot compare: predicted has {', '.join(guesses)}; observed has {', '.join(truths)}")
+    guessed = flagged if isinstance(flagged, Mapping) else {} if flagged is None else dict.fromkeys(guesses, flagged)
     named = names if isinstance(names, Mapping) else ({} if names is None else dict.fromkeys(guesses, names))
     if axes is None:
         figure = new_figure(*(size or (2.75 * len(guesses) + 0.2, 3.0)))
@@ -87,15 +93,26 @@ def scatter(
                 f"cannot compare {modality!r}: found {counted(len(guess), 'predicted value')} and "
                 f"{counted(len(truth), 'observed value')}"
             )
+        hollow = np.asarray(guessed.get(modality, np.zeros(len(truth), dtype=bool)), dtype=bool).ravel()
+        if len(hollow) != len(truth):
+            raise DataError(f"cannot draw {modality!r}: found {len(hollow)} flags and {counted(len(truth), 'value')}")
         written = [str(name) for name in named.get(modality, [])]
-        _draw_panel(panel, guess, truth, written, n_named, colors[modality])
+        _draw_panel(panel, guess, truth, hollow, written, n_named, colors[modality])
         panel.set_title(TITLES.get(modality, modality))
         panel.set_xlabel(f"Observed {quantity}")
     next(iter(drawn.values())).set_ylabel(f"Predicted {quantity}")
     return Panels(drawn)
 
 
-def _draw_panel(axes: Axes, guess: _Array, truth: _Array, names: list[str], n_named: int, color: str) -> None:
+def _draw_panel(
+    axes: Axes,
+    guess: _Array,
+    truth: _Array,
+    hollow: npt.NDArray[np.bool_],
+    names: list[str],
+    n_named: int,
+    color: str,
+) -> None:
     """Draw one modality's points, the identity, and the numbers."""
     finite = np.isfinite(guess) & np.isfinite(truth)
     if finite.sum() < 2:
@@ -110,10 +127,18 @@ def _draw_panel(axes: Axes, guess: _Array, truth: _Array, names: list[str], n_na
     axes.axhline(0.0, color="#d5dade", linewidth=0.6, zorder=0)
     axes.axvline(0.0, color="#d5dade", linewidth=0.6, zorder=0)
     many = finite.sum() > 400
+    size, alpha = (6, 0.35) if many else (12, 0.65)
+    full, empty = finite & ~hollow, finite & hollow
     axes.scatter(
-        truth[finite], guess[finite], s=6 if many else 12, color=color, alpha=0.35 if many else 0.65, linewidths=0,
-        rasterized=True, zorder=2,
+        truth[full], guess[full], s=size, color=color, alpha=alpha, linewidths=0, rasterized=True, zorder=2,
+        label=_SUPPORTED if full.any() else None,
     )  # fmt: skip
+    if empty.any():
+        axes.scatter(
+            truth[empty], guess[empty], s=size, facecolors="none", edgecolors=color, alpha=min(2 * alpha, 1.0),
+            linewidths=0.7, rasterized=True, zorder=2, label=_FLAGGED,
+        )  # fmt: skip
+        axes.legend(loc="lower right", fontsize=6.5, handletextpad=0.2, borderaxespad=0.4, framealpha=0.8)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
     _write_names(axes, guess, truth, names, finite, n_named)
     numbers = _agreement(guess[finite], truth[finite], int((~finite).sum()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from waddington._text import counted
 from waddington.errors import ArgumentError, DataError
 from waddington.twin._keys import recorded
 from waddington.twin.data.io.counts import COUNT_LAYERS
@@ -96,23 +97,54 @@ def model_cells(
     )
 
 
-def profiles(parts: Mapping[str, ad.AnnData]) -> Profiles:
+def profiles(parts: Mapping[str, ad.AnnData], *, names: Mapping[str, Sequence[str]] | None = None) -> Profiles:
     """Take normalized values of the features that models see out of preprocessed modalities.
+
+    Parameters
+    ----------
+    parts
+        By modality; not changed.
+    names
+        Take these modalities and features, in this order; by default what the modalities themselves mark.
 
     Raises
     ------
     DataError
-        When a modality was not normalized; says what is accepted.
+        When a modality was not normalized, or lacks a feature; says what is accepted.
     """
-    inputs, names, notes = {}, {}, []
+    if names is not None:
+        return _named_profiles(parts, names)
+    inputs, found, notes = {}, {}, []
     for modality, part in parts.items():
         if "preprocess" not in recorded(part):
             notes.append(_check_normalized(part, modality))
         values = part.X[:, _seen(part)]
         dense = values.toarray() if hasattr(values, "toarray") else values
         inputs[modality] = np.ascontiguousarray(dense, dtype=np.float32)
-        names[modality] = np.asarray(part.var_names, dtype=np.str_)[_seen(part)]
-    return Profiles(inputs=inputs, names=names, notes=tuple(notes))
+        found[modality] = np.asarray(part.var_names, dtype=np.str_)[_seen(part)]
+    return Profiles(inputs=inputs, names=found, notes=tuple(notes))
+
+
+def _named_profiles(parts: Mapping[str, ad.AnnData], names: Mapping[str, Sequence[str]]) -> Profiles:
+    inputs = {}
+    for modality, wanted in names.items():
+        if modality not in parts:
+            raise DataError(
+                f"cannot use cells without {modality}: found {', '.join(parts)}; accepted are all modalities"
+            )
+        part = parts[modality]
+        at = part.var_names.get_indexer(list(wanted))
+        if (at < 0).any():
+            raise DataError(
+                f"cannot use {modality}: {int((at < 0).sum())} of {counted(len(at), 'fitted feature')} missing, the "
+                f"first is {wanted[int(np.argmin(at))]!r}; accepted are all of them, in any order and with others "
+                "beside them"
+            )
+        if "preprocess" not in recorded(part):
+            _check_normalized(part, modality)
+        values = part.X[:, at]
+        inputs[modality] = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float32)
+    return Profiles(inputs=inputs, names={name: np.asarray(wanted, dtype=np.str_) for name, wanted in names.items()})
 
 
 def _seen(part: ad.AnnData) -> npt.NDArray[np.bool_]:

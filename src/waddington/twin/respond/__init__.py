@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from waddington.twin.respond.base import Effect, ResponseModel, Training, mean_effect, train_effects
+from waddington.twin.respond.base import Effect, MeasuredModel, ResponseModel, Training, mean_effect, train_effects
 from waddington.twin.respond.baselines import (
     Additive,
     DenoisedAdditive,
@@ -14,6 +14,7 @@ from waddington.twin.respond.baselines import (
     StrongestSingle,
 )
 from waddington.twin.respond.bilinear import Bilinear
+from waddington.twin.respond.calibration import Calibration, calibrate, coverage, expressed_features
 from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.respond.decoder import LinearDecoder
 from waddington.twin.respond.hierarchical import Course, HierarchicalAdditive
@@ -22,7 +23,7 @@ from waddington.twin.respond.latent import LatentResponse, PerturbationSupport
 from waddington.twin.respond.measured import Measured, Table
 from waddington.twin.respond.nearest import Nearest
 from waddington.twin.respond.opposite import OppositeMode
-from waddington.twin.respond.registry import DEFAULT_MODEL, MODELS, fit_model
+from waddington.twin.respond.registry import DEFAULT_MODEL, MODELS, fit_model, model_from_state
 from waddington.twin.respond.state import Choice, Comparison, StateDependent
 from waddington.twin.respond.transfer import SimilarityWeighted
 
@@ -32,6 +33,7 @@ __all__ = [
     "SUPPORT",
     "Additive",
     "Bilinear",
+    "Calibration",
     "Choice",
     "Comparison",
     "Course",
@@ -46,6 +48,7 @@ __all__ = [
     "MatchingMean",
     "MeanEffect",
     "Measured",
+    "MeasuredModel",
     "Nearest",
     "NoEffect",
     "OppositeMode",
@@ -58,7 +61,11 @@ __all__ = [
     "Support",
     "Table",
     "Training",
+    "calibrate",
+    "coverage",
+    "expressed_features",
     "fit_model",
     "mean_effect",
+    "model_from_state",
     "train_effects",
 ]

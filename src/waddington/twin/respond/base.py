@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,16 @@ from waddington.twin.respond.grouped import matched
 from waddington.twin.respond.known import Known, Support
 from waddington.twin.respond.measured import Measured, Values
 
-__all__ = ["Effect", "ResponseModel", "Training", "Values", "mean_effect", "spread_within", "train_effects"]
+__all__ = [
+    "Effect",
+    "MeasuredModel",
+    "ResponseModel",
+    "Training",
+    "Values",
+    "mean_effect",
+    "spread_within",
+    "train_effects",
+]
 
 Effect = dict[str, npt.NDArray[np.float64]]
 """Effect on the mean of each feature, (features,), by modality."""
@@ -99,6 +108,10 @@ class ResponseModel(ABC):
     """Whether it is there to be beaten."""
     uses_representation: ClassVar[bool] = False
     """Whether it learns in a representation of cells, such as an embedding, or in the features alone."""
+    uses_groups: ClassVar[bool] = True
+    """Whether it measures effects within groups, where there are any."""
+    judged_as: ClassVar[type[ResponseModel] | None] = None
+    """A model of the same mean effects and deviations that is quicker to fit, where there is one."""
     known: Known
     """The training conditions."""
 
@@ -143,6 +156,19 @@ class ResponseModel(ABC):
         """
         return None
 
+    def standard_error(self, label: str) -> Effect | None:
+        """Give the sampling error of the cells behind an answer: how far the mean of so few may be off.
+
+        The model's own error is not in it. NaN where no training cell stands behind the answer; None where the model
+        keeps no numbers of cells. Errors as :meth:`predict`.
+        """
+        return None
+
+    @property
+    def unperturbed(self) -> Effect | None:
+        """Mean profile of unperturbed cells as the model knows it; None for the mean of the training controls."""
+        return None
+
     def support(self, label: str) -> Support:
         """Say what an answer rests on; errors as :meth:`predict` for bare names."""
         return self.known.support(self.known.canonical(label))
@@ -154,6 +180,59 @@ class ResponseModel(ABC):
         except UnsupportedError:
             return False
         return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give everything that was learned as tensors, numbers and strings, with the model's name as ``class``.
+
+        Raises
+        ------
+        UnsupportedError
+            When the model is not made to be kept.
+        """
+        raise UnsupportedError(f"cannot keep the response model {self.name!r}: it says nothing of what it learned")
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
+        """Make a model from what :meth:`state_dict` gave."""
+        raise UnsupportedError(f"cannot load the response model {cls.name!r}: it says nothing of what it learned")
+
+
+class MeasuredModel(ResponseModel):
+    """A model that learns from the condition means alone: it is kept as they are, and made anew from them.
+
+    Parameters
+    ----------
+    measured
+        Means of the training conditions.
+    """
+
+    def __init__(self, measured: Measured) -> None:
+        self.measured = measured
+        self.known = Known.of(measured)
+
+    @classmethod
+    def fit(cls, data: Training) -> Self:
+        """Learn from the means of all training conditions; errors as :meth:`ResponseModel.fit`."""
+        return cls(data.measured)
+
+    def standard_error(self, label: str) -> Effect:
+        """Add up the sampling errors of the condition, or of its parts; errors as :meth:`predict`."""
+        label = self.known.canonical(label)
+        rows = self.measured.behind(label)
+        known = rows or label == self.known.control
+        return {
+            modality: self.measured.sampling_error(modality, rows) if known else np.full(table.mean.shape[1], np.nan)
+            for modality, table in self.measured.tables.items()
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the means as tensors, numbers and strings."""
+        return {"class": self.name, "measured": self.measured.state_dict()}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
+        """Make the model anew from the means."""
+        return cls(Measured.from_state_dict(state["measured"]))
 
 
 def mean_effect(values: Values, target: npt.NDArray[np.intp], control: npt.NDArray[np.intp]) -> Effect:

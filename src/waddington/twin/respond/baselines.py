@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 import numpy.typing as npt
 
 from waddington.twin._moved import names_moved_from
-from waddington.twin.respond.base import Effect, ResponseModel, Training
+from waddington.twin.respond.base import Effect, MeasuredModel
 from waddington.twin.respond.denoising import denoised
-from waddington.twin.respond.known import Known
 from waddington.twin.respond.latent import fit_scale
 from waddington.twin.respond.measured import Measured
 
@@ -31,40 +28,30 @@ __getattr__ = names_moved_from(__name__)
 Array = npt.NDArray[np.float64]
 
 
-class NoEffect(ResponseModel):
+class NoEffect(MeasuredModel):
     """Nothing ever changes."""
 
     name = "no change"
     baseline = True
 
     def __init__(self, measured: Measured) -> None:
-        self.known = Known.of(measured)
+        super().__init__(measured)
         self._zero = {modality: np.zeros(table.mean.shape[1]) for modality, table in measured.tables.items()}
-
-    @classmethod
-    def fit(cls, data: Training) -> Self:
-        """Learn the number of features."""
-        return cls(data.measured)
 
     def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Give zeros."""
         return self._zero
 
 
-class MeanEffect(ResponseModel):
+class MeanEffect(MeasuredModel):
     """Every condition does what the training conditions do on average."""
 
     name = "mean"
     baseline = True
 
     def __init__(self, measured: Measured) -> None:
-        self.known = Known.of(measured)
+        super().__init__(measured)
         self._mean = {modality: measured.effects(modality)[1:].mean(axis=0) for modality in measured.tables}
-
-    @classmethod
-    def fit(cls, data: Training) -> Self:
-        """Average over the training conditions."""
-        return cls(data.measured)
 
     def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Give the mean over the training conditions, one fixed vector for all labels."""
@@ -77,25 +64,20 @@ class DenoisedMean(MeanEffect):
     name = "denoised mean"
 
     def __init__(self, measured: Measured) -> None:
-        self.known = Known.of(measured)
+        super().__init__(measured)
         self._mean = {modality: denoised(measured, modality)[1:].mean(axis=0) for modality in measured.tables}
 
 
-class Additive(ResponseModel):
+class Additive(MeasuredModel):
     """A combination does the sum of what its parts do; a part is what its training cells showed."""
 
     name = "additive"
     baseline = True
 
     def __init__(self, measured: Measured) -> None:
-        self.known = Known.of(measured)
+        super().__init__(measured)
         self._row = measured.row
         self._effects = {modality: self._shown(measured, modality) for modality in measured.tables}
-
-    @classmethod
-    def fit(cls, data: Training) -> Self:
-        """Measure every training condition."""
-        return cls(data.measured)
 
     def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Sum the measured effects of the single perturbations.

@@ -10,8 +10,7 @@ from sklearn.decomposition import PCA
 
 from waddington.errors import DataError, UnsupportedError
 from waddington.twin.data.conditions import is_canonical, parse_label
-from waddington.twin.respond.base import Effect, ResponseModel, Training
-from waddington.twin.respond.known import Known
+from waddington.twin.respond.base import Effect, MeasuredModel, Training
 from waddington.twin.respond.measured import Measured
 
 __all__ = ["Bilinear"]
@@ -22,7 +21,7 @@ _COMPONENTS = 10
 _PENALTY = 0.1
 
 
-class Bilinear(ResponseModel):
+class Bilinear(MeasuredModel):
     """``effect = G K p + c``: G and p are rows of principal components of the training profiles' genes.
 
     ``K = (GᵀG + λI)⁻¹ Gᵀ (Y - c) P (PᵀP + λI)⁻¹``, with Y the training effects (features, perturbations), c their mean
@@ -33,7 +32,7 @@ class Bilinear(ResponseModel):
     name = "bilinear"
 
     def __init__(self, measured: Measured) -> None:
-        self.known = Known.of(measured)
+        super().__init__(measured)
         self._mean: dict[str, Array] = {}
         self._map: dict[str, Array] = {}
         self._genes = self._embedding(measured)
@@ -70,7 +69,7 @@ class Bilinear(ResponseModel):
         """
         if data.split.kind != "perturbation":
             raise UnsupportedError(f"cannot fit the response model {cls.name!r} to times: accepted are perturbed genes")
-        return cls(data.measured)
+        return super().fit(data)
 
     def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Map the embedding of the perturbed genes.

@@ -40,6 +40,7 @@ class DecodedResponse(ResponseModel):
 
     name = "latent additive"
     uses_representation = True
+    uses_groups = False
 
     def __init__(self, representation: npt.NDArray[np.float32], values: Values, split: Split) -> None:
         train = split.train
@@ -139,6 +140,7 @@ class DecodedResponse(ResponseModel):
     def state_dict(self) -> dict[str, Any]:
         """Give everything that was learned as tensors, numbers and strings."""
         return {
+            "class": self.name,
             "known": self.known.state_dict(),
             "decoder": self.decoder.state_dict(),
             "effects": {label: torch.from_numpy(effect.copy()) for label, effect in self.effects.items()},

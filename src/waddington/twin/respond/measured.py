@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import sparse
 
 from waddington._text import counted
@@ -139,6 +141,26 @@ class Measured:
         n = np.where(self.n > 1.0, self.n, 0.0)
         return np.asarray(n @ self.tables[modality].variance / max(n.sum(), 1.0))
 
+    def behind(self, label: str) -> tuple[int, ...]:
+        """Give the rows that tell most of a canonical label: its own, or else one for each part that any row shows.
+
+        A part that was measured alone is told by that row, another by the combination of most cells that shows it.
+        """
+        if label in self.row:
+            return (self.row[label],) if self.row[label] else ()
+        rows = []
+        for part in parts_of_label(label, self.kind, self.control):
+            showing = [row for row, parts in enumerate(self.parts) if part in parts]
+            if part in self.row or showing:
+                rows.append(self.row[part] if part in self.row else max(showing, key=lambda row: float(self.n[row])))
+        return tuple(rows)
+
+    def sampling_error(self, modality: str, rows: Collection[int]) -> npt.NDArray[np.float64]:
+        """Give the standard error that the number of cells leaves in the sum of some rows' effects, (features,)."""
+        variance, pooled = self.tables[modality].variance, self.pooled_variance(modality)
+        of_means = [(variance[row] if self.n[row] > 1 else pooled) / self.n[row] for row in (0, *rows)]
+        return np.asarray(np.sqrt(sum(of_means[1:], start=len(rows) * of_means[0])))
+
     def without(self, labels: Collection[str]) -> Measured:
         """Leave conditions out; the control stays.
 
@@ -157,6 +179,33 @@ class Measured:
             tables={
                 name: Table(mean=table.mean[kept], variance=table.variance[kept]) for name, table in self.tables.items()
             },
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give everything as tensors, numbers and strings."""
+        return {
+            "kind": self.kind,
+            "labels": list(self.labels),
+            "n": torch.from_numpy(self.n.copy()),
+            "tables": {
+                name: {"mean": torch.from_numpy(table.mean.copy()), "variance": torch.from_numpy(table.variance.copy())}
+                for name, table in self.tables.items()
+            },
+            "names": {name: list(map(str, features)) for name, features in self.names.items()},
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> Measured:
+        """Make it from what :meth:`state_dict` gave."""
+        return cls(
+            kind=state["kind"],
+            labels=tuple(state["labels"]),
+            n=state["n"].numpy().copy(),
+            tables={
+                name: Table(mean=table["mean"].numpy().copy(), variance=table["variance"].numpy().copy())
+                for name, table in state["tables"].items()
+            },
+            names={name: np.asarray(features, dtype=np.str_) for name, features in state["names"].items()},
         )
 
 

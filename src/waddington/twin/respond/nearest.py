@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 
 from waddington.errors import UnsupportedError
-from waddington.twin.respond.base import Effect, ResponseModel, Training
-from waddington.twin.respond.known import Known
+from waddington.twin.respond.base import Effect, MeasuredModel
 from waddington.twin.respond.measured import Measured
 
 __all__ = ["Nearest"]
 
 
-class Nearest(ResponseModel):
+class Nearest(MeasuredModel):
     """A condition does what the training conditions do that share the largest part of its perturbations with it.
 
     Likeness is the share of common perturbations among all of the two (Jaccard's index); ties are averaged. A single
@@ -24,15 +21,10 @@ class Nearest(ResponseModel):
     name = "nearest"
 
     def __init__(self, measured: Measured) -> None:
-        self.known = Known.of(measured)
+        super().__init__(measured)
         self._parts = [frozenset(parts) for parts in measured.parts]
         self._row = measured.row
         self._effects = {modality: measured.effects(modality) for modality in measured.tables}
-
-    @classmethod
-    def fit(cls, data: Training) -> Self:
-        """Measure every training condition."""
-        return cls(data.measured)
 
     def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Give the mean effect of the nearest training conditions.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from waddington.twin.data.conditions import Perturbation, condition_label, parse_label
-from waddington.twin.respond.base import Effect, ResponseModel, Training
+from waddington.twin.respond.base import Effect, MeasuredModel
 from waddington.twin.respond.baselines import scale_of
-from waddington.twin.respond.known import Known
 from waddington.twin.respond.measured import Measured
 
 __all__ = ["OppositeMode", "opposites_of"]
@@ -27,7 +26,7 @@ def opposites_of(part: str) -> tuple[str, ...]:
     return tuple(condition_label((Perturbation(perturbation.gene, mode),)) for mode in other)
 
 
-class OppositeMode(ResponseModel):
+class OppositeMode(MeasuredModel):
     """A single perturbation that was never measured does minus a share of what the gene's opposite mode does.
 
     The share is fitted by least squares on genes that were measured in both directions, and is 1 where there are none.
@@ -38,7 +37,7 @@ class OppositeMode(ResponseModel):
     _most: ClassVar[float] = 2.0
 
     def __init__(self, measured: Measured) -> None:
-        self.known = Known.of(measured)
+        super().__init__(measured)
         self._row = measured.row
         self._effects = {modality: measured.effects(modality) for modality in measured.tables}
         self._scale = {modality: scale_of(measured, found) for modality, found in self._effects.items()}
@@ -52,11 +51,6 @@ class OppositeMode(ResponseModel):
         """Pairs of opposite modes that the share was fitted on, each counted from both sides."""
         self.share = {modality: self._fitted(found, pairs) for modality, found in self._effects.items()}
         """Of each modality."""
-
-    @classmethod
-    def fit(cls, data: Training) -> Self:
-        """Measure every training condition, and the share."""
-        return cls(data.measured)
 
     def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Add what the parts do, each measured itself or in the opposite mode.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from waddington._checks import check_known
 from waddington.errors import ArgumentError
+from waddington.twin.respond.averaged import AveragedResponse
 from waddington.twin.respond.base import ResponseModel, Training
 from waddington.twin.respond.baselines import (
     Additive,
@@ -23,7 +27,7 @@ from waddington.twin.respond.opposite import OppositeMode
 from waddington.twin.respond.state import StateDependent
 from waddington.twin.respond.transfer import SimilarityWeighted
 
-__all__ = ["BASELINE_REPRESENTATIONS", "DEFAULT_MODEL", "MODELS", "fit_model"]
+__all__ = ["BASELINE_REPRESENTATIONS", "DEFAULT_MODEL", "MODELS", "fit_model", "model_from_state"]
 
 MODELS: dict[str, type[ResponseModel]] = {
     model.name: model
@@ -79,3 +83,16 @@ def fit_model(name: str, data: Training) -> ResponseModel:
     if model.uses_representation and data.representation is None:
         raise ArgumentError(f"cannot fit the response model {model.name!r} without a representation of the cells")
     return model.fit(data)
+
+
+def model_from_state(state: Mapping[str, Any]) -> ResponseModel:
+    """Make any model from what its ``state_dict`` gave.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such model.
+    """
+    kept: dict[str, type[ResponseModel]] = {**MODELS, AveragedResponse.name: AveragedResponse}
+    # States of the last release, of the one model that was kept, do not say which it is.
+    return kept[check_known("response model", state.get("class", DecodedResponse.name), kept)].from_state_dict(state)

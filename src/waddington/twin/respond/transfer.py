@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from waddington.errors import UnsupportedError
-from waddington.twin.respond.base import Effect, ResponseModel, Training
+from waddington.twin.respond.base import Effect, MeasuredModel, Training
 from waddington.twin.respond.denoising import denoised
 from waddington.twin.respond.grouped import matched
-from waddington.twin.respond.known import Known
 from waddington.twin.respond.measured import Measured
 
 __all__ = ["SimilarityWeighted"]
@@ -23,7 +22,7 @@ MIN_CELLS = 10
 """Fewest cells of a condition, and of its controls, with which a group counts."""
 
 
-class SimilarityWeighted(ResponseModel):
+class SimilarityWeighted(MeasuredModel):
     """A condition does what it does in other groups, each freed of noise and weighted by its likeness at rest.
 
     The weight of group i is ``exp(-D_i / median D)``, where D is the squared distance between mean control profiles.
@@ -38,7 +37,8 @@ class SimilarityWeighted(ResponseModel):
                 "cannot fit the response model 'similarity-weighted' without groups: accepted is a column of donors,"
                 " cell types, lines or batches (group_key)"
             )
-        self.known = Known.of(matched(by_group))
+        super().__init__(matched(by_group))
+        self._by_group = dict(by_group)
         self._control: dict[str, list[Array]] = {}
         self._effects: dict[str, list[dict[str, Array]]] = {}
         for modality in next(iter(by_group.values())).tables:
@@ -93,3 +93,12 @@ class SimilarityWeighted(ResponseModel):
                 weights = np.exp(-distance / middle) if middle > 0 else weights
             found[modality] = np.asarray(weights @ effects / weights.sum())
         return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what each group shows as tensors, numbers and strings."""
+        return {"class": self.name, "by_group": {name: one.state_dict() for name, one in self._by_group.items()}}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
+        """Make the model anew from what each group shows."""
+        return cls({name: Measured.from_state_dict(one) for name, one in state["by_group"].items()})

@@ -5,31 +5,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import anndata as ad
-import numpy as np
-import numpy.typing as npt
 
-from waddington.errors import DataError
-from waddington.twin.data.setup import Cells, check_data, parts_of, read_labels
-from waddington.twin.data.splits import Split
-from waddington.twin.models.profiles import fit_response, predict_profiles
-from waddington.twin.preprocess.cells import profiles
+from waddington.twin.data.setup import Cells
+from waddington.twin.models.inputs import latent_of, split_of
+from waddington.twin.models.response import Response
+from waddington.twin.respond.calibration import LEVEL
 
 __all__ = ["latent_of", "predict", "split_of"]
 
 
 def predict(
-    data: Cells, perturbations: str | Sequence[str], *, use_rep: str = "X_twin", modality: str | None = None
+    data: Cells,
+    perturbations: str | Sequence[str],
+    model: str | None = None,
+    *,
+    cells: Cells | None = None,
+    use_rep: str | None = None,
+    group_key: str | None = None,
+    guess: bool = False,
+    level: float = LEVEL,
+    modality: str | None = None,
 ) -> ad.AnnData:
-    """Predict the mean profile of each condition from the training cells.
+    """Predict the mean profile of each condition from the training cells, with an interval of its effect.
 
     Parameters
     ----------
     data
-        AnnData or MuData after :func:`embed`; not changed.
+        AnnData or MuData after :func:`waddington.twin.pp.preprocess`, or normalized by scanpy; not changed.
     perturbations
         ``"Cebpa:knockout+Gata1:knockout"``, or a list of conditions; a bare name stands for its one measured mode.
+    model
+        A name of :data:`~waddington.twin.respond.MODELS`. By default ``"hierarchical additive"``, on the features
+        themselves; with `use_rep` ``"latent additive"``.
+    cells
+        Unperturbed cells to start from, normalized as `data`; its training controls by default.
     use_rep
-        Key of ``obsm`` in which effects are measured and added.
+        Key of ``obsm``. A model that learns in a representation learns in this one and predicts features; any other
+        predicts the effect on the representation itself.
+    group_key
+        Column of ``obs`` within whose groups (donors, lines, batches) effects are measured.
+    guess
+        Answer from the model's prior where a perturbation was never measured, if it has one, and flag the answer.
+    level
+        Share of truths that an interval is to hold.
     modality
         Keep the features of this one; all by default.
 
@@ -43,50 +61,15 @@ def predict(
     UnsupportedError
         When a part of a condition was never measured; names it and the closest that was.
     DataError
-        When a bare name was measured in several modes, by name; when the data have no embedding or no perturbations.
+        When a bare name was measured in several modes, by name; when the data are not normalized, or bear neither
+        perturbations nor times.
+    UnknownNameError
+        When there is no such model; names the closest.
+
+    See Also
+    --------
+    waddington.twin.Response : The same as an object that is trained once, asked often, saved and loaded.
     """
-    check_data(data)
-    latent = latent_of(data, use_rep)
-    found = profiles(parts_of(data))
-    response = fit_response(latent, found.inputs, found.names, split_of(data))
-    return predict_profiles(response, perturbations, modality=modality)
-
-
-def latent_of(data: Cells, use_rep: str) -> npt.NDArray[np.float32]:
-    """Give the representation that responses and dynamics live in.
-
-    Raises
-    ------
-    DataError
-        When it is missing, or holds NaN.
-    """
-    if use_rep not in data.obsm:
-        have = ", ".join(map(repr, data.obsm)) or "none"
-        raise DataError(
-            f"cannot use use_rep={use_rep!r}: found no such key of obsm (keys found: {have}); accepted is data after "
-            "twin.tl.embed, or another key"
-        )
-    latent = np.asarray(data.obsm[use_rep], dtype=np.float32)
-    if not np.isfinite(latent).all():
-        raise DataError(f"cannot use obsm[{use_rep!r}]: found NaN or infinity; accepted are finite numbers")
-    return latent
-
-
-def split_of(data: Cells) -> Split:
-    """Give conditions and training cells.
-
-    Raises
-    ------
-    DataError
-        When cells bear neither perturbations nor times.
-    """
-    found = read_labels(data).to_split()
-    if found is None:
-        have = ", ".join(map(repr, data.obs.columns)) or "none"
-        raise DataError(
-            f"cannot use this data: cells bear neither perturbations nor times (columns of obs: {have}); accepted is a "
-            "column of either under a usual name, or registered by "
-            f"twin.Twin.{'setup_anndata' if isinstance(data, ad.AnnData) else 'setup_mudata'}"
-            "(data, perturbation_key=, control=, time_key=)"
-        )
-    return found
+    made = Response(data, model, use_rep=use_rep, group_key=group_key)
+    made.train()
+    return made.predict(perturbations, cells, guess=guess, level=level, modality=modality)

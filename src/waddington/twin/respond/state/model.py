@@ -42,6 +42,7 @@ class StateDependent(ResponseModel):
     """
 
     name = "state-dependent"
+    judged_as = HierarchicalAdditive
 
     def __init__(
         self,
@@ -125,6 +126,11 @@ class StateDependent(ResponseModel):
                 " cell is accepted"
             )
         return self._components.by_modality(self._moved(label, effect, resting, groups))
+
+    @property
+    def unperturbed(self) -> Effect:
+        """Mean profile of unperturbed cells as the shared model tells it, by modality."""
+        return self.shared.unperturbed
 
     def standard_deviation(self, label: str, *, guess: bool = False) -> Effect:
         """Give that of the shared effect; errors as :meth:`predict`."""
