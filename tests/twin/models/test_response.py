@@ -98,6 +98,9 @@ class TestWhatAPredictionSays:
         assert predicted.obs["missing"].tolist() == ["", "", "", "Q:activation", "Q:activation"]
         assert predicted.obs["n_cells"].tolist() == [120, 24, 24, 24, 0]
         np.testing.assert_array_equal(predicted.layers["effect"][[0, 4]], 0)
+        wide = predicted.layers["high"] - predicted.layers["low"]
+        assert (wide[3] > wide[1]).all(), "a guess is less sure than what was measured"
+        assert (wide[4] > 0).all()
 
     def test_a_perturbation_seen_only_in_combinations(self, cells: ad.AnnData) -> None:
         kept = cells[cells.obs["guide"] != "G0"].copy()
@@ -165,6 +168,14 @@ class TestFromCellsOfOnesOwn:
         made.train()
         own = cells[(cells.obs["donor"] == "d1") & (cells.obs["guide"] == "NT")].copy()
         assert np.abs(made.predict("G1", own).layers["effect"] - made.predict("G1").layers["effect"]).max() > 0
+
+
+def test_a_column_of_wrong_counts_is_named_beside_the_prediction(cells: ad.AnnData) -> None:
+    wrong = cells.copy()
+    noise = np.random.default_rng(0).random(13).astype(np.float32)
+    wrong.X[:, 7] += 500 * noise[pd.factorize(wrong.obs["guide"])[0]]
+    (note,) = twin.tl.predict(wrong, "G1").uns["waddington"]["prediction"]["notes"]
+    assert note.startswith("feature 'x1' of 'rna' responds more than all others together")
 
 
 def test_an_effect_on_a_representation(cells: ad.AnnData, tmp_path: Path) -> None:

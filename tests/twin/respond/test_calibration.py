@@ -138,6 +138,15 @@ def test_the_level_is_met_on_noise_and_on_permuted_labels(world: dict[str, Any])
         assert found.loc[found["features"] == "expressed", "coverage"].item() == pytest.approx(0.9, abs=0.035)
 
 
+def test_some_of_very_many_features_give_nearly_the_same_factor(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, _ = gaussian_world(held=0)
+    every = calibrate(Half, data)
+    monkeypatch.setattr("waddington.twin.respond.calibration.MOST_FEATURES", 30)
+    some = calibrate(Half, data)
+    assert some.factor("rna") != every.factor("rna")
+    assert some.factor("rna") == pytest.approx(every.factor("rna"), rel=0.1)
+
+
 def test_a_model_that_is_too_sure_of_itself_gets_wider_intervals() -> None:
     """Additive says its sampling error alone: an interaction is missing from it."""
     data, _ = gaussian_world(size=1.5, cells=60, singles=6, doubles=14)

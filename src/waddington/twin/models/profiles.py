@@ -27,7 +27,7 @@ Array = npt.NDArray[np.float64]
 Names = Mapping[str, Sequence[str] | npt.NDArray[np.str_]]
 """Names of the features, by modality."""
 
-_UNCALIBRATED = Calibration(quantiles={}, why="not calibrated")
+_UNCALIBRATED = Calibration(quantiles={}, why="not calibrated: nothing was left out")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -163,8 +163,8 @@ def predict_profiles(
         - ``layers["std"]``: standard deviation of the effect, as the model's posterior has it, or else the sampling
           error of the cells behind it; ``uns["waddington"]["prediction"]["std"]`` says which. NaN where no cell stands
           behind the answer of a model that is silent about itself.
-        - ``layers["low"]``, ``layers["high"]``: interval of the effect at `level`. How it was calibrated is in
-          ``uns["waddington"]["prediction"]``.
+        - ``layers["low"]``, ``layers["high"]``: interval of the effect at `level`. How it was calibrated, and what
+          looked wrong in the training cells, is in ``uns["waddington"]["prediction"]``.
         - ``layers["spread"]``: standard deviation of single cells about the mean.
         - ``obs``: ``perturbation`` and ``perturbation_mode``; ``support``, one of
           :data:`~waddington.twin.respond.SUPPORT`; ``n_cells`` behind it (of the part with the fewest); ``flagged``,
@@ -216,6 +216,7 @@ def predict_profiles(
         "level": level,
         "factor": factors,
         "calibration": calibration.why,
+        "notes": list(model.notes),
     }
     return predicted
 

@@ -169,6 +169,11 @@ class ResponseModel(ABC):
         """Mean profile of unperturbed cells as the model knows it; None for the mean of the training controls."""
         return None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What looked wrong in the training cells, in words."""
+        return ()
+
     def support(self, label: str) -> Support:
         """Say what an answer rests on; errors as :meth:`predict` for bare names."""
         return self.known.support(self.known.canonical(label))

@@ -15,7 +15,7 @@ a level, such as .9, is that quantile of the scores; were all as the model says,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +35,7 @@ from waddington.twin.respond.measured import Measured
 __all__ = [
     "FOLDS",
     "LEVEL",
+    "MOST_FEATURES",
     "Calibration",
     "calibrate",
     "coverage",
@@ -52,6 +53,8 @@ LEVEL: Final = 0.9
 """Share of truths that an interval is to hold, where nobody says another."""
 FOLDS: Final = 5
 """Parts that conditions are left out in, and the fewest conditions that a factor is taken from."""
+MOST_FEATURES: Final = 1000
+"""Features of a modality that are asked, at most; a quantile needs no more, and folds are quicker to fit."""
 _EXPRESSED: Final = 0.05
 """Share of training cells in which an expressed feature is detected, at least."""
 _CHANGED: Final = 3.0
@@ -133,7 +136,8 @@ def calibrate(kind: type[ResponseModel], data: Training, *, seed: int = 0) -> Ca
 
     Combinations are left out where there are 5 or more, else all conditions. Those that the others cannot predict
     without guessing tell nothing of the model and are passed over; where fewer than 5 remain, nothing is calibrated.
-    Features that hardly any cell shows, and those that a condition edits itself, are not scored.
+    Features that hardly any cell shows, and those that a condition edits itself, are not scored; of more than 1,000
+    features a random 1,000, and those that are edited, are taken.
 
     Parameters
     ----------
@@ -142,7 +146,7 @@ def calibrate(kind: type[ResponseModel], data: Training, *, seed: int = 0) -> Ca
     data
         The training cells.
     seed
-        Of the folds.
+        Of the folds and the features.
     """
     asked, folds = _folds(data.measured, seed)
     n = sum(len(told) for _, told in folds)
@@ -152,7 +156,7 @@ def calibrate(kind: type[ResponseModel], data: Training, *, seed: int = 0) -> Ca
             quantiles={},
             why=f"not calibrated: {few} of {asked} can be predicted from the others; at least {FOLDS} are needed",
         )
-    scores = left_out_scores(kind, data, folds)
+    scores = left_out_scores(kind, _thinned(data, seed), folds)
     if not scores:
         return Calibration(quantiles={}, why=f"not calibrated: {kind.name!r} says no deviation of what is left out")
     return Calibration(
@@ -311,6 +315,27 @@ def _compared(
                 edited=np.zeros(len(change), dtype=bool) if names is None else np.isin(names, genes),
                 varies=np.square(spread[modality]) > _LEAST_VARIANCE,
             )
+
+
+def _thinned(data: Training, seed: int) -> Training:
+    """Leave features out where there are very many; those that conditions edit stay, for some models look them up."""
+    perturbed = data.measured.kind == "perturbation"
+    edited = {one.gene for label in data.measured.labels for one in (parse_label(label) if perturbed else ())}
+    rng = np.random.default_rng(seed)
+    kept = {}
+    for modality, x in data.values.items():
+        if x.shape[1] > MOST_FEATURES:
+            chosen = np.zeros(x.shape[1], dtype=bool)
+            chosen[rng.choice(x.shape[1], MOST_FEATURES, replace=False)] = True
+            chosen |= np.isin(data.names[modality], list(edited)) if modality in data.names else False
+            kept[modality] = chosen
+    if not kept:
+        return data
+    return replace(
+        data,
+        values={name: x[:, kept[name]] if name in kept else x for name, x in data.values.items()},
+        names={name: one[kept[name]] if name in kept else one for name, one in data.names.items()},
+    )
 
 
 def _folds(measured: Measured, seed: int) -> tuple[str, list[Fold]]:

@@ -22,7 +22,8 @@ def predicted_effect(posterior: Posterior, parts: Sequence[str]) -> tuple[Array,
     posterior
         Of the training conditions.
     parts
-        Perturbations; one that never occurred has the prior's mean 0 and no part in the variance.
+        Perturbations; one that never occurred has the prior's mean, 0, and its variance at the mean strength of those
+        that did.
 
     Returns
     -------
@@ -68,7 +69,8 @@ class _Asked:
         self._interaction = strengths.w * strength if len(parts) > 1 else 0.0
         self._row = design.combinations.get(frozenset(parts), -1)
         self._pair = len(parts) == len(self._known) == 2
-        self.prior = self._scale**2 * strength + self._interaction
+        strength += (len(parts) - len(self._known)) * float(strengths.a.mean())
+        self.prior = self._scale**2 * strength + (strengths.w * strength if len(parts) > 1 else 0.0)
         """Variance that it had before anything was measured, over l."""
 
     def covariances(self) -> list[tuple[int, int, Array]]:

@@ -128,6 +128,11 @@ class StateDependent(ResponseModel):
         return self._components.by_modality(self._moved(label, effect, resting, groups))
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What looked wrong in the training cells, in words."""
+        return self.shared.notes
+
+    @property
     def unperturbed(self) -> Effect:
         """Mean profile of unperturbed cells as the shared model tells it, by modality."""
         return self.shared.unperturbed
