@@ -6,6 +6,7 @@ Every function returns :class:`Panels`, a mapping from a panel's name to its axe
 
 from __future__ import annotations
 
+from waddington.twin.plots._evaluation import calibration, ceiling, forest, gene_ranking
 from waddington.twin.plots._landscape import landscape
 from waddington.twin.plots._losses import loss_curves
 from waddington.twin.plots._metrics import metric_bars, metric_table
@@ -16,6 +17,10 @@ from waddington.twin.trajectory.projection import project_2d
 
 __all__ = [
     "Panels",
+    "calibration",
+    "ceiling",
+    "forest",
+    "gene_ranking",
     "landscape",
     "loss_curves",
     "metric_bars",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from waddington.twin._moved import names_moved_from
 from waddington.twin.run.api import RunResult, run
 from waddington.twin.run.config import GUIDE_OPTIMIZERS, PAPER_GRID, PRESETS, RunConfig
+from waddington.twin.run.evaluating import EvaluationResult, evaluate_file, write_evaluation
 from waddington.twin.run.fields import load_toml
 from waddington.twin.run.folder import OUTPUTS
 from waddington.twin.run.listener import Listener
@@ -16,6 +17,7 @@ __all__ = [
     "PAPER_GRID",
     "PRESETS",
     "EncodeConfig",
+    "EvaluationResult",
     "Listener",
     "PPOConfig",
     "PreprocessConfig",
@@ -23,8 +25,10 @@ __all__ = [
     "RunConfig",
     "RunResult",
     "SplitConfig",
+    "evaluate_file",
     "load_toml",
     "run",
+    "write_evaluation",
 ]
 
 __getattr__ = names_moved_from(__name__)

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import anndata as ad
-import numpy as np
-import pandas as pd
 
-from waddington.errors import ArgumentError, DataError
+from waddington.errors import ArgumentError
 from waddington.twin._keys import record
-from waddington.twin.data.conditions import CONTROL
-from waddington.twin.data.setup import UNLABELLED, Cells, check_data, parts_of, read_labels
-from waddington.twin.data.splits import time_labels
+from waddington.twin.data.setup import Cells, check_data
 from waddington.twin.evaluate.protocol import (
     Evaluation,
-    Screen,
     evaluate_screen,
     labels_of_predictions,
     read_predictions,
+    screen_of,
 )
-from waddington.twin.preprocess.cells import profiles
 from waddington.twin.tl._predicting import latent_of
 
 __all__ = ["evaluate"]
@@ -93,7 +88,8 @@ def evaluate(
     for one in given.values():
         if not isinstance(one, ad.AnnData):
             raise ArgumentError(f"cannot evaluate {type(one).__name__}: accepted is an AnnData, as tl.predict gives it")
-    screen = screen_of(data, group_key=group_key, use_rep=use_rep)
+    latent = None if use_rep is None else latent_of(data, use_rep)
+    screen = screen_of(data, group_key=group_key, representation=latent)
     found = evaluate_screen(
         screen,
         models=models,
@@ -108,47 +104,3 @@ def evaluate(
     )
     record(data)["metrics"] = found.metrics
     return found
-
-
-def screen_of(data: Cells, *, group_key: str | None = None, use_rep: str | None = None) -> Screen:
-    """Take labelled cells out of an object.
-
-    Raises
-    ------
-    DataError
-        As :func:`evaluate`.
-    """
-    labels = read_labels(data)
-    known = labels.condition != UNLABELLED
-    found = profiles(parts_of(data))
-    groups = None
-    if group_key is not None:
-        column = _column(data, group_key)
-        known &= column.notna().to_numpy()
-        groups = column.astype(str).to_numpy(dtype=np.str_)[known]
-    train = None
-    if labels.split is not None and (labels.split[known] == "test").any():
-        known &= np.isin(labels.split, ("train", "test", "validation"))
-        train = np.isin(labels.split[known], ("train", "validation"))
-        groups = None if groups is None else _column(data, str(group_key)).astype(str).to_numpy(dtype=np.str_)[known]
-    common = {
-        "values": {modality: x[known] for modality, x in found.inputs.items()},
-        "names": found.names,
-        "groups": groups,
-        "train": train,
-        "representation": None if use_rep is None else latent_of(data, use_rep)[known],
-    }
-    if labels.perturbed:
-        return Screen(labels=labels.condition[known], control=CONTROL, **common)  # type: ignore[arg-type]
-    if labels.time is None:
-        raise DataError("cannot evaluate: cells bear neither perturbations nor times; accepted is a column of either")
-    times, order = time_labels(labels.time[known], unit=labels.time_unit)
-    return Screen(labels=times, control=order[0], kind="time", order=order[1:], **common)  # type: ignore[arg-type]
-
-
-def _column(data: Cells, name: str) -> pd.Series:
-    if name not in data.obs:
-        have = ", ".join(map(repr, data.obs.columns)) or "none"
-        raise DataError(f"cannot use group_key={name!r}: obs has no such column; columns found: {have}")
-    column: pd.Series = data.obs[name]
-    return column

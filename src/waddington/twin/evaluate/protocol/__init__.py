@@ -5,6 +5,7 @@ from __future__ import annotations
 from waddington.twin.evaluate.protocol.evaluation import Evaluation, evaluate_screen, measure_screen
 from waddington.twin.evaluate.protocol.folds import WAYS, Fold, folds_of
 from waddington.twin.evaluate.protocol.given import GivenPredictions, labels_of_predictions, read_predictions
+from waddington.twin.evaluate.protocol.reading import screen_of
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.evaluate.protocol.tables import GENES, SCORES, SUMMARY
 
@@ -22,4 +23,5 @@ __all__ = [
     "labels_of_predictions",
     "measure_screen",
     "read_predictions",
+    "screen_of",
 ]

@@ -235,10 +235,13 @@ def _notes(screen: Screen, scores: Scores, given: Mapping[str, GivenPredictions]
     if screen.too_small:
         shown = ", ".join(screen.too_small[:6]) + (", …" if len(screen.too_small) > 6 else "")
         notes.append(f"{counted(len(screen.too_small), 'condition')} with too few cells, not scored: {shown}.")
+    silent: dict[tuple[int, str], list[str]] = {}
     for name, refused in scores.refused.items():
         if refused:
             first = next(iter(refused.values())).partition("; accepted")[0]
-            notes.append(f"{name} has no answer for {counted(len(refused), 'condition')}: {first}.")
+            silent.setdefault((len(refused), first.replace(repr(name), "so called")), []).append(name)
+    for (n, reason), names in silent.items():
+        notes.append(f"No answer for {counted(n, 'condition')} from {', '.join(names)}: {reason}.")
     for name, one in given.items():
         unknown = [label for label in one.conditions if label not in screen.conditions]
         notes.append(

@@ -134,6 +134,7 @@ class _Bench:
         """Start on a halving."""
         self._halves, self._distances = halves, distances
         self._trainings: dict[tuple[bool, str | None], Training] = {}
+        self._both: dict[tuple[str, str | None, bool], tuple[dict[str, Observed], dict[str, Observed]]] = {}
         self._observed: dict[tuple[str, bool, str | None], dict[str, Observed]] = {}
         self._candidates: dict[tuple[bool, str | None], tuple[dict[str, int], dict[str, Array]]] = {}
 
@@ -170,18 +171,8 @@ class _Bench:
 
     def judge_replicate(self, fold: Fold) -> None:
         """Score one half of each condition's cells as a prediction of the other, each with its own controls."""
-        control = self._screen.control
-        sides = [moments_of(self._screen, self._halves.half_of(fold, control, first=first)) for first in (True, False)]
         for label, way in fold.targets.items():
-            halves = [
-                moments_of(self._screen, self._halves.half_of(fold, label, first=first)) for first in (True, False)
-            ]
-            if min(half.n for half in halves) < 2:
-                continue
-            first, second = (
-                {name: observe_effect(half, control, name) for name in self._screen.values}
-                for half, control in zip(halves, sides, strict=True)
-            )
+            second, first = self._halved(fold, label)
             predicted = {name: observed.effect for name, observed in first.items()}
             self._score(fold, label, way, REPLICATE, predicted, second)
 
@@ -225,13 +216,17 @@ class _Bench:
             )
 
     def _cover(self, fold: Fold, label: str, way: str, name: str, effect: Effect, deviation: Effect) -> None:
+        """Count features inside the interval, in one half of the cells; the other half says which of them changed.
+
+        Were the same cells to say both, features would count as changed for the noise that puts them outside.
+        """
         width = float(stats.norm.ppf(0.5 + LEVEL / 2))
-        for modality, observed in self._observe(fold, label).items():
-            inside = np.abs(observed.effect - effect[modality]) <= width * np.sqrt(
-                deviation[modality] ** 2 + observed.noise
-            )
+        for modality in effect:
+            judging, choosing = (half[modality] for half in self._halved(fold, label))
+            error = np.sqrt(deviation[modality] ** 2 + judging.noise)
+            inside = np.abs(judging.effect - effect[modality]) <= width * error
             keep = self._keep[label][modality] & self._expressed[modality]
-            changed = keep & observed.changed
+            changed = keep & choosing.changed
             shares = tuple(float(inside[part].mean()) if part.any() else np.nan for part in (keep, changed))
             self._scores.coverage.setdefault(self._key(fold, label, way, name, modality), []).append(
                 (shares[0], shares[1])
@@ -244,6 +239,19 @@ class _Bench:
             control = moments_of(self._screen, self._halves.control(fold, first=False))
             self._observed[known] = {name: observe_effect(target, control, name) for name in self._screen.values}
         return self._observed[known]
+
+    def _halved(self, fold: Fold, label: str) -> tuple[dict[str, Observed], dict[str, Observed]]:
+        """Give what the second and the first half of a condition's cells show, each with controls of its own."""
+        known = (label, fold.group, fold.given)
+        if known not in self._both:
+            control, found = self._screen.control, []
+            for first in (False, True):
+                target, resting = (
+                    moments_of(self._screen, self._halves.half_of(fold, one, first=first)) for one in (label, control)
+                )
+                found.append({name: observe_effect(target, resting, name) for name in self._screen.values})
+            self._both[known] = (found[0], found[1])
+        return self._both[known]
 
     def _target(self, fold: Fold, label: str) -> Moments:
         """Sum up the cells that show the truth; where that is all of them, once for all halvings."""

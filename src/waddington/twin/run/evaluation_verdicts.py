@@ -1,0 +1,136 @@
+"""What an evaluation says in plain words: what can be predicted here, what not, and how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from waddington._text import counted
+from waddington.twin.data.modalities import TITLES
+from waddington.twin.evaluate.protocol import WAYS, Evaluation
+from waddington.twin.evaluate.protocol.evaluation import EVERY
+from waddington.twin.evaluate.protocol.scores import REPLICATE
+from waddington.twin.report.page import Verdict
+from waddington.twin.respond.registry import DEFAULT_MODEL, MODELS
+
+__all__ = ["verdicts_of"]
+
+_LEVEL = 0.005
+"""Difference of r up to which two models are level."""
+
+NULL_LIMIT = 0.15
+"""Mean Pearson r on permuted labels up to which nothing was found."""
+
+
+def verdicts_of(found: Evaluation) -> Iterator[Verdict]:
+    """Answer the questions of an evaluation, the most important first."""
+    yield from _measurable(found)
+    for split in found.settings["splits"]:
+        yield from _predictable(found, str(split))
+    yield from _calibrated(found)
+    yield from _null(found)
+
+
+def _measurable(found: Evaluation) -> Iterator[Verdict]:
+    for modality, table in found.conditions.groupby("modality", sort=False):
+        known, all_ = int(table["measurable"].sum()), len(table)
+        answer = "yes" if known == all_ else "partly" if known else "not measurable"
+        title = TITLES.get(str(modality), str(modality))
+        reasons = table.loc[~table["measurable"].astype(bool), "reason"].value_counts()
+        yield Verdict(
+            question=f"Do these cells show what the conditions do to {title}?",
+            answer=answer,
+            sentence=f"Replicates agree on {known} of {counted(all_, 'condition')}.",
+            evidence="; ".join(f"{reason}: {n}" for reason, n in reasons.items()),
+        )
+
+
+def _predictable(found: Evaluation, split: str) -> Iterator[Verdict]:
+    """Compare the default model with the baselines of a split, over its measurable conditions."""
+    for modality in dict.fromkeys(found.summary["modality"]):
+        rows = found.summary[
+            (found.summary["split"] == split)
+            & (found.summary["modality"] == modality)
+            & (found.summary["metric"] == "pearson")
+        ]
+        title = TITLES.get(str(modality), str(modality))
+        question = f"Can the change of {title} be predicted for {WAYS.get(split, split)}?"
+        known = rows[(rows["conditions"] == "measurable") & (rows["n"] > 0)]
+        if known.empty:
+            there = rows["conditions"].eq("measurable").any()
+            yield Verdict(
+                question=question,
+                answer="undecided" if there else "not measurable",
+                sentence="No model has an answer." if there else "None of these conditions can be measured.",
+            )
+            continue
+        yield _judged(question, known)
+
+
+def _judged(question: str, rows: pd.DataFrame) -> Verdict:
+    table = rows[rows["value"].notna()]
+    known: dict[str, dict[str, Any]] = {str(row["model"]): dict(row) for _, row in table.iterrows()}
+    ceiling = known.pop(REPLICATE, None)
+    if not known:
+        return Verdict(question=question, answer="undecided", sentence="No model has an answer.")
+    values = {name: float(row["value"]) for name, row in known.items()}
+    best = max(values, key=lambda name: values[name])
+    name = DEFAULT_MODEL if DEFAULT_MODEL in known else best
+    row = known[name]
+    said = f"{name}: r = {_interval(row)}, over {counted(int(row['n']), 'measurable condition')}"
+    others = [f"{other} {value:.2f}" for other, value in values.items() if other != name]
+    if ceiling is not None:
+        others.append(f"replicate {float(ceiling['value']):.2f}")
+    evidence = "; ".join(others)
+    if not row["low"] > 0:
+        answer = "no" if row["high"] <= 0 else "undecided"
+        return Verdict(question=question, answer=answer, sentence=f"{said}: not told apart from 0.", evidence=evidence)
+    simple = [other for other in values if other in MODELS and MODELS[other].baseline and other != name]
+    rival = max(simple, key=lambda other: values[other], default="")
+    behind = bool(rival) and values[rival] > values[name] + _LEVEL
+    if behind:
+        said = f"{said}; the simpler {rival} has {values[rival]:.2f}"
+    elif values[best] > values[name] + _LEVEL:
+        said = f"{said}; {best} has {values[best]:.2f}"
+    return Verdict(question=question, answer="partly" if behind else "yes", sentence=f"{said}.", evidence=evidence)
+
+
+def _calibrated(found: Evaluation) -> Iterator[Verdict]:
+    rows = found.coverage[found.coverage["support"].isin(["added", "measured", "combined"])]
+    if rows.empty:
+        return
+    held = rows["coverage"].between(0.85, 0.95)
+    shown = [
+        f"{row.model}, {row.modality}, {row.split}: {row.coverage:.0%} (changed features {row.coverage_changed:.0%})"
+        for row in rows.itertuples(index=False)
+    ]
+    yield Verdict(
+        question="Do the models say rightly how sure they are?",
+        answer="yes" if held.all() else "partly" if held.any() else "no",
+        sentence=f"90 % intervals hold {rows['coverage'].min():.0%} to {rows['coverage'].max():.0%} of expressed "
+        "features where every perturbation was measured; answers that are guesses are flagged and not counted.",
+        evidence="; ".join(shown),
+    )
+
+
+def _null(found: Evaluation) -> Iterator[Verdict]:
+    rows = found.null[found.null["split"] == EVERY]
+    if rows.empty:
+        return
+    largest = float(rows["pearson"].abs().max())
+    measured = int(rows.groupby("modality")["n_measurable"].first().sum())
+    total = int(rows.groupby("modality")["n_conditions"].first().sum())
+    fine = largest <= NULL_LIMIT and measured == 0
+    yield Verdict(
+        question="Is nothing found where there is nothing?",
+        answer="yes" if fine else "no",
+        sentence=f"On permuted labels the largest mean r of any model is {largest:.2f}, and {measured} of "
+        f"{counted(total, 'condition')} count as measurable.",
+        evidence="" if fine else "Scores above should be read with this in mind.",
+    )
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
