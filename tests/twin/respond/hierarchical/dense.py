@@ -25,10 +25,12 @@ class Screen:
     n: np.ndarray
     y: np.ndarray
     strengths: Strengths
+    never: tuple[str, ...] = ()
+    """Perturbations that are asked for and occur nowhere; by name after all others."""
 
     @property
     def perturbations(self) -> list[str]:
-        return sorted({part for one in self.parts for part in one})
+        return sorted({part for one in self.parts for part in one} | set(self.never))
 
     def design(self, *, pairs_together: bool = False) -> Design:
         return cut(self.perturbations, self.parts, pairs_together=pairs_together)

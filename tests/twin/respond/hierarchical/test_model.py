@@ -184,3 +184,15 @@ class TestDegenerateInput:
         rest = labels == "control"
         with pytest.raises(DataError, match="0 other conditions"):
             fitted(x[rest], labels[rest])
+
+
+def test_a_guess_is_what_all_have_in_common_and_unsure() -> None:
+    x, labels = cells()
+    x[labels != "control", :7] += 4.0
+    model = fitted(x, labels)
+    guess = model.predict("Z:knockout", guess=True)["rna"]
+    assert guess[:7].mean() > 2.0
+    assert np.abs(guess[7:]).max() < 1.5
+    sd, known = (model.standard_deviation(one, guess=True)["rna"] for one in ("Z:knockout", "A:knockout"))
+    assert (sd > 3.0 * known).all()
+    assert model.support("Z:knockout").flagged

@@ -51,18 +51,15 @@ def test_order_within_a_combination_does_not_matter() -> None:
         np.testing.assert_allclose(predicted_effect(posterior, one), predicted_effect(posterior, other), rtol=1e-12)
 
 
-def test_what_never_occurred_has_its_prior_at_the_mean_strength() -> None:
+@pytest.mark.parametrize("asked", [("Z",), ("A", "Z"), ("E", "Z")])
+def test_what_never_occurred_is_one_of_mean_strength_of_which_nothing_is_known(asked: tuple[str, ...]) -> None:
     screen = a_screen()
-    strengths = screen.strengths
-    posterior = posterior_of(screen.design(), screen.n, screen.y, strengths)
-    mean, variance = predicted_effect(posterior, ("Z",))
-    assert not mean.any()
-    np.testing.assert_allclose(variance, strengths.l * strengths.a.mean(), rtol=1e-12)
-    (with_it, wide), (alone, narrow) = (predicted_effect(posterior, one) for one in (("A", "Z"), ("A",)))
-    np.testing.assert_allclose(with_it, strengths.c * alone, rtol=1e-12)
-    strength = strengths.a[screen.perturbations.index("A")] + strengths.a.mean()
-    prior = strengths.l * (strengths.c**2 * strengths.a.mean() + strengths.w * strength)
-    np.testing.assert_allclose(wide, strengths.c**2 * narrow + prior, rtol=1e-9)
+    posterior = posterior_of(screen.design(), screen.n, screen.y, screen.strengths)
+    mean, variance = predicted_effect(posterior, asked)
+    strength = np.append(screen.strengths.a, screen.strengths.a.mean())
+    wider = replace(screen, never=("Z",), strengths=replace(screen.strengths, a=strength))
+    for feature in range(screen.y.shape[1]):
+        assert (mean[feature], variance[feature]) == pytest.approx(dense_effect(wider, asked, feature), rel=1e-9)
 
 
 @pytest.mark.parametrize("kappa", [0.0, 0.5])

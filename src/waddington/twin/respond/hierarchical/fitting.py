@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington.twin.respond.hierarchical.design import Design, cut
+from waddington.twin.respond.hierarchical.guessing import posterior_effects
 from waddington.twin.respond.hierarchical.likelihood import (
     Posterior,
     Strengths,
-    effects_of,
     negative_log_likelihood,
     posterior_of,
     update,
@@ -148,9 +148,6 @@ def _best(design: Design, n: Array, y: Array, candidates: list[Strengths]) -> St
 
 def _similarity(posterior: Posterior) -> Array:
     """Give the cosines between posterior mean effects, over features, (perturbations, perturbations)."""
-    theta = np.zeros((len(posterior.design.perturbations), len(posterior.mu)))
-    for block in posterior.blocks:
-        if block.stack.perturbations.shape[1]:
-            theta[block.stack.perturbations] = effects_of(posterior, block)[0]
+    theta = posterior_effects(posterior)
     unit = theta / np.maximum(np.linalg.norm(theta, axis=1, keepdims=True), 1e-12)
     return np.asarray(unit @ unit.T)

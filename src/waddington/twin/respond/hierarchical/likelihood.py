@@ -97,14 +97,14 @@ class Posterior:
         return _shrinkage(block, self.strengths, part), r
 
     @cached_property
+    def shrinkages(self) -> tuple[Array, ...]:
+        """What every variance weighs, d, by block, (blocks, conditions, features)."""
+        return tuple(_shrinkage(block, self.strengths) for block in self.blocks)
+
+    @cached_property
     def weights(self) -> tuple[Array, ...]:
-        """What every prediction weighs, d·r, by block, (blocks, conditions, features)."""
-        found = []
-        for block in self.blocks:
-            d, r = self.shrunk(block)
-            d *= r
-            found.append(d)
-        return tuple(found)
+        """What every mean weighs, d·r, by block, (blocks, conditions, features)."""
+        return tuple(np.multiply(*self.shrunk(block)) for block in self.blocks)
 
 
 def combination_variance(design: Design, strengths: Strengths) -> Array:

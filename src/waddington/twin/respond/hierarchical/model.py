@@ -15,6 +15,7 @@ from waddington.errors import DataError
 from waddington.twin.respond.base import Effect, ResponseModel, Training
 from waddington.twin.respond.hierarchical.design import cut
 from waddington.twin.respond.hierarchical.fitting import Course, fit_strengths, outweighing
+from waddington.twin.respond.hierarchical.guessing import common_response
 from waddington.twin.respond.hierarchical.likelihood import Posterior, Strengths, posterior_of
 from waddington.twin.respond.hierarchical.prediction import predicted_mean, predicted_variance
 from waddington.twin.respond.known import Known
@@ -39,6 +40,8 @@ class _Modality:
     sd: Array
     """Standard deviation within conditions, of the features that vary."""
     posterior: Posterior
+    common: Array
+    """Guessed effect of a perturbation that was never measured, of the features that vary, in units of `sd`."""
     control: Array
     """Mean profile of the training controls, (features,)."""
     low: Array
@@ -69,10 +72,12 @@ class _Modality:
         margin = _MARGIN * (high - low)
         alone = np.zeros(len(varies), dtype=np.bool_)
         alone[varies] = outweighing(measured.n, y)
+        posterior = posterior_of(design, measured.n, y, strengths)
         return cls(
             varies=varies,
             sd=sd,
-            posterior=posterior_of(design, measured.n, y, strengths),
+            posterior=posterior,
+            common=common_response(posterior, measured.n, y),
             control=mean[0],
             low=low - margin,
             high=high + margin,
@@ -82,7 +87,9 @@ class _Modality:
     def effect(self, parts: tuple[str, ...]) -> Array:
         """Predict within the measured ranges, (features,)."""
         change = np.zeros(len(self.varies))
-        change[self.varies] = self.sd * predicted_mean(self.posterior, parts)
+        unknown = sum(part not in self.posterior.design.column for part in parts)
+        guess = unknown * (self.posterior.strengths.c if len(parts) > 1 else 1.0) * self.common
+        change[self.varies] = self.sd * (predicted_mean(self.posterior, parts) + guess)
         return np.clip(self.control + change, self.low, self.high) - self.control
 
     def deviation(self, parts: tuple[str, ...]) -> Array:
@@ -131,7 +138,9 @@ class HierarchicalAdditive(ResponseModel):
     def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
         """Give the posterior mean of the effect against the sharpened control.
 
-        A perturbation that no training cell carries has the prior's mean, no effect, and is refused unless `guess`.
+        A perturbation that no training cell carries is refused, or, with `guess`, answered by what all have in common
+        (:mod:`~waddington.twin.respond.hierarchical.guessing`); its standard deviation is that of a perturbation of
+        mean strength of which nothing is known.
 
         Raises
         ------

@@ -46,11 +46,7 @@ def predicted_variance(posterior: Posterior, parts: Sequence[str]) -> Array:
     asked, l = _Asked(posterior, parts), posterior.strengths.l  # noqa: E741
     first, second = np.zeros(len(l)), np.zeros(len(l))
     for at, place, b in asked.covariances():
-        block = posterior.blocks[at]
-        d = block.eigenvalues[place][:, None] * l
-        d += 1.0
-        np.reciprocal(d, out=d)
-        found = np.stack([np.square(b), b * block.ones[place]]) @ d
+        found = np.stack([np.square(b), b * posterior.blocks[at].ones[place]]) @ posterior.shrinkages[at][place]
         first += found[0]
         second += found[1]
     explained = first - np.square(second) / posterior.precision
