@@ -84,6 +84,8 @@ def _judged(question: str, rows: pd.DataFrame) -> Verdict:
     if ceiling is not None:
         others.append(f"replicate {float(ceiling['value']):.2f}")
     evidence = "; ".join(others)
+    if row["low"] != row["low"]:
+        return Verdict(question=question, answer="undecided", sentence=f"{said}.", evidence=evidence)
     if not row["low"] > 0:
         answer = "no" if row["high"] <= 0 else "undecided"
         return Verdict(question=question, answer=answer, sentence=f"{said}: not told apart from 0.", evidence=evidence)
@@ -133,4 +135,6 @@ def _null(found: Evaluation) -> Iterator[Verdict]:
 
 
 def _interval(row: Mapping[str, Any]) -> str:
+    if row["low"] != row["low"]:
+        return f"{row['value']:.2f} [one condition: no interval]"
     return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
