@@ -23,6 +23,7 @@ from waddington.twin.respond.latent import LatentResponse, PerturbationSupport
 from waddington.twin.respond.measured import Measured, Table
 from waddington.twin.respond.nearest import Nearest
 from waddington.twin.respond.opposite import OppositeMode
+from waddington.twin.respond.priors import GenePrior, PriorGain, PriorInformed, prior_gain
 from waddington.twin.respond.registry import DEFAULT_MODEL, MODELS, fit_model, model_from_state
 from waddington.twin.respond.state import Choice, Comparison, StateDependent
 from waddington.twin.respond.transfer import SimilarityWeighted
@@ -41,6 +42,7 @@ __all__ = [
     "DenoisedAdditive",
     "DenoisedMean",
     "Effect",
+    "GenePrior",
     "HierarchicalAdditive",
     "Known",
     "LatentResponse",
@@ -53,6 +55,8 @@ __all__ = [
     "NoEffect",
     "OppositeMode",
     "PerturbationSupport",
+    "PriorGain",
+    "PriorInformed",
     "ResponseModel",
     "ScaledAdditive",
     "SimilarityWeighted",
@@ -67,5 +71,6 @@ __all__ = [
     "fit_model",
     "mean_effect",
     "model_from_state",
+    "prior_gain",
     "train_effects",
 ]
