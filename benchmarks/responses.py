@@ -58,7 +58,7 @@ def simulated(options: argparse.Namespace) -> dict[str, Any]:
     record = _print(frame, against=SCALED)
     print(coverage_shown(coverage, ["split"], title="coverage of 90 % intervals of observed means"))
     worse = _never_worse(record)
-    print("\nworse than additive, scaled or mean by ncSE, with the interval of the ratio above 1:", worse or "nowhere")
+    print("\nncSE above that of additive, scaled or mean:", "; ".join(worse) or "nowhere")
     return {"scores": record, "coverage": _records(coverage, ["split"])}
 
 

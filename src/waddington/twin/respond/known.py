@@ -20,7 +20,7 @@ SUPPORT: dict[How, str] = {
     "measured": "training cells show this condition",
     "added": "training cells show each of its perturbations alone",
     "combined": "training cells show each of its perturbations, some only within combinations",
-    "partial": "training cells show some of its perturbations; the others are guessed to do nothing",
+    "partial": "training cells show some of its perturbations; what the others do is guessed",
     "none": "training cells show none of its perturbations; the answer is a guess",
 }
 """What an answer rests on, best first."""
