@@ -60,7 +60,7 @@ def evaluate(
     repeats: Annotated[int, typer.Option(help="Random halvings of cells and controls.", rich_help_panel=_HOW)] = 10,
     null_repeats: Annotated[
         int, typer.Option("--null-repeats", help="Times that labels are permuted; 0: never.", rich_help_panel=_HOW)
-    ] = 3,
+    ] = 20,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.", rich_help_panel=_HOW)] = 0,
     rna: reading.Rna = None,
     atac: reading.Atac = None,

@@ -72,7 +72,7 @@ def evaluate_file(
     target_sum: float | None = None,
     size_factor_key: str | None = None,
     repeats: int = 10,
-    null_repeats: int = 3,
+    null_repeats: int = 20,
     seed: int = 0,
     callback: Callable[[float, str], None] = lambda _, __: None,
     **reading: Any,

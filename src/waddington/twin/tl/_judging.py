@@ -31,7 +31,7 @@ def evaluate(
     group_key: str | None = None,
     use_rep: str | None = None,
     repeats: int = 10,
-    null_repeats: int = 3,
+    null_repeats: int = 20,
     seed: int = 0,
     callback: Callable[[float, str], None] = lambda _, __: None,
 ) -> Evaluation:

@@ -19,6 +19,7 @@ from waddington.twin.evaluate.protocol.given import GivenPredictions
 from waddington.twin.evaluate.protocol.scores import LEVEL, REPLICATE, Maker, Scores, score_models
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.evaluate.protocol.tables import coverage_table, gene_table, score_table, summary_table
+from waddington.twin.respond.base import ResponseModel
 from waddington.twin.respond.registry import MODELS, fit_model
 
 __all__ = ["Evaluation", "evaluate_screen", "measure_screen"]
@@ -28,6 +29,11 @@ REFERENCES = ("scaled additive", "mean")
 
 EVERY = "every split"
 """Row of the null over all conditions of all splits."""
+
+_NULL_FOLDS = 3
+"""Folds into which conditions are dealt there: nothing is to be learned, so no fold need be large."""
+_NULL_MEASURED = 3
+"""Draws of labels for which it is asked what is measurable."""
 
 _CELLS_IN = 2
 """Halvings in which cells are compared as distributions."""
@@ -84,7 +90,7 @@ def evaluate_screen(
     predictions: Mapping[str, GivenPredictions] | None = None,
     splits: Sequence[str] | None = None,
     repeats: int = 10,
-    null_repeats: int = 3,
+    null_repeats: int = 20,
     seed: int = 0,
     callback: Callable[[float, str], None] = lambda _, __: None,
 ) -> Evaluation:
@@ -199,6 +205,13 @@ def _makers(screen: Screen, models: Sequence[str] | None, given: Mapping[str, Gi
     return makers | {name: one.within for name, one in given.items()}
 
 
+def _fits(model: type[ResponseModel], screen: Screen) -> bool:
+    """Say whether a model is worth judging here: it has what it uses, and no quicker one gives the same answers."""
+    if model.uses_representation and screen.representation is None:
+        return False
+    return model.judged_as is None or screen.groups is not None
+
+
 def _null(
     screen: Screen,
     makers: Mapping[str, Maker],
@@ -215,14 +228,14 @@ def _null(
     tables, counts = [], []
     for repeat in range(repeats):
         permuted = screen.permuted(np.random.default_rng([seed, 1, repeat]))
-        folds = folds_of(permuted, splits=splits, seed=seed)
-        counts.append(measure_screen(permuted, folds, seed=seed))
+        folds = folds_of(permuted, splits=splits, seed=repeat, alone=0, n_folds=_NULL_FOLDS)
+        if repeat < _NULL_MEASURED:
+            counts.append(measure_screen(permuted, folds, seed=seed))
         scores = score_models(
-            permuted, folds, makers, repeats=1, seed=seed + repeat,
+            permuted, folds, makers, repeats=1, seed=seed + repeat, metrics=("pearson",),
             callback=lambda done, repeat=repeat: callback((repeat + done) / repeats),  # type: ignore[misc]
         )  # fmt: skip
-        table = score_table(scores, {})
-        tables.append(table[table["metric"] == "pearson"])
+        tables.append(score_table(scores, {}))
     scored = pd.concat(tables, ignore_index=True)
     together = pd.concat([scored, scored.assign(split=EVERY)], ignore_index=True)
     found = together.groupby(["split", "model", "modality"], sort=False)["value"].agg(pearson="mean", n="count")

@@ -14,7 +14,7 @@ from waddington.twin.data.splits import MIN_CELLS
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.respond.measured import parts_of_label
 
-__all__ = ["WAYS", "Fold", "folds_of"]
+__all__ = ["ALONE", "FOLDS", "WAYS", "Fold", "folds_of"]
 
 WAYS: Mapping[str, str] = {
     "held-out cells": "cells of a condition whose other cells were seen",
@@ -27,9 +27,9 @@ WAYS: Mapping[str, str] = {
 }
 """Ways of being held out, and what they mean; the first five are GEARS' names."""
 
-_MOST = 40
-"""Conditions up to which each is hidden alone."""
-_FOLDS = 10
+ALONE = 40
+"""Conditions of a way up to which each is hidden alone."""
+FOLDS = 10
 """Folds into which more are dealt."""
 
 
@@ -51,10 +51,12 @@ class Fold:
     """Whether the data say which cells are learned from."""
 
 
-def folds_of(screen: Screen, *, splits: Sequence[str] | None = None, seed: int = 0) -> list[Fold]:
+def folds_of(
+    screen: Screen, *, splits: Sequence[str] | None = None, seed: int = 0, alone: int = ALONE, n_folds: int = FOLDS
+) -> list[Fold]:
     """Say what is to be hidden.
 
-    Up to 40 conditions of a way each is hidden alone; more are dealt into 10 folds at random. With a perturbation that
+    Few conditions of a way are each hidden alone; more are dealt into folds at random. With a perturbation that
     is to be unseen, every combination that holds it is hidden, too.
 
     Parameters
@@ -65,6 +67,10 @@ def folds_of(screen: Screen, *, splits: Sequence[str] | None = None, seed: int =
         Ways to use; all that the screen allows by default: with groups that is the held-out group alone.
     seed
         Of the deal.
+    alone
+        Conditions of a way up to which each is hidden alone.
+    n_folds
+        Folds into which more are dealt.
 
     Raises
     ------
@@ -75,13 +81,13 @@ def folds_of(screen: Screen, *, splits: Sequence[str] | None = None, seed: int =
     """
     for way in splits or ():
         check_known("split", way, WAYS)
-    rng = np.random.default_rng(seed)
+    deal = _Deal(np.random.default_rng(seed), alone=alone, n_folds=n_folds)
     if screen.train is not None:
         made = _given_fold(screen, screen.train)
     elif screen.groups is not None:
         made = _group_folds(screen)
     elif screen.kind == "perturbation":
-        made = [*_combination_folds(screen, rng), *_single_folds(screen, rng), *_cell_folds(screen)]
+        made = [*_combination_folds(screen, deal), *_single_folds(screen, deal), *_cell_folds(screen)]
     elif screen.kind == "time":
         made = [*_time_folds(screen), *_cell_folds(screen)]
     else:
@@ -119,7 +125,7 @@ def _given_fold(screen: Screen, train: npt.NDArray[np.bool_]) -> list[Fold]:
     return [Fold(way="given", targets=targets, left_out=frozenset(), given=True)] if targets else []
 
 
-def _combination_folds(screen: Screen, rng: np.random.Generator) -> list[Fold]:
+def _combination_folds(screen: Screen, deal: _Deal) -> list[Fold]:
     alone = {parts[0] for label in screen.counts if len(parts := _parts(screen, label)) == 1}
     targets = {}
     for label in screen.conditions:
@@ -128,19 +134,19 @@ def _combination_folds(screen: Screen, rng: np.random.Generator) -> list[Fold]:
             seen = sum(part in alone for part in parts)
             targets[label] = f"combo_seen{2 if seen == len(parts) else min(seen, 1)}"
     return [
-        Fold(way="combo", targets={label: targets[label] for label in deal}, left_out=frozenset(deal))
-        for deal in _dealt(sorted(targets), rng)
-        if len(screen.counts) > len(deal) + 1
+        Fold(way="combo", targets={label: targets[label] for label in hidden}, left_out=frozenset(hidden))
+        for hidden in deal(sorted(targets))
+        if len(screen.counts) > len(hidden) + 1
     ]
 
 
-def _single_folds(screen: Screen, rng: np.random.Generator) -> list[Fold]:
+def _single_folds(screen: Screen, deal: _Deal) -> list[Fold]:
     singles = [label for label in screen.conditions if len(_parts(screen, label)) == 1]
     found = []
-    for deal in _dealt(singles, rng):
-        hidden = frozenset(label for label in screen.counts if set(deal) & set(_parts(screen, label)))
+    for dealt in deal(singles):
+        hidden = frozenset(label for label in screen.counts if set(dealt) & set(_parts(screen, label)))
         if set(screen.counts) - hidden - {screen.control}:
-            found.append(Fold(way="unseen_single", targets=dict.fromkeys(deal, "unseen_single"), left_out=hidden))
+            found.append(Fold(way="unseen_single", targets=dict.fromkeys(dealt, "unseen_single"), left_out=hidden))
     return found
 
 
@@ -187,8 +193,16 @@ def _parts(screen: Screen, label: str) -> tuple[str, ...]:
     return parts_of_label(label, screen.kind, screen.control)
 
 
-def _dealt(labels: Sequence[str], rng: np.random.Generator) -> list[list[str]]:
-    if len(labels) <= _MOST:
-        return [[label] for label in labels]
-    shuffled = rng.permutation(np.array(labels)).tolist()
-    return [sorted(shuffled[start::_FOLDS]) for start in range(_FOLDS)]
+@dataclass(frozen=True)
+class _Deal:
+    """How conditions of a way are dealt into what is hidden together."""
+
+    rng: np.random.Generator
+    alone: int
+    n_folds: int
+
+    def __call__(self, labels: Sequence[str]) -> list[list[str]]:
+        if len(labels) <= self.alone:
+            return [[label] for label in labels]
+        shuffled = self.rng.permutation(np.array(labels)).tolist()
+        return [sorted(part) for start in range(self.n_folds) if (part := shuffled[start :: self.n_folds])]

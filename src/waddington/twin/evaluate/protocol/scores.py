@@ -51,8 +51,10 @@ class Scores:
 
     Attributes
     ----------
+    metrics
+        Names of the metrics.
     values
-        One row a halving: each metric of :data:`METRICS`, then numerators and denominators of those that are quotients.
+        One row a halving: each metric, then numerators and denominators of those that are quotients.
     coverage
         Of models that say how sure they are, one row a halving: share of features inside the interval, and the same of
         those that changed.
@@ -64,6 +66,7 @@ class Scores:
         Conditions that a model refused, by model and reason.
     """
 
+    metrics: tuple[str, ...] = tuple(METRICS)
     values: dict[Key, list[Array]] = field(default_factory=dict)
     coverage: dict[Key, list[tuple[float, float]]] = field(default_factory=dict)
     support: dict[Key, str] = field(default_factory=dict)
@@ -79,6 +82,7 @@ def score_models(
     repeats: int,
     seed: int,
     cells_in: int = 0,
+    metrics: Sequence[str] = tuple(METRICS),
     callback: Callable[[float], None] = lambda _: None,
 ) -> Scores:
     """Score models on what is hidden from them.
@@ -95,10 +99,12 @@ def score_models(
         Of the halvings.
     cells_in
         Halvings in which predicted and observed cells are compared as distributions, too.
+    metrics
+        Names of those that are computed.
     callback
         Called with the fraction that is done.
     """
-    rng, scores = np.random.default_rng(seed), Scores()
+    rng, scores = np.random.default_rng(seed), Scores(metrics=tuple(metrics))
     distances = Distances(screen, seed=seed) if cells_in else None
     bench = _Bench(screen, scores)
     # The metrics are called thousands of times on what is known to be finite.
@@ -207,8 +213,9 @@ class _Bench:
             )
             predicted = effect[modality]
             pair = Pair(predicted[keep], observed.effect[keep], predicted[keep], sample)
-            values = [metric.value(pair) for metric in METRICS.values()]
-            parts = [part for metric in METRICS.values() if metric.parts for part in metric.parts(pair)]
+            rows_of = [METRICS[one] for one in self._scores.metrics]
+            values = [metric.value(pair) for metric in rows_of]
+            parts = [part for metric in rows_of if metric.parts for part in metric.parts(pair)]
             key = self._key(fold, label, way, name, modality)
             self._scores.values.setdefault(key, []).append(np.array([*values, *parts]))
             self._scores.genes.setdefault((way, name, modality), GeneSums.empty(len(predicted))).add(

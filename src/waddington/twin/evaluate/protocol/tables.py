@@ -51,16 +51,16 @@ def score_table(scores: Scores, measurable: Mapping[tuple[str, str, str], bool])
         Columns :data:`SCORES`. ``value`` is the mean over halvings, of quotients the quotient of sums; ``low`` and
         ``high`` hold 95 % of halvings; ``scaled`` is 0 for the mean effect and 1 for the replicate.
     """
-    quotients = [name for name, metric in METRICS.items() if metric.parts]
+    quotients = [name for name in scores.metrics if METRICS[name].parts]
     rows = []
     for key, found in scores.values.items():
         table = np.stack(found)
         means = _means(table)
-        for column, name in enumerate(METRICS):
+        for column, name in enumerate(scores.metrics):
             top = bottom = math.nan
             value = means[column]
             if name in quotients:
-                at = len(METRICS) + 2 * quotients.index(name)
+                at = len(scores.metrics) + 2 * quotients.index(name)
                 top, bottom = float(table[:, at].mean()), float(table[:, at + 1].mean())
                 value = top / bottom if bottom > 0 else math.nan
             low, high = _middle(table[:, column])
