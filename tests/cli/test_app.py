@@ -259,3 +259,22 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     for flag in ("--optimizer", "--seeds", "--preset", "--protocol", "--resume", "--config", "--device", "--alpha-max"):
         assert flag in out
+
+
+def test_an_evaluation_says_what_can_be_predicted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(["control", "A", "B"], [30, 20, 20])
+    effects = {"control": np.zeros(8), "A": 2.0 * rng.normal(size=8), "B": 2.0 * rng.normal(size=8)}
+    values = 10.0 + np.stack([effects[label] for label in labels]) + rng.normal(size=(70, 8))
+    screen = ad.AnnData(values, obs=pd.DataFrame({"perturbation": labels}, index=[f"c{i}" for i in range(70)]))
+    screen.write_h5ad(tmp_path / "screen.h5ad")
+    options = ("--normalization", "none", "--out", tmp_path / "out")
+    few = ("--split", "held-out cells", "--repeats", "1", "--null-repeats", "0")
+    code, out, err = invoke(capsys, "evaluate", tmp_path / "screen.h5ad", "--model", "additive", *few, *options)
+    assert (code, err) == (0, "")
+    assert "What can be predicted here" in out
+    assert (tmp_path / "out" / "scores.csv").exists()
+    code, _, err = invoke(capsys, "evaluate", tmp_path / "screen.h5ad", "--model", "aditive", *options)
+    assert code == 2
+    assert "'aditive'" in err
+    assert "'additive'" in err

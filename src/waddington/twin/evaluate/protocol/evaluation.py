@@ -186,9 +186,7 @@ def measure_screen(screen: Screen, folds: Sequence[Fold], *, seed: int = 0) -> p
 
 
 def _makers(screen: Screen, models: Sequence[str] | None, given: Mapping[str, GivenPredictions]) -> dict[str, Maker]:
-    names = list(models) if models is not None else [
-        name for name, row in MODELS.items() if screen.representation is not None or not row.uses_representation
-    ]  # fmt: skip
+    names = [name for name, row in MODELS.items() if _fits(row, screen)] if models is None else list(models)
     for name in names:
         check_known("response model", name, MODELS)
         if MODELS[name].uses_representation and screen.representation is None:

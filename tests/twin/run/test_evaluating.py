@@ -1,0 +1,111 @@
+"""From a file to tables, pictures and a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from tests.twin.evaluate.protocol.world import DOUBLES, GENES, SINGLES, effects, make_screen
+
+from waddington.errors import DataError
+from waddington.twin.evaluate.protocol import evaluate_screen
+from waddington.twin.run import EvaluationResult, evaluate_file, write_evaluation
+from waddington.twin.run.evaluating import TABLES
+from waddington.twin.run.evaluation_verdicts import verdicts_of
+
+MODELS = ["mean", "scaled additive", "hierarchical additive"]
+
+
+def cells(path: Path, scale: float = 1.5) -> Path:
+    """Write a small screen as another tool would leave it: normalized values, labels of bare genes."""
+    screen = make_screen(scale=scale)
+    made = ad.AnnData(screen.values["rna"], var=pd.DataFrame(index=list(GENES)))
+    made.obs["perturbation"] = [label.replace(":knockout", "") for label in screen.labels]
+    made.obs["perturbation_mode"] = "knockout"
+    made.obs["donor"] = np.where(np.arange(made.n_obs) % 2 == 0, "one", "two")
+    made.write_h5ad(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> EvaluationResult:
+    folder = tmp_path_factory.mktemp("evaluation")
+    true = effects()
+    mine = ad.AnnData(
+        np.stack([true[label] for label in DOUBLES]),
+        obs=pd.DataFrame({"perturbation": ["A+B", "A+C", "B+D"]}, index=list("xyz")),
+        var=pd.DataFrame(index=list(GENES)),
+    )
+    mine.layers["effect"] = mine.X.copy()
+    mine.write_h5ad(folder / "mine.h5ad")
+    return evaluate_file(
+        cells(folder / "cells.h5ad"), folder / "out", models=MODELS, predictions=[folder / "mine.h5ad"],
+        normalization="none", repeats=1, null_repeats=2,
+    )  # fmt: skip
+
+
+def test_every_table_lies_in_the_folder_as_it_was_found(result: EvaluationResult) -> None:
+    for name in TABLES:
+        written = pd.read_csv(result.out / f"{name}.csv", keep_default_na=False, na_values=[""])
+        assert len(written) == len(getattr(result.evaluation, name)), name
+    scores = pd.read_csv(result.out / "scores.csv")
+    assert set(scores["perturbation"]) == {*SINGLES, *DOUBLES}
+    assert scores["measurable"].dtype == bool
+    assert set(scores["model"]) == {*MODELS, "mine", "replicate"}
+
+
+def test_a_perfect_prediction_of_others_is_best(result: EvaluationResult) -> None:
+    table = result.evaluation.summary
+    rows = table[(table["metric"] == "pearson") & (table["split"] == "combo_seen2") & (table["conditions"] == "all")]
+    values = rows.set_index("model")["value"]
+    assert values["mine"] == values.max() > 0.93
+
+
+def test_the_page_opens_with_what_can_be_predicted(result: EvaluationResult) -> None:
+    page = (result.out / "report.html").read_text(encoding="utf-8")
+    assert page.index("Do these cells show what the conditions do") < page.index("Is nothing found")
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert page.count("data:image/png;base64") >= 3
+    for picture in ("forest_rna.png", "ceiling.png", "calibration.png", "genes.png"):
+        assert (result.out / picture).stat().st_size > 1000
+
+
+def test_verdicts_say_yes_where_effects_are_real_and_nothing_where_they_are_not(result: EvaluationResult) -> None:
+    answers = {verdict.question: verdict.answer for verdict in result.verdicts}
+    assert answers["Do these cells show what the conditions do to RNA?"] == "yes"
+    double = next(answer for question, answer in answers.items() if "were all measured alone" in question)
+    assert double in ("yes", "partly")
+    nothing = evaluate_screen(make_screen(scale=0.0), models=["additive"], repeats=1, null_repeats=0)
+    found = [verdict.answer for verdict in verdicts_of(nothing)]
+    assert found == ["not measurable"] * len(found)
+
+
+def test_groups_are_read_from_a_column(tmp_path: Path) -> None:
+    found = evaluate_file(
+        cells(tmp_path / "cells.h5ad"), tmp_path / "out", models=["similarity-weighted"], group_key="donor",
+        normalization="none", repeats=1, null_repeats=0,
+    )  # fmt: skip
+    assert set(found.evaluation.scores["group"]) == {"one", "two"}
+    assert set(found.evaluation.scores["split"]) == {"held-out group"}
+
+
+def test_what_cannot_be_read_is_refused_before_any_work(tmp_path: Path) -> None:
+    path = cells(tmp_path / "cells.h5ad")
+    with pytest.raises(DataError, match="there is no such file"):
+        evaluate_file(path, tmp_path / "out", predictions=[tmp_path / "none.h5ad"])
+    (tmp_path / "broken.h5ad").write_text("no")
+    with pytest.raises(DataError, match=r"cannot read predictions .*broken\.h5ad"):
+        evaluate_file(path, tmp_path / "out", predictions=[tmp_path / "broken.h5ad"])
+    with pytest.raises(DataError, match="group_key='line'"):
+        evaluate_file(path, tmp_path / "out", group_key="line", normalization="none")
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_an_evaluation_of_ones_own_data_is_written_the_same_way(tmp_path: Path) -> None:
+    found = evaluate_screen(make_screen(), models=["additive"], splits=["combo_seen2"], repeats=1, null_repeats=0)
+    written = write_evaluation(found, tmp_path / "out", source="my cells")
+    assert "my cells" in (written.out / "report.html").read_text(encoding="utf-8")
+    assert len(pd.read_csv(written.out / "scores.csv")) == len(found.scores)
