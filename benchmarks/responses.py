@@ -36,7 +36,8 @@ def models_of(measured: Measured, *, ablate: bool = False) -> dict[str, Response
     found: dict[str, ResponseModel] = {name: MODELS[name](measured) for name in RIVALS}  # type: ignore[call-arg]
     ours = HierarchicalAdditive(measured)
     found[OURS] = ours
-    found["the other pair kernel"] = HierarchicalAdditive(measured, course=Course(pair_kernel=not Course().pair_kernel))
+    found["without a pair kernel"] = HierarchicalAdditive(measured, course=Course(pair_kernel=False))
+    found["pair kernel from 6 pairs"] = HierarchicalAdditive(measured, course=Course(pairs_for_kernel=6))
     found["unlimited"] = unlimited(ours)
     if ablate:
         found |= {name: HierarchicalAdditive(measured, course=course) for name, course in ABLATIONS.items()}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from waddington.errors import DataError, UnsupportedError
 from waddington.twin.data.splits import Split
-from waddington.twin.respond import HierarchicalAdditive, Training
+from waddington.twin.respond import Course, HierarchicalAdditive, Training
 
 GENES = "ABCDEFG"
 DOUBLES = ("A:knockout+B:knockout", "A:knockout+C:knockout", "B:knockout+C:knockout", "D:knockout+E:knockout")
@@ -52,7 +52,18 @@ def model() -> HierarchicalAdditive:
     return fitted(x, labels, protein=x[:, :3])
 
 
-def test_what_was_kept_answers_to_the_last_digit(model: HierarchicalAdditive) -> None:
+@pytest.fixture(scope="module")
+def coupled() -> HierarchicalAdditive:
+    """Give a model whose pairs are coupled for certain."""
+    x, labels = cells()
+    course = Course(pairs_for_kernel=2, couplings=(0.9,), last_steps=2)
+    return HierarchicalAdditive(training(x, labels, protein=x[:, :3]).measured, course=course)
+
+
+@pytest.mark.parametrize("which", ["model", "coupled"])
+def test_what_was_kept_answers_to_the_last_digit(which: str, request: pytest.FixtureRequest) -> None:
+    model: HierarchicalAdditive = request.getfixturevalue(which)
+    assert (model.strengths("rna").kappa > 0) == (which == "coupled")
     file = io.BytesIO()
     torch.save(model.state_dict(), file)
     file.seek(0)
