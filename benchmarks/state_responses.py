@@ -2,8 +2,8 @@
 
 Parts: ``starts`` (effects from each state of the simulator, against the same cells grown with and without the
 perturbation), ``cells`` (E-distance of predicted from observed cells), ``planning`` (which perturbations turn one fate
-into another), ``kang`` and ``larry`` (measured cells, found in the folder that WADDINGTON_DATA names). Set
-``OMP_NUM_THREADS=1`` to time one core.
+into another), ``kang``, ``kang_held_out`` and ``larry`` (measured cells, found in the folder that WADDINGTON_DATA
+names). Set ``OMP_NUM_THREADS=1`` to time one core.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from waddington.twin.data.conditions import Condition, Perturbation, condition_l
 from waddington.twin.data.splits import Split
 from waddington.twin.datasets import FATES, default_conditions, edit_sets, reach_probability, simulate
 from waddington.twin.evaluate import e_distance, energy_test
-from waddington.twin.respond import StateDependent, Training
+from waddington.twin.respond import StateDependent, Training, fit_model
 from waddington.twin.simulate.cascade import Cascade, Wiring
 from waddington.twin.simulate.dynamics import MYELOID_KINETICS, Edits, integrate
 from waddington.twin.simulate.fates import STATE_NAMES, STATES
@@ -131,15 +131,17 @@ def starts(worlds: int) -> pd.DataFrame:
 
 
 def _ratios(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
-    """Pool squared errors over units; bootstrap the last model's ratio less the first's over units."""
+    """Pool squared errors over units; bootstrap the last model's ratio less each other's over units."""
     sums = table.groupby("unit")[["energy", *models]].sum().to_numpy()
     drawn = np.random.default_rng(0).integers(len(sums), size=(_BOOTSTRAPS, len(sums)))
     ratio = sums.sum(axis=0)[1:] / sums.sum(axis=0)[0]
     total = sums[drawn].sum(axis=1)
-    difference = (total[:, -1] - total[:, 1]) / total[:, 0]
-    low, high = np.quantile(difference, [0.025, 0.975]) if len(sums) > 1 else (np.nan, np.nan)
-    row = dict(zip(models, ratio.tolist(), strict=True))
-    return pd.DataFrame([{**row, "difference": ratio[-1] - ratio[0], "low": low, "high": high, "n": len(sums)}])
+    row: dict[str, object] = dict(zip(models, ratio.tolist(), strict=True))
+    for place, model in enumerate(models[:-1]):
+        low, high = np.quantile((total[:, -1] - total[:, 1 + place]) / total[:, 0], [0.025, 0.975])
+        interval = f" [{low:.3f}, {high:.3f}]" if len(sums) > 1 else ""
+        row[f"less {model}"] = f"{ratio[-1] - ratio[place]:.3f}{interval}"
+    return pd.DataFrame([{**row, "n": len(sums)}])
 
 
 def cells(worlds: int) -> pd.DataFrame:
@@ -222,13 +224,51 @@ def planning(worlds: int) -> pd.DataFrame:
     return table.agg(regret=("regret", "mean"), within=("within .05", "mean"), n=("regret", "size")).reset_index()
 
 
-def kang() -> pd.DataFrame:
-    """Predict what interferon does to each cell type, one half of the cells from the other, 10 halvings."""
+def _kang() -> tuple[Array, npt.NDArray[np.str_], npt.NDArray[np.str_], npt.NDArray[np.str_]]:
+    """Read profiles, conditions, cell types and donors."""
     data = ad.read_h5ad(Path(os.environ["WADDINGTON_DATA"]) / "kang2018_ifnb/kang_celltypes_1556cells.h5ad")
     labels = np.where(data.obs["stim"].astype(str) == "stim", "IFNB:cytokine", "control")
     counts = data.X.toarray()
     x = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e4).astype(np.float32)
-    return halved(x, labels, data.obs["cell_type"].astype(str).to_numpy(), "control", "perturbation")
+    return x, labels, data.obs["cell_type"].astype(str).to_numpy(), data.obs["donor"].astype(str).to_numpy()
+
+
+def kang() -> pd.DataFrame:
+    """Predict what interferon does to each cell type, one half of the cells from the other, 10 halvings."""
+    x, labels, types, _ = _kang()
+    return halved(x, labels, types, "control", "perturbation")
+
+
+def kang_held_out() -> pd.DataFrame:
+    """Predict what interferon does to a type, or to a donor's types, not seen stimulated; 10 halvings of controls."""
+    x, labels, types, donors = _kang()
+    target, rows = "IFNB:cytokine", []
+    for seed, (held, groups) in itertools.product(range(10), (("type", types), ("donor", donors))):
+        rng = np.random.default_rng(seed)
+        for group in sorted(set(groups.tolist())):
+            away = groups == group
+            split = Split(kind="perturbation", labels=labels, control="control", train=~away, split_of={})
+            data = Training(values={"rna": x}, split=split, groups=types)
+            models = {name: fit_model(name, data) for name in ("mean", "similarity-weighted", "state-dependent")}
+            for cell_type in sorted(set(types[away].tolist())):
+                resting = rng.permutation(np.flatnonzero(away & (types == cell_type) & (labels == "control")))
+                start, seen = x[resting[: len(resting) // 2]], x[away & (types == cell_type) & (labels == target)]
+                rest = x[resting[len(resting) // 2 :]]
+                noise = (rest.var(axis=0, ddof=1) / len(rest) + seen.var(axis=0, ddof=1) / len(seen)).sum()
+                true = seen.mean(axis=0, dtype=np.float64) - rest.mean(axis=0, dtype=np.float64)
+                row = {"held out": held, "unit": f"{group} {cell_type}", "energy": true @ true - noise}
+                for name, model in models.items():
+                    effect = model.predict(target, start={"rna": start.mean(axis=0, dtype=np.float64)})["rna"]
+                    row[name] = (effect - true) @ (effect - true) - noise
+                    row[f"r {name}"] = np.corrcoef(effect, true)[0, 1]
+                rows.append(row)
+    table = pd.DataFrame(rows)
+    return pd.concat([
+        _ratios(part, ["mean", "similarity-weighted", "state-dependent"]).assign(
+            **{"held out": held}, **part.filter(like="r ").mean().to_dict()
+        )
+        for held, part in table.groupby("held out", sort=False)
+    ])  # fmt: skip
 
 
 def larry() -> pd.DataFrame:
@@ -294,6 +334,7 @@ def main() -> None:
         "cells": lambda: cells(options.worlds),
         "planning": lambda: planning(options.worlds),
         "kang": kang,
+        "kang_held_out": kang_held_out,
         "larry": larry,
     }
     parser.add_argument("--only", nargs="+", choices=list(parts), default=list(parts))
@@ -302,7 +343,7 @@ def main() -> None:
     options = parser.parse_args()
     record = {}
     for name in options.only:
-        if name in ("kang", "larry") and "WADDINGTON_DATA" not in os.environ:
+        if name in ("kang", "kang_held_out", "larry") and "WADDINGTON_DATA" not in os.environ:
             print(f"{name}: skipped, WADDINGTON_DATA names no folder of data")
             continue
         print(f"{name}: {globals()[name].__doc__}", flush=True)
