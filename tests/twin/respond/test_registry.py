@@ -49,11 +49,15 @@ class TestEveryModel:
         assert type(fitted(name)) is MODELS[name]
 
     def test_gives_one_finite_number_a_feature_in_every_modality(self, name: str) -> None:
-        effect = fitted(name).predict("A:knockout" if name in MEASURED_ALONE else "A:knockout+C:knockout")
+        model, label = fitted(name), "A:knockout" if name in MEASURED_ALONE else "A:knockout+C:knockout"
+        effect = model.predict(label)
         assert effect.keys() == {"rna"}
         assert effect["rna"].shape == (5,)
         assert effect["rna"].dtype == np.float64
         assert np.isfinite(effect["rna"]).all()
+        cells = model.predict_cells(label, {"rna": np.zeros((3, 5), dtype=np.float32)})["rna"]
+        assert cells.shape == (3, 5)
+        assert np.isfinite(cells).all()
 
     def test_predicts_what_adds(self, name: str) -> None:
         model = fitted(name)

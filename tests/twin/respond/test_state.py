@@ -13,6 +13,7 @@ from waddington.twin.data.splits import Split
 from waddington.twin.respond.base import Training
 from waddington.twin.respond.hierarchical import HierarchicalAdditive
 from waddington.twin.respond.state import StateDependent
+from waddington.twin.respond.state.deviations import Deviations
 from waddington.twin.respond.state.slopes import log_map
 
 N = 500
@@ -154,3 +155,14 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
         model.predict_cells("A:knockout", {"rna": np.zeros((2, 5))}, groups=np.array(["one"]))
     with pytest.raises(UnsupportedError, match="Z:knockout"):
         model.predict_cells("Z:knockout", {"rna": np.zeros((2, 5))})
+
+
+def test_a_mean_profile_counts_as_the_mixture_of_groups_that_it_is() -> None:
+    found = Deviations(
+        groups=("one", "two"),
+        centers=np.array([[0.0, 0, 0], [4, 0, 0]]),
+        tables={"A": np.array([[0.0, -1, 0], [8, 1, 0]])},
+    )
+    states = np.array([[1.0, 0, 0], [4, 2, 0], [-9, 0, 0]])
+    expected = [[2, -0.5, 0], [8, 1, 0], [0, -1, 0]]
+    np.testing.assert_allclose(found.change(["A"], states), expected, atol=1e-3)

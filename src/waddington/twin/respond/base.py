@@ -148,6 +148,27 @@ class ResponseModel(ABC):
             When a bare name was measured in several modes; names them.
         """
 
+    def predict_cells(self, label: str, cells: Values, *, guess: bool = False) -> dict[str, npt.NDArray[np.float64]]:
+        """Give the profiles that unperturbed cells would have under a condition.
+
+        All move alike unless the model says more; parameters and errors are those of :meth:`predict`.
+
+        Parameters
+        ----------
+        label, guess
+            As in :meth:`predict`.
+        cells
+            Profiles of unperturbed cells by modality, (cells, features) each.
+
+        Returns
+        -------
+        dict[str, ndarray]
+            By modality, (cells, features).
+        """
+        start = {modality: x.mean(axis=0, dtype=np.float64) for modality, x in cells.items()}
+        effect = self.predict(label, guess=guess, start=start)
+        return {modality: x + effect[modality] for modality, x in cells.items()}
+
     def standard_deviation(self, label: str, *, guess: bool = False) -> Effect | None:
         """Give how far the effect may lie from :meth:`predict`, one standard deviation; None where the model is silent.
 

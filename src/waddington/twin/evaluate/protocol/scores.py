@@ -13,7 +13,7 @@ from sklearn import config_context
 
 from waddington.errors import ArgumentError, DataError, UnsupportedError
 from waddington.twin.evaluate.metrics import METRICS, Pair, Sample
-from waddington.twin.evaluate.protocol.cells import Distances
+from waddington.twin.evaluate.protocol.cells import MOST_CELLS, Distances
 from waddington.twin.evaluate.protocol.folds import Fold
 from waddington.twin.evaluate.protocol.genes import GeneSums
 from waddington.twin.evaluate.protocol.halves import Halves, draw_halves
@@ -169,7 +169,10 @@ class _Bench:
             except UnsupportedError as error:
                 refused[label] = str(error)
                 continue
-            self._score(fold, label, way, name, effect, self._observe(fold, label))
+            moved = None
+            if self._distances is not None:
+                moved = model.predict_cells(label, self._resting(fold), guess=True)
+            self._score(fold, label, way, name, effect, moved, self._observe(fold, label))
             for modality in effect:
                 self._scores.support[self._key(fold, label, way, name, modality)] = support
             if deviation is not None:
@@ -180,29 +183,37 @@ class _Bench:
         for label, way in fold.targets.items():
             second, first = self._halved(fold, label)
             predicted = {name: observed.effect for name, observed in first.items()}
-            self._score(fold, label, way, REPLICATE, predicted, second)
+            rows = self._halves.half_of(fold, label, first=True)
+            cells = {name: x[rows] for name, x in self._screen.values.items()}
+            self._score(fold, label, way, REPLICATE, predicted, cells, second)
+
+    def _resting(self, fold: Fold) -> dict[str, npt.NDArray[np.floating]]:
+        """Give the unperturbed cells that predictions as distributions start from."""
+        rows = self._halves.control(fold, first=True)
+        rows = np.random.default_rng(0).permutation(rows)[:MOST_CELLS]
+        return {name: x[rows] for name, x in self._screen.values.items()}
 
     def _score(
-        self, fold: Fold, label: str, way: str, name: str, effect: Effect, truth: Mapping[str, Observed]
+        self,
+        fold: Fold,
+        label: str,
+        way: str,
+        name: str,
+        effect: Effect,
+        cells: Mapping[str, npt.NDArray[np.floating]] | None,
+        truth: Mapping[str, Observed],
     ) -> None:
         rows, candidates = self._others(fold)
         for modality, observed in truth.items():
             keep = self._keep[label][modality]
             distance = np.nan
-            if self._distances is not None and name != REPLICATE:
-                distance = self._distances.between(
-                    modality,
-                    self._halves.control(fold, first=True),
-                    effect[modality],
-                    self._halves.target(fold, label),
+            if self._distances is not None and cells is not None:
+                observed_cells = (
+                    self._halves.half_of(fold, label, first=False)
+                    if name == REPLICATE
+                    else self._halves.target(fold, label)
                 )
-            elif self._distances is not None:
-                distance = self._distances.between(
-                    modality,
-                    self._halves.half_of(fold, label, first=True),
-                    None,
-                    self._halves.half_of(fold, label, first=False),
-                )
+                distance = self._distances.between(modality, cells[modality], observed_cells)
             sample = Sample(
                 noise=float(observed.noise[keep].sum()),
                 changed=observed.changed[keep],

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import optimize
 
 from waddington.twin.respond.denoising import posterior_means
 from waddington.twin.respond.measured import Measured
@@ -21,6 +22,9 @@ from waddington.twin.respond.state.components import Components, joined
 __all__ = ["Deviations"]
 
 Array = npt.NDArray[np.float64]
+
+_SUM = 100.0
+"""Weight of the condition that shares sum to 1, beside distances in units of the largest coordinate."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,8 +79,8 @@ class Deviations:
         states
             (cells, components).
         groups
-            Of the cells, (cells,). One that was never measured has the shared effect. Default: the group whose controls
-            are nearest in state.
+            Of the cells, (cells,). One that was never measured has the shared effect. Default: each state is taken as a
+            mixture of the groups' mean control states, the nearest there is.
 
         Returns
         -------
@@ -84,16 +88,20 @@ class Deviations:
             Of joined profiles, (cells, features).
         """
         n_features = next(iter(self.tables.values())).shape[1]
-        total = np.zeros((len(self.groups) + 1, n_features))  # the last row is that of unknown groups
+        total = np.zeros((len(self.groups), n_features))
         for label in measured:
             if label in self.tables:
-                total[:-1] += self.tables[label]
+                total += self.tables[label]
         if groups is None:
-            place = np.square(states[:, None] - self.centers).sum(axis=2).argmin(axis=1)
-        else:
-            row = {group: i for i, group in enumerate(self.groups)}
-            place = np.array([row.get(group, len(row)) for group in groups.tolist()], dtype=np.intp)
-        return np.asarray(total[place])
+            return self._mixtures(states) @ total
+        return np.asarray((groups[:, None] == np.array(self.groups)) @ total)
+
+    def _mixtures(self, states: Array) -> Array:
+        """Give the shares of groups whose mixture lies nearest to each state, (cells, groups), by least squares."""
+        size = max(float(np.abs(self.centers).max()), 1e-12)
+        sides = np.vstack([self.centers.T / size, np.full(len(self.groups), _SUM)])
+        shares = np.stack([optimize.nnls(sides, np.append(state / size, _SUM))[0] for state in states])
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
     def state_dict(self) -> dict[str, Any]:
         """Give everything as tensors and strings."""

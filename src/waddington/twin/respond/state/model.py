@@ -91,7 +91,7 @@ class StateDependent(ResponseModel):
         return self._components.by_modality((self._moved(label, effect, resting, None) - resting)[0])
 
     def predict_cells(
-        self, label: str, cells: Values, *, groups: npt.NDArray[np.str_] | None = None, guess: bool = False
+        self, label: str, cells: Values, *, guess: bool = False, groups: npt.NDArray[np.str_] | None = None
     ) -> dict[str, Array]:
         """Give the profiles that unperturbed cells would have under a condition, each by its own effect.
 
@@ -101,10 +101,11 @@ class StateDependent(ResponseModel):
             As in :meth:`predict`.
         cells
             Profiles of unperturbed cells by modality, (cells, features) each.
-        groups
-            Of the cells, (cells,), where effects are by group. Default: the group whose controls are nearest.
         guess
             As in :meth:`predict`.
+        groups
+            Of the cells, (cells,), where effects are by group. Default: each cell counts as the mixture of groups whose
+            controls' mean lies nearest.
 
         Returns
         -------
