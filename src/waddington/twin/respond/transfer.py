@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +18,10 @@ __all__ = ["SimilarityWeighted"]
 
 Array = npt.NDArray[np.float64]
 
+_SHARPNESS = (2.0, 4.0, 8.0)
+_FEWEST_GROUPS = 4
+"""With which sharpness can be chosen."""
+
 MIN_CELLS = 10
 """Fewest cells of a condition, and of its controls, with which a group counts."""
 
@@ -25,8 +29,9 @@ MIN_CELLS = 10
 class SimilarityWeighted(MeasuredModel):
     """A condition does what it does in other groups, each freed of noise and weighted by its likeness at rest.
 
-    The weight of group i is ``exp(-D_i / median D)``, where D is the squared distance between mean control profiles.
-    Without a profile to start from all groups count alike.
+    The weight of group i is ``exp(-k D_i / median D)``, where D is the squared distance between mean control profiles.
+    The sharpness k, one of 2, 4 and 8, is the one with which the groups foretell each other best, each in turn from
+    the others; 2 with fewer than 4 groups. Without a profile to start from all groups count alike.
     """
 
     name = "similarity-weighted"
@@ -41,6 +46,8 @@ class SimilarityWeighted(MeasuredModel):
         self._by_group = dict(by_group)
         self._control: dict[str, list[Array]] = {}
         self._effects: dict[str, list[dict[str, Array]]] = {}
+        self.sharpness: dict[str, float] = {}
+        """Of each modality."""
         for modality in next(iter(by_group.values())).tables:
             self._control[modality], self._effects[modality] = [], []
             for one in by_group.values():
@@ -51,6 +58,7 @@ class SimilarityWeighted(MeasuredModel):
                     for label, row in one.row.items()
                     if row and min(one.n[row], one.n[0]) >= MIN_CELLS
                 })  # fmt: skip
+            self.sharpness[modality] = _sharpness(list(by_group.values()), modality, self._effects[modality])
 
     @classmethod
     def fit(cls, data: Training) -> Self:
@@ -88,9 +96,8 @@ class SimilarityWeighted(MeasuredModel):
             effects = np.stack([groups[i][label] for i in holders])
             weights = np.ones(len(holders))
             if start is not None:
-                distance = np.array([np.square(self._control[modality][i] - start[modality]).sum() for i in holders])
-                middle = float(np.median(distance))
-                weights = np.exp(-distance / middle) if middle > 0 else weights
+                controls = np.stack([self._control[modality][i] for i in holders])
+                weights = _weights(controls, start[modality], self.sharpness[modality])
             found[modality] = np.asarray(weights @ effects / weights.sum())
         return found
 
@@ -102,3 +109,28 @@ class SimilarityWeighted(MeasuredModel):
     def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
         """Make the model anew from what each group shows."""
         return cls({name: Measured.from_state_dict(one) for name, one in state["by_group"].items()})
+
+
+def _weights(controls: Array, start: Array, sharpness: float) -> Array:
+    """Weigh groups by the likeness of their controls, (groups, features), to a profile."""
+    distance = np.square(controls - start).sum(axis=1)
+    middle = float(np.median(distance))
+    return np.exp(-sharpness * distance / middle) if middle > 0 else np.ones(len(controls))
+
+
+def _sharpness(groups: Sequence[Measured], modality: str, effects: Sequence[Mapping[str, Array]]) -> float:
+    """Choose the sharpness with which groups foretell what each of them showed, before it was freed of noise."""
+    errors = dict.fromkeys(_SHARPNESS, 0.0)
+    for label in sorted({label for one in effects for label in one}):
+        holders = [i for i, one in enumerate(effects) if label in one]
+        if len(holders) < _FEWEST_GROUPS:
+            continue
+        controls = np.stack([groups[i].tables[modality].mean[0] for i in holders])
+        shown = np.stack([groups[i].effects(modality)[groups[i].row[label]] for i in holders])
+        freed = np.stack([effects[i][label] for i in holders])
+        for out in range(len(holders)):
+            kept = np.arange(len(holders)) != out
+            for sharpness in _SHARPNESS:
+                weights = _weights(controls[kept], controls[out], sharpness)
+                errors[sharpness] += float(np.square(weights @ freed[kept] / weights.sum() - shown[out]).sum())
+    return min(errors, key=lambda one: errors[one])
