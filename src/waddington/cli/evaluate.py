@@ -140,8 +140,8 @@ def _progress(console: Console) -> Progress:
 
 def _last_screen(result: EvaluationResult, console: Console) -> Group:
     """Say what was found, and where things are and what they mean."""
+    from waddington.twin.evaluate.protocol import TABLES
     from waddington.twin.report.page import ANSWERS
-    from waddington.twin.run.evaluating import TABLES
 
     answers = Table.grid(padding=(0, 2))
     answers.add_column(style="bold", no_wrap=True)

@@ -11,9 +11,8 @@ import pytest
 from tests.twin.evaluate.protocol.world import DOUBLES, GENES, SINGLES, effects, make_screen
 
 from waddington.errors import DataError
-from waddington.twin.evaluate.protocol import evaluate_screen
+from waddington.twin.evaluate.protocol import TABLES, evaluate_screen
 from waddington.twin.run import EvaluationResult, evaluate_file, write_evaluation
-from waddington.twin.run.evaluating import TABLES
 from waddington.twin.run.evaluation_verdicts import verdicts_of
 
 MODELS = ["mean", "scaled additive", "hierarchical additive"]

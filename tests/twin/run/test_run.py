@@ -85,11 +85,22 @@ def test_the_model_loads_as_plain_tensors(tiny: tuple[RunResult, Recorder]) -> N
 def test_predictions_stand_beside_what_was_observed(tiny: tuple[RunResult, Recorder]) -> None:
     predicted = md.read_h5mu(tiny[0].out / "predictions.h5mu")
     for part in predicted.mod.values():
-        assert {"change", "std", "observed_change"} <= set(part.layers)
-        known = np.isfinite(part.layers["change"])
-        supported = predicted.obs["measured_support"].to_numpy(dtype=bool)
-        assert (known == supported[:, None]).all(), "what cannot be known is empty, all else a number"
-    assert {"split", "measured_support", "perturbation", "perturbation_mode"} <= set(predicted.obs.columns)
+        assert {"change", "std", "low", "high", "observed_change"} <= set(part.layers)
+        assert all(np.isfinite(layer).all() for layer in part.layers.values())
+        assert (part.layers["low"] <= part.layers["high"]).all()
+    columns = {"split", "support", "flagged", "measured_support", "perturbation", "perturbation_mode"}
+    assert columns <= set(predicted.obs.columns)
+    unseen = predicted.obs["split"] == "unseen_single"
+    assert predicted.obs.loc[unseen, "flagged"].all()
+
+
+def test_the_report_opens_with_what_can_be_predicted(tiny: tuple[RunResult, Recorder]) -> None:
+    out, verdicts = tiny[0].out, tiny[0].verdicts
+    assert verdicts[0].question.startswith("Do these cells show what the conditions do")
+    scores = pd.read_csv(out / "scores.csv")
+    assert {"hierarchical additive", "scaled additive", "mean", "replicate"} <= set(scores["model"])
+    assert set(scores["split"]) == set(tiny[0].metrics.loc[tiny[0].metrics["protocol"] == "held-out", "split"])
+    assert (out / "null.csv").exists()
 
 
 def test_the_model_predicts_and_embeds_as_the_run_did(tiny: tuple[RunResult, Recorder]) -> None:
@@ -97,8 +108,8 @@ def test_the_model_predicts_and_embeds_as_the_run_did(tiny: tuple[RunResult, Rec
     assert np.array_equal(model.get_latent_representation(cells), cells.obsm["X_twin"])
     for modality, part in md.read_h5mu(tiny[0].out / "predictions.h5mu").mod.items():
         assert np.array_equal(model.get_latent_representation(cells, modality=modality), cells[modality].obsm["X_twin"])
-        known = part[part.obs["measured_support"].to_numpy(dtype=bool)]
-        asked = model.predict(list(known.obs_names), modality=modality)
+        known = part
+        asked = model.predict(list(known.obs_names), modality=modality, guess=True)
         assert list(asked.obs_names) == list(known.obs_names)
         assert np.array_equal(asked.X, known.X)
         assert np.array_equal(asked.layers["effect"], known.layers["change"])

@@ -17,20 +17,26 @@ import pandas as pd
 from waddington.errors import WaddingtonError
 from waddington.twin.data import io
 from waddington.twin.data.io.reading import Source
+from waddington.twin.evaluate.protocol import write_tables
 from waddington.twin.models import Twin
+from waddington.twin.models.profiles import fit_response
 from waddington.twin.report.page import Verdict, write_report
+from waddington.twin.respond.registry import DEFAULT_MODEL
 from waddington.twin.run.artifacts import joint_latent, read_arrays
 from waddington.twin.run.cells import as_measured, hand_back
 from waddington.twin.run.choice import Chosen
 from waddington.twin.run.config import RunConfig, flatten
 from waddington.twin.run.data import RunData, is_saved, load, save
+from waddington.twin.run.evaluation_pictures import evaluation_pictures, evaluation_tables
+from waddington.twin.run.evaluation_verdicts import verdicts_of
 from waddington.twin.run.folder import RunFolder, fingerprint
 from waddington.twin.run.listener import Listener
 from waddington.twin.run.model import assemble_model
 from waddington.twin.run.outputs import versions, write_config, write_measurability, write_metrics, write_weights
 from waddington.twin.run.pictures import metric_panels, shortened_labels, write_pictures
 from waddington.twin.run.plain import write_cells
-from waddington.twin.run.predicting import fit_models, predictions
+from waddington.twin.run.predicting import predictions
+from waddington.twin.run.prediction_jobs import read_evaluation
 from waddington.twin.run.prepare import prepare, read_all_cells
 from waddington.twin.run.records import RunRecords
 from waddington.twin.run.report_text import data_facts, method, notes, question, tables
@@ -145,7 +151,9 @@ def run(
             folder.forget()
             raise
         del mdata, others
-        finished, chosen = run_schedule(config, folder, listener, modalities=prepared.inputs)
+        finished, chosen = run_schedule(
+            config, folder, listener, modalities=prepared.inputs, judges=prepared.design.kind != "pseudotime"
+        )
         return _write_outputs(config, folder, prepared, finished, chosen, cells, data, listener)
 
 
@@ -174,14 +182,16 @@ def _write_outputs(
 ) -> RunResult:
     metrics = finished.metrics()
     listener.stage("Writing results", 8 + len(metric_panels(metrics)))
-    found = verdicts(metrics, optimizers=config.optimizer, best=finished.best(), measurability=finished.measurability)
+    judged = None if finished.judged is None else read_evaluation(folder.files_of(finished.judged))
+    found = [] if judged is None else list(verdicts_of(judged))
+    found += verdicts(metrics, optimizers=config.optimizer, best=finished.best(), measurability=finished.measurability)
     write_metrics(folder, metrics)
     write_measurability(folder, finished.measurability)
-    models = fit_models(folder, prepared, finished, chosen.encoder.optimizer)
-    assemble_model(folder, config, prepared, chosen, models).save(folder.path / "model", overwrite=True)
+    response = fit_response(None, prepared.inputs, prepared.names, prepared.design, model=DEFAULT_MODEL)
+    assemble_model(folder, config, prepared, chosen, response).save(folder.path / "model", overwrite=True)
     write_weights(folder, config, prepared, chosen)
     listener.advance()
-    predicted = predictions(prepared, finished, models, optimizer=chosen.encoder.optimizer)
+    predicted = predictions(prepared, finished, response)
     io.write(predicted, folder.path / "predictions.h5mu")
     listener.advance()
     files = folder.files_of(chosen.encoder)
@@ -200,6 +210,9 @@ def _write_outputs(
         predicted=predicted,
         tell=listener.advance,
     )
+    if judged is not None:
+        write_tables(judged, folder.path)
+        pictures = {**evaluation_pictures(judged, folder.path), **pictures}
     write_config(folder, config, finished, chosen, data)
     said = notes(config, prepared, finished)
     write_report(
@@ -213,7 +226,11 @@ def _write_outputs(
         data=data_facts(prepared, finished),
         method=method(config, prepared, chosen),
         notes=said,
-        tables={**tables(finished), **shortened_labels(prepared, trajectories)},
+        tables={
+            **({} if judged is None else evaluation_tables(judged)),
+            **tables(finished),
+            **shortened_labels(prepared, trajectories),
+        },
         config=config.to_dict(),
         versions=versions(),
         seeds=config.evaluation_seeds,

@@ -33,7 +33,7 @@ Float = npt.NDArray[np.float32]
 TRIAL = "trial"
 """Variant of the encoder jobs that a rate is chosen on."""
 
-RUN_BASELINES = ("no change", "mean", "additive")
+RUN_MODELS = ("no change", "mean", "additive", "scaled additive", "hierarchical additive")
 """Response models of the features alone that a run scores."""
 
 VALIDATION = 0.1
@@ -136,7 +136,7 @@ class BaselineJob(TwinJob):
         }
         assert set(representations) == set(BASELINE_REPRESENTATIONS)
         models: dict[str, Callable[[], ResponseModel]] = {
-            name: functools.partial(MODELS[name].fit, data) for name in RUN_BASELINES
+            name: functools.partial(MODELS[name].fit, data) for name in RUN_MODELS
         } | {
             name: lambda make=make: DecodedResponse(make(), values, design)  # type: ignore[misc]
             for name, make in representations.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,11 @@ from typing import Any
 import anndata as ad
 import mudata as md
 import numpy as np
-import pandas as pd
 
 from waddington._files import write_text
 from waddington._text import counted
 from waddington.errors import DataError, OutputError
-from waddington.twin import plots
 from waddington.twin.data import io
-from waddington.twin.data.modalities import TITLES
 from waddington.twin.datasets import simulate
 from waddington.twin.evaluate.protocol import (
     WAYS,
@@ -28,24 +25,15 @@ from waddington.twin.evaluate.protocol import (
     labels_of_predictions,
     read_predictions,
     screen_of,
+    write_tables,
 )
 from waddington.twin.preprocess import Preprocessor
-from waddington.twin.report.page import Picture, Verdict, write_report
-from waddington.twin.respond.registry import DEFAULT_MODEL
+from waddington.twin.report.page import Verdict, write_report
+from waddington.twin.run.evaluation_pictures import evaluation_pictures, evaluation_tables
 from waddington.twin.run.evaluation_verdicts import verdicts_of
 from waddington.twin.run.outputs import versions
 
 __all__ = ["EvaluationResult", "evaluate_file", "write_evaluation"]
-
-TABLES: Mapping[str, str] = {
-    "scores": "one row a condition, split, model, modality and metric",
-    "summary": "averages over conditions with intervals, and differences to a reference",
-    "genes": "how well each feature is predicted over conditions",
-    "conditions": "which conditions can be measured, and why others cannot",
-    "coverage": "what share of features lies inside the models' intervals",
-    "null": "the same evaluation on permuted labels",
-}
-"""Tables of an evaluation, each a CSV file of that name."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,8 +142,7 @@ def write_evaluation(
     """
     folder = Path(out).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    for name in TABLES:
-        write_text(folder / f"{name}.csv", getattr(found, name).to_csv(index=False))
+    write_tables(found, folder)
     settings = {**found.settings, "source": source, "versions": versions()}
     write_text(folder / "evaluation.json", json.dumps(settings, indent=2))
     verdicts, all_notes = tuple(verdicts_of(found)), (*notes, *found.notes)
@@ -165,7 +152,7 @@ def write_evaluation(
         question=f"Which effects of perturbations can be predicted in {source or 'these cells'}, and how surely?",
         verdicts=verdicts,
         metrics=found.metrics,
-        figures=_pictures(found, folder),
+        figures=evaluation_pictures(found, folder),
         data={
             "cells": found.settings["cells"],
             "controls": found.settings["controls"],
@@ -173,7 +160,7 @@ def write_evaluation(
         },
         method=_method(found),
         notes=all_notes,
-        tables=_tables(found),
+        tables=evaluation_tables(found),
         config={name: value for name, value in found.settings.items() if name not in ("cells", "controls")},
         versions=versions(),
         seeds=[int(found.settings["seed"])],
@@ -194,55 +181,6 @@ def _notes(mdata: md.MuData) -> tuple[str, ...]:
     return tuple(str(note) for note in mdata.uns.get("waddington", {}).get("notes", ()))
 
 
-def _model_of(found: Evaluation) -> str:
-    """Name the model that pictures are drawn of: the default one, else the first that is judged."""
-    names = list(dict.fromkeys(found.summary["model"]))
-    return DEFAULT_MODEL if DEFAULT_MODEL in names else str(names[0])
-
-
-def _pictures(found: Evaluation, folder: Path) -> dict[str, Picture]:
-    model, pictures = _model_of(found), {}
-    for modality in dict.fromkeys(found.summary["modality"]):
-        title = TITLES.get(str(modality), str(modality))
-        forest = plots.forest(found.summary, modality=str(modality))
-        pictures[f"forest-{modality}"] = Picture(
-            path=forest.save(folder / f"forest_{modality}.png"),
-            title=f"Models by split: {title}",
-            caption="Pearson r between predicted and observed change, mean over conditions with its 95 % interval; the"
-            " diamond is the replicate, one half of the cells as a prediction of the other.",
-            alt=f"Pearson r of every model for {title}, one panel for each way of being held out.",
-        )
-    scored = found.scores[(found.scores["metric"] == "pearson") & (found.scores["model"] == model)]
-    if scored["value"].notna().any():
-        pictures["ceiling"] = Picture(
-            path=plots.ceiling(found.scores, found.conditions, model=model).save(folder / "ceiling.png"),
-            title="Each condition under its ceiling",
-            caption="A dot is a condition. The dashed line is the best that a prediction without noise can reach; left"
-            " of the dotted line replicates do not agree, and nothing can be said.",
-            alt=f"Pearson r of {model} against the reliability of replicates, one dot a condition.",
-        )
-    if len(found.coverage):
-        pictures["calibration"] = Picture(
-            path=plots.calibration(found.coverage).save(folder / "calibration.png"),
-            title="Do the intervals hold what they promise?",
-            caption="Share of features whose observed change lies inside the 90 % interval; the band is 85 to 95 %.",
-            alt="Coverage of intervals by model, split and support.",
-        )
-    ways = [way for way in found.genes["split"].unique() if way != "held-out cells"]
-    for way in [*ways, "held-out cells"]:
-        part = found.genes[(found.genes["model"] == model) & (found.genes["split"] == way)]
-        if (part["measurable"].astype(bool) & part["pearson"].notna()).any():
-            pictures["genes"] = Picture(
-                path=plots.gene_ranking(found.genes, model=model, split=str(way)).save(folder / "genes.png"),
-                title=f"Best and worst predicted features: {way}",
-                caption="Correlation over conditions, of features whose change differs between conditions by more than "
-                "noise.",
-                alt=f"Features with the highest and lowest correlation for {model} under {way}.",
-            )
-            break
-    return pictures
-
-
 def _method(found: Evaluation) -> list[str]:
     repeats, permutations = found.settings["repeats"], found.settings["null_repeats"]
     ways = [f"{way}: {WAYS[way]}" for way in found.settings["splits"] if way in WAYS]
@@ -258,15 +196,3 @@ def _method(found: Evaluation) -> list[str]:
         "without noise can pass 1. Intervals are of a bootstrap over conditions, or over groups.",
         f"Labels of all cells were permuted {counted(permutations, 'time')} and everything was judged again.",
     ]
-
-
-def _tables(found: Evaluation) -> dict[str, pd.DataFrame]:
-    whole = found.summary[(found.summary["conditions"] == "all") & (found.summary["metric"] == "ncse")]
-    columns = ["split", "model", "modality", "value", "low", "high", "n", "reference", "difference"]
-    tables = {"Noise-corrected squared error (0: perfect, 1: no change)": whole[columns].round(3)}
-    if len(found.null):
-        rows = found.null[found.null["split"] == "every split"].drop(columns="split")
-        tables["The same on permuted labels, where nothing may be found"] = rows.round(3)
-    if len(found.coverage):
-        tables["Coverage of intervals"] = found.coverage.round(3)
-    return tables

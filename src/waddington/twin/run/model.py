@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from waddington.twin.data.io import given_modalities
@@ -12,9 +10,7 @@ from waddington.twin.embed.encoder import TwinEncoder
 from waddington.twin.embed.scaling import Standardization
 from waddington.twin.models import SavedAgent, Twin
 from waddington.twin.models.learning import fit_dynamics
-from waddington.twin.models.profiles import response_of
-from waddington.twin.respond.averaged import AveragedResponse
-from waddington.twin.respond.decoded import DecodedResponse
+from waddington.twin.models.profiles import FittedResponse
 from waddington.twin.run.agent_jobs import heldout_settings
 from waddington.twin.run.artifacts import WEIGHTS, joint_latent, read_arrays
 from waddington.twin.run.choice import Chosen
@@ -27,7 +23,7 @@ __all__ = ["assemble_model"]
 
 
 def assemble_model(
-    folder: RunFolder, config: RunConfig, prepared: RunData, chosen: Chosen, models: Sequence[DecodedResponse]
+    folder: RunFolder, config: RunConfig, prepared: RunData, chosen: Chosen, response: FittedResponse
 ) -> Twin:
     """Put the parts of a model together.
 
@@ -37,17 +33,16 @@ def assemble_model(
         The run.
     chosen
         Whose weights are kept. An agent of the paper's protocol acts in a space of its own and is no part of the model.
-    models
-        Of the response, one a seed: the model predicts their mean, as ``predictions.h5mu`` does.
+    response
+        What predicts, as in ``predictions.h5mu``.
     """
     files, split = folder.files_of(chosen.encoder), prepared.design
     latent = joint_latent(files, split.train)
-    model = models[0] if len(models) == 1 else AveragedResponse(models) if models else None
     twin = Twin.assemble(
         preprocessor=prepared.preprocessor,
         encoder=TwinEncoder.from_state_dict(torch.load(files / WEIGHTS, weights_only=True)),
         standardization=Standardization.fit(read_arrays(files)["joint"], split.train),
-        response=None if model is None else response_of(model, prepared.inputs, prepared.names, split),
+        response=response,
         dynamics=fit_dynamics(
             latent, split, prepared.pseudotime, max_perturbations=config.ppo.max_perturbations, seed=config.seed
         ),

@@ -13,6 +13,7 @@ from waddington.twin._moved import names_moved_from
 from waddington.twin.run.agent_jobs import IDLE, RANDOM, AgentJob
 from waddington.twin.run.encoder_jobs import EncoderJob
 from waddington.twin.run.jobs import TwinJob
+from waddington.twin.run.prediction_jobs import PredictionJob
 
 __all__ = ["RunRecords", "best_optimizer", "tabulate_trials"]
 
@@ -38,6 +39,8 @@ class RunRecords:
     """Encoder job by optimizer and seed."""
     agents: dict[tuple[str, str, str, int], AgentJob]
     """Agent job by protocol, variant, optimizer and seed."""
+    judged: PredictionJob | None = None
+    """The job that judged models of responses, where there was anything to judge."""
 
     def best(self) -> dict[str, str]:
         """Name the best optimizer of encoders (``response``) and of held-out agents (``agent``), where there are any.

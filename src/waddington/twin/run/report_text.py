@@ -135,6 +135,13 @@ def method(config: RunConfig, prepared: RunData, chosen: Chosen) -> list[str]:
         "pictures show all, and verdicts nothing.",
         tuned + f" All of them use eps {config.eps:g}, the same initial weights and the same order of data for a seed.",
     ]
+    if "held-out" in config.protocols and prepared.design.kind != "pseudotime":
+        paragraphs.append(
+            "What can be predicted is judged of models that learn from the features alone, on the same test cells; the "
+            "hierarchical additive model makes predictions.h5mu and is the response of model/. Scores by condition are "
+            "in scores.csv, averages with intervals over conditions in summary.csv, and what permuted labels score in "
+            "null.csv."
+        )
     if "held-out" in config.protocols:
         paragraphs.append(
             "Held-out protocol. Encoders are graph-attention networks trained by masked reconstruction; a ridge "
@@ -162,9 +169,8 @@ def method(config: RunConfig, prepared: RunData, chosen: Chosen) -> list[str]:
     )
     paragraphs.append(
         f"The model in model/ is encoder {chosen.encoder.label} (least validation loss){agent}: of the optimizer that "
-        f"is best in the mean over seeds, its best seed; final_model.pt holds its weights.{again} Verdicts and "
-        "predictions are of the same optimizer; the response averages its seeds. The cells with what was found of each "
-        "are in cells.h5mu."
+        f"is best in the mean over seeds, its best seed; final_model.pt holds its weights.{again} Verdicts are "
+        "of the same optimizer. The cells with what was found of each are in cells.h5mu."
     )
     return paragraphs
 

@@ -16,6 +16,7 @@ from waddington.twin.run.encoder_jobs import TRIAL, BaselineJob, EncoderJob
 from waddington.twin.run.folder import RunFolder
 from waddington.twin.run.jobs import TwinJob
 from waddington.twin.run.listener import Listener
+from waddington.twin.run.prediction_jobs import PredictionJob
 from waddington.twin.run.records import RunRecords, tabulate_trials
 from waddington.twin.run.replicate_jobs import COLUMNS, ReplicateJob
 
@@ -25,7 +26,7 @@ Result = Mapping[str, Any]
 
 
 def run_schedule(
-    config: RunConfig, folder: RunFolder, listener: Listener, *, modalities: Iterable[str]
+    config: RunConfig, folder: RunFolder, listener: Listener, *, modalities: Iterable[str], judges: bool
 ) -> tuple[RunRecords, Chosen]:
     """Run every job of a run that has no record yet; give what they found, and the jobs whose weights are kept.
 
@@ -39,9 +40,11 @@ def run_schedule(
         Hears of every stage.
     modalities
         Names of the modalities of the prepared cells.
+    judges
+        Whether there are conditions that models of responses can be judged on.
     """
     with Store(folder.work) as store, _executor(config) as executor:
-        return _Schedule(config, folder.run_id, listener, store, executor).work(tuple(modalities))
+        return _Schedule(config, folder.run_id, listener, store, executor, judges=judges).work(tuple(modalities))
 
 
 def _executor(config: RunConfig) -> Executor:
@@ -54,8 +57,10 @@ def _executor(config: RunConfig) -> Executor:
 class _Schedule:
     """The stages of one run, each of which needs what the one before has found."""
 
-    def __init__(self, config: RunConfig, run_id: str, listener: Listener, store: Store, executor: Executor) -> None:
-        self._config, self._run_id, self._listener = config, run_id, listener
+    def __init__(
+        self, config: RunConfig, run_id: str, listener: Listener, store: Store, executor: Executor, *, judges: bool
+    ) -> None:
+        self._config, self._run_id, self._listener, self._judges = config, run_id, listener, judges
         self._store, self._executor = store, executor
         self._tried: dict[TwinJob, Result] = {}
         self._records: dict[TwinJob, Result] = {}
@@ -65,8 +70,10 @@ class _Schedule:
         """Run all stages; give what evaluated jobs found, and the jobs whose weights are kept."""
         measurability = self._measure(modalities)
         encoders, reference = self._train_encoders()
+        judged = None
         if "held-out" in self._config.protocols:
             self._score_baselines()
+            judged = self._judge_predictions()
         agents: dict[tuple[str, str, str, int], AgentJob] = {}
         for protocol in self._config.protocols:
             agents |= self._train_agents(protocol, reference)
@@ -77,6 +84,7 @@ class _Schedule:
             measurability=measurability,
             encoders=encoders,
             agents=agents,
+            judged=judged,
         )
         return finished, self._in_one_space(choose(finished, self._config))
 
@@ -133,6 +141,14 @@ class _Schedule:
         seeds = self._config.evaluation_seeds
         jobs = [BaselineJob(run_id=self._run_id, seed=seed, replicates=self._replicates) for seed in seeds]
         self._records |= self._do("Scoring baselines", jobs)
+
+    def _judge_predictions(self) -> PredictionJob | None:
+        """Judge response models of the features; stages of an order are no conditions that one could predict."""
+        if not self._judges:
+            return None
+        job = PredictionJob(run_id=self._run_id, seed=self._config.seed)
+        self._do("Judging predictions", [job])
+        return job
 
     def _train_agents(
         self, protocol: str, reference: Mapping[int, EncoderJob]

@@ -23,7 +23,10 @@ from waddington.twin.run.comparison import Comparison, compare
 
 __all__ = ["verdicts"]
 
-_RIVALS = ("no change", "mean", "additive", "pca", "untrained", "random projection")
+_RIVALS = (
+    *("no change", "mean", "additive", "scaled additive", "hierarchical additive"),
+    *("pca", "untrained", "random projection"),
+)
 """Rivals of the encoder: the strongest that are known, not only the simplest."""
 
 _ONE_SEED = "One seed alone shows no scatter, so nothing can be told apart; a run of two seeds or more may tell."

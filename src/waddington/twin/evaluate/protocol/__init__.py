@@ -7,12 +7,14 @@ from waddington.twin.evaluate.protocol.folds import WAYS, Fold, folds_of
 from waddington.twin.evaluate.protocol.given import GivenPredictions, labels_of_predictions, read_predictions
 from waddington.twin.evaluate.protocol.reading import screen_of
 from waddington.twin.evaluate.protocol.screen import Screen
+from waddington.twin.evaluate.protocol.storing import TABLES, read_tables, write_tables
 from waddington.twin.evaluate.protocol.tables import GENES, SCORES, SUMMARY
 
 __all__ = [
     "GENES",
     "SCORES",
     "SUMMARY",
+    "TABLES",
     "WAYS",
     "Evaluation",
     "Fold",
@@ -23,5 +25,7 @@ __all__ = [
     "labels_of_predictions",
     "measure_screen",
     "read_predictions",
+    "read_tables",
     "screen_of",
+    "write_tables",
 ]

@@ -1,0 +1,79 @@
+"""Pictures and tables of an evaluation, with the words that stand beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from waddington.twin import plots
+from waddington.twin.data.modalities import TITLES
+from waddington.twin.evaluate.protocol import Evaluation
+from waddington.twin.evaluate.protocol.evaluation import EVERY
+from waddington.twin.report.page import Picture
+from waddington.twin.respond.registry import DEFAULT_MODEL
+
+__all__ = ["evaluation_pictures", "evaluation_tables"]
+
+
+def evaluation_pictures(found: Evaluation, folder: Path) -> dict[str, Picture]:
+    """Draw an evaluation: models by split, conditions under their ceiling, intervals, best and worst features."""
+    model, pictures = _model_of(found), {}
+    for modality in dict.fromkeys(found.summary["modality"]):
+        title = TITLES.get(str(modality), str(modality))
+        forest = plots.forest(found.summary, modality=str(modality))
+        pictures[f"forest-{modality}"] = Picture(
+            path=forest.save(folder / f"forest_{modality}.png"),
+            title=f"Models by split: {title}",
+            caption="Pearson r between predicted and observed change, mean over conditions with its 95 % interval; the"
+            " diamond is the replicate, one half of the cells as a prediction of the other.",
+            alt=f"Pearson r of every model for {title}, one panel for each way of being held out.",
+        )
+    scored = found.scores[(found.scores["metric"] == "pearson") & (found.scores["model"] == model)]
+    if scored["value"].notna().any():
+        pictures["ceiling"] = Picture(
+            path=plots.ceiling(found.scores, found.conditions, model=model).save(folder / "ceiling.png"),
+            title="Each condition under its ceiling",
+            caption="A dot is a condition. The dashed line is the best that a prediction without noise can reach; left"
+            " of the dotted line replicates do not agree, and nothing can be said.",
+            alt=f"Pearson r of {model} against the reliability of replicates, one dot a condition.",
+        )
+    if len(found.coverage):
+        pictures["calibration"] = Picture(
+            path=plots.calibration(found.coverage).save(folder / "calibration.png"),
+            title="Do the intervals hold what they promise?",
+            caption="Share of features whose observed change lies inside the 90 % interval; the band is 85 to 95 %.",
+            alt="Coverage of intervals by model, split and support.",
+        )
+    ways = [way for way in found.genes["split"].unique() if way != "held-out cells"]
+    for way in [*ways, "held-out cells"]:
+        part = found.genes[(found.genes["model"] == model) & (found.genes["split"] == way)]
+        if (part["measurable"].astype(bool) & part["pearson"].notna()).any():
+            pictures["genes"] = Picture(
+                path=plots.gene_ranking(found.genes, model=model, split=str(way)).save(folder / "genes.png"),
+                title=f"Best and worst predicted features: {way}",
+                caption="Correlation over conditions, of features whose change differs between conditions by more than "
+                "noise.",
+                alt=f"Features with the highest and lowest correlation for {model} under {way}.",
+            )
+            break
+    return pictures
+
+
+def evaluation_tables(found: Evaluation) -> dict[str, pd.DataFrame]:
+    """Give the tables that a page shows, by caption."""
+    whole = found.summary[(found.summary["conditions"] == "all") & (found.summary["metric"] == "ncse")]
+    columns = ["split", "model", "modality", "value", "low", "high", "n", "reference", "difference"]
+    tables = {"Noise-corrected squared error (0: perfect, 1: no change)": whole[columns].round(3)}
+    if len(found.null):
+        rows = found.null[found.null["split"] == EVERY].drop(columns="split")
+        tables["The same on permuted labels, where nothing may be found"] = rows.round(3)
+    if len(found.coverage):
+        tables["Coverage of intervals"] = found.coverage.round(3)
+    return tables
+
+
+def _model_of(found: Evaluation) -> str:
+    """Name the model that pictures are drawn of: the default one, else the first that is judged."""
+    names = list(dict.fromkeys(found.summary["model"]))
+    return DEFAULT_MODEL if DEFAULT_MODEL in names else str(names[0])
