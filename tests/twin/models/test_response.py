@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 import torch
 from tests.twin.respond.test_calibration import Z
+from tests.twin.respond.test_priors import PATHWAYS
+from tests.twin.respond.test_priors import world as pathways
 
 from waddington import twin
 from waddington.errors import ArgumentError, DataError, UnknownNameError, UnsupportedError
@@ -176,6 +178,26 @@ def test_a_column_of_wrong_counts_is_named_beside_the_prediction(cells: ad.AnnDa
     wrong.X[:, 7] += 500 * noise[pd.factorize(wrong.obs["guide"])[0]]
     (note,) = twin.tl.predict(wrong, "G1").uns["waddington"]["prediction"]["notes"]
     assert note.startswith("feature 'x1' of 'rna' responds more than all others together")
+
+
+def test_a_prior_answers_for_a_gene_never_perturbed_and_says_what_it_gains(tmp_path: Path) -> None:
+    world = pathways()
+    obs = pd.DataFrame({"perturbation": world.split.labels}, index=[f"c{i}" for i in range(len(world.split.labels))])
+    adata = ad.AnnData(world.values["rna"], obs=obs, var=pd.DataFrame(index=list("abcdefghij")))
+    PATHWAYS.to_csv(tmp_path / "pathways.csv", index=False)
+    made = twin.Response(adata, prior=tmp_path / "pathways.csv")
+    made.train()
+    predicted = made.predict(["U0:knockout", "U9:knockout"])
+    assert np.corrcoef(predicted.layers["effect"])[0, 1] > 0.9
+    assert predicted.obs["flagged"].tolist() == [False, True]
+    assert np.isfinite(predicted.layers["low"]).all()
+    assert predicted.uns["waddington"]["prediction"]["notes"][0].startswith("pathways.csv: leave-one-out r ")
+    loaded = twin.Response.load(made.save(tmp_path / "model"))
+    np.testing.assert_array_equal(loaded.predict("U9:knockout").X, made.predict("U9:knockout").X)
+    assert repr(loaded) == repr(made)
+    assert "prior pathways.csv" in repr(loaded)
+    with pytest.raises(ArgumentError, match="cannot use prior= with the response model 'additive'"):
+        twin.Response(adata, "additive", prior=PATHWAYS)
 
 
 def test_an_effect_on_a_representation(cells: ad.AnnData, tmp_path: Path) -> None:

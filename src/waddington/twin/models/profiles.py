@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anndata as ad
@@ -19,6 +19,7 @@ from waddington.twin.data.conditions import condition_columns, parse_label
 from waddington.twin.data.splits import Split
 from waddington.twin.respond.base import Effect, ResponseModel, Training, Values, spread_within
 from waddington.twin.respond.calibration import LEVEL, Calibration, calibrate, deviation
+from waddington.twin.respond.priors import GenePrior, PriorInformed, prior_gain
 from waddington.twin.respond.registry import fit_model, model_from_state
 
 __all__ = ["FittedResponse", "Names", "fit_response", "predict_profiles", "response_of"]
@@ -44,6 +45,8 @@ class FittedResponse:
     """Names of the features, by modality."""
     calibration: Calibration = _UNCALIBRATED
     """What a standard deviation is multiplied with."""
+    notes: tuple[str, ...] = ()
+    """What else is to be said of it, in words."""
 
     def state_dict(self) -> dict[str, Any]:
         """Give everything as tensors, numbers and strings."""
@@ -57,6 +60,7 @@ class FittedResponse:
             "spread": tensors(self.spread),
             "names": {modality: list(names) for modality, names in self.names.items()},
             "calibration": self.calibration.state_dict(),
+            "notes": list(self.notes),
         }
 
     @classmethod
@@ -69,6 +73,7 @@ class FittedResponse:
             spread={modality: values.numpy().copy() for modality, values in state["spread"].items()},
             names={modality: list(names) for modality, names in state["names"].items()},
             calibration=_UNCALIBRATED if known is None else Calibration.from_state_dict(known),
+            notes=tuple(state.get("notes", ())),
         )
 
 
@@ -80,6 +85,7 @@ def fit_response(
     *,
     model: str = "latent additive",
     groups: npt.NDArray[np.str_] | None = None,
+    prior: GenePrior | None = None,
 ) -> FittedResponse:
     """Learn from training cells what conditions do, and how far that may be off.
 
@@ -97,6 +103,9 @@ def fit_response(
         A name of :data:`~waddington.twin.respond.MODELS`.
     groups
         Donor, line or batch of each cell, (cells,), within which effects are measured.
+    prior
+        Links between genes, with which the hierarchical additive model answers for genes never perturbed. What it
+        gains, beside graphs with permuted genes, becomes a note.
 
     Raises
     ------
@@ -109,8 +118,17 @@ def fit_response(
     """
     as_text = {modality: np.asarray(names[modality], dtype=np.str_) for modality in values}
     data = Training(values=values, split=split, names=as_text, representation=latent, groups=groups)
-    fitted = fit_model(model, data)
-    return response_of(fitted, values, names, split, calibration=calibrate(type(fitted), data))
+    fitted = fit_model(model, data) if prior is None else PriorInformed(data, prior)
+    found = response_of(fitted, values, names, split, calibration=calibrate(type(fitted), data))
+    return found if prior is None else replace(found, notes=(_gain_of(prior, data),))
+
+
+def _gain_of(prior: GenePrior, data: Training) -> str:
+    """Say what a prior gains, or why that cannot be measured."""
+    try:
+        return str(prior_gain(data, prior, modality="rna" if "rna" in data.values else next(iter(data.values))))
+    except DataError as error:
+        return str(error)
 
 
 def response_of(
@@ -216,7 +234,7 @@ def predict_profiles(
         "level": level,
         "factor": factors,
         "calibration": calibration.why,
-        "notes": list(model.notes),
+        "notes": [*model.notes, *response.notes],
     }
     return predicted
 

@@ -24,7 +24,8 @@ from waddington.twin.preprocess.cells import profiles
 from waddington.twin.respond.base import ResponseModel, Values
 from waddington.twin.respond.calibration import LEVEL, Calibration, coverage, expressed_features
 from waddington.twin.respond.measured import Measured
-from waddington.twin.respond.registry import MODELS
+from waddington.twin.respond.priors import GenePrior, PriorInformed
+from waddington.twin.respond.registry import DEFAULT_MODEL, MODELS
 
 __all__ = ["Response"]
 
@@ -46,17 +47,21 @@ class Response(CellModel):
         model predicts the effect on the representation itself.
     group_key
         Column of ``obs`` with donors, cell types, lines or batches: effects are measured within each and averaged.
+    prior
+        Links between genes, with which the hierarchical additive model answers for genes that were never perturbed: a
+        :class:`~waddington.twin.respond.GenePrior`, a table, or a file such as CollecTRI's or TRRUST's. What it gains,
+        beside graphs with permuted genes, is a note of every prediction. Default: none.
 
     Raises
     ------
     UnknownNameError
         When there is no such model; names the closest.
     ArgumentError
-        When the model learns in a representation and none is named.
+        When the model learns in a representation and none is named, or a prior is given to another model.
     UnsupportedError
         When groups are named for a model that passes over them.
     DataError
-        When the data cannot be used; says what was found and what is accepted.
+        When data or prior cannot be used; says what was found and what is accepted.
 
     Examples
     --------
@@ -68,7 +73,13 @@ class Response(CellModel):
     """
 
     def __init__(
-        self, data: Cells, model: str | None = None, *, use_rep: str | None = None, group_key: str | None = None
+        self,
+        data: Cells,
+        model: str | None = None,
+        *,
+        use_rep: str | None = None,
+        group_key: str | None = None,
+        prior: GenePrior | pd.DataFrame | str | Path | None = None,
     ) -> None:
         check_data(data)
         self.name = check_known("response model", default_model(use_rep) if model is None else model, MODELS)
@@ -76,6 +87,12 @@ class Response(CellModel):
         self.setup = registered(data)
         self.use_rep = use_rep
         self.group_key = group_key
+        if prior is not None and self.name != DEFAULT_MODEL:
+            raise ArgumentError(
+                f"cannot use prior= with the response model {self.name!r}: accepted is {DEFAULT_MODEL!r}"
+            )
+        self.prior = prior if prior is None or isinstance(prior, GenePrior) else GenePrior.of(prior)
+        """Links between genes."""
         self._data: Cells | None = data
         self._fitted: FittedResponse | None = None
         self._inputs()  # refused now rather than in training
@@ -94,8 +111,9 @@ class Response(CellModel):
         """
         found = self._inputs()
         self._fitted = fit_response(
-            found.representation, found.values, found.names, found.split, model=self.name, groups=found.groups
-        )
+            found.representation, found.values, found.names, found.split, model=self.name, groups=found.groups,
+            prior=self.prior,
+        )  # fmt: skip
 
     def predict(
         self,
@@ -238,6 +256,7 @@ class Response(CellModel):
         made.setup, made.name = facts["setup"], facts["model"]
         made.use_rep, made.group_key = facts["use_rep"], facts["group_key"]
         made._data, made._fitted = None, FittedResponse.from_state_dict(parts["response"])
+        made.prior = made._fitted.model.prior if isinstance(made._fitted.model, PriorInformed) else None
         if data is not None:
             check_data(data)
             made._values(data)
@@ -245,11 +264,14 @@ class Response(CellModel):
         return made
 
     def __repr__(self) -> str:
+        name = self.name + (f", prior {self.prior.name}" if self.prior is not None else "")
         if self._fitted is None:
-            return f"Response ({self.name}; not trained)"
-        sizes = ", ".join(f"{name}: {counted(len(found), 'feature')}" for name, found in self._fitted.names.items())
+            return f"Response ({name}; not trained)"
+        sizes = ", ".join(
+            f"{modality}: {counted(len(found), 'feature')}" for modality, found in self._fitted.names.items()
+        )
         known = counted(len(self._fitted.model.known.conditions), "measured condition")
-        return f"Response ({self.name}; {sizes}; {known}; {self._fitted.calibration.why})"
+        return f"Response ({name}; {sizes}; {known}; {self._fitted.calibration.why})"
 
     def _trained(self) -> FittedResponse:
         if self._fitted is None:

@@ -24,6 +24,7 @@ from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.respond.hierarchical import HierarchicalAdditive
 from waddington.twin.respond.nearest import Nearest
 from waddington.twin.respond.opposite import OppositeMode
+from waddington.twin.respond.priors import PriorInformed
 from waddington.twin.respond.state import StateDependent
 from waddington.twin.respond.transfer import SimilarityWeighted
 
@@ -93,6 +94,7 @@ def model_from_state(state: Mapping[str, Any]) -> ResponseModel:
     UnknownNameError
         When there is no such model.
     """
-    kept: dict[str, type[ResponseModel]] = {**MODELS, AveragedResponse.name: AveragedResponse}
+    others: tuple[type[ResponseModel], ...] = (AveragedResponse, PriorInformed)
+    kept = {**MODELS, **{model.name: model for model in others}}
     # States of the last release, of the one model that was kept, do not say which it is.
     return kept[check_known("response model", state.get("class", DecodedResponse.name), kept)].from_state_dict(state)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import anndata as ad
+import pandas as pd
 
 from waddington.twin.data.setup import Cells
 from waddington.twin.models.inputs import latent_of, split_of
 from waddington.twin.models.response import Response
 from waddington.twin.respond.calibration import LEVEL
+from waddington.twin.respond.priors import GenePrior
 
 __all__ = ["latent_of", "predict", "split_of"]
 
@@ -22,6 +25,7 @@ def predict(
     cells: Cells | None = None,
     use_rep: str | None = None,
     group_key: str | None = None,
+    prior: GenePrior | pd.DataFrame | str | Path | None = None,
     guess: bool = False,
     level: float = LEVEL,
     modality: str | None = None,
@@ -44,6 +48,8 @@ def predict(
         predicts the effect on the representation itself.
     group_key
         Column of ``obs`` within whose groups (donors, lines, batches) effects are measured.
+    prior
+        Links between genes, for those that were never perturbed; see :class:`waddington.twin.Response`.
     guess
         Answer from the model's prior where a perturbation was never measured, if it has one, and flag the answer.
     level
@@ -70,6 +76,6 @@ def predict(
     --------
     waddington.twin.Response : The same as an object that is trained once, asked often, saved and loaded.
     """
-    made = Response(data, model, use_rep=use_rep, group_key=group_key)
+    made = Response(data, model, use_rep=use_rep, group_key=group_key, prior=prior)
     made.train()
     return made.predict(perturbations, cells, guess=guess, level=level, modality=modality)

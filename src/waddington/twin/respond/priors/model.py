@@ -48,6 +48,7 @@ class PriorInformed(ResponseModel):
     """
 
     name = "gene prior"
+    judged_as = HierarchicalAdditive
 
     def __init__(self, data: Training, prior: GenePrior) -> None:
         self.shared = HierarchicalAdditive.fit(data)
@@ -108,13 +109,26 @@ class PriorInformed(ResponseModel):
                 effect[modality] = effect[modality] + scale * part_effect
         return effect
 
-    def standard_deviation(self, label: str, *, guess: bool = False) -> Effect | None:
-        """Give that of the hierarchical model; None where a part was never measured."""
+    def standard_deviation(self, label: str, *, guess: bool = False) -> Effect:
+        """Give that of the hierarchical model, for which a gene never perturbed could do anything: errors as predict.
+
+        What the prior takes away from that is not counted, for it says nothing of its own error.
+        """
         label = label if is_canonical(label) else self.known.canonical(label)
-        if any(part not in self.known.anywhere for part in self.known.parts(label)):
+        unseen = any(part not in self.known.anywhere for part in self.known.parts(label))
+        if unseen:
             self.predict(label, guess=guess)
-            return None
-        return self.shared.standard_deviation(label)
+        return self.shared.standard_deviation(label, guess=unseen)
+
+    @property
+    def unperturbed(self) -> Effect:
+        """Mean profile of unperturbed cells as the hierarchical model tells it, by modality."""
+        return self.shared.unperturbed
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What looked wrong in the training cells, and what of the prior was left out, in words."""
+        return (*self.shared.notes, *self.prior.notes)
 
     def _says(self, part: str) -> bool:
         """Say whether anything of the prior enters the answer for a perturbation that was never measured."""
