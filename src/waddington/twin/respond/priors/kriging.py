@@ -61,7 +61,7 @@ def fit(effects: Array, similarity: Array, targets: Array) -> Fit:
     targets
         Signs in standard deviations, the direction of the perturbation included, (perturbations, features).
     """
-    alpha, gamma, use = _chosen(effects, similarity, targets)
+    (alpha, gamma, use), _ = _chosen(effects, similarity, targets)
     beta = float(np.sum(targets * effects) / max(float(np.square(targets).sum()), 1e-12)) if use else 0.0
     weights = np.asarray(np.linalg.solve(_covariance(similarity, alpha, gamma), effects - beta * targets))
     return Fit(alpha=alpha, gamma=gamma, beta=beta, weights=weights)
@@ -69,32 +69,36 @@ def fit(effects: Array, similarity: Array, targets: Array) -> Fit:
 
 def left_out_predictions(effects: Array, similarity: Array, targets: Array) -> Array:
     """Predict each perturbation from the others; parameters as of :func:`fit`, shape that of `effects`."""
-    alpha, gamma, use = _chosen(effects, similarity, targets)
-    return _left_out(effects, similarity, targets, alpha, gamma, use=use)
+    return _chosen(effects, similarity, targets)[1]
 
 
-def _chosen(effects: Array, similarity: Array, targets: Array) -> tuple[float, float, bool]:
-    grid = product(_COMMON, _ALIKE, (False, True) if targets.any() else (False,))
+def _chosen(effects: Array, similarity: Array, targets: Array) -> tuple[tuple[float, float, bool], Array]:
+    """Choose α, γ and whether targets are used; give what is predicted so of each perturbation from the others."""
+    found = [
+        ((alpha, gamma, use), predicted)
+        for alpha, gamma in product(_COMMON, _ALIKE)
+        for use, predicted in enumerate(_left_out(effects, similarity, targets, alpha, gamma))
+    ]
+    (alpha, gamma, use), predicted = min(found, key=lambda one: float(np.square(effects - one[1]).sum()))
+    return (alpha, gamma, bool(use)), predicted
 
-    def error(one: tuple[float, float, bool]) -> float:
-        return float(np.square(effects - _left_out(effects, similarity, targets, *one[:2], use=one[2])).sum())
 
-    return min(grid, key=error)
+def _left_out(effects: Array, similarity: Array, targets: Array, alpha: float, gamma: float) -> list[Array]:
+    """Leave one out at a time, without targets, and with them if there are any.
 
-
-def _left_out(effects: Array, similarity: Array, targets: Array, alpha: float, gamma: float, *, use: bool) -> Array:
-    """Leave one out at a time, in closed form (Rasmussen and Williams 2006, equation 5.12)."""
+    In closed form (Rasmussen and Williams 2006, equation 5.12).
+    """
     inverse = np.linalg.inv(_covariance(similarity, alpha, gamma))
 
     def smooth(y: Array) -> Array:
         return np.asarray(y - (inverse @ y) / np.diag(inverse)[:, None])
 
-    found = smooth(effects)
-    if use:
-        along, size = np.sum(targets * effects, axis=1), np.square(targets).sum(axis=1)
-        beta = (along.sum() - along) / np.maximum(size.sum() - size, 1e-12)  # each without its own effect
-        found = found + beta[:, None] * (targets - smooth(targets))
-    return found
+    without = smooth(effects)
+    if not targets.any():
+        return [without]
+    along, size = np.sum(targets * effects, axis=1), np.square(targets).sum(axis=1)
+    beta = (along.sum() - along) / np.maximum(size.sum() - size, 1e-12)  # each without its own effect
+    return [without, without + beta[:, None] * (targets - smooth(targets))]
 
 
 def _covariance(similarity: Array, alpha: float, gamma: float) -> Array:

@@ -131,7 +131,7 @@ class StateDependent(ResponseModel):
     @property
     def notes(self) -> tuple[str, ...]:
         """What looked wrong in the training cells, in words."""
-        return self.shared.notes
+        return (*self.shared.notes, self.choice.reason)
 
     @property
     def unperturbed(self) -> Effect:
