@@ -230,7 +230,7 @@ def gene_ranking(
     if rows.empty:
         raise DataError(f"cannot draw features of {model!r} under {split!r}: none of them can be measured")
     names = ("best", "worst")
-    few = min(n, len(rows))
+    few = min(n, max(len(rows) // 2, 1))
     if axes is None:
         figure = new_figure(6.2, 0.9 + 0.19 * few)
         panels = dict(zip(names, figure.subplots(1, 2, sharex=True), strict=True))

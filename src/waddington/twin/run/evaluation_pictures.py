@@ -45,8 +45,7 @@ def evaluation_pictures(found: Evaluation, folder: Path) -> dict[str, Picture]:
             caption="Share of features whose observed change lies inside the 90 % interval; the band is 85 to 95 %.",
             alt="Coverage of intervals by model, split and support.",
         )
-    ways = [way for way in found.genes["split"].unique() if way != "held-out cells"]
-    for way in [*ways, "held-out cells"]:
+    for way in ("combo_seen2", "held-out group", "unseen time", "combo_seen1", "combo_seen0", "held-out cells"):
         part = found.genes[(found.genes["model"] == model) & (found.genes["split"] == way)]
         if (part["measurable"].astype(bool) & part["pearson"].notna()).any():
             pictures["genes"] = Picture(
