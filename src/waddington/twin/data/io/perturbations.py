@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -152,6 +154,7 @@ def read_perturbations(
         f"perturbations from obs[{column!r}]: {counted(len(written) - 1, 'condition')} beside control",
         f"taken as control: {_counted(own[is_control])}",
         *_notes_on_names(own, labels, keys),
+        *_notes_on_spelling(labels),
         *_notes_on_modes(obs, labels, keys),
     ]
     return {
@@ -219,6 +222,35 @@ def _notes_on_names(own: pd.Series, labels: pd.Series, keys: LabelKeys) -> list[
             f"labels that begin like a control are read as perturbations: {_shown(alike)}; control= says otherwise"
         )
     return notes
+
+
+def _notes_on_spelling(labels: pd.Series) -> list[str]:
+    """Name perturbed genes of which one may be the other, misspelt: alike but for case, hyphens or two neighbours.
+
+    Of a family (MAP2K3, MAP2K6) each name has letters of its own, and numbered names (C12, C21) differ in digits alone.
+    """
+    cells: Counter[str] = Counter()
+    for label, n in labels.value_counts().items():
+        cells.update(dict.fromkeys((edit.gene for edit in parse_label(str(label))), int(n)))
+    plain = {gene: "".join(filter(str.isalnum, gene.casefold())) for gene in sorted(cells)}
+    alike: dict[str, list[str]] = {}
+    for gene, letters in plain.items():
+        alike.setdefault("".join(sorted(letters)), []).append(gene)
+    pairs = [
+        f"{first} ({counted(cells[first], 'cell')}) and {second} ({counted(cells[second], 'cell')})"
+        for genes in alike.values()
+        for first, second in itertools.combinations(genes, 2)
+        if _is_a_slip(plain[first], plain[second])
+    ]
+    return [f"names that may be one, misspelt, are read as two perturbations: {'; '.join(pairs[:5])}"] if pairs else []
+
+
+def _is_a_slip(first: str, second: str) -> bool:
+    """Say whether two names of the same letters are equal, or have two neighbours swapped of which one is a letter."""
+    apart = [at for at, (a, b) in enumerate(zip(first, second, strict=True)) if a != b]
+    if len(apart) != 2:
+        return not apart
+    return apart[1] == apart[0] + 1 and not first[apart[0] : apart[1] + 1].isdigit()
 
 
 def _notes_on_modes(obs: pd.DataFrame, labels: pd.Series, keys: LabelKeys) -> list[str]:
