@@ -1,12 +1,13 @@
 """What do fit and prediction of the hierarchical additive model cost, and how do they grow with the conditions?
 
-    OMP_NUM_THREADS=2 python benchmarks/response_scaling.py [--genes 5000] [--singles 1250 2500 5000 10000]
+    OMP_NUM_THREADS=1 python benchmarks/response_scaling.py [--genes 5000] [--singles 1250 2500 5000 10000]
 
 Run by hand; two minutes on two quiet cores. Condition means are drawn from the model's own equations, 100 cells each.
 Every row is a process of its own that fits the model and predicts effect and standard deviation of all conditions:
 1,000 single perturbations; 100 singles with 900 of their doubles, where everything is coupled; then single
 perturbations in growing number on 500 genes. Wall seconds, processor seconds, and the most memory the process had.
-The slope is that of logarithms, of processor time by the number of conditions, from the smallest to the largest screen.
+The limit is held against processor seconds, which a busy machine stretches less and more threads only raise. The slope
+is that of logarithms, of processor time by the number of conditions, from the smallest to the largest screen.
 """
 
 from __future__ import annotations
@@ -115,8 +116,8 @@ def main() -> None:
     first, last = many[0], many[-1]
     slope = math.log(last["processor"] / first["processor"]) / math.log(last["singles"] / first["singles"])
     print(f"slope of time by single perturbations: {slope:.2f}")
-    kept = all(one["fit"] + one["predict"] < LIMIT_SECONDS and one["peak"] < LIMIT_GIB for one in large)
-    print(f"1,000 conditions under {LIMIT_SECONDS:.0f} s and {LIMIT_GIB:.0f} GiB: {'yes' if kept else 'no'}")
+    kept = all(one["processor"] < LIMIT_SECONDS and one["peak"] < LIMIT_GIB for one in large)
+    print(f"1,000 conditions under {LIMIT_SECONDS:.0f} processor s and {LIMIT_GIB:.0f} GiB: {'yes' if kept else 'no'}")
     if arguments.json is not None:
         write(arguments.json, {"screens": [*large, *many], "slope": slope})
 

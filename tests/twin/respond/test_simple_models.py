@@ -10,7 +10,6 @@ from waddington.errors import UnsupportedError
 from waddington.twin.respond import Bilinear, Measured, Nearest, OppositeMode, Table
 from waddington.twin.respond.opposite import opposites_of
 
-
 NEAR = {"A:knockout": [1.0, 0.0], "A:knockout+B:knockout": [2.0, 1.0], "A:knockout+C:knockout": [4.0, 3.0]}
 BOTH_WAYS = {
     "A:knockout": [1.0, 2.0],
