@@ -305,3 +305,30 @@ def test_before_training_and_without_data_it_says_so(cells: ad.AnnData, model: t
         fresh.predict("G0")
     with pytest.raises(ArgumentError, match="loaded without data"):
         twin.Response.load(model.save(tmp_path / "model")).train()
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_level_is_met_on_a_measured_screen_where_both_singles_were_seen(data_dir: Path) -> None:
+    """Doubles of which both singles are there, each left out in turn with half of the controls."""
+    screen = ad.read_h5ad(data_dir / "perturbseq_norman19" / "norman19_subset.h5ad")
+    keys = {"perturbation_key": "perturbation", "perturbation_mode": "activation", "normalization": "none"}
+    labels = screen.obs["perturbation"].astype(str).to_numpy()
+    doubles = [one for one in sorted(set(labels)) if "+" in one and set(one.split("+")) <= set(labels)]
+    control = np.flatnonzero(labels == "control")
+    half = np.random.default_rng(0).permutation(control)[: len(control) // 2]
+    tables = []
+    for label in doubles:
+        screen.obs["split"] = np.where((labels == label) | np.isin(np.arange(len(labels)), half), "test", "train")
+        twin.Response.setup_anndata(screen, **keys, split_key="split")
+        made = twin.Response(screen)
+        made.train()
+        table = made.coverage()
+        tables.append(table[table["support"] == "added"])
+    table = pd.concat(tables)
+    table["inside"] = table["coverage"] * table["n"]
+    sums = table.groupby("features")[["inside", "n"]].sum()
+    found = sums["inside"] / sums["n"]
+    assert len(doubles) == 5
+    assert 0.85 < found["expressed"] < 0.95
+    assert found["changed"] > 0.8

@@ -15,7 +15,7 @@ import torch
 from tests.twin.user_cells import one_modality, simulated
 
 from waddington import twin
-from waddington.errors import ArgumentError, DataError, OutputError, UnsupportedError
+from waddington.errors import ArgumentError, DataError, OutputError, UnknownNameError, UnsupportedError
 from waddington.twin.models import SavedAgent
 from waddington.twin.plan.agent import AgentConfig, rollout
 
@@ -64,6 +64,22 @@ class TestTraining:
         one, other = model.predict(asked), twin.tl.predict(data, asked)
         for name in ("effect", "std", "spread"):
             np.testing.assert_allclose(one.layers[name], other.layers[name], atol=1e-4)
+
+    @pytest.mark.slow
+    def test_the_latent_model_may_be_asked_for(self) -> None:
+        data = one_modality(simulated(n_cells=300))
+        made = twin.Twin(data, response="latent additive", **SIZES)
+        made.train(1)
+        twin.pp.preprocess(data)
+        data.obsm["X_twin"] = made.get_latent_representation()
+        asked = ["EKLF:activation", "Cebpa:knockout+Gata1:knockout"]
+        one, other = made.predict(asked), twin.tl.predict(data, asked, use_rep="X_twin")
+        np.testing.assert_allclose(one.layers["effect"], other.layers["effect"], atol=1e-4)
+        assert one.uns["waddington"]["prediction"]["model"] == "latent additive"
+
+    def test_a_model_of_responses_that_there_is_not_is_refused(self, cells: md.MuData) -> None:
+        with pytest.raises(UnknownNameError, match=r"unknown response model 'latent'\. Known: .*latent additive"):
+            twin.Twin(cells, response="latent")
 
     def test_without_perturbations_it_embeds_and_refuses_to_predict(self) -> None:
         adata = one_modality(simulated(n_cells=200))

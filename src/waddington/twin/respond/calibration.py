@@ -344,12 +344,14 @@ def _folds(measured: Measured, seed: int) -> tuple[str, list[Fold]]:
     labels = combinations if len(combinations) >= FOLDS else list(measured.labels[1:])
     asked = counted(len(labels), "combination" if labels is combinations else "condition")
     shuffled = np.random.default_rng(seed).permutation(np.array(labels))
-    folds = []
+    everything, folds = Known.of(measured), []
     for part in np.array_split(shuffled, FOLDS):
         left_out = tuple(part.tolist())
+        hidden = set(left_out)
         if not 0 < len(left_out) < len(measured.labels) - 1:
             continue
-        known = Known.of(measured.without(left_out))
+        rest = {label: n for label, n in everything.n_cells.items() if label not in hidden}
+        known = replace(everything, n_cells=rest)
         told = tuple(label for label in left_out if not known.support(label).flagged)
         if told:
             folds.append((left_out, told))

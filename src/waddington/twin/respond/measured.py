@@ -157,8 +157,8 @@ class Measured:
 
     def sampling_error(self, modality: str, rows: Collection[int]) -> npt.NDArray[np.float64]:
         """Give the standard error that the number of cells leaves in the sum of some rows' effects, (features,)."""
-        variance, pooled = self.tables[modality].variance, self.pooled_variance(modality)
-        of_means = [(variance[row] if self.n[row] > 1 else pooled) / self.n[row] for row in (0, *rows)]
+        variance, n = self.tables[modality].variance, self.n
+        of_means = [(variance[row] if n[row] > 1 else self.pooled_variance(modality)) / n[row] for row in (0, *rows)]
         return np.asarray(np.sqrt(sum(of_means[1:], start=len(rows) * of_means[0])))
 
     def without(self, labels: Collection[str]) -> Measured:
