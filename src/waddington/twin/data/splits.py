@@ -33,6 +33,7 @@ __all__ = [
     "split_by_time",
     "stage_labels",
     "time_labels",
+    "time_of_label",
 ]
 
 __getattr__ = names_moved_from(__name__)
@@ -222,6 +223,16 @@ def time_labels(times: npt.NDArray[np.floating], *, unit: str = "") -> tuple[npt
     # Ten digits, because six would give two late times one label.
     name_of = {point: f"time {point:.10g} {unit}".rstrip() for point in points.tolist()}
     return np.array([name_of.get(time, UNTIMED) for time in times.tolist()], dtype=np.str_), tuple(name_of.values())
+
+
+def time_of_label(label: str) -> float | None:
+    """Give the time that a label of :func:`time_labels` names, in its own unit; None where it is none."""
+    word, _, rest = label.partition(" ")
+    number = rest.partition(" ")[0]
+    try:
+        return float(number) if word == "time" else None
+    except ValueError:
+        return None
 
 
 def split_by_stage(

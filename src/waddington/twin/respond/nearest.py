@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from waddington.errors import UnsupportedError
+from waddington.twin.data.splits import time_of_label
 from waddington.twin.respond.base import Effect, MeasuredModel
 from waddington.twin.respond.measured import Measured
 
@@ -15,7 +16,8 @@ class Nearest(MeasuredModel):
     """A condition does what the training conditions do that share the largest part of its perturbations with it.
 
     Likeness is the share of common perturbations among all of the two (Jaccard's index); ties are averaged. A single
-    perturbation that was never measured alone is answered by the smallest combinations that hold it.
+    perturbation that was never measured alone is answered by the smallest combinations that hold it. A time is answered
+    by the latest measured one before it: the last change is held.
     """
 
     name = "nearest"
@@ -40,6 +42,8 @@ class Nearest(MeasuredModel):
         label = self.known.canonical(label)
         if label in self._row:
             return {modality: found[self._row[label]] for modality, found in self._effects.items()}
+        if self.known.kind == "time":
+            return self._held(label)
         wanted = frozenset(self.known.parts(label) if guess else self.known.require(label, alone=False))
         alike = np.array([len(wanted & one) / max(len(wanted | one), 1) for one in self._parts])
         if alike.max() == 0.0:
@@ -48,3 +52,16 @@ class Nearest(MeasuredModel):
             )
         rows = np.flatnonzero(alike == alike.max())
         return {modality: found[rows].mean(axis=0) for modality, found in self._effects.items()}
+
+    def _held(self, label: str) -> Effect:
+        """Give the change at the latest measured time before another."""
+        asked = time_of_label(label)
+        before = {
+            time: row
+            for one, row in self._row.items()
+            if (time := time_of_label(one)) is not None and time < (asked or 0)
+        }
+        if asked is None or not before:
+            raise UnsupportedError(f"cannot predict the change of {label}: no training time lies before it")
+        row = before[max(before)]
+        return {modality: found[row] for modality, found in self._effects.items()}

@@ -86,6 +86,13 @@ def test_the_split_of_the_data_is_kept() -> None:
     assert not train[halves.control(fold, first=False)].any()
 
 
+def test_ways_that_the_split_of_the_data_lacks_are_hidden_in_turn() -> None:
+    screen = make_screen(train=np.arange(len(make_screen().labels)) % 2 == 0)
+    assert {way for fold in folds_of(screen) for way in fold.targets.values()} == {"held-out cells"}
+    asked = folds_of(screen, splits=["combo_seen2"])
+    assert [fold.given for fold in asked] == [False] * 3
+
+
 def test_unknown_ways_and_ways_that_do_not_fit_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="unknown split 'combo_seen3'"):
         folds_of(make_screen(), splits=["combo_seen3"])

@@ -64,7 +64,9 @@ def folds_of(
     screen
         The cells.
     splits
-        Ways to use; all that the screen allows by default: with groups that is the held-out group alone.
+        Ways to use. By default those of the screen's own training and test cells, where it says which they are; else
+        all that it allows: with groups that is the held-out group alone. Ways that the screen's own cells don't have
+        are hidden in turn from all cells.
     seed
         Of the deal.
     alone
@@ -82,8 +84,9 @@ def folds_of(
     for way in splits or ():
         check_known("split", way, WAYS)
     deal = _Deal(np.random.default_rng(seed), alone=alone, n_folds=n_folds)
-    if screen.train is not None:
-        made = _given_fold(screen, screen.train)
+    given = [] if screen.train is None else _given_fold(screen, screen.train)
+    if given and (splits is None or set(splits) & set(given[0].targets.values())):
+        made = given
     elif screen.groups is not None:
         made = _group_folds(screen)
     elif screen.kind == "perturbation":
