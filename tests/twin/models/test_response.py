@@ -172,6 +172,28 @@ class TestFromCellsOfOnesOwn:
         assert np.abs(made.predict("G1", own).layers["effect"] - made.predict("G1").layers["effect"]).max() > 0
 
 
+class TestCells:
+    def test_all_move_alike_where_the_model_says_no_more(self, cells: ad.AnnData, model: twin.Response) -> None:
+        moved = model.predict_cells("G0+G5")
+        controls = cells[cells.obs["guide"] == "NT"]
+        assert moved.obs_names.tolist() == controls.obs_names.tolist()
+        assert set(moved.obs["condition"]) == {"G0:activation+G5:activation"}
+        effect = model.predict("G0+G5").layers["effect"]
+        np.testing.assert_allclose(moved.layers["effect"], np.repeat(effect, len(controls), axis=0), atol=1e-5)
+        np.testing.assert_allclose(moved.X, controls.X + effect, atol=1e-5)
+
+    def test_of_ones_own_and_of_one_that_was_never_measured(self, cells: ad.AnnData, model: twin.Response) -> None:
+        own = cells[5:9]
+        moved = model.predict_cells("G0:activation+Q:activation", own, guess=True)
+        assert moved.obs_names.tolist() == own.obs_names.tolist()
+        said = moved.uns["waddington"]["prediction"]
+        assert (said["support"], said["flagged"], said["missing"]) == ("partial", True, "Q:activation")
+        with pytest.raises(UnsupportedError, match="Q:activation"):
+            model.predict_cells("Q:activation", own)
+        with pytest.raises(ArgumentError, match="accepted is one condition, as text"):
+            model.predict_cells(["G0", "G1"])  # type: ignore[arg-type]
+
+
 def test_a_column_of_wrong_counts_is_named_beside_the_prediction(cells: ad.AnnData) -> None:
     wrong = cells.copy()
     noise = np.random.default_rng(0).random(13).astype(np.float32)

@@ -22,7 +22,7 @@ from waddington.twin.respond.calibration import LEVEL, Calibration, calibrate, d
 from waddington.twin.respond.priors import GenePrior, PriorInformed, prior_gain
 from waddington.twin.respond.registry import fit_model, model_from_state
 
-__all__ = ["FittedResponse", "Names", "fit_response", "predict_profiles", "response_of"]
+__all__ = ["FittedResponse", "Names", "feature_table", "fit_response", "predict_profiles", "response_of"]
 
 Array = npt.NDArray[np.float64]
 Names = Mapping[str, Sequence[str] | npt.NDArray[np.str_]]
@@ -221,7 +221,7 @@ def predict_profiles(
     half = errors * np.repeat([factors[name] for name in kept], [len(response.names[name]) for name in kept])
     first = joined(response.control if start is None else start)
     predicted = ad.AnnData(
-        X=(first + effects).astype(np.float32), obs=_conditions(model, labels), var=_features(response.names, kept)
+        X=(first + effects).astype(np.float32), obs=_conditions(model, labels), var=feature_table(response.names, kept)
     )
     spread = np.tile(joined(response.spread), (len(labels), 1))
     layers = {"effect": effects, "std": errors, "low": effects - half, "high": effects + half, "spread": spread}
@@ -258,7 +258,7 @@ def _conditions(model: ResponseModel, labels: Sequence[str]) -> pd.DataFrame:
     return obs
 
 
-def _features(names: Mapping[str, Sequence[str]], kept: Sequence[str]) -> pd.DataFrame:
+def feature_table(names: Mapping[str, Sequence[str]], kept: Sequence[str]) -> pd.DataFrame:
     """Tabulate features; a name of two modalities bears its modality."""
     holders = pd.Series([name for modality in kept for name in names[modality]], dtype=object).value_counts()
     index = [name if holders[name] == 1 else f"{modality}:{name}" for modality in kept for name in names[modality]]

@@ -18,6 +18,7 @@ from waddington.errors import ArgumentError, DataError
 from waddington.twin.data.setup import UNLABELLED, Cells, check_data, check_kind, parts_of, registered
 from waddington.twin.models.folder import read_model, write_model
 from waddington.twin.models.inputs import ResponseInputs, default_model, latent_of, response_inputs, split_of
+from waddington.twin.models.predicted_cells import predict_cell_profiles
 from waddington.twin.models.profiles import FittedResponse, fit_response, predict_profiles
 from waddington.twin.models.registration import CellModel
 from waddington.twin.preprocess.cells import profiles
@@ -159,6 +160,52 @@ class Response(CellModel):
             start = {name: x.mean(axis=0, dtype=np.float64) for name, x in self._values(cells).items()}
         return predict_profiles(
             self._trained(), perturbations, start=start, modality=modality, guess=guess, level=level
+        )
+
+    def predict_cells(
+        self, perturbation: str, cells: Cells | None = None, *, guess: bool = False, modality: str | None = None
+    ) -> ad.AnnData:
+        """Predict unperturbed cells under one condition, one by one.
+
+        All move alike unless the model says more, as ``"state-dependent"`` may.
+
+        Parameters
+        ----------
+        perturbation
+            ``"Cebpa:knockout+Gata1:knockout"``; a bare name stands for its one measured mode.
+        cells
+            Unperturbed cells, normalized as the training cells; the training controls by default.
+        guess
+            Answer from the model's prior where a perturbation was never measured, if it has one.
+        modality
+            Keep the features of this one; all by default.
+
+        Returns
+        -------
+        anndata.AnnData
+            The same cells; see :func:`~waddington.twin.models.predict_cell_profiles`.
+
+        Raises
+        ------
+        UnsupportedError, DataError
+            As :meth:`predict`.
+        ArgumentError
+            Before training, or without cells.
+        """
+        fitted = self._trained()
+        data = self._given() if cells is None else cells
+        check_kind(data)
+        values, rows = self._values(data), np.arange(data.n_obs)
+        if cells is None:
+            split = split_of(data, self.setup)
+            rows = split.cells(split.control, train=True)
+        return predict_cell_profiles(
+            fitted,
+            perturbation,
+            {name: x[rows].astype(np.float64) for name, x in values.items()},
+            data.obs_names[rows],
+            modality=modality,
+            guess=guess,
         )
 
     def coverage(self, cells: Cells | None = None, *, level: float = LEVEL) -> pd.DataFrame:
