@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn import config_context
 
 from waddington.errors import ArgumentError, DataError, UnsupportedError
-from waddington.twin.evaluate.metrics import METRICS, Pair, Sample
+from waddington.twin.evaluate.metrics import CLASSIFICATION, METRICS, Pair, Sample
 from waddington.twin.evaluate.protocol.cells import MOST_CELLS, Distances
 from waddington.twin.evaluate.protocol.folds import Fold
 from waddington.twin.evaluate.protocol.genes import GeneSums
@@ -30,6 +30,9 @@ Maker = Callable[[Training], ResponseModel]
 
 REPLICATE = "replicate"
 """The row of one half of the experiment, taken as a prediction of the other."""
+
+SLOW = CLASSIFICATION
+"""Metrics that are not computed in every halving: they take longer than all others together."""
 
 LEVEL = 0.9
 """Of the intervals whose coverage is counted."""
@@ -98,7 +101,8 @@ def score_models(
     seed
         Of the halvings.
     cells_in
-        Halvings in which predicted and observed cells are compared as distributions, too.
+        Halvings, the first ones, in which predicted and observed cells are compared as distributions and the slow
+        metrics (:data:`SLOW`) are computed, too.
     metrics
         Names of those that are computed.
     callback
@@ -111,7 +115,7 @@ def score_models(
     with config_context(assume_finite=True, skip_parameter_validation=True):
         for repeat in range(repeats):
             halves = draw_halves(screen, rng)
-            bench.begin(halves, distances if repeat < cells_in else None)
+            bench.begin(halves, distances if repeat < cells_in else None, fast=repeat > 0 and repeat >= cells_in)
             for done, fold in enumerate(folds):
                 training = bench.training(fold)
                 for name, make in models.items():
@@ -136,9 +140,11 @@ class _Bench:
             for label in screen.conditions
         }
 
-    def begin(self, halves: Halves, distances: Distances | None) -> None:
+    def begin(self, halves: Halves, distances: Distances | None, *, fast: bool) -> None:
         """Start on a halving."""
         self._halves, self._distances = halves, distances
+        skipped = SLOW if fast else ()
+        self._metrics = [None if name in skipped else METRICS[name] for name in self._scores.metrics]
         self._trainings: dict[tuple[bool, str | None], Training] = {}
         self._both: dict[tuple[str, str | None, bool], tuple[dict[str, Observed], dict[str, Observed]]] = {}
         self._observed: dict[tuple[str, bool, str | None], dict[str, Observed]] = {}
@@ -224,9 +230,8 @@ class _Bench:
             )
             predicted = effect[modality]
             pair = Pair(predicted[keep], observed.effect[keep], predicted[keep], sample)
-            rows_of = [METRICS[one] for one in self._scores.metrics]
-            values = [metric.value(pair) for metric in rows_of]
-            parts = [part for metric in rows_of if metric.parts for part in metric.parts(pair)]
+            values = [np.nan if metric is None else metric.value(pair) for metric in self._metrics]
+            parts = [part for metric in self._metrics if metric and metric.parts for part in metric.parts(pair)]
             key = self._key(fold, label, way, name, modality)
             self._scores.values.setdefault(key, []).append(np.array([*values, *parts]))
             self._scores.genes.setdefault((way, name, modality), GeneSums.empty(len(predicted))).add(

@@ -67,7 +67,7 @@ def score_table(scores: Scores, measurable: Mapping[tuple[str, str, str], bool])
             rows.append({
                 **key._asdict(), "metric": name, "value": value, "low": low, "high": high,
                 "measurable": measurable.get((key.perturbation, key.group, key.modality), False),
-                "support": scores.support.get(key, ""), "repeats": len(table), "numerator": top, "denominator": bottom,
+                "support": scores.support.get(key, ""), "repeats": int(np.isfinite(table[:, column]).sum()), "numerator": top, "denominator": bottom,
             })  # fmt: skip
     table_of = pd.DataFrame(rows, columns=[name for name in SCORES if name != "scaled"])
     table_of["scaled"] = _scaled(table_of, ["perturbation", "group", "split", "modality", "metric"])
