@@ -64,11 +64,10 @@ def score_table(scores: Scores, measurable: Mapping[tuple[str, str, str], bool])
                 top, bottom = float(table[:, at].mean()), float(table[:, at + 1].mean())
                 value = top / bottom if bottom > 0 else math.nan
             low, high = _middle(table[:, column])
-            rows.append({
-                **key._asdict(), "metric": name, "value": value, "low": low, "high": high,
-                "measurable": measurable.get((key.perturbation, key.group, key.modality), False),
-                "support": scores.support.get(key, ""), "repeats": int(np.isfinite(table[:, column]).sum()), "numerator": top, "denominator": bottom,
-            })  # fmt: skip
+            row = {**key._asdict(), "metric": name, "value": value, "low": low, "high": high}
+            row |= {"measurable": measurable.get((key.perturbation, key.group, key.modality), False)}
+            row |= {"support": scores.support.get(key, ""), "repeats": int(np.isfinite(table[:, column]).sum())}
+            rows.append(row | {"numerator": top, "denominator": bottom})
     table_of = pd.DataFrame(rows, columns=[name for name in SCORES if name != "scaled"])
     table_of["scaled"] = _scaled(table_of, ["perturbation", "group", "split", "modality", "metric"])
     return table_of[list(SCORES)]
