@@ -3,7 +3,7 @@
 Training cells are dealt into folds within every condition and group, the controls among them, so that no control cell
 is on both sides. Each fold's controls, moved as the other folds tell, are compared with the fold's perturbed cells by
 E-distance, within groups where there are any. A state-dependent form is chosen where it lowers the mean distance by
-more than two standard errors; else the shared effect stays. The error is that over folds, corrected for the training
+more than three standard errors; else the shared effect stays. The error is that over folds, corrected for the training
 cells that folds have in common (Nadeau and Bengio 2003, https://doi.org/10.1023/A:1024068626366).
 """
 
@@ -36,7 +36,7 @@ PRIORS = (0.0, 50.0, 200.0)
 """Cells by which spreads are shrunk: the grid."""
 
 _FOLDS = 5
-_STANDARD_ERRORS = 2.0
+_STANDARD_ERRORS = 3.0
 _MOST_CONDITIONS = 40
 _MOST_CELLS = 200
 _LEAST_CELLS = 4
@@ -59,7 +59,7 @@ class Comparison:
 
     @property
     def convinces(self) -> bool:
-        """Whether the gain is more than two standard errors."""
+        """Whether the gain is more than three standard errors."""
         return self.gain > _STANDARD_ERRORS * self.noise
 
 
