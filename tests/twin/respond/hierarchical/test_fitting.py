@@ -61,6 +61,13 @@ def test_the_grids_are_walked_by_likelihood() -> None:
         assert negative_log_likelihood(posterior_of(together, screen.n, screen.y, other)) >= best - 1e-9
 
 
+def test_the_features_that_respond_most_tell_scale_and_interaction() -> None:
+    screen = drawn()
+    course = Course(pair_kernel=False, features_for_grids=20)
+    _, found = fit_strengths(screen.design(), screen.n, screen.y, course)
+    assert (found.c, found.w) == (0.7, 0.03)
+
+
 def test_few_combinations_are_not_coupled() -> None:
     screen = drawn(features=20)
     _, found = fit_strengths(screen.design(), screen.n, screen.y, replace(SHORT, pairs_for_kernel=99))

@@ -7,7 +7,7 @@ import pytest
 from tests.twin.respond.hierarchical.dense import Screen, a_screen
 
 from waddington.twin.respond.hierarchical.fitting import Course, fit_strengths
-from waddington.twin.respond.hierarchical.guessing import common_response
+from waddington.twin.respond.hierarchical.guessing import common_response, posterior_effects, slope_by_control
 from waddington.twin.respond.hierarchical.likelihood import posterior_of
 
 FEATURES = 60
@@ -59,3 +59,12 @@ def test_noise_of_the_one_control_is_not_taken_for_something_in_common() -> None
 
 def test_few_perturbations_are_no_ground_for_a_guess() -> None:
     assert not guessed(screen_of(np.ones((4, FEATURES)))).any()
+
+
+def test_means_follow_the_control_as_far_as_its_slope_says() -> None:
+    screen = a_screen(features=4)
+    moved = screen.y.copy()
+    moved[0] += 1.0
+    before, after = (posterior_of(screen.design(), screen.n, y, screen.strengths) for y in (screen.y, moved))
+    found = posterior_effects(after) - posterior_effects(before)
+    np.testing.assert_allclose(found, slope_by_control(before, screen.n[0]), rtol=1e-9, atol=1e-12)

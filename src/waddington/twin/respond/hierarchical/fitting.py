@@ -6,6 +6,7 @@ predict worse on measured screens (``benchmarks/responses.py --ablate``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,6 +45,8 @@ class Course:
     """Grid of w."""
     couplings: tuple[float, ...] = (0.0, 0.5, 0.9)
     """Grid of κ."""
+    features_for_grids: int = 2000
+    """Most features by whose likelihood c, w and κ are chosen: those that respond most."""
     pair_kernel: bool = True
     """Whether pairs may be coupled at all."""
     pairs_for_kernel: int = 20
@@ -110,14 +113,9 @@ def _fitted(design: Design, n: Array, y: Array, course: Course) -> tuple[Design,
         if coupled:
             strengths = replace(strengths, similarity=_similarity(posterior_of(design, n, y, strengths)))
         for _ in range(course.rounds):
-            here = together if strengths.kappa else design
-            strengths = _best(here, n, y, [replace(strengths, c=c) for c in course.scales])
-            strengths = _best(here, n, y, [replace(strengths, w=w) for w in course.interactions])
-            if coupled:
-                strengths = _best(together, n, y, [replace(strengths, kappa=kappa) for kappa in course.couplings])
+            strengths = _on_grids(design, together, n, y, strengths, course, coupled=coupled)
             design = together if strengths.kappa else design
-            strengths = _steps(together if strengths.kappa else design, n, y, strengths, course.steps_a_round)
-        design = together if strengths.kappa else design
+            strengths = _steps(design, n, y, strengths, course.steps_a_round)
     return design, _steps(design, n, y, strengths, course.last_steps)
 
 
@@ -142,8 +140,31 @@ def _steps(design: Design, n: Array, y: Array, strengths: Strengths, steps: int)
     return strengths
 
 
-def _best(design: Design, n: Array, y: Array, candidates: list[Strengths]) -> Strengths:
-    return min(candidates, key=lambda one: negative_log_likelihood(posterior_of(design, n, y, one)))
+def _on_grids(
+    design: Design, together: Design, n: Array, y: Array, strengths: Strengths, course: Course, *, coupled: bool
+) -> Strengths:
+    """Choose c, then w, then κ by marginal likelihood."""
+    chosen = np.sort(np.argsort(-strengths.l, kind="stable")[: course.features_for_grids])
+    y, found = y[:, chosen], replace(strengths, l=strengths.l[chosen])
+    here = together if strengths.kappa else design
+    found, value = _best(here, n, y, {c: replace(found, c=c) for c in course.scales}, {})
+    found, value = _best(here, n, y, {w: replace(found, w=w) for w in course.interactions}, {found.w: value})
+    if coupled:
+        kappas = {kappa: replace(found, kappa=kappa) for kappa in course.couplings}
+        found, _ = _best(together, n, y, kappas, {found.kappa: value})
+    return replace(strengths, c=found.c, w=found.w, kappa=found.kappa)
+
+
+def _best(
+    design: Design, n: Array, y: Array, candidates: Mapping[float, Strengths], known: Mapping[float, float]
+) -> tuple[Strengths, float]:
+    """Give the candidate of the largest likelihood, and its negative logarithm; some are `known`."""
+    values = {
+        one: known[one] if one in known else negative_log_likelihood(posterior_of(design, n, y, candidate))
+        for one, candidate in candidates.items()
+    }
+    best = min(values, key=lambda one: values[one])
+    return candidates[best], values[best]
 
 
 def _similarity(posterior: Posterior) -> Array:

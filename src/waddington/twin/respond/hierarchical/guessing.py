@@ -8,12 +8,14 @@ any two look alike; what that adds is known, as posterior means are linear in th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
-from waddington.twin.respond.hierarchical.likelihood import Posterior, effects_of, posterior_of
+from waddington.twin.respond.hierarchical.likelihood import Posterior, effects_of
 
-__all__ = ["common_response", "posterior_effects"]
+__all__ = ["common_response", "posterior_effects", "slope_by_control"]
 
 Array = npt.NDArray[np.float64]
 
@@ -28,6 +30,12 @@ def posterior_effects(posterior: Posterior) -> Array:
         if block.stack.perturbations.shape[1]:
             found[block.stack.perturbations] = effects_of(posterior, block)[0]
     return found
+
+
+def slope_by_control(posterior: Posterior, n_controls: float) -> Array:
+    """Give how posterior means of θ follow the mean of the control, which they know through μ alone."""
+    blocks = tuple(replace(block, turned=np.broadcast_to(0.0, block.turned.shape)) for block in posterior.blocks)
+    return posterior_effects(replace(posterior, mu=n_controls / posterior.precision, blocks=blocks))
 
 
 def common_response(posterior: Posterior, n: Array, y: Array) -> Array:
@@ -54,9 +62,7 @@ def common_response(posterior: Posterior, n: Array, y: Array) -> Array:
     theta = posterior_effects(posterior)[columns]
     mean = theta.mean(axis=0)
     others = (len(theta) * mean - theta) / (len(theta) - 1)
-    control = np.zeros_like(y)
-    control[0] = 1.0
-    slope = posterior_effects(posterior_of(posterior.design, n, control, posterior.strengths))[columns]
+    slope = slope_by_control(posterior, float(n[0]))[columns]
     together = float(np.vdot(others, y[alone] - y[0]) + slope.sum() / n[0])
     share = together / max(float(np.vdot(others, others)), 1e-12)
     return np.asarray(np.clip(share, 0.0, 1.0) * mean)
