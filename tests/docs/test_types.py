@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
-    "README.md", "docs/index.md", "docs/tutorials/anndata.md", "docs/tutorials/swap.md",
+    "README.md", "docs/index.md", "docs/tutorials/anndata.md", "docs/tutorials/screen.md",
+    "docs/tutorials/swap.md",
     "docs/optimizers/write-your-own.md",
 )  # fmt: skip
 FENCED = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
