@@ -104,4 +104,8 @@ def test_a_feature_that_outweighs_all_others_has_no_part_in_their_strengths() ->
     _, without = fit_strengths(screen.design(), screen.n, screen.y[:, others], SHORT)
     np.testing.assert_array_equal(found.a, without.a)
     np.testing.assert_array_equal(found.l[others], without.l)
-    assert found.l[4] > 1e3
+    strength = dict(zip(screen.perturbations, found.a, strict=True))
+    sums = [(sum(strength[name] for name in one), len(one)) for one in screen.parts[1:]]
+    expected = np.mean([total * (found.c**2 + found.w if size > 1 else 1.0) for total, size in sums])
+    squares = (wrong[1:, 4] - wrong[0, 4]) ** 2 - 1 / screen.n[1:] - 1 / screen.n[0]
+    assert found.l[4] == pytest.approx(squares.mean() / expected)

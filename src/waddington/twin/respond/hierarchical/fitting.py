@@ -1,7 +1,7 @@
 """The course of a fit: expectation maximization, with c, w and κ from a small grid by marginal likelihood.
 
-Bounds and number of steps are part of the model: a wider grid of c, more steps, or no prior on the responsiveness
-predict worse on measured screens (``benchmarks/responses.py --ablate``).
+Bounds and number of steps are part of the model: with a wider grid of c, or more steps, doubles of the K562 slice whose
+singles were measured are predicted worse (``benchmarks/responses.py k562 --ablate``).
 """
 
 from __future__ import annotations
