@@ -97,6 +97,13 @@ def test_a_constant_effect_is_left_alone() -> None:
     np.testing.assert_allclose(moved, np.broadcast_to(expected, moved.shape), atol=1e-6)
 
 
+def test_permuted_conditions_have_no_effect_that_could_depend_on_anything() -> None:
+    data = world(slopes=True)
+    labels = np.random.default_rng(3).permutation(data.split.labels)
+    split = Split(kind="perturbation", labels=labels, control="control", train=data.split.train, split_of={})
+    assert StateDependent.fit(Training(values=data.values, split=split)).choice.form == "shared"
+
+
 def test_effects_that_differ_between_groups_are_recovered_and_not_with_permuted_groups() -> None:
     data = world(by_group=True)
     model = StateDependent.fit(data)

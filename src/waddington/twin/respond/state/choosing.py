@@ -3,7 +3,7 @@
 Training cells are dealt into folds within every condition and group, the controls among them, so that no control cell
 is on both sides. Each fold's controls, moved as the other folds tell, are compared with the fold's perturbed cells by
 E-distance, within groups where there are any. A state-dependent form is chosen where it lowers the mean distance by
-more than three standard errors; else the shared effect stays. The error is that over folds, corrected for the training
+more than four standard errors; else the shared effect stays. The error is that over folds, corrected for the training
 cells that folds have in common (Nadeau and Bengio 2003, https://doi.org/10.1023/A:1024068626366).
 """
 
@@ -20,6 +20,7 @@ from waddington._text import counted
 from waddington.errors import DataError
 from waddington.twin._energy import energy_between
 from waddington.twin.respond.base import Training, Values
+from waddington.twin.respond.denoising import denoised
 from waddington.twin.respond.state.components import Components, joined
 from waddington.twin.respond.state.deviations import Deviations
 from waddington.twin.respond.state.slopes import Slopes
@@ -36,7 +37,8 @@ PRIORS = (0.0, 50.0, 200.0)
 """Cells by which spreads are shrunk: the grid."""
 
 _FOLDS = 5
-_STANDARD_ERRORS = 3.0
+_STANDARD_ERRORS = 4.0
+"""With five folds, chance exceeds that less than once in a hundred times."""
 _MOST_CONDITIONS = 40
 _MOST_CELLS = 200
 _LEAST_CELLS = 4
@@ -59,7 +61,7 @@ class Comparison:
 
     @property
     def convinces(self) -> bool:
-        """Whether the gain is more than three standard errors."""
+        """Whether the gain is more than four standard errors."""
         return self.gain > _STANDARD_ERRORS * self.noise
 
 
@@ -122,13 +124,14 @@ def choose(data: Training, components: Components, *, seed: int = 0) -> Choice:
     conditions = list(data.measured.labels[1:])
     if len(conditions) > _MOST_CONDITIONS:
         conditions = sorted(rng.choice(conditions, _MOST_CONDITIONS, replace=False).tolist())
+    passed_over = set(data.measured.labels[1:]) - set(conditions)
     units = [(label, group) for label in conditions for group in (data.by_group or [""])]
     found = np.full((1 + len(forms), _FOLDS, len(units)), np.nan)
     for k in range(_FOLDS):
         train = np.zeros(len(data.split.train), dtype=bool)
         train[cells[fold != k]] = True
         test = cells[fold == k]
-        part = replace(data, split=replace(data.split, train=train))
+        part = replace(data, split=replace(data.split, train=train)).without(passed_over)
         try:
             shared = _shared(part)
         except DataError:  # a fold's training cells show nothing
@@ -194,9 +197,9 @@ def measured_range(values: Values, cells: npt.NDArray[np.intp]) -> tuple[Array, 
 
 
 def _shared(data: Training) -> dict[str, Array]:
-    """Measure the effect of each condition, (features,)."""
+    """Give the effect of each condition freed of noise, (features,): a noisy one would be easy to beat."""
     measured = data.measured
-    effects = joined({modality: measured.effects(modality) for modality in measured.tables})
+    effects = joined({modality: denoised(measured, modality) for modality in measured.tables})
     return {label: effects[row] for label, row in measured.row.items() if row}
 
 
