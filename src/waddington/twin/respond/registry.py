@@ -7,7 +7,6 @@ from typing import Any
 
 from waddington._checks import check_known
 from waddington.errors import ArgumentError
-from waddington.twin.respond.averaged import AveragedResponse
 from waddington.twin.respond.base import ResponseModel, Training
 from waddington.twin.respond.baselines import (
     Additive,
@@ -94,7 +93,6 @@ def model_from_state(state: Mapping[str, Any]) -> ResponseModel:
     UnknownNameError
         When there is no such model.
     """
-    others: tuple[type[ResponseModel], ...] = (AveragedResponse, PriorInformed)
-    kept = {**MODELS, **{model.name: model for model in others}}
+    kept: dict[str, type[ResponseModel]] = {**MODELS, PriorInformed.name: PriorInformed}
     # States of the last release, of the one model that was kept, do not say which it is.
     return kept[check_known("response model", state.get("class", DecodedResponse.name), kept)].from_state_dict(state)

@@ -87,8 +87,8 @@ def _judged(question: str, rows: pd.DataFrame) -> Verdict:
     if row["low"] != row["low"]:
         return Verdict(question=question, answer="undecided", sentence=f"{said}.", evidence=evidence)
     if not row["low"] > 0:
-        answer = "no" if row["high"] <= 0 else "undecided"
-        return Verdict(question=question, answer=answer, sentence=f"{said}: not told apart from 0.", evidence=evidence)
+        answer, why = ("no", "it points the wrong way") if row["high"] < 0 else ("undecided", "not told apart from 0")
+        return Verdict(question=question, answer=answer, sentence=f"{said}: {why}.", evidence=evidence)
     simple = [other for other in values if other in MODELS and MODELS[other].baseline and other != name]
     rival = max(simple, key=lambda other: values[other], default="")
     behind = bool(rival) and values[rival] > values[name] + _LEVEL
