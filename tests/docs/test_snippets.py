@@ -79,7 +79,13 @@ def run_page(text: str, name: str) -> set[str]:
     return lacking
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+LONG = {"screen"}
+"""Pages that take many seconds and whose every call another test makes, too."""
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.stem in LONG else []) for page in PAGES]
+)
 def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with torch.random.fork_rng():

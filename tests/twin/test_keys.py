@@ -20,7 +20,10 @@ from waddington.errors import DataError
 from waddington.twin._keys import KEYS, Key, key_table
 
 PLACES = ("obs", "var", "obsm", "obsp", "layers")
-OPTIONS: dict[str, dict[str, Any]] = {"tl.embed": {"epochs": 1, "embedding_dim": 4, "joint_dim": 4}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "tl.embed": {"epochs": 1, "embedding_dim": 4, "joint_dim": 4},
+    "tl.evaluate": {"models": ["additive"], "repeats": 1, "null_repeats": 0},
+}
 STEPS = ("pp.split", "pp.preprocess", "pp.neighbors", "tl.embed", "tl.pseudotime", "tl.evaluate")
 WRITERS = {row.writer for row in KEYS}
 

@@ -16,7 +16,7 @@ from waddington.twin.run.jobs import TwinJob, read_inputs
 __all__ = ["PredictionJob", "read_evaluation", "screen_of_run"]
 
 _ABOUT = "evaluation.json"
-_REPEATS, _NULL_REPEATS = 5, 10
+_REPEATS, _NULL_REPEATS = 10, 5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,9 +117,11 @@ def score_models(
             halves = draw_halves(screen, rng)
             bench.begin(halves, distances if repeat < cells_in else None, fast=repeat > 0 and repeat >= cells_in)
             for done, fold in enumerate(folds):
-                training = bench.training(fold)
-                for name, make in models.items():
-                    bench.judge(fold, name, make, training)
+                # Where the data say what is learned from, no halving changes it: models are judged once.
+                if repeat == 0 or not fold.given:
+                    training = bench.training(fold)
+                    for name, make in models.items():
+                        bench.judge(fold, name, make, training)
                 bench.judge_replicate(fold)
                 callback((repeat + (done + 1) / len(folds)) / repeats)
     return scores

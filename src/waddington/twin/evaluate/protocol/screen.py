@@ -51,8 +51,9 @@ class Screen:
         for modality, x in self.values.items():
             if x.shape != (len(self.labels), len(self.names[modality])):
                 raise DataError(
-                    f"cannot evaluate {modality}: found profiles of shape {x.shape}, {len(self.labels)} labels and "
-                    f"{len(self.names[modality])} names of features; accepted: (cells, features)"
+                    f"cannot evaluate {modality}: found profiles of shape {x.shape}, "
+                    f"{counted(len(self.labels), 'label')} and {len(self.names[modality])} names of features; "
+                    "accepted: (cells, features)"
                 )
             if not np.isfinite(x).all():
                 bad = int((~np.isfinite(x)).any(axis=0).sum())
