@@ -304,8 +304,15 @@ def test_look_sees_a_jump_and_its_direction():
 
 
 @pytest.mark.parametrize("switch", ["relative", "linear", "mean", "coordinate", "momentum"])
-@pytest.mark.parametrize("amsgrad", [False, True])
-@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize(
+    ("amsgrad", "decoupled"),
+    [
+        (False, False),
+        (True, True),
+        pytest.param(False, True, marks=pytest.mark.slow),
+        pytest.param(True, False, marks=pytest.mark.slow),
+    ],
+)
 def test_around_adam_it_is_asgdadam(switch, amsgrad, decoupled):
     left, right, gradients = make_params(), make_params(), make_gradients(60)
     rates = {"lr": LR, "alpha_min": ALPHA_MIN, "switch": switch, "switch_interval": 3}

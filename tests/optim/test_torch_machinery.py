@@ -101,7 +101,9 @@ def test_what_torch_refuses_of_all_optimizers_is_refused(row: Row, number):
 
 
 @each_kind
-@pytest.mark.parametrize("number", range(len(ADAM.scheduler_inputs)))
+@pytest.mark.parametrize(
+    "number", [n if n % 4 == 0 else pytest.param(n, marks=pytest.mark.slow) for n in range(len(ADAM.scheduler_inputs))]
+)
 def test_it_goes_the_right_direction_under_torchs_schedulers(row: Row, number):
     torch.manual_seed(0)
     weight = torch.nn.Parameter(torch.randn(10, 5))

@@ -150,6 +150,7 @@ def test_two_processes_train_as_one():
     assert report.passed, report
 
 
+@pytest.mark.slow
 def test_two_processes_that_do_not_are_found_out():
     local = check_optimizer(broken.Local, only=["fully_sharded"])
     assert "differ by" in local.results[0].message

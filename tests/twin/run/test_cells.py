@@ -125,6 +125,7 @@ def test_the_cells_can_be_read_again_as_they_were(ran: tuple[RunResult, md.MuDat
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_without_its_input_still_hands_back_all_cells(
     ran: tuple[RunResult, md.MuData, list[str]], tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_verdicts_say_yes_where_effects_are_real_and_nothing_where_they_are_not(
     assert found == ["not measurable"] * len(found)
 
 
+@pytest.mark.slow
 def test_groups_are_read_from_a_column(tmp_path: Path) -> None:
     found = evaluate_file(
         cells(tmp_path / "cells.h5ad"), tmp_path / "out", models=["similarity-weighted"], group_key="donor",
@@ -103,6 +104,7 @@ def test_what_cannot_be_read_is_refused_before_any_work(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_ones_own_data_is_written_the_same_way(tmp_path: Path) -> None:
     found = evaluate_screen(make_screen(), models=["additive"], splits=["combo_seen2"], repeats=1, null_repeats=0)
     written = write_evaluation(found, tmp_path / "out", source="my cells")

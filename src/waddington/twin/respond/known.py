@@ -10,6 +10,7 @@ from typing import Any, Literal
 from waddington._text import counted
 from waddington.errors import UnsupportedError
 from waddington.twin.data.conditions import condition_label, is_canonical, nearest, parse_label, resolve_condition
+from waddington.twin.data.splits import time_of_label
 from waddington.twin.respond.measured import Measured, parts_of_label
 
 __all__ = ["SUPPORT", "How", "Known", "Support"]
@@ -71,6 +72,14 @@ class Known:
             for part in parts_of_label(label, self.kind, self.control):
                 found[part] = max(found.get(part, 0), self.n_cells[label])
         return found
+
+    def time_before(self, label: str) -> str | None:
+        """Name the latest training time before another; None where there is none, or conditions are no times."""
+        asked = time_of_label(label) if self.kind == "time" else None
+        if asked is None:
+            return None
+        times = {time: one for one in self.n_cells if (time := time_of_label(one)) is not None and time < asked}
+        return times[max(times)] if times else None
 
     def canonical(self, label: str) -> str:
         """Write a condition by its canonical label; a bare name stands for its one measured mode.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from waddington.errors import UnsupportedError
-from waddington.twin.data.splits import time_of_label
 from waddington.twin.respond.base import Effect, MeasuredModel
 from waddington.twin.respond.measured import Measured
 
@@ -42,8 +41,8 @@ class Nearest(MeasuredModel):
         label = self.known.canonical(label)
         if label in self._row:
             return {modality: found[self._row[label]] for modality, found in self._effects.items()}
-        if self.known.kind == "time":
-            return self._held(label)
+        if (held := self.known.time_before(label)) is not None:
+            return {modality: found[self._row[held]] for modality, found in self._effects.items()}
         wanted = frozenset(self.known.parts(label) if guess else self.known.require(label, alone=False))
         alike = np.array([len(wanted & one) / max(len(wanted | one), 1) for one in self._parts])
         if alike.max() == 0.0:
@@ -52,16 +51,3 @@ class Nearest(MeasuredModel):
             )
         rows = np.flatnonzero(alike == alike.max())
         return {modality: found[rows].mean(axis=0) for modality, found in self._effects.items()}
-
-    def _held(self, label: str) -> Effect:
-        """Give the change at the latest measured time before another."""
-        asked = time_of_label(label)
-        before = {
-            time: row
-            for one, row in self._row.items()
-            if (time := time_of_label(one)) is not None and time < (asked or 0)
-        }
-        if asked is None or not before:
-            raise UnsupportedError(f"cannot predict the change of {label}: no training time lies before it")
-        row = before[max(before)]
-        return {modality: found[row] for modality, found in self._effects.items()}

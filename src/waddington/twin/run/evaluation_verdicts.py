@@ -25,12 +25,17 @@ NULL_LIMIT = 0.15
 
 
 def verdicts_of(found: Evaluation) -> Iterator[Verdict]:
-    """Answer the questions of an evaluation, the most important first."""
+    """Answer the questions of an evaluation, the most important first.
+
+    Where no condition can be measured, nothing else is answered either: an interval that holds noise, and permuted
+    labels beside noise, say nothing.
+    """
     yield from _measurable(found)
     for split in found.settings["splits"]:
         yield from _predictable(found, str(split))
-    yield from _calibrated(found)
-    yield from _null(found)
+    if found.conditions["measurable"].any():
+        yield from _calibrated(found)
+        yield from _null(found)
 
 
 def _measurable(found: Evaluation) -> Iterator[Verdict]:

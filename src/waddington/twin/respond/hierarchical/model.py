@@ -140,7 +140,7 @@ class HierarchicalAdditive(ResponseModel):
 
         A perturbation that no training cell carries is refused, or, with `guess`, answered by what all have in common
         (:mod:`~waddington.twin.respond.hierarchical.guessing`); its standard deviation is that of a perturbation of
-        mean strength of which nothing is known.
+        mean strength of which nothing is known. Of a time that no training cell has, the last change before it is held.
 
         Raises
         ------
@@ -150,6 +150,8 @@ class HierarchicalAdditive(ResponseModel):
             When a bare name was measured in several modes; names them.
         """
         parts = self._parts(label, guess=guess)
+        if label not in self.known.n_cells and (held := self.known.time_before(label)) is not None:
+            parts = self.known.parts(held)
         return {modality: learned.effect(parts) for modality, learned in self._learned.items()}
 
     def standard_deviation(self, label: str, *, guess: bool = False) -> Effect:
