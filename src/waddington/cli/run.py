@@ -30,6 +30,7 @@ _MEANINGS = {
     "report.html": "everything on one page; start here",
     "metrics.csv": "every measurement: a row for each predictor, optimizer, seed, modality, split, metric",
     "measurability.csv": "which conditions can be measured, and why others cannot",
+    "scores.csv": "what can be predicted: a row for each condition, model, modality, metric",
     "cells.h5mu": "your cells with embeddings, pseudotime, stage and split of each",
     "model": "preprocessor, encoder, response, dynamics and policy: twin.Twin.load(…)",
     "predictions.h5mu": "predicted and observed change of each scored condition, with its spread",
