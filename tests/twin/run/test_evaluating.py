@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import anndata as ad
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from tests.twin.evaluate.protocol.world import DOUBLES, GENES, SINGLES, effects, make_screen
 
-from waddington.errors import DataError
+from waddington.errors import ArgumentError, DataError, OutputError
 from waddington.twin.evaluate.protocol import TABLES, evaluate_screen
 from waddington.twin.run import EvaluationResult, evaluate_file, write_evaluation
 from waddington.twin.run.evaluation_verdicts import verdicts_of
@@ -102,6 +103,21 @@ def test_what_cannot_be_read_is_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="group_key='line'"):
         evaluate_file(path, tmp_path / "out", group_key="line", normalization="none")
     assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_predictions_of_one_name_and_a_folder_of_something_else_are_refused(tmp_path: Path) -> None:
+    path = cells(tmp_path / "cells.h5ad")
+    files = [tmp_path / where / "mine.h5ad" for where in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        shutil.copy(path, file)
+    with pytest.raises(ArgumentError, match="two predictions called 'mine'"):
+        evaluate_file(path, tmp_path / "out", predictions=files)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "report.html").write_text("a run's")
+    with pytest.raises(OutputError, match=r"report\.html of something else"):
+        evaluate_file(path, tmp_path / "results")
+    assert (tmp_path / "results" / "report.html").read_text() == "a run's"
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import numpy as np
 
 from waddington._files import write_text
 from waddington._text import counted
-from waddington.errors import DataError, OutputError
+from waddington.errors import ArgumentError, DataError, OutputError
 from waddington.twin.data import io
 from waddington.twin.datasets import simulate
 from waddington.twin.evaluate.protocol import (
@@ -34,6 +34,10 @@ from waddington.twin.run.evaluation_verdicts import verdicts_of
 from waddington.twin.run.outputs import versions
 
 __all__ = ["EvaluationResult", "evaluate_file", "write_evaluation"]
+
+
+_ABOUT = "evaluation.json"
+"""What was asked, in a folder of an evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,15 +94,20 @@ def evaluate_file(
     ------
     DataError
         When the cells or the predictions cannot be used.
+    ArgumentError
+        When two predictions have one name.
     OutputError
-        When the folder cannot be written.
+        When the folder cannot be written, or holds the report of something else.
     """
     folder = Path(out).expanduser()
-    given = {path.stem: _read_predicted(path) for path in map(Path, predictions)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write to {str(folder)!r}: {error}; accepted is a folder") from error
+    _claim(folder)
+    given: dict[str, ad.AnnData] = {}
+    for path in map(Path, predictions):
+        if path.stem in given:
+            raise ArgumentError(
+                f"cannot tell two predictions called {path.stem!r} apart: accepted are files of different names"
+            )
+        given[path.stem] = _read_predicted(path)
     callback(0.0, "reading cells")
     mdata = simulate(n_cells=n_cells, seed=seed) if file is None else io.read(file, **reading)
     train = (
@@ -141,10 +150,10 @@ def write_evaluation(
         What a reader must know before believing it, beside the evaluation's own notes.
     """
     folder = Path(out).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder)
     write_tables(found, folder)
     settings = {**found.settings, "source": source, "versions": versions()}
-    write_text(folder / "evaluation.json", json.dumps(settings, indent=2))
+    write_text(folder / _ABOUT, json.dumps(settings, indent=2))
     verdicts, all_notes = tuple(verdicts_of(found)), (*notes, *found.notes)
     write_report(
         folder / "report.html",
@@ -166,6 +175,19 @@ def write_evaluation(
         seeds=[int(found.settings["seed"])],
     )
     return EvaluationResult(out=folder, evaluation=found, verdicts=verdicts, notes=all_notes)
+
+
+def _claim(folder: Path) -> None:
+    """Make the folder of an evaluation; refuse one that holds results of anything else, which would be replaced."""
+    if (folder / "report.html").exists() and not (folder / _ABOUT).exists():
+        raise OutputError(
+            f"cannot write an evaluation to {str(folder)!r}: found report.html of something else there; accepted is "
+            "another folder"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write to {str(folder)!r}: {error}; accepted is a folder") from error
 
 
 def _read_predicted(path: Path) -> ad.AnnData:

@@ -167,6 +167,8 @@ class TestPredictionsOfOthers:
         nameless = predictions({"cell": true["A:knockout"]})
         with pytest.raises(DataError, match="cannot tell what is predicted"):
             labels_of_predictions(nameless, screen)
+        activated = predictions({"x": true["A:knockout"]}, perturbation=["A"], perturbation_mode=["activation"])
+        assert labels_of_predictions(activated, screen).tolist() == ["A:activation"], "a mode that is said is meant"
         both = make_screen(
             labels=np.where(screen.labels == "B:knockout", "A:activation", screen.labels).astype(np.str_)
         )

@@ -19,7 +19,7 @@ from waddington.twin.data.conditions.columns import (
     find_perturbation_column,
 )
 from waddington.twin.data.conditions.controls import CONTROL, CONTROL_WORDS, is_control_name
-from waddington.twin.data.conditions.modes import MODES
+from waddington.twin.data.conditions.modes import DEFAULT_MODE, MODES
 from waddington.twin.data.conditions.parsing import condition_columns, nearest, parse_condition, resolve_condition
 from waddington.twin.data.conditions.perturbation import (
     Condition,
@@ -33,6 +33,7 @@ from waddington.twin.data.conditions.perturbation import (
 __all__ = [
     "CONTROL",
     "CONTROL_WORDS",
+    "DEFAULT_MODE",
     "MODES",
     "MODE_COLUMNS",
     "PERTURBATION_COLUMNS",

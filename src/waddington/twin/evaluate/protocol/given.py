@@ -13,6 +13,7 @@ from waddington._text import counted
 from waddington.errors import DataError, UnsupportedError
 from waddington.twin.data.conditions import (
     CONTROL,
+    DEFAULT_MODE,
     PERTURBATION_COLUMNS,
     conditions_of,
     find_perturbation_column,
@@ -147,8 +148,11 @@ def labels_of_predictions(
     found = {}
     read = conditions_of(predicted.obs, perturbation_key=column, genes=screen.all_edited)
     for label in sorted(set(read.tolist())):
-        genes = frozenset(one.gene for one in parse_label(label))
-        same = [label] if label in known else by_genes.get(genes, [label])
+        edits = parse_label(label)
+        # A mode that is said is meant: a knock-out is no prediction of an activation.
+        is_open = bool(edits) and all(one.mode == DEFAULT_MODE for one in edits)
+        genes = frozenset(one.gene for one in edits)
+        same = by_genes.get(genes, [label]) if is_open and label not in known else [label]
         if len(same) > 1:
             raise DataError(
                 f"cannot tell which condition {label!r} predicts: the cells have {' and '.join(sorted(same))}; "
