@@ -16,10 +16,11 @@ from waddington.twin.data.splits import Split
 from waddington.twin.evaluate.measurability import measure_conditions
 from waddington.twin.evaluate.protocol.folds import Fold, folds_of
 from waddington.twin.evaluate.protocol.given import GivenPredictions
-from waddington.twin.evaluate.protocol.scores import LEVEL, REPLICATE, Maker, Scores, score_models
+from waddington.twin.evaluate.protocol.scores import REPLICATE, Maker, Scores, score_models
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.evaluate.protocol.tables import coverage_table, gene_table, score_table, summary_table
 from waddington.twin.respond.base import ResponseModel
+from waddington.twin.respond.calibration import LEVEL
 from waddington.twin.respond.registry import MODELS, fit_model
 
 __all__ = ["Evaluation", "evaluate_screen", "measure_screen"]

@@ -20,6 +20,7 @@ from waddington.twin.evaluate.protocol.halves import Halves, draw_halves
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.evaluate.protocol.truth import Moments, Observed, moments_of, observe_effect
 from waddington.twin.respond.base import Effect, ResponseModel, Training
+from waddington.twin.respond.calibration import LEVEL, expressed_features
 
 __all__ = ["REPLICATE", "Key", "Maker", "Scores", "score_models"]
 
@@ -33,9 +34,6 @@ REPLICATE = "replicate"
 
 SLOW = CLASSIFICATION
 """Metrics that are not computed in every halving: they take longer than all others together."""
-
-LEVEL = 0.9
-"""Of the intervals whose coverage is counted."""
 
 
 class Key(NamedTuple):
@@ -135,7 +133,7 @@ class _Bench:
         self._edited = {name: np.isin(names, sorted(screen.all_edited)) for name, names in screen.names.items()}
         pooled = _pooled_variance(screen)
         self._sd = {name: np.sqrt(variance) for name, variance in pooled.items()}
-        self._expressed = {name: _expressed(x) for name, x in screen.values.items()}
+        self._expressed = expressed_features(screen.values, np.ones(len(screen.labels), dtype=bool))
         self._whole: dict[tuple[str, str | None], Moments] = {}
         self._keep = {
             label: {name: ~np.isin(names, screen.edited(label)) for name, names in screen.names.items()}
@@ -301,11 +299,6 @@ class _Bench:
 
     def _key(self, fold: Fold, label: str, way: str, name: str, modality: str) -> Key:
         return Key(label, fold.group or "", way, name, modality)
-
-
-def _expressed(x: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Mark features that more than 5 % of cells show; all where values may be negative."""
-    return np.asarray((x > 0).mean(axis=0) > 0.05) if (x >= 0).all() else np.ones(x.shape[1], dtype=bool)
 
 
 def _pooled_variance(screen: Screen) -> dict[str, Array]:
