@@ -22,8 +22,7 @@ from waddington.twin.evaluate.protocol import (
     WAYS,
     Evaluation,
     evaluate_screen,
-    labels_of_predictions,
-    read_predictions,
+    predictions_of,
     screen_of,
     write_tables,
 )
@@ -120,9 +119,7 @@ def evaluate_file(
     found = evaluate_screen(
         screen,
         models=models,
-        predictions={
-            name: read_predictions(one, labels_of_predictions(one, screen), screen) for name, one in given.items()
-        },
+        predictions=predictions_of(given, screen),
         splits=splits,
         repeats=repeats,
         null_repeats=null_repeats,

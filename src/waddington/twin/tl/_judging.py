@@ -12,8 +12,7 @@ from waddington.twin.data.setup import Cells, check_data
 from waddington.twin.evaluate.protocol import (
     Evaluation,
     evaluate_screen,
-    labels_of_predictions,
-    read_predictions,
+    predictions_of,
     screen_of,
 )
 from waddington.twin.tl._predicting import latent_of
@@ -93,9 +92,7 @@ def evaluate(
     found = evaluate_screen(
         screen,
         models=models,
-        predictions={
-            label: read_predictions(one, labels_of_predictions(one, screen), screen) for label, one in given.items()
-        },
+        predictions=predictions_of(given, screen),
         splits=splits,
         repeats=repeats,
         null_repeats=null_repeats,

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from waddington.twin.evaluate.protocol.evaluation import Evaluation, evaluate_screen, measure_screen
 from waddington.twin.evaluate.protocol.folds import WAYS, Fold, folds_of
-from waddington.twin.evaluate.protocol.given import GivenPredictions, labels_of_predictions, read_predictions
+from waddington.twin.evaluate.protocol.given import (
+    GivenPredictions,
+    labels_of_predictions,
+    predictions_of,
+    read_predictions,
+)
 from waddington.twin.evaluate.protocol.reading import screen_of
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.evaluate.protocol.storing import TABLES, read_tables, write_tables
@@ -24,6 +29,7 @@ __all__ = [
     "folds_of",
     "labels_of_predictions",
     "measure_screen",
+    "predictions_of",
     "read_predictions",
     "read_tables",
     "screen_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 import anndata as ad
@@ -24,7 +25,7 @@ from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.respond.base import Effect, ResponseModel, Training
 from waddington.twin.respond.known import Known
 
-__all__ = ["GivenPredictions", "labels_of_predictions", "read_predictions"]
+__all__ = ["GivenPredictions", "labels_of_predictions", "predictions_of", "read_predictions"]
 
 EFFECT = "effect"
 """Layer of an AnnData that holds effects rather than profiles."""
@@ -213,3 +214,8 @@ def read_predictions(predicted: ad.AnnData, labels: npt.NDArray[np.str_], screen
     return GivenPredictions(
         profiles, [str(label) for label in means.index], are_effects=are_effects, control=screen.control
     )
+
+
+def predictions_of(given: Mapping[str, ad.AnnData], screen: Screen) -> dict[str, GivenPredictions]:
+    """Read predictions by name; errors as :func:`labels_of_predictions` and :func:`read_predictions`."""
+    return {name: read_predictions(one, labels_of_predictions(one, screen), screen) for name, one in given.items()}
