@@ -126,3 +126,16 @@ def test_an_evaluation_of_ones_own_data_is_written_the_same_way(tmp_path: Path) 
     written = write_evaluation(found, tmp_path / "out", source="my cells")
     assert "my cells" in (written.out / "report.html").read_text(encoding="utf-8")
     assert len(pd.read_csv(written.out / "scores.csv")) == len(found.scores)
+
+
+def test_a_mean_over_fewer_conditions_is_no_rival() -> None:
+    screen = make_screen()
+    found = evaluate_screen(
+        screen, models=["additive", "hierarchical additive"], splits=["combo_seen2"], repeats=1, null_repeats=0
+    )
+    table = found.summary
+    rows = (table["model"] == "additive") & (table["metric"] == "pearson")
+    table.loc[rows, ["value", "n"]] = [0.999, 1]
+    verdict = next(one for one in verdicts_of(found) if "were all measured alone" in one.question)
+    assert "additive has" not in verdict.sentence
+    assert "additive 1.00 (of 1)" in verdict.evidence

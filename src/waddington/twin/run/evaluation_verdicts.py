@@ -80,12 +80,20 @@ def _judged(question: str, rows: pd.DataFrame) -> Verdict:
     ceiling = known.pop(REPLICATE, None)
     if not known:
         return Verdict(question=question, answer="undecided", sentence="No model has an answer.")
-    values = {name: float(row["value"]) for name, row in known.items()}
-    best = max(values, key=lambda name: values[name])
-    name = DEFAULT_MODEL if DEFAULT_MODEL in known else best
+    asked = max(int(row["n"]) for row in known.values())
+    name = (
+        DEFAULT_MODEL if DEFAULT_MODEL in known else max(known, key=lambda one: (known[one]["n"], known[one]["value"]))
+    )
     row = known[name]
+    # Means over other conditions are shown with their number and compared with nothing.
+    values = {one: float(other["value"]) for one, other in known.items() if other["n"] == row["n"]}
+    best = max(values, key=lambda one: values[one])
     said = f"{name}: r = {_interval(row)}, over {counted(int(row['n']), 'measurable condition')}"
-    others = [f"{other} {value:.2f}" for other, value in values.items() if other != name]
+    others = [
+        f"{one} {other['value']:.2f}" + ("" if other["n"] == asked else f" (of {int(other['n'])})")
+        for one, other in known.items()
+        if one != name
+    ]
     if ceiling is not None:
         others.append(f"replicate {float(ceiling['value']):.2f}")
     evidence = "; ".join(others)

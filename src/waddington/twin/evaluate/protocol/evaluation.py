@@ -102,7 +102,8 @@ def evaluate_screen(
     screen
         The cells.
     models
-        Names of the registry; all that fit the data by default.
+        Names of the registry; all that fit the data by default. The mean effect is judged beside them, as the lower
+        end of the scale.
     predictions
         Of other people, by the name that tables show.
     splits
