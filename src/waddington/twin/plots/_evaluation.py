@@ -31,6 +31,8 @@ def forest(
 ) -> Panels:
     """Draw one metric of every model, a panel a split, with its 95 % interval over conditions.
 
+    A hollow dot is a mean over fewer conditions than others answered; it is not to be compared with them.
+
     Parameters
     ----------
     summary
@@ -67,12 +69,16 @@ def forest(
     places = {name: len(models) - 1 - at for at, name in enumerate(models)}
     for split, panel in panels.items():
         part = rows[rows["split"] == split]
-        for name, value, low, high in part[["model", "value", "low", "high"]].itertuples(index=False):
+        most = int(part["n"].max())
+        for name, value, low, high, n in part[["model", "value", "low", "high", "n"]].itertuples(index=False):
             color = MUTED if name == "replicate" else INK
             if np.isfinite(low):
-                panel.plot([low, high], [places[name]] * 2, color=color, linewidth=1.2)
-            panel.plot([value], [places[name]], "D" if name == "replicate" else "o", color=color, markersize=4.5)
-        panel.set_title(f"{split} (n = {int(part['n'].max())})", fontsize=8)
+                panel.plot([low, high], [places[name]] * 2, color=color, linewidth=1.2, zorder=2)
+            panel.plot(
+                [value], [places[name]], "D" if name == "replicate" else "o", color=color, markersize=4.5, zorder=3,
+                markerfacecolor=color if n == most else "white",
+            )  # fmt: skip
+        panel.set_title(f"{split} (n = {most})", fontsize=8)
         arrow = "better →" if row.better == "higher" else "← better"
         panel.set_xlabel(f"{row.label}, {arrow}", fontsize=7, color=MUTED)
         panel.set_ylim(-0.7, len(models) - 0.3)

@@ -26,7 +26,8 @@ def evaluation_pictures(found: Evaluation, folder: Path) -> dict[str, Picture]:
             path=forest.save(folder / f"forest_{modality}.png"),
             title=f"Models by split: {title}",
             caption="Pearson r between predicted and observed change, mean over conditions with its 95 % interval; the"
-            " diamond is the replicate, one half of the cells as a prediction of the other.",
+            " diamond is the replicate, one half of the cells as a prediction of the other. A hollow dot is a mean over"
+            " fewer conditions than others answered.",
             alt=f"Pearson r of every model for {title}, one panel for each way of being held out.",
         )
     scored = found.scores[(found.scores["metric"] == "pearson") & (found.scores["model"] == model)]
