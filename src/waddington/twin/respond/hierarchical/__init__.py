@@ -1,4 +1,4 @@
-"""The hierarchical additive model of responses: the default, because nothing measured beats it."""
+"""The hierarchical additive model of responses, the default: docs/responses.md says beside what it was measured."""
 
 from __future__ import annotations
 
