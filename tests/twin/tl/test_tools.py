@@ -11,6 +11,7 @@ from tests.twin.user_cells import one_modality, simulated
 
 from waddington import twin
 from waddington.errors import DataError
+from waddington.twin.evaluate.protocol import screen_of
 
 SMALL = {"epochs": 1, "embedding_dim": 4, "joint_dim": 4}
 
@@ -138,3 +139,12 @@ class TestEvaluate:
     def test_a_column_of_groups_that_is_not_there_is_refused_by_name(self, rna_screen: ad.AnnData) -> None:
         with pytest.raises(DataError, match="group_key='donor': obs has no such column"):
             twin.tl.evaluate(rna_screen.copy(), group_key="donor")
+
+    def test_cells_without_a_condition_or_a_group_are_counted(self, rna_screen: ad.AnnData) -> None:
+        data = rna_screen.copy()
+        data.obs["perturbation"] = data.obs["perturbation"].astype(object).where(np.arange(data.n_obs) >= 7, None)
+        data.obs["donor"] = np.where(np.arange(data.n_obs) % 2 == 0, 1.0, 2.0)
+        data.obs.loc[data.obs_names[5:10], "donor"] = np.nan
+        assert screen_of(data, group_key="donor").notes == (
+            "7 cells without a condition left out.", "3 cells without 'donor' left out.",
+        )  # fmt: skip

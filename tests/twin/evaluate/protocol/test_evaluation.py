@@ -152,6 +152,38 @@ class TestPredictionsOfOthers:
         one = read_predictions(made, labels_of_predictions(made, screen), screen)
         np.testing.assert_allclose(one.predict("A:knockout")["rna"], true["A:knockout"])
 
+    def test_parts_of_a_combination_may_come_in_any_order(self) -> None:
+        made = predictions({"control": np.zeros(24), "B:knockout+A:knockout": np.ones(24)})
+        assert labels_of_predictions(made, make_screen()).tolist() == ["control", "A:knockout+B:knockout"]
+
+    @pytest.mark.parametrize(
+        ("change", "layer", "expected"),
+        [
+            (lambda x: x, None, []),
+            (lambda x: x - 10.0, "effect", []),
+            (lambda x: np.exp(x / 2), None, ["of another size than the cells"]),
+            (lambda x: x, "effect", ["of another size than the cells"]),
+        ],
+        ids=["profiles", "effects", "profiles that are counts", "effects that are profiles"],
+    )
+    def test_values_of_another_size_than_the_cells_are_said(self, change, layer, expected) -> None:
+        screen, true = make_screen(), effects()
+        made = predictions({label: change(10.0 + true[label]) for label in DOUBLES})
+        if layer is not None:
+            made.layers[layer] = made.X.copy()
+        notes = read_predictions(made, labels_of_predictions(made, screen), screen).notes
+        assert len(notes) == len(expected)
+        assert all(text in note for text, note in zip(expected, notes, strict=True))
+
+    def test_rows_of_one_condition_are_counted(self) -> None:
+        screen, true = make_screen(), effects()
+        made = predictions({"x": 10.0 + true["A:knockout"], "y": 10.0 + true["A:knockout"]}, perturbation=["A", "A"])
+        one = read_predictions(made, labels_of_predictions(made, screen), screen)
+        found = evaluate_screen(
+            screen, models=[], predictions={"theirs": one}, splits=["unseen_single"], repeats=1, null_repeats=0
+        )
+        assert "theirs: its 2 rows were averaged to 1 condition." in found.notes
+
     def test_what_does_not_fit_is_refused_by_name(self) -> None:
         screen, true = make_screen(), effects()
         made = predictions({"A:knockout": true["A:knockout"]})
@@ -164,6 +196,9 @@ class TestPredictionsOfOthers:
         spoiled.X[0, 0] = np.inf
         with pytest.raises(DataError, match="NaN or infinity"):
             read_predictions(spoiled, labels, screen)
+        empty = ad.AnnData(obs=made.obs, var=made.var)
+        with pytest.raises(DataError, match="found neither X nor layers"):
+            read_predictions(empty, labels, screen)
         nameless = predictions({"cell": true["A:knockout"]})
         with pytest.raises(DataError, match="cannot tell what is predicted"):
             labels_of_predictions(nameless, screen)

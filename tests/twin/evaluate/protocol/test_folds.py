@@ -86,6 +86,18 @@ def test_the_split_of_the_data_is_kept() -> None:
     assert not train[halves.control(fold, first=False)].any()
 
 
+@pytest.mark.parametrize("n_test_controls", [0, 4])
+def test_a_split_without_controls_to_judge_by_is_refused(n_test_controls: int) -> None:
+    labels = make_screen().labels
+    train = np.arange(len(labels)) % 2 == 0
+    train[labels == "control"] = True
+    train[:n_test_controls] = False
+    screen = make_screen(train=train)
+    with pytest.raises(DataError, match=f"found {n_test_controls} test cells of 'control'"):
+        folds_of(screen)
+    assert folds_of(screen, splits=["combo_seen2"]), "what is hidden in turn needs no split"
+
+
 def test_ways_that_the_split_of_the_data_lacks_are_hidden_in_turn() -> None:
     screen = make_screen(train=np.arange(len(make_screen().labels)) % 2 == 0)
     assert {way for fold in folds_of(screen) for way in fold.targets.values()} == {"held-out cells"}

@@ -38,3 +38,14 @@ def test_permuted_labels_are_the_same_labels_in_each_group() -> None:
     assert (other.labels != screen.labels).any()
     for group in ("one", "two"):
         assert sorted(other.labels[groups == group]) == sorted(screen.labels[groups == group])
+
+
+def test_permuted_labels_are_the_same_labels_among_training_and_test_cells() -> None:
+    labels = make_screen().labels
+    train = (np.arange(len(labels)) % 2 == 0) & (labels != "A:knockout")
+    groups = np.where(np.arange(len(labels)) % 3 == 0, "one", "two")
+    screen = make_screen(train=train, groups=groups)
+    other = screen.permuted(np.random.default_rng(0))
+    for part in (train, ~train, train & (groups == "one")):
+        assert (other.labels[part] != screen.labels[part]).any()
+        assert sorted(other.labels[part]) == sorted(screen.labels[part])

@@ -244,7 +244,7 @@ def _null(
 
 
 def _notes(screen: Screen, scores: Scores, given: Mapping[str, GivenPredictions]) -> tuple[str, ...]:
-    notes = []
+    notes = list(screen.notes)
     if screen.too_small:
         shown = ", ".join(screen.too_small[:6]) + (", …" if len(screen.too_small) > 6 else "")
         notes.append(f"{counted(len(screen.too_small), 'condition')} with too few cells, not scored: {shown}.")
@@ -260,6 +260,7 @@ def _notes(screen: Screen, scores: Scores, given: Mapping[str, GivenPredictions]
         notes.append(
             f"What {name} was learned from is not known: whether the conditions were hidden from it cannot be checked."
         )
+        notes += [f"{name}: {note}." for note in one.notes]
         if unknown:
             notes.append(f"{name} predicts {counted(len(unknown), 'condition')} that the cells don't have; not scored.")
     return tuple(notes)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from waddington._checks import check_known
+from waddington._text import counted
 from waddington.errors import DataError
 from waddington.twin.data.splits import MIN_CELLS
 from waddington.twin.evaluate.protocol.screen import Screen
@@ -79,13 +80,14 @@ def folds_of(
     UnknownNameError
         For a way that is none of :data:`WAYS`.
     DataError
-        When the screen allows none of them.
+        When the screen allows none of them, or its own split leaves too few controls to judge by.
     """
     for way in splits or ():
         check_known("split", way, WAYS)
     deal = _Deal(np.random.default_rng(seed), alone=alone, n_folds=n_folds)
     given = [] if screen.train is None else _given_fold(screen, screen.train)
     if given and (splits is None or set(splits) & set(given[0].targets.values())):
+        _check_judging_controls(screen, screen.train)
         made = given
     elif screen.groups is not None:
         made = _group_folds(screen)
@@ -108,6 +110,16 @@ def folds_of(
             f"that they allow, of {', '.join(WAYS)}"
         )
     return made
+
+
+def _check_judging_controls(screen: Screen, train: npt.NDArray[np.bool_] | None) -> None:
+    assert train is not None
+    n_control = int(((screen.labels == screen.control) & ~train).sum())
+    if n_control < MIN_CELLS:
+        raise DataError(
+            f"cannot evaluate by the split of the data: found {counted(n_control, 'test cell')} of {screen.control!r}, "
+            f"from which the truth is measured; accepted: at least {MIN_CELLS}, or cells that bear no split"
+        )
 
 
 def _given_fold(screen: Screen, train: npt.NDArray[np.bool_]) -> list[Fold]:

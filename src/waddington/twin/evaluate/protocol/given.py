@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
 import anndata as ad
@@ -16,6 +16,7 @@ from waddington.twin.data.conditions import (
     CONTROL,
     DEFAULT_MODE,
     PERTURBATION_COLUMNS,
+    condition_label,
     conditions_of,
     find_perturbation_column,
     is_canonical,
@@ -45,6 +46,10 @@ class GivenPredictions(ResponseModel):
         against the training controls of :meth:`within`.
     control
         Label of the control.
+    resting
+        Mean profile that profiles are held against, (features,) by modality.
+    notes
+        What looked wrong.
     """
 
     name: ClassVar[str] = "prediction"
@@ -57,10 +62,12 @@ class GivenPredictions(ResponseModel):
         are_effects: bool,
         control: str,
         resting: Effect | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self._profiles, self._row = profiles, {label: row for row, label in enumerate(labels)}
         self._are_effects, self._control, self._resting = are_effects, control, resting
         self.known = Known(kind="perturbation", control=control, n_cells={})
+        self._notes = tuple(notes)
 
     def within(self, training: Training) -> GivenPredictions:
         """Give the same predictions, held against the training controls of a fold."""
@@ -71,7 +78,13 @@ class GivenPredictions(ResponseModel):
             are_effects=self._are_effects,
             control=self._control,
             resting={modality: table.mean[0] for modality, table in measured.tables.items()},
+            notes=self._notes,
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What looked wrong in it, or was averaged."""
+        return self._notes
 
     @classmethod
     def fit(cls, data: Training) -> Self:
@@ -134,7 +147,8 @@ def labels_of_predictions(
     rows = np.asarray(predicted.obs_names, dtype=np.str_)
     known = set(screen.counts)
     if perturbation_key is None and len(rows) and (np.isin(rows, sorted(known)) | _are_canonical(rows)).all():
-        return rows
+        # Parts of a combination may stand in any order.
+        return np.array([row if row in known else condition_label(parse_label(row)) for row in rows.tolist()])
     column = find_perturbation_column(predicted.obs, perturbation_key)
     column = next((name for name in ("condition",) if name in predicted.obs), None) if column is None else column
     if column is None:
@@ -183,7 +197,8 @@ def read_predictions(predicted: ad.AnnData, labels: npt.NDArray[np.str_], screen
     Raises
     ------
     DataError
-        When no condition of the screen is predicted, features are missing or named twice, or a value is not finite.
+        When no condition of the screen is predicted, nothing holds the predictions, features are missing or named
+        twice, or a value is not finite.
     """
     known = [label for label in screen.conditions if label in set(labels.tolist())]
     if not known:
@@ -196,6 +211,10 @@ def read_predictions(predicted: ad.AnnData, labels: npt.NDArray[np.str_], screen
         raise DataError("cannot evaluate predictions: features are named twice; accepted: each name once")
     are_effects = EFFECT in predicted.layers
     matrix = predicted.layers[EFFECT] if are_effects else predicted.X
+    if matrix is None:
+        raise DataError(
+            f"cannot evaluate predictions: found neither X nor layers[{EFFECT!r}]; accepted: profiles in X, or effects"
+        )
     dense = np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, dtype=np.float64)
     means = pd.DataFrame(dense).groupby(labels).mean()
     profiles = {}
@@ -212,8 +231,47 @@ def read_predictions(predicted: ad.AnnData, labels: npt.NDArray[np.str_], screen
             raise DataError(f"cannot evaluate predictions of {modality}: found NaN or infinity; accepted: numbers")
         profiles[modality] = part
     return GivenPredictions(
-        profiles, [str(label) for label in means.index], are_effects=are_effects, control=screen.control
+        profiles,
+        [str(label) for label in means.index],
+        are_effects=are_effects,
+        control=screen.control,
+        notes=[
+            *_averaged(len(labels), len(means)),
+            *_unlike_cells(profiles, np.asarray(means.index != screen.control), screen, are_effects=are_effects),
+        ],
     )
+
+
+def _averaged(n_rows: int, n_conditions: int) -> list[str]:
+    """Say that several rows were taken for cells of one condition."""
+    if n_rows == n_conditions:
+        return []
+    return [f"its {counted(n_rows, 'row')} were averaged to {counted(n_conditions, 'condition')}"]
+
+
+def _unlike_cells(
+    profiles: dict[str, npt.NDArray[np.float64]],
+    perturbed: npt.NDArray[np.bool_],
+    screen: Screen,
+    *,
+    are_effects: bool,
+) -> list[str]:
+    """Name the modalities in which predictions are of another size than what the cells show, as counts would be.
+
+    Profiles are held against the mean of all cells, in units of how far single cells lie from nothing; effects have to
+    be smaller than a cell.
+    """
+    found = []
+    for modality, rows in profiles.items():
+        x = screen.values[modality]
+        size = float(np.sqrt(np.square(x, dtype=np.float64).sum(axis=1).mean()))
+        middle = np.zeros(x.shape[1]) if are_effects else x.mean(axis=0, dtype=np.float64)
+        if perturbed.any() and np.linalg.norm(rows[perturbed].mean(axis=0) - middle) > 0.5 * size:
+            found.append(
+                f"what it predicts for {modality} is of another size than the cells: counts, or values that were "
+                "normalized otherwise?"
+            )
+    return found
 
 
 def predictions_of(given: Mapping[str, ad.AnnData], screen: Screen) -> dict[str, GivenPredictions]:

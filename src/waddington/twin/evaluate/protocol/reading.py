@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from waddington._text import counted
 from waddington.errors import DataError
 from waddington.twin.data.conditions import CONTROL
 from waddington.twin.data.setup import UNLABELLED, Cells, parts_of, read_labels
@@ -37,10 +38,12 @@ def screen_of(
     """
     labels = read_labels(data)
     known = labels.condition != UNLABELLED
+    without = {"a condition": int((~known).sum())}
     found = profiles(parts_of(data))
     groups = None
     if group_key is not None:
         column = _column(data, group_key)
+        without[f"{group_key!r}"] = int((known & column.isna().to_numpy()).sum())
         known &= column.notna().to_numpy()
         groups = column.astype(str).to_numpy(dtype=np.str_)[known]
     train = None
@@ -54,6 +57,7 @@ def screen_of(
         "groups": groups,
         "train": train,
         "representation": None if representation is None else representation[known],
+        "notes": tuple(f"{counted(n, 'cell')} without {what} left out." for what, n in without.items() if n),
     }
     if labels.perturbed:
         return Screen(labels=labels.condition[known], control=CONTROL, **common)  # type: ignore[arg-type]

@@ -46,6 +46,8 @@ class Screen:
     """For models that use one, (cells, dimensions)."""
     train: npt.NDArray[np.bool_] | None = None
     """Training cells where the data say which they are, (cells,): all others are test cells."""
+    notes: tuple[str, ...] = ()
+    """What was left out before."""
 
     def __post_init__(self) -> None:
         for modality, x in self.values.items():
@@ -135,13 +137,15 @@ class Screen:
         )
 
     def permuted(self, rng: np.random.Generator) -> Screen:
-        """Give the same cells with their conditions drawn anew, within groups where there are any."""
+        """Give the same cells with their conditions drawn anew, within groups and among training and test cells."""
         labels = self.labels.copy()
         for rows in self._exchangeable():
             labels[rows] = rng.permutation(labels[rows])
         return replace(self, labels=labels)
 
     def _exchangeable(self) -> list[npt.NDArray[np.intp]]:
-        if self.groups is None:
-            return [np.arange(len(self.labels))]
-        return [np.flatnonzero(self.groups == group) for group in np.unique(self.groups)]
+        strata = np.zeros(len(self.labels), dtype=np.intp)
+        for known in (self.groups, self.train):
+            if known is not None:
+                strata = 2 * len(strata) * strata + np.unique(known, return_inverse=True)[1]
+        return [np.flatnonzero(strata == one) for one in np.unique(strata)]
