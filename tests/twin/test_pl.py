@@ -107,9 +107,14 @@ def test_predicted_against_observed(screen: md.MuData, ax: Axes) -> None:
     assert twin.pl.scatter(predicted, observed[:1], layer=None, modality="rna")["rna"].texts
     levels = ad.AnnData(observed.X.copy(), obs=observed.obs, var=observed.var)
     assert "r = 1.00" in twin.pl.scatter(predicted, levels)["rna"].texts[-1].get_text(), "X against X, and no effect"
+    assert twin.pl.scatter(predicted, levels)["rna"].get_xlabel() == "Observed value (as analysed)"
+    assert panels["rna"].get_xlabel() == "Observed change Δ (as analysed)"
+    bare = observed.copy()
+    bare.obs_names = [name.partition(":")[0] for name in bare.obs_names]
+    assert twin.pl.scatter(predicted, bare)["rna"].texts[-1].get_text() == panels["rna"].texts[-1].get_text()
     with pytest.raises(DataError, match=r"layers\['std'\]: observed have none"):
         twin.pl.scatter(predicted, levels, layer="std")
-    with pytest.raises(DataError, match="they share 0 conditions"):
+    with pytest.raises(DataError, match=r"they share 0 conditions \(predicted: 'Cebpa:knockout'; observed: 'EKLF:k"):
         twin.pl.scatter(predicted[:1], observed[:1])
     with pytest.raises(ArgumentError, match="cannot use observed of type ndarray"):
         twin.pl.scatter(predicted, np.zeros(3))

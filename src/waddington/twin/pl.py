@@ -22,9 +22,10 @@ from matplotlib.axes import Axes
 
 from waddington._checks import check_choice
 from waddington._text import counted
-from waddington.errors import ArgumentError, DataError
+from waddington.errors import ArgumentError, DataError, UnsupportedError
 from waddington.twin import plots
 from waddington.twin._keys import recorded
+from waddington.twin.data.conditions import condition_label, resolve_condition
 from waddington.twin.data.setup import Cells, parts_of
 from waddington.twin.data.splits import SPLITS
 from waddington.twin.plots.style import Panels
@@ -246,11 +247,13 @@ def scatter(
     Parameters
     ----------
     predicted, observed
-        Observations are conditions; those and the features that both have are drawn. With ``var["modality"]``, as
+        Observations are conditions; those and the features that both have are drawn. `observed` may name conditions
+        as a screen does (``"KLF1+MAPK1"``, as ``scanpy.get.aggregate`` leaves them). With ``var["modality"]``, as
         :func:`waddington.twin.tl.predict` gives it, each modality has a panel; predictions that ``obs["flagged"]``
         calls a guess are hollow.
     layer
-        Layer that is compared. Where one of the two lacks ``"effect"``, and for None, ``X`` of both is.
+        Layer that is compared. Where one of the two lacks ``"effect"``, and for None, ``X`` of both is; the axes say
+        whether changes or values are drawn.
     modality
         Draw this one; all by default.
     ax
@@ -268,12 +271,15 @@ def scatter(
     for name, one in (("predicted", predicted), ("observed", observed)):
         if not isinstance(one, ad.AnnData):
             raise ArgumentError(f"cannot use {name} of type {type(one).__name__}: accepted is an AnnData of profiles")
+    observed = _named_as(predicted, observed)
     conditions = predicted.obs_names.intersection(observed.obs_names, sort=False)
     features = predicted.var_names.intersection(observed.var_names, sort=False)
     if not len(conditions) or not len(features):
         raise DataError(
-            f"cannot compare predicted with observed: they share {counted(len(conditions), 'condition')} and "
-            f"{counted(len(features), 'feature')}; accepted is at least one of each"
+            f"cannot compare predicted with observed: they share {counted(len(conditions), 'condition')} "
+            f"(predicted: {_first(predicted.obs_names)}; observed: {_first(observed.obs_names)}) and "
+            f"{counted(len(features), 'feature')} (predicted: {_first(predicted.var_names)}; observed: "
+            f"{_first(observed.var_names)}); accepted is at least one of each"
         )
     first, second = predicted[conditions, features], observed[conditions, features]
     groups = np.asarray(first.var["modality"], dtype=str) if "modality" in first.var else np.full(len(features), "all")
@@ -292,7 +298,36 @@ def scatter(
         np.asarray(first.obs["flagged"], dtype=bool) if "flagged" in first.obs else np.zeros(len(first), dtype=bool)
     )
     flagged = {name: np.repeat(hollow, int((groups == name).sum())) for name in wanted}
-    return _shown(plots.scatter(*tables, names=names, axes=ax, **{"flagged": flagged, **options}), ax, show, save)
+    quantity = {} if layer == "effect" and not lacking else {"quantity": "value (as analysed)"}
+    shown: dict[str, Any] = {"flagged": flagged, **quantity, **options}
+    return _shown(plots.scatter(*tables, names=names, axes=ax, **shown), ax, show, save)
+
+
+def _named_as(predicted: ad.AnnData, observed: ad.AnnData) -> ad.AnnData:
+    """Give observed profiles whose conditions bear the names of the predicted ones, where bare names stand for them."""
+    wanted = set(predicted.obs_names)
+    names = [_canonical(name, wanted) for name in observed.obs_names]
+    if names == list(observed.obs_names) or len(set(names)) < len(names):
+        return observed
+    renamed = observed.copy()
+    renamed.obs_names = names
+    return renamed
+
+
+def _canonical(name: str, wanted: set[str]) -> str:
+    """Name the wanted condition that a name stands for; the name itself where none is."""
+    if name in wanted:
+        return name
+    try:
+        label = condition_label(resolve_condition(name, wanted))
+    except (DataError, UnsupportedError):
+        return name
+    return label if label in wanted else name
+
+
+def _first(names: pd.Index) -> str:
+    """Show the first names of an axis."""
+    return ", ".join(map(repr, map(str, names[:2]))) + (", …" if len(names) > 2 else "") if len(names) else "none"
 
 
 def _shown(panels: Panels, ax: Axes | None, show: bool, save: Place) -> Axes | Panels:

@@ -225,6 +225,20 @@ class TestBareNames:
         with pytest.raises(UnsupportedError, match="'GATA1': found no cells to learn it from; accepted are Ca2"):
             resolve_condition("GATA1", self.measured)
 
+    @pytest.mark.parametrize(
+        ("label", "said"),
+        [
+            ("SET+GATA1", r"'SET\+GATA1': found no cells to learn 'GATA1' from; accepted"),
+            ("SET:knockdown+klf", r"to learn 'klf' from \(nearest: KLF1:activation, KLF1:knockdown\)"),
+            ("set", r"'set': found no cells to learn it from \(nearest: SET:knockdown\)"),
+        ],
+    )
+    def test_the_part_that_was_not_measured_is_named_with_its_nearest_whatever_the_case(
+        self, label: str, said: str
+    ) -> None:
+        with pytest.raises(UnsupportedError, match=said):
+            resolve_condition(label, self.measured)
+
 
 def test_a_name_that_ends_in_plus_is_named_where_its_modes_do_not_fit():
     with pytest.raises(DataError, match=r"'Ca2\+' with mode 'knockout\+activation': found 1 gene and 2 modes"):

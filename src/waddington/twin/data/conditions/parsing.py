@@ -172,10 +172,12 @@ def resolve_condition(label: str, measured: Iterable[str]) -> Condition:
     names = names_in(label, {edit.gene for edit in edits})
     if len(names) == 1 and is_canonical(label):
         return parse_label(label)
-    return make_condition(_read_part(name, "") if is_canonical(name) else _measured_edit(name, edits) for name in names)
+    return make_condition(
+        _read_part(name, "") if is_canonical(name) else _measured_edit(name, edits, label) for name in names
+    )
 
 
-def _measured_edit(name: str, edits: set[Perturbation]) -> Perturbation:
+def _measured_edit(name: str, edits: set[Perturbation], label: str) -> Perturbation:
     found = sorted(edit for edit in edits if edit.gene == name)
     if len(found) == 1:
         return found[0]
@@ -185,17 +187,22 @@ def _measured_edit(name: str, edits: set[Perturbation]) -> Perturbation:
             "accepted is one of them"
         )
     shown = ", ".join(map(str, sorted(edits)[:8])) + (", …" if len(edits) > 8 else "")
+    known = {text for edit in edits for text in (edit.gene, str(edit))}
+    unknown = next((part for part in map(str.strip, name.split(JOIN)) if part not in known), name)
     raise UnsupportedError(
-        f"cannot read condition {name!r}: found no cells to learn it from{nearest(name, map(str, edits))}; "
-        f"accepted are {shown or 'none'}"
+        f"cannot read condition {label!r}: found no cells to learn {'it' if unknown == label else repr(unknown)} from"
+        f"{nearest(unknown, map(str, edits))}; accepted are {shown or 'none'}"
     )
 
 
 def nearest(name: str, measured: Iterable[str]) -> str:
-    """Say which measured perturbations are called most like a name: ``" (nearest: Gata1:knockout)"``, or nothing."""
+    """Say which measured perturbations are called most like a name: ``" (nearest: Gata1:knockout)"``, or nothing.
+
+    Case does not count: a mouse name finds the human gene.
+    """
     known = sorted(set(measured))
-    genes = {label: label.rpartition(MARK)[0] or label for label in known}
-    gene = name.rpartition(MARK)[0] if is_canonical(name) else name
+    genes = {label: (label.rpartition(MARK)[0] or label).casefold() for label in known}
+    gene = (name.rpartition(MARK)[0] if is_canonical(name) else name).casefold()
     close = difflib.get_close_matches(gene, set(genes.values()), n=1)
     return f" (nearest: {', '.join(label for label in known if genes[label] == close[0])})" if close else ""
 
