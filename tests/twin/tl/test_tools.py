@@ -140,6 +140,19 @@ class TestEvaluate:
         with pytest.raises(DataError, match="group_key='donor': obs has no such column"):
             twin.tl.evaluate(rna_screen.copy(), group_key="donor")
 
+    def test_columns_that_cannot_be_read_are_said(self, rna_screen: ad.AnnData) -> None:
+        data = rna_screen.copy()
+        data.obs["split"] = "fold 1"
+        assert "obs['split'] is not used as split: cannot read" in screen_of(data).notes[0]
+        model = twin.Response(data, "additive")
+        model.train()
+        said = model.predict("EKLF:knockout").uns["waddington"]["prediction"]["notes"]
+        assert any("obs['split'] is not used as split" in note for note in said)
+        late = ad.AnnData(data.X, var=data.var, obs=data.obs[[]].assign(time=np.nan), uns=data.uns)
+        for refuse in (screen_of, twin.Response):
+            with pytest.raises(DataError, match=r"neither perturbations nor times.*obs\['time'\] is not used as time"):
+                refuse(late)
+
     def test_cells_without_a_condition_or_a_group_are_counted(self, rna_screen: ad.AnnData) -> None:
         data = rna_screen.copy()
         data.obs["perturbation"] = data.obs["perturbation"].astype(object).where(np.arange(data.n_obs) >= 7, None)

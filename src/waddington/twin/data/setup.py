@@ -143,6 +143,8 @@ class Labels:
     cell_type: npt.NDArray[np.str_] | None
     time_unit: str
     notes: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+    """Of the notes those on columns that bear a usual name and could not be read."""
 
     @property
     def train(self) -> npt.NDArray[np.bool_]:
@@ -361,6 +363,7 @@ def read_labels(data: Cells, setup: Setup | None = None) -> Labels:
         cell_type=None if cell_type is None else np.asarray(cell_type.fillna("unknown"), dtype=np.str_),
         time_unit=found.time_unit,
         notes=found.notes,
+        unused=found.unused,
     )
 
 

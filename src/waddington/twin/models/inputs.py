@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from waddington._text import counted
 from waddington.errors import ArgumentError, DataError, UnsupportedError
-from waddington.twin.data.setup import Cells, Setup, parts_of, read_labels
+from waddington.twin.data.setup import Cells, Labels, Setup, parts_of, read_labels
 from waddington.twin.data.splits import Split
 from waddington.twin.preprocess.cells import profiles
 from waddington.twin.respond.base import ResponseModel, Values
@@ -33,6 +33,8 @@ class ResponseInputs:
     """(cells, dimensions), where the model learns in one."""
     groups: npt.NDArray[np.str_] | None
     """(cells,)."""
+    notes: tuple[str, ...] = ()
+    """Columns that bear a usual name and could not be read."""
 
 
 def default_model(use_rep: str | None) -> str:
@@ -84,17 +86,21 @@ def response_inputs(
             f"cannot use group_key={group_key!r} with the response model {model.name!r}: it measures effects over all "
             "cells; accepted is another model"
         )
-    split = split_of(data, setup)
+    labels = read_labels(data, setup)
+    split = _split(labels, data)
     groups = None if group_key is None else _groups(data, group_key, split)
     representation = None if use_rep is None else latent_of(data, use_rep)
     if use_rep is not None and representation is not None and not model.uses_representation:
         dimensions = np.array([f"{use_rep}_{i + 1}" for i in range(representation.shape[1])])
         values, names = {use_rep: representation}, {use_rep: dimensions}
-        return ResponseInputs(values=values, names=names, split=split, representation=None, groups=groups)
+        return ResponseInputs(
+            values=values, names=names, split=split, representation=None, groups=groups, notes=labels.unused
+        )
     found = profiles(parts_of(data))
     return ResponseInputs(
-        values=found.inputs, names=found.names, split=split, representation=representation, groups=groups
-    )
+        values=found.inputs, names=found.names, split=split, representation=representation, groups=groups,
+        notes=labels.unused,
+    )  # fmt: skip
 
 
 def latent_of(data: Cells, use_rep: str) -> npt.NDArray[np.float32]:
@@ -125,14 +131,19 @@ def split_of(data: Cells, setup: Setup | None = None) -> Split:
     DataError
         When cells bear neither perturbations nor times.
     """
-    found = read_labels(data, setup).to_split()
+    return _split(read_labels(data, setup), data)
+
+
+def _split(labels: Labels, data: Cells) -> Split:
+    found = labels.to_split()
     if found is None:
+        why = "".join(f"; {note}" for note in labels.unused)
         have = ", ".join(map(repr, data.obs.columns)) or "none"
         raise DataError(
             f"cannot use this data: cells bear neither perturbations nor times (columns of obs: {have}); accepted is a "
             "column of either under a usual name, or registered by "
             f"twin.Twin.{'setup_anndata' if isinstance(data, ad.AnnData) else 'setup_mudata'}"
-            "(data, perturbation_key=, control=, time_key=)"
+            f"(data, perturbation_key=, control=, time_key=){why}"
         )
     return found
 

@@ -115,6 +115,7 @@ class Response(CellModel):
             found.representation, found.values, found.names, found.split, model=self.name, groups=found.groups,
             prior=self.prior,
         )  # fmt: skip
+        self._fitted = dataclasses.replace(self._fitted, notes=(*found.notes, *self._fitted.notes))
 
     def predict(
         self,

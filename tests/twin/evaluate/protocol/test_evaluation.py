@@ -211,6 +211,18 @@ class TestPredictionsOfOthers:
             labels_of_predictions(predictions({"x": true["A:knockout"]}, perturbation=["A"]), both)
 
 
+def test_groups_that_were_not_hidden_are_named() -> None:
+    labels = make_screen().labels
+    groups = np.array(["one", "two", "three"])[np.arange(len(labels)) % 3]
+    groups[(labels == "control") & (groups == "three")] = "one"
+    asked = {"models": ["additive"], "repeats": 1, "null_repeats": 0}
+    found = evaluate_screen(make_screen(groups=groups), **asked)
+    assert any("1 group with too few controls" in note and note.endswith("hidden: three.") for note in found.notes)
+    train = np.arange(len(labels)) % 2 == 0
+    found = evaluate_screen(make_screen(groups=groups, train=train), **asked)
+    assert any("so no group was hidden" in note for note in found.notes)
+
+
 def test_asking_for_nothing_or_for_what_is_unknown_is_refused() -> None:
     screen = make_screen()
     with pytest.raises(UnknownNameError, match="'additve'"):

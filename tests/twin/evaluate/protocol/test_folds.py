@@ -73,6 +73,22 @@ def test_a_time_is_hidden_with_every_later_one() -> None:
     ]
 
 
+def test_a_later_time_of_few_cells_is_hidden_too() -> None:
+    times = ("time 1 h", "time 2 h", "time 3 h")
+    labels = np.repeat(["time 0 h", *times], [30, 30, 30, 3])
+    values = {"rna": np.zeros((len(labels), 24), np.float32)}
+    screen = make_screen(labels=labels, values=values, control="time 0 h", kind="time", order=times)
+    (fold,) = folds_of(screen, splits=["unseen time"])
+    assert fold.left_out == {"time 2 h", "time 3 h"}
+
+
+def test_groups_that_cannot_be_hidden_are_named_with_their_controls() -> None:
+    labels = make_screen().labels
+    screen = make_screen(groups=np.where(labels == "control", "rest", "plate 1"))
+    with pytest.raises(DataError, match=r"'plate 1' \(216 cells, 0 controls\), 'rest' \(60 cells, 60 controls\)"):
+        folds_of(screen)
+
+
 def test_the_split_of_the_data_is_kept() -> None:
     screen = make_screen()
     train = (np.arange(len(screen.labels)) % 2 == 0) & (screen.labels != "A:knockout+B:knockout")

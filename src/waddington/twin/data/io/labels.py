@@ -51,12 +51,15 @@ class StandardColumns:
         kept as ``NAME_original``, or as ``NAME_original_2`` and so on where the file has such a column already.
     notes
         What was recognised, what was left out, and what could not be read.
+    unused
+        Of the notes those on columns that bear a usual name and could not be read.
     time_unit
         Unit of ``obs["time"]``; empty where nothing says it.
     """
 
     obs: pd.DataFrame
     notes: tuple[str, ...]
+    unused: tuple[str, ...] = ()
     time_unit: str = ""
 
 
@@ -90,6 +93,7 @@ def standard_columns(
     new, said = read_perturbations(obs, keys, genes=genes)
     notes += said
     units: list[str] = []
+    unused: list[str] = []
 
     def read_time(values: pd.Series) -> pd.Series:
         times = parse_times(values)
@@ -103,7 +107,8 @@ def standard_columns(
         ("batch", keys.batch, _BATCH, _read_text),
         ("cell_type", keys.cell_type, _CELL_TYPE, _read_text),
     ):
-        _read_column(obs, target, key, usual, reader, new, notes)
+        _read_column(obs, target, key, usual, reader, new, notes, unused)
+    notes += unused
     if units:
         notes.append(f"time is in {units[0]}" if units[0] else "time bears no unit")
     result = obs.copy()
@@ -119,7 +124,7 @@ def standard_columns(
             result[kept] = obs[target]
             notes.append(f"obs[{target!r}] was rewritten; the file's own is in obs[{kept!r}]")
         result[target] = values
-    return StandardColumns(obs=result, notes=tuple(notes), time_unit=units[0] if units else "")
+    return StandardColumns(obs=result, notes=tuple(notes), unused=tuple(unused), time_unit=units[0] if units else "")
 
 
 def free_name(target: str, obs: pd.DataFrame) -> str:
@@ -136,6 +141,7 @@ def _read_column(
     reader: Callable[[pd.Series], pd.Series],
     new: dict[str, pd.Series],
     notes: list[str],
+    unused: list[str],
 ) -> None:
     """Read one column into ``new``, strictly if it was named and leniently if it was recognised."""
     column = key or next((name for name in usual if name in obs.columns), None)
@@ -146,7 +152,7 @@ def _read_column(
     except DataError as error:
         if key is not None or (target == "split" and _splits(obs[column])):
             raise
-        notes.append(f"obs[{column!r}] is not used as {target}: {error}")
+        unused.append(f"obs[{column!r}] is not used as {target}: {error}")
         return
     if column != target:
         notes.append(f"{target} from obs[{column!r}]")

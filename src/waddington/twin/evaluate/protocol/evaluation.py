@@ -156,7 +156,7 @@ def evaluate_screen(
         conditions=conditions,
         coverage=coverage_table(scores, level=LEVEL),
         null=null,
-        notes=_notes(screen, scores, given),
+        notes=_notes(screen, folds, scores, given),
         settings={
             "models": list(makers), "splits": sorted({way for fold in folds for way in fold.targets.values()}),
             "repeats": repeats, "null_repeats": null_repeats, "seed": seed, "cells": len(screen.labels),
@@ -243,8 +243,10 @@ def _null(
     return found.reset_index().merge(measured, left_on="modality", right_index=True)[columns]
 
 
-def _notes(screen: Screen, scores: Scores, given: Mapping[str, GivenPredictions]) -> tuple[str, ...]:
-    notes = list(screen.notes)
+def _notes(
+    screen: Screen, folds: Sequence[Fold], scores: Scores, given: Mapping[str, GivenPredictions]
+) -> tuple[str, ...]:
+    notes = [*screen.notes, *_group_notes(screen, folds)]
     if screen.too_small:
         shown = ", ".join(screen.too_small[:6]) + (", …" if len(screen.too_small) > 6 else "")
         notes.append(f"{counted(len(screen.too_small), 'condition')} with too few cells, not scored: {shown}.")
@@ -264,3 +266,21 @@ def _notes(screen: Screen, scores: Scores, given: Mapping[str, GivenPredictions]
         if unknown:
             notes.append(f"{name} predicts {counted(len(unknown), 'condition')} that the cells don't have; not scored.")
     return tuple(notes)
+
+
+def _group_notes(screen: Screen, folds: Sequence[Fold]) -> list[str]:
+    """Name the groups that were not hidden, where there are groups."""
+    if screen.groups is None:
+        return []
+    hidden = {fold.group for fold in folds}
+    if hidden == {None}:
+        return [
+            "The split of the data was judged, so no group was hidden; the split 'held-out group' hides each in turn."
+        ]
+    left = [str(name) for name in np.unique(screen.groups) if name not in hidden]
+    if not left:
+        return []
+    shown = ", ".join(left[:6]) + (", …" if len(left) > 6 else "")
+    return [
+        f"{counted(len(left), 'group')} with too few controls, or no condition of another group, not hidden: {shown}."
+    ]

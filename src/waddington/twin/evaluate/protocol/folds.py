@@ -104,9 +104,15 @@ def folds_of(
             if (kept := {label: way for label, way in fold.targets.items() if way in splits})
         ]
     if not made:
-        asked = ", ".join(splits) if splits else "any"
+        asked = f"splits={', '.join(splits)}" if splits else "any split"
+        if screen.groups is not None:
+            raise DataError(
+                f"cannot evaluate by {asked}: with groups each group is hidden in turn, and found are "
+                f"{_groups_in_words(screen)}; accepted: a condition of {MIN_CELLS} cells in two groups that have "
+                f"{2 * MIN_CELLS} controls each"
+            )
         raise DataError(
-            f"cannot evaluate by splits={asked}: the conditions allow none of them; accepted are ways of holding out "
+            f"cannot evaluate by {asked}: the conditions allow none of them; accepted are ways of holding out "
             f"that they allow, of {', '.join(WAYS)}"
         )
     return made
@@ -174,11 +180,14 @@ def _cell_folds(screen: Screen) -> list[Fold]:
 
 def _time_folds(screen: Screen) -> list[Fold]:
     """Hide each time but the first two, and every later one: what comes is foretold from what was."""
-    times = list(screen.conditions)
+    # Times of too few cells are not scored, and hidden with the others all the same.
     return [
-        Fold(way="unseen time", targets={label: "unseen time"}, left_out=frozenset(times[at:]))
-        for at, label in enumerate(times)
-        if at > 0
+        Fold(
+            way="unseen time",
+            targets={label: "unseen time"},
+            left_out=frozenset(screen.order[screen.order.index(label) :]),
+        )
+        for label in screen.conditions[1:]
     ]
 
 
@@ -202,6 +211,17 @@ def _scored_in(screen: Screen, group: str) -> set[str]:
     if known.get(screen.control, 0) < 2 * MIN_CELLS:
         return set()
     return {label for label in screen.conditions if known.get(label, 0) >= MIN_CELLS}
+
+
+def _groups_in_words(screen: Screen, most: int = 4) -> str:
+    assert screen.groups is not None
+    names, cells = np.unique(screen.groups, return_counts=True)
+    controls = [int(((screen.groups == name) & (screen.labels == screen.control)).sum()) for name in names[:most]]
+    shown = [
+        f"{str(name)!r} ({counted(int(n), 'cell')}, {counted(of_them, 'control')})"
+        for name, n, of_them in zip(names, cells, controls, strict=False)
+    ]
+    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _parts(screen: Screen, label: str) -> tuple[str, ...]:

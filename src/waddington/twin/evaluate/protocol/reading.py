@@ -57,12 +57,18 @@ def screen_of(
         "groups": groups,
         "train": train,
         "representation": None if representation is None else representation[known],
-        "notes": tuple(f"{counted(n, 'cell')} without {what} left out." for what, n in without.items() if n),
+        "notes": (
+            *(f"{note}." for note in labels.unused),
+            *(f"{counted(n, 'cell')} without {what} left out." for what, n in without.items() if n),
+        ),
     }
     if labels.perturbed:
         return Screen(labels=labels.condition[known], control=CONTROL, **common)  # type: ignore[arg-type]
     if labels.time is None:
-        raise DataError("cannot evaluate: cells bear neither perturbations nor times; accepted is a column of either")
+        why = "".join(f"; {note}" for note in labels.unused)
+        raise DataError(
+            f"cannot evaluate: cells bear neither perturbations nor times; accepted is a column of either{why}"
+        )
     times, order = time_labels(labels.time[known], unit=labels.time_unit)
     return Screen(labels=times, control=order[0], kind="time", order=order[1:], **common)  # type: ignore[arg-type]
 
