@@ -12,6 +12,7 @@ import pytest
 from tests.twin.evaluate.protocol.world import DOUBLES, GENES, SINGLES, effects, make_screen
 
 from waddington.errors import ArgumentError, DataError, OutputError
+from waddington.jobs import locked
 from waddington.twin.evaluate.protocol import TABLES, evaluate_screen
 from waddington.twin.run import EvaluationResult, evaluate_file, write_evaluation
 from waddington.twin.run.evaluation_verdicts import verdicts_of
@@ -113,11 +114,20 @@ def test_predictions_of_one_name_and_a_folder_of_something_else_are_refused(tmp_
         shutil.copy(path, file)
     with pytest.raises(ArgumentError, match="two predictions called 'mine'"):
         evaluate_file(path, tmp_path / "out", predictions=files)
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "report.html").write_text("a run's")
-    with pytest.raises(OutputError, match=r"report\.html of something else"):
-        evaluate_file(path, tmp_path / "results")
-    assert (tmp_path / "results" / "report.html").read_text() == "a run's"
+    for name in ("report.html", "scores.csv"):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).write_text("somebody's")
+        with pytest.raises(OutputError, match=f"{name} of something else"):
+            evaluate_file(path, folder)
+        assert (folder / name).read_text() == "somebody's"
+
+
+def test_two_evaluations_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    path, out = cells(tmp_path / "cells.h5ad"), tmp_path / "out"
+    out.mkdir()
+    with locked(out), pytest.raises(OutputError, match="another evaluation is writing there"):
+        evaluate_file(path, out, normalization="none")
 
 
 @pytest.mark.slow

@@ -16,9 +16,11 @@ import numpy as np
 from waddington._files import write_text
 from waddington._text import counted
 from waddington.errors import ArgumentError, DataError, OutputError
+from waddington.jobs import locked
 from waddington.twin.data import io
 from waddington.twin.datasets import simulate
 from waddington.twin.evaluate.protocol import (
+    TABLES,
     WAYS,
     Evaluation,
     evaluate_screen,
@@ -96,7 +98,8 @@ def evaluate_file(
     ArgumentError
         When two predictions have one name.
     OutputError
-        When the folder cannot be written, or holds the report of something else.
+        When the folder cannot be written, holds the report or a table of something else, or another evaluation is
+        writing there.
     """
     folder = Path(out).expanduser()
     _claim(folder)
@@ -107,27 +110,28 @@ def evaluate_file(
                 f"cannot tell two predictions called {path.stem!r} apart: accepted are files of different names"
             )
         given[path.stem] = _read_predicted(path)
-    callback(0.0, "reading cells")
-    mdata = simulate(n_cells=n_cells, seed=seed) if file is None else io.read(file, **reading)
-    train = (
-        np.isin(mdata.obs["split"], ("train", "validation"))
-        if "split" in mdata.obs and (mdata.obs["split"] == "test").any()
-        else np.ones(mdata.n_obs, dtype=bool)
-    )
-    Preprocessor(target_sum=target_sum, size_factor_key=size_factor_key).fit(mdata, train).transform(mdata)
-    screen = screen_of(mdata, group_key=group_key)
-    found = evaluate_screen(
-        screen,
-        models=models,
-        predictions=predictions_of(given, screen),
-        splits=splits,
-        repeats=repeats,
-        null_repeats=null_repeats,
-        seed=seed,
-        callback=callback,
-    )
-    source = "simulated cells" if file is None else str(file)
-    return write_evaluation(found, folder, source=source, notes=_notes(mdata))
+    with locked(folder, what="evaluation"):
+        callback(0.0, "reading cells")
+        mdata = simulate(n_cells=n_cells, seed=seed) if file is None else io.read(file, **reading)
+        train = (
+            np.isin(mdata.obs["split"], ("train", "validation"))
+            if "split" in mdata.obs and (mdata.obs["split"] == "test").any()
+            else np.ones(mdata.n_obs, dtype=bool)
+        )
+        Preprocessor(target_sum=target_sum, size_factor_key=size_factor_key).fit(mdata, train).transform(mdata)
+        screen = screen_of(mdata, group_key=group_key)
+        found = evaluate_screen(
+            screen,
+            models=models,
+            predictions=predictions_of(given, screen),
+            splits=splits,
+            repeats=repeats,
+            null_repeats=null_repeats,
+            seed=seed,
+            callback=callback,
+        )
+        source = "simulated cells" if file is None else str(file)
+        return write_evaluation(found, folder, source=source, notes=_notes(mdata))
 
 
 def write_evaluation(
@@ -148,9 +152,9 @@ def write_evaluation(
     """
     folder = Path(out).expanduser()
     _claim(folder)
-    write_tables(found, folder)
     settings = {**found.settings, "source": source, "versions": versions()}
-    write_text(folder / _ABOUT, json.dumps(settings, indent=2))
+    write_text(folder / _ABOUT, json.dumps(settings, indent=2))  # first: it says whose the rest is
+    write_tables(found, folder)
     verdicts, all_notes = tuple(verdicts_of(found)), (*notes, *found.notes)
     write_report(
         folder / "report.html",
@@ -176,9 +180,10 @@ def write_evaluation(
 
 def _claim(folder: Path) -> None:
     """Make the folder of an evaluation; refuse one that holds results of anything else, which would be replaced."""
-    if (folder / "report.html").exists() and not (folder / _ABOUT).exists():
+    there = [name for name in ("report.html", *(f"{table}.csv" for table in TABLES)) if (folder / name).exists()]
+    if there and not (folder / _ABOUT).exists():
         raise OutputError(
-            f"cannot write an evaluation to {str(folder)!r}: found report.html of something else there; accepted is "
+            f"cannot write an evaluation to {str(folder)!r}: found {there[0]} of something else there; accepted is "
             "another folder"
         )
     try:
