@@ -50,6 +50,15 @@ def test_a_narrow_screen_gets_a_list_with_whole_words() -> None:
     assert "┃" in printed(100, table_or_list(Console(width=100), "200 cells", columns, rows, numeric=()))
 
 
+def test_a_number_column_is_no_wider_than_the_words_of_its_heading() -> None:
+    rows = [("empirical-Bayes additive", "0.12", "0.34")]
+    columns = ("model", "unseen single", "held-out cells")
+    text = printed(50, table_or_list(Console(width=50), "r", columns, rows, numeric=columns[1:]))
+    assert "┃" in text
+    assert "unseen ┃ held-out" in text
+    assert "single ┃    cells" in text
+
+
 def test_a_long_label_is_folded_never_cut() -> None:
     label = "x" * 160
     text = printed(40, table_or_list(Console(width=40), "Conditions", ("condition", "cells"), [(label, 1)], numeric=()))

@@ -43,11 +43,12 @@ def table_or_list(
     rows
         Their texts.
     numeric
-        Columns that stand on the right.
+        Columns that stand on the right; a heading of several words has a line for each.
     """
     table = Table(title=plain(title), title_justify="left")
     for name in columns:
-        table.add_column(plain(name), justify="right" if name in numeric else "left", overflow="fold")
+        heading = Text("\n").join(map(plain, name.split())) if name in numeric else plain(name)
+        table.add_column(heading, justify="right" if name in numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(plain(value) for value in row))
     need = Measurement.get(console, console.options.update(width=10_000), table)

@@ -169,16 +169,20 @@ def _last_screen(result: EvaluationResult, console: Console) -> Group:
 
 
 def _scores(result: EvaluationResult, console: Console) -> list[RenderableType]:
-    """Show Pearson r by model, a column for each split, mean of modalities."""
-    summary = result.evaluation.summary
-    rows = summary[(summary["metric"] == "pearson") & (summary["conditions"] == "all")]
+    """Show Pearson r by model, a column for each split, mean of modalities, over the conditions of the verdicts."""
+    from waddington.twin.evaluate.summary import headline
+
+    rows = headline(result.evaluation.summary)
+    rows = rows[rows["metric"] == "pearson"]
     if rows.empty:
         return []
     wide = rows.pivot_table(index="model", columns="split", values="value", sort=False)
-    splits = [str(name) for name in wide.columns]
+    splits = [str(name).replace("_", " ") for name in wide.columns]
     cells = [
         (str(name), *("n/a" if value != value else f"{value:.2f}" for value in row))
         for name, row in zip(wide.index, wide.to_numpy(), strict=True)
     ]
-    title = "Pearson r of the change, mean of conditions and modalities"
+    over = "measurable conditions" if (rows["conditions"] == "measurable").all() else "conditions, measurable or not"
+    both = " and modalities" if rows["modality"].nunique() > 1 else ""
+    title = f"Pearson r of the change (1: perfect), mean of {over}{both}"
     return [table_or_list(console, title, ("model", *splits), cells, numeric=splits)]

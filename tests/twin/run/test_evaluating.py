@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -70,6 +71,9 @@ def test_the_page_opens_with_what_can_be_predicted(result: EvaluationResult) -> 
     assert page.index("Do these cells show what the conditions do") < page.index("Is nothing found")
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert page.count("data:image/png;base64") >= 3
+    assert "combo_seen2 (a combination whose single perturbations were all measured alone)" in page
+    assert "one seed" not in page
+    assert "?." not in page
     for picture in ("forest_rna.png", "ceiling.png", "calibration.png", "genes.png"):
         assert (result.out / picture).stat().st_size > 1000
 
@@ -82,6 +86,17 @@ def test_verdicts_say_yes_where_effects_are_real_and_nothing_where_they_are_not(
     nothing = evaluate_screen(make_screen(scale=0.0), models=["additive"], repeats=1, null_repeats=0)
     found = [verdict.answer for verdict in verdicts_of(nothing)]
     assert found == ["not measurable"] * len(found)
+
+
+@pytest.mark.parametrize(("times", "said"), [(2, "With 2 permutations this may be chance"), (20, "")])
+def test_what_few_permutations_show_may_be_chance(result: EvaluationResult, times: int, said: str) -> None:
+    found = result.evaluation
+    settings = {**found.settings, "null_repeats": times}
+    loud = dataclasses.replace(found, null=found.null.assign(pearson=0.2), settings=settings)
+    verdict = list(verdicts_of(loud))[-1]
+    assert verdict.answer == "no"
+    assert said in verdict.evidence
+    assert ("chance" in verdict.evidence) == bool(said)
 
 
 @pytest.mark.slow

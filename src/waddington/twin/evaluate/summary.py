@@ -75,14 +75,15 @@ def is_policy(model: str) -> bool:
 def headline(metrics: pd.DataFrame) -> pd.DataFrame:
     """Keep the rows that answer a question: averages over measurable conditions, or over all where there is none.
 
-    The choice is made for each protocol, split and modality; the column ``conditions`` says which it was. Metrics
-    without that column are given back as they are.
+    The choice is made for each protocol (where the table has several), split and modality; the column ``conditions``
+    says which it was. Metrics without that column are given back as they are.
     """
     if "conditions" not in metrics.columns:
         return metrics
     table = metrics.reset_index(drop=True)
     wanted = table["conditions"] == "measurable"
-    answered = wanted.groupby([table[name] for name in ("protocol", "split", "modality")]).transform("any")
+    keys = [table[name] for name in ("protocol", "split", "modality") if name in table.columns]
+    answered = wanted.groupby(keys).transform("any")
     return table[wanted | ~answered]
 
 

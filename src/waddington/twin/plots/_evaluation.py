@@ -10,12 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from waddington.errors import DataError
+from waddington.twin.data.modalities import TITLES
 from waddington.twin.evaluate.metrics import get_metric
+from waddington.twin.evaluate.summary import headline
 from waddington.twin.plots.style import INK, MUTED, Panels, clean, colors_for, new_figure, panels_from, styled
 from waddington.twin.respond.registry import MODELS
 
 __all__ = ["calibration", "ceiling", "forest", "gene_ranking"]
 
+_SUPPORTS = ("measured", "added", "combined", "partial", "none")
+"""What an answer may rest on, the best first."""
 _GUESSES = ("partial", "none")
 """Support of an answer part of which is a guess; drawn hollow."""
 
@@ -26,7 +30,7 @@ def forest(
     *,
     metric: str = "pearson",
     modality: str | None = None,
-    conditions: str = "all",
+    conditions: str | None = None,
     axes: Axes | Sequence[Axes] | None = None,
 ) -> Panels:
     """Draw one metric of every model, a panel a split, with its 95 % interval over conditions.
@@ -37,8 +41,10 @@ def forest(
     ----------
     summary
         ``Evaluation.summary``.
-    metric, modality, conditions
+    metric, modality
         Rows to show; the first modality by default.
+    conditions
+        ``"measurable"`` or ``"all"``; by default the measurable ones of a split, or all where none can be measured.
     axes
         Axes to draw in, one a split; by default a new figure.
 
@@ -51,7 +57,8 @@ def forest(
     DataError
         Nothing to draw.
     """
-    rows = summary[(summary["metric"] == metric) & (summary["conditions"] == conditions)]
+    shown = headline(summary) if conditions is None else summary[summary["conditions"] == conditions]
+    rows = shown[shown["metric"] == metric]
     modality = modality or (str(rows["modality"].iloc[0]) if len(rows) else "")
     rows = rows[(rows["modality"] == modality) & rows["value"].notna()]
     if rows.empty:
@@ -168,9 +175,15 @@ def calibration(coverage: pd.DataFrame, *, axes: Axes | Sequence[Axes] | None = 
     """
     if coverage.empty:
         raise DataError("cannot draw intervals: no model gives any")
-    rows = coverage.reset_index(drop=True)
+    keys = ["modality", "model", "split", "support"]
+    places_of = {name: {value: at for at, value in enumerate(dict.fromkeys(coverage[name]))} for name in keys[:3]}
+    places_of["support"] = {value: at for at, value in enumerate(_SUPPORTS)}
+    rows = coverage.sort_values(keys, key=lambda column: column.map(places_of[str(column.name)]), ignore_index=True)
+    told = [name for name in ("model", "modality") if rows[name].nunique() > 1]
     names = [
-        f"{row.model}, {row.modality}: {row.split}, {row.support} (n = {row.n})" for row in rows.itertuples(index=False)
+        ", ".join([*(TITLES.get(row[name], row[name]) for name in told), row["split"], row["support"]])
+        + f" (n = {row['n']})"
+        for row in rows.to_dict("records")
     ]
     panel = (
         new_figure(6.4, 1.0 + 0.24 * len(rows)).subplots()
@@ -194,6 +207,8 @@ def calibration(coverage: pd.DataFrame, *, axes: Axes | Sequence[Axes] | None = 
     panel.set_xlim(-0.02, 1.02)
     panel.set_xlabel(f"Share inside the {level:.0%} interval; hollow: part of the answer is a guess")
     panel.legend(loc="lower left")
+    one = [str(rows[name].iloc[0]) for name in ("model", "modality") if name not in told]
+    panel.set_title(", ".join(TITLES.get(name, name) for name in one))
     clean(panel, grid="x")
     return Panels({"calibration": panel})
 

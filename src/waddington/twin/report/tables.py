@@ -13,6 +13,7 @@ import pandas as pd
 from waddington._text import counted
 from waddington.twin.data.modalities import TITLES
 from waddington.twin.evaluate.metrics import get_metric
+from waddington.twin.evaluate.protocol import WAYS
 from waddington.twin.evaluate.summary import BASELINES, headline, is_policy, summarize
 
 __all__ = ["Block", "Cell", "Group", "Row", "Table", "flat_settings", "loss_table", "metric_blocks", "plain_table"]
@@ -91,11 +92,16 @@ def metric_blocks(metrics: pd.DataFrame) -> list[Block]:
             for modality, values in part.groupby("modality", sort=False, dropna=False)
         )
         n_seeds = int(seeds[protocol, split])
-        over = f"mean ± sd over {n_seeds} seeds" if n_seeds > 1 else "one seed"
+        # Response models fit without a seed; only what an optimizer trained has one.
+        trained = "optimizer" in rows.columns and (rows["optimizer"].fillna("none") != "none").any()
+        over = f"mean ± sd over {n_seeds} seeds" if n_seeds > 1 else "one seed" if trained else ""
+        meaning = f" ({WAYS[str(split)]})" if split in WAYS else ""
+        told_apart = ", policies, which are told the target" if bool(told) else ""
+        said = ", ".join(part for part in (_counted(rows), over) if part)
         blocks.append(
             Block(
-                caption=f"{_PROTOCOLS.get(str(protocol), str(protocol))}, {split}"
-                f"{', policies, which are told the target' if bool(told) else ''}: {_counted(rows)}{over}",
+                caption=f"{_PROTOCOLS.get(str(protocol), str(protocol))}, {split}{meaning}{told_apart}"
+                f"{': ' if said else ''}{said}",
                 metrics=tuple((row.label, "↑" if row.better == "higher" else "↓") for row in map(get_metric, names)),
                 groups=groups,
             )
@@ -114,8 +120,8 @@ def _counted(rows: pd.DataFrame) -> str:
         for (modality, kind), part in rows.groupby(["modality", "conditions"], sort=False)
     }
     if len(set(said.values())) == 1:
-        return f"{next(iter(said.values()))}, "
-    return "; ".join(f"{TITLES.get(name, name)} {text}" for name, text in said.items()) + "; "
+        return next(iter(said.values()))
+    return "; ".join(f"{TITLES.get(name, name)} {text}" for name, text in said.items())
 
 
 def _rows(part: pd.DataFrame, names: list[str]) -> tuple[Row, ...]:

@@ -216,6 +216,12 @@ def _method(found: Evaluation) -> list[str]:
         "The replicate predicts one half of a condition's cells by the other, each with controls of its own. A "
         "condition is measurable where replicates agree (R above 0.5), more than relabelled cells do, and where the "
         "whole table shows more than chance.",
+        "Noise-corrected error is squared error over squared change, both less sampling noise: 0 is perfect, 1 is no "
+        "change. Discrimination is the share of other conditions that are less like the prediction than the right one "
+        "(0.5: chance), sign accuracy the share of changed features whose direction is right (0.5: no call). AUPRC and "
+        "overlap of changed features ask whether those predicted to change most are those that do. E-distance compares "
+        "predicted with observed cells. Accuracy, precision, recall, F1 and AUPRC ask of every feature whether it "
+        "rises: where few do, no change is right about most.",
         "Scaled scores are 0 for the mean effect of all training conditions and 1 for the replicate; a prediction "
         "without noise can pass 1. Intervals are of a bootstrap over conditions, or over groups.",
         f"Labels of all cells were permuted {counted(permutations, 'time')} and everything was judged again.",

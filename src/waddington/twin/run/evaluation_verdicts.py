@@ -20,6 +20,9 @@ __all__ = ["verdicts_of"]
 _LEVEL = 0.005
 """Difference of r up to which two models are level."""
 
+_FEW = 10
+"""Permutations below which chance alone may pass the limit: all conditions of one share its controls."""
+
 NULL_LIMIT = 0.15
 """Mean Pearson r on permuted labels up to which nothing was found."""
 
@@ -118,13 +121,15 @@ def _calibrated(found: Evaluation) -> Iterator[Verdict]:
         return
     held = rows["coverage"].between(0.85, 0.95)
     shown = [
-        f"{row.model}, {row.modality}, {row.split}: {row.coverage:.0%} (changed features {row.coverage_changed:.0%})"
+        f"{row.model}, {TITLES.get(str(row.modality), row.modality)}, {row.split}: {row.coverage:.0%} (changed "
+        f"features {row.coverage_changed:.0%})"
         for row in rows.itertuples(index=False)
     ]
+    ends = dict.fromkeys(f"{share:.0%}" for share in (rows["coverage"].min(), rows["coverage"].max()))
     yield Verdict(
         question="Do the models say rightly how sure they are?",
         answer="yes" if held.all() else "partly" if held.any() else "no",
-        sentence=f"90 % intervals hold {rows['coverage'].min():.0%} to {rows['coverage'].max():.0%} of expressed "
+        sentence=f"90 % intervals hold {' to '.join(ends)} of expressed "
         "features where every perturbation was measured; answers that are guesses are flagged and not counted.",
         evidence="; ".join(shown),
     )
@@ -138,12 +143,14 @@ def _null(found: Evaluation) -> Iterator[Verdict]:
     measured = int(rows.groupby("modality")["n_measurable"].first().sum())
     total = int(rows.groupby("modality")["n_conditions"].first().sum())
     fine = largest <= NULL_LIMIT and measured == 0
+    times = int(found.settings["null_repeats"])
+    few = f" With {counted(times, 'permutation')} this may be chance: ask for more." if times < _FEW else ""
     yield Verdict(
         question="Is nothing found where there is nothing?",
         answer="yes" if fine else "no",
         sentence=f"On permuted labels the largest mean r of any model is {largest:.2f}, and {measured} of "
         f"{counted(total, 'condition')} count as measurable.",
-        evidence="" if fine else "Scores above should be read with this in mind.",
+        evidence="" if fine else f"Scores above should be read with this in mind.{few}",
     )
 
 

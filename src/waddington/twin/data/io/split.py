@@ -141,7 +141,7 @@ def _split_features(adata: ad.AnnData, source: str, role: str | None) -> tuple[d
         return ({} if role == "protein" else {role: adata}), []
     if _are_intervals(adata.var_names):
         return {"atac": adata}, [f"{source}: features are genomic intervals, read as {in_words('atac')}"]
-    return {"rna": adata}, [f"{source}: features bear no types, read as {in_words('rna')}"]
+    return {"rna": adata}, [f"{source}: nothing says what the features are; they are read as {in_words('rna')}"]
 
 
 def _are_intervals(names: pd.Index, n_looked_at: int = 200) -> bool:

@@ -254,7 +254,7 @@ def _notes(
     for name, refused in scores.refused.items():
         if refused:
             first = next(iter(refused.values())).partition("; accepted")[0]
-            silent.setdefault((len(refused), first.replace(repr(name), "so called")), []).append(name)
+            silent.setdefault((len(refused), first.replace(f" {name!r}", "")), []).append(name)
     for (n, reason), names in silent.items():
         notes.append(f"No answer for {counted(n, 'condition')} from {', '.join(names)}: {reason}.")
     for name, one in given.items():

@@ -66,8 +66,10 @@ def screen_of(
         return Screen(labels=labels.condition[known], control=CONTROL, **common)  # type: ignore[arg-type]
     if labels.time is None:
         why = "".join(f"; {note}" for note in labels.unused)
+        have = ", ".join(map(repr, data.obs.columns)) or "none"
         raise DataError(
-            f"cannot evaluate: cells bear neither perturbations nor times; accepted is a column of either{why}"
+            f"cannot evaluate: cells bear neither perturbations nor times (columns of obs: {have}); accepted is a "
+            f"column of either, named as perturbation key or time key{why}"
         )
     times, order = time_labels(labels.time[known], unit=labels.time_unit)
     return Screen(labels=times, control=order[0], kind="time", order=order[1:], **common)  # type: ignore[arg-type]
