@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from waddington._text import counted
 from waddington.twin import plots
 from waddington.twin.data.modalities import TITLES
 from waddington.twin.evaluate.protocol import Evaluation
@@ -62,8 +63,8 @@ def evaluation_pictures(found: Evaluation, folder: Path) -> dict[str, Picture]:
             pictures["genes"] = Picture(
                 path=plots.gene_ranking(found.genes, model=model, split=str(way)).save(folder / "genes.png"),
                 title=f"Best and worst predicted features: {way}",
-                caption=f"Correlation over conditions, of the {int(known.sum())} of {len(part)} features whose change "
-                "differs between conditions by more than noise.",
+                caption=f"Correlation over conditions, of the {int(known.sum())} of {counted(len(part), 'feature')} "
+                "whose change differs between conditions by more than noise.",
                 alt=f"Features with the highest and lowest correlation for {model} under {way}.",
             )
             break
