@@ -159,6 +159,19 @@ class TestFromCellsOfOnesOwn:
         with pytest.raises(DataError, match="1 of 20 fitted features missing, the first is 'G3'"):
             model.predict("G1", cells[:, cells.var_names != "G3"].copy())
 
+    def test_no_cells_are_refused(self, cells: ad.AnnData, model: twin.Response) -> None:
+        for ask in (model.predict, model.predict_cells):
+            with pytest.raises(DataError, match="cannot use 0 cells"):
+                ask("G0", cells[:0])
+
+    def test_a_feature_named_twice_is_refused(self, cells: ad.AnnData, model: twin.Response) -> None:
+        twice = cells.copy()
+        twice.var_names = ["G0", "G0", *GENES[2:]]
+        with pytest.raises(DataError, match="1 name of more than one feature, the first is 'G0'"):
+            twin.Response(twice)
+        with pytest.raises(DataError, match="1 name of more than one feature, the first is 'G0'"):
+            model.predict("G0", twice)
+
     def test_raw_counts_are_refused(self, cells: ad.AnnData, model: twin.Response) -> None:
         raw = cells.copy()
         raw.X = np.rint(raw.X)

@@ -77,6 +77,9 @@ def test_standard_error_is_the_spread_of_repeated_fits() -> None:
     observed = np.std([fit.predict(A) for fit in fits], axis=0)
     claimed = np.mean([fit.standard_error(A) for fit in fits], axis=0)
     np.testing.assert_allclose(claimed, observed, rtol=0.2)
+    sums = np.std([fit.predict(A) + fit.predict(B) for fit in fits], axis=0)
+    together = np.mean([fit.standard_error(AB) / fit.scale for fit in fits], axis=0)
+    np.testing.assert_allclose(together, sums, rtol=0.15)
     record = fits[0].support[0]
     assert (record.label, record.n_cells) == (A, 40)
     assert record.noise_norm == pytest.approx(np.linalg.norm(fits[0].standard_error(A)))

@@ -40,6 +40,18 @@ def test_a_condition_of_one_cell_tells_nothing_of_the_variance() -> None:
     np.testing.assert_allclose(found.pooled_variance("rna"), np.sum(parts, axis=0) / 12, rtol=1e-12)
 
 
+def test_the_error_of_the_control_is_in_a_sum_as_often_as_there_are_parts() -> None:
+    """Few controls and many perturbed cells: what varies from screen to screen is the control, twice."""
+    labels = np.repeat(["control", "A:knockout", "B:knockout"], [4, 400, 400])
+    split = Split(kind="perturbation", labels=labels, control="control", train=np.ones(804, bool), split_of={})
+    x = np.random.default_rng(0).standard_normal((len(labels), 3000))
+    found = Measured.of({"rna": x}, split)
+    sums = found.effects("rna")[1:].sum(axis=0)  # the truth is 0
+    claimed = np.sqrt(np.mean(found.sampling_error("rna", (1, 2)) ** 2))
+    assert claimed == pytest.approx(sums.std(), rel=0.1)
+    assert claimed == pytest.approx(2 / np.sqrt(4), rel=0.1)
+
+
 def test_large_values_lose_no_digits() -> None:
     x = 1e8 + np.random.default_rng(0).standard_normal((len(LABELS), 2))
     small = Measured.of({"rna": x - 1e8}, split_of()).pooled_variance("rna")

@@ -338,6 +338,8 @@ class Response(CellModel):
 
     def _values(self, data: Cells) -> Values:
         """Give normalized profiles of any cells, of the features that were learned, in their order."""
+        if not data.n_obs:
+            raise DataError("cannot use 0 cells: accepted is at least one")
         names = self._trained().names
         if self.use_rep is not None and self.use_rep in names:  # effects are on the representation itself
             found = latent_of(data, self.use_rep)

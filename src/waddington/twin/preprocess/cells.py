@@ -122,6 +122,7 @@ def profiles(parts: Mapping[str, ad.AnnData], *, names: Mapping[str, Sequence[st
         dense = values.toarray() if hasattr(values, "toarray") else values
         inputs[modality] = np.ascontiguousarray(dense, dtype=np.float32)
         found[modality] = np.asarray(part.var_names, dtype=np.str_)[_seen(part)]
+        _check_names(found[modality], modality)
     return Profiles(inputs=inputs, names=found, notes=tuple(notes))
 
 
@@ -133,7 +134,8 @@ def _named_profiles(parts: Mapping[str, ad.AnnData], names: Mapping[str, Sequenc
                 f"cannot use cells without {modality}: found {', '.join(parts)}; accepted are all modalities"
             )
         part = parts[modality]
-        at = part.var_names.get_indexer(list(wanted))
+        _check_names(part.var_names[part.var_names.isin(list(wanted))], modality)
+        at = part.var_names.get_indexer_for(list(wanted))
         if (at < 0).any():
             raise DataError(
                 f"cannot use {modality}: {int((at < 0).sum())} of {counted(len(at), 'fitted feature')} missing, the "
@@ -145,6 +147,16 @@ def _named_profiles(parts: Mapping[str, ad.AnnData], names: Mapping[str, Sequenc
         values = part.X[:, at]
         inputs[modality] = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float32)
     return Profiles(inputs=inputs, names={name: np.asarray(wanted, dtype=np.str_) for name, wanted in names.items()})
+
+
+def _check_names(names: Any, modality: str) -> None:
+    """Refuse a name of two features: which of them an answer is about could not be told."""
+    found, times = np.unique(np.asarray(names, dtype=np.str_), return_counts=True)
+    if (times > 1).any():
+        raise DataError(
+            f"cannot use {modality}: found {counted(int((times > 1).sum()), 'name')} of more than one feature, the "
+            f"first is {str(found[times > 1][0])!r}; accepted: each name once, as after var_names_make_unique()"
+        )
 
 
 def _seen(part: ad.AnnData) -> npt.NDArray[np.bool_]:

@@ -109,6 +109,8 @@ class LatentResponse:
         Factor on the sum of effects of a combination of two or more perturbations.
     control_mean
         Mean of the control cells, shape (d,).
+    control_variance
+        Its squared standard error, shape (d,), which all effects share; 0 in models that were kept without it.
     residual_sd
         Standard deviation of cells about the mean of their own condition, pooled over conditions, shape (d,).
     n_doubles
@@ -122,6 +124,7 @@ class LatentResponse:
     control_mean: Array
     residual_sd: Array
     n_doubles: int
+    control_variance: Array | float = 0.0
 
     @classmethod
     def fit(cls, z: npt.ArrayLike, labels: Iterable[str], *, control: str = CONTROL) -> LatentResponse:
@@ -176,6 +179,7 @@ class LatentResponse:
                 weights=[count[name] for name, _ in pairs],
             ),
             control_mean=base,
+            control_variance=base_variance,
             residual_sd=np.sqrt(residual / max(len(cells) - len(mean), 1)),
             n_doubles=len(pairs),
         )
@@ -225,12 +229,14 @@ class LatentResponse:
         """
         rows = self._rows(condition)
         factor = self.scale if len(rows) > 1 else 1.0
-        return np.asarray(factor * np.sqrt(self.effect_variance[rows].sum(axis=0)))
+        # The control's error is in every effect: in the sum it does not average out.
+        shared = (len(rows) ** 2 - len(rows)) * self.control_variance
+        return np.asarray(factor * np.sqrt(self.effect_variance[rows].sum(axis=0) + shared))
 
     def state_dict(self) -> dict[str, Any]:
         """Give everything as tensors, numbers and strings."""
-        arrays = ("effects", "effect_variance", "control_mean", "residual_sd")
-        tensors: dict[str, Any] = {name: torch.from_numpy(getattr(self, name).copy()) for name in arrays}
+        arrays = ("effects", "effect_variance", "control_mean", "control_variance", "residual_sd")
+        tensors: dict[str, Any] = {name: torch.from_numpy(np.array(getattr(self, name))) for name in arrays}
         support = [asdict(one) for one in self.support]
         return {**tensors, "support": support, "scale": self.scale, "n_doubles": self.n_doubles}
 

@@ -156,10 +156,13 @@ class Measured:
         return tuple(rows)
 
     def sampling_error(self, modality: str, rows: Collection[int]) -> npt.NDArray[np.float64]:
-        """Give the standard error that the number of cells leaves in the sum of some rows' effects, (features,)."""
+        """Give the standard error that the number of cells leaves in the sum of some rows' effects, (features,).
+
+        All are measured from the same control, whose error is in the sum as often as there are rows.
+        """
         variance, n = self.tables[modality].variance, self.n
         of_means = [(variance[row] if n[row] > 1 else self.pooled_variance(modality)) / n[row] for row in (0, *rows)]
-        return np.asarray(np.sqrt(sum(of_means[1:], start=len(rows) * of_means[0])))
+        return np.asarray(np.sqrt(sum(of_means[1:], start=len(rows) ** 2 * of_means[0])))
 
     def without(self, labels: Collection[str]) -> Measured:
         """Leave conditions out; the control stays.
