@@ -15,7 +15,7 @@ a level, such as .9, is that quantile of the scores; were all as the model says,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -67,7 +67,7 @@ _LEAST_VARIANCE: Final = 1e-8
 class Calibration:
     """Factors that make a model's standard deviations into intervals."""
 
-    quantiles: Mapping[str, Array]
+    quantiles: Mapping[str, Array] = field(repr=False)
     """Quantiles of the scores at the levels 0, .001, …, 1, by modality; a modality without is not calibrated."""
     why: str
     """What was done, or why nothing could be."""

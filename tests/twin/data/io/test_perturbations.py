@@ -116,6 +116,11 @@ def test_an_unknown_word_of_mode_is_a_note(make: Make) -> None:
     assert "no mode of perturbation is called 'single': read as perturbation" in notes(mdata)
 
 
+def test_a_column_of_modes_that_was_found_is_said_with_its_modes(make: Make) -> None:
+    adata = labelled(make, ["control", "GATA1", "KLF1"], perturbation_mode=["", "knockout", "activation"])
+    assert "modes from obs['perturbation_mode']: activation, knockout" in notes(read(adata))
+
+
 def test_a_label_that_begins_like_a_control_is_noted(make: Make) -> None:
     mdata = read(labelled(make, ["control", "control_A172"]))
     assert "begin like a control are read as perturbations: 'control_A172'" in notes(mdata)

@@ -89,6 +89,10 @@ class TestAKnownWorld:
         assert (rows["n"] == 9).all()
         assert rows.loc[rows["measurable"], "pearson"].median() > 0.8
 
+    def test_it_says_what_it_holds(self, found: Evaluation) -> None:
+        assert repr(found).startswith("Evaluation (5 models; splits: ")
+        assert "9 of 9 conditions measurable; tables: scores, summary," in repr(found)
+
     def test_the_same_seed_gives_the_same_tables(self) -> None:
         one, again = (
             evaluate_screen(make_screen(), models=["additive"], splits=["combo_seen2"], repeats=1, null_repeats=1)
@@ -227,6 +231,8 @@ def test_asking_for_nothing_or_for_what_is_unknown_is_refused() -> None:
     screen = make_screen()
     with pytest.raises(UnknownNameError, match="'additve'"):
         evaluate_screen(screen, models=["additve"])
+    with pytest.raises(ArgumentError, match="seed=-1"):
+        evaluate_screen(screen, seed=-1)
     with pytest.raises(ArgumentError, match="cannot evaluate nothing"):
         evaluate_screen(screen, models=[])
     with pytest.raises(ArgumentError, match="'latent additive' without a representation"):

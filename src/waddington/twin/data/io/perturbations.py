@@ -258,9 +258,12 @@ def _notes_on_modes(obs: pd.DataFrame, labels: pd.Series, keys: LabelKeys) -> li
     unknown = unknown_mode_words(obs[labels != CONTROL], keys.mode)
     if unknown:
         return [f"no mode of perturbation is called {_shown(unknown)}: read as {default}"]
-    has_mode = keys.mode is not None or any(name in obs.columns for name in MODE_COLUMNS)
+    column = keys.mode or next((name for name in MODE_COLUMNS if name in obs.columns), None)
+    modes = sorted({edit.mode for label in labels.unique() for edit in parse_label(label)})
+    if keys.mode is None and column is not None:
+        return [f"modes from obs[{column!r}]: {', '.join(modes)}"]
     is_guessed = any(edit.mode == default for label in labels.unique() for edit in parse_label(label))
-    if has_mode or keys.default_mode is not None or not is_guessed:
+    if column is not None or keys.default_mode is not None or not is_guessed:
         return []
     return [f"no column of modes: perturbations are read as {default}; perturbation_mode= says otherwise"]
 

@@ -47,11 +47,15 @@ class Evaluation:
     Attributes
     ----------
     scores
-        By condition: columns :data:`~.tables.SCORES`.
+        A row a condition, split, model, modality and metric: ``value``, ``low`` and ``high`` (95 % of halvings),
+        ``scaled``, ``measurable``, ``support``; all columns in :data:`~.tables.SCORES`.
     summary
-        By split: columns :data:`~.tables.SUMMARY`.
+        A row a split, model, modality and metric, over ``conditions`` ``"all"`` and ``"measurable"``: ``value``,
+        ``low`` and ``high`` (95 % over conditions), ``n``, ``scaled``, and the ``difference`` to the ``reference``
+        model with its interval; all columns in :data:`~.tables.SUMMARY`.
     genes
-        By feature: columns :data:`~.tables.GENES`.
+        A row a feature, split and model: ``mse``, and ``r2`` and ``pearson`` over ``n`` conditions (NaN below three);
+        all columns in :data:`~.tables.GENES`.
     conditions
         Which conditions are measurable: perturbation, group, modality, n_cells, n_controls, half_r, reliability,
         ceiling (its root: what a prediction without noise would correlate at most), bound, measurable, reason.
@@ -74,6 +78,12 @@ class Evaluation:
     null: pd.DataFrame
     notes: tuple[str, ...]
     settings: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        table, settings = self.conditions, self.settings
+        known = f"{int(table['measurable'].sum())} of {counted(len(table), 'condition')} measurable"
+        judged = f"{counted(len(settings['models']), 'model')}; splits: {', '.join(settings['splits'])}"
+        return f"Evaluation ({judged}; {known}; tables: scores, summary, genes, conditions, coverage, null)"
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -122,12 +132,13 @@ def evaluate_screen(
     UnknownNameError
         For a model or a split that is not known.
     ArgumentError
-        When a prediction bears the name of a model, or nothing is to be judged.
+        When a prediction bears the name of a model, nothing is to be judged, or a number is out of range.
     DataError
         When the screen allows none of the splits.
     """
     check_count("repeats", repeats, 1)
     check_count("null_repeats", null_repeats, 0)
+    check_count("seed", seed, 0)
     given = dict(predictions or {})
     makers = _makers(screen, models, given)
     folds = folds_of(screen, splits=splits, seed=seed)

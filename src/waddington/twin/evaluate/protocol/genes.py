@@ -32,20 +32,24 @@ class GeneSums:
     product: Array
     noise: Array
     """Of squared standard errors of the observed effect."""
+    n_conditions: Array
+    """Conditions that a feature was scored in; halvings do not count as more of them."""
     conditions: set[str] = field(default_factory=set)
-    """Conditions that were added, so that halvings do not count as more of them."""
+    """Conditions that were added."""
 
     @classmethod
     def empty(cls, n_features: int) -> GeneSums:
         """Begin with nothing."""
-        zeros = [np.zeros(n_features) for _ in range(8)]
-        names = ("n", "error", "predicted", "observed", "predicted2", "observed2", "product", "noise")
+        names = ("n", "error", "predicted", "observed", "predicted2", "observed2", "product", "noise", "n_conditions")
+        zeros = [np.zeros(n_features) for _ in names]
         sums: dict[str, Any] = dict(zip(names, zeros, strict=True))
         return cls(**sums)
 
     def add(self, label: str, predicted: Array, observed: Observed, keep: npt.NDArray[np.bool_]) -> None:
         """Add one condition of one halving; features that are not scored are passed over."""
-        self.conditions.add(label)
+        if label not in self.conditions:
+            self.conditions.add(label)
+            self.n_conditions += keep
         p, o = np.where(keep, predicted, 0.0), np.where(keep, observed.effect, 0.0)
         self.n += keep
         self.error += (p - o) ** 2
@@ -59,8 +63,8 @@ class GeneSums:
     def columns(self) -> dict[str, Array | npt.NDArray[np.bool_]]:
         """Give ``mse``, ``r2``, ``pearson``, ``n`` (conditions) and ``measurable``, (features,) each.
 
-        A feature is measurable where, over at least three conditions, less than half of the variance of its observed
-        effect is sampling noise.
+        Over fewer than three conditions ``r2`` and ``pearson`` are NaN. A feature is measurable where, over at least
+        three conditions, less than half of the variance of its observed effect is sampling noise.
         """
         n = np.maximum(self.n, 1.0)
         spread = self.observed2 / n - (self.observed / n) ** 2
@@ -71,11 +75,11 @@ class GeneSums:
             r2 = np.where(spread > tiny, 1.0 - self.error / n / spread, np.nan)
             pearson = np.where((spread > tiny) & (own > tiny), joint / np.sqrt(spread * own), np.nan)
             share = np.where(spread > tiny, self.noise / n / spread, np.inf)
-        enough = len(self.conditions) >= MIN_CONDITIONS
+        enough = self.n_conditions >= MIN_CONDITIONS
         return {
             "mse": np.where(self.n > 0, self.error / n, np.nan),
-            "r2": r2,
-            "pearson": np.clip(pearson, -1.0, 1.0),
-            "n": np.where(self.n > 0, float(len(self.conditions)), 0.0),
+            "r2": np.where(enough, r2, np.nan),
+            "pearson": np.where(enough, np.clip(pearson, -1.0, 1.0), np.nan),
+            "n": self.n_conditions.copy(),
             "measurable": np.asarray((share < 0.5) & enough),
         }
