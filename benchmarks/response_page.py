@@ -2,7 +2,8 @@
 
 Run by hand, after them: ``python benchmarks/response_page.py [--records benchmarks/out]``. The folder holds what they
 wrote with ``--json``: simulator.json, k562.json, papalexi.json, kang.json and protein.json of ``responses.py``,
-evaluator.json of ``evaluator.py``, scaling.json of ``response_scaling.py``. Everything between
+gears.json of ``responses_gears.py``, evaluator.json of ``evaluator.py``, scaling.json of ``response_scaling.py``; what
+others published stands in ``published_responses.py``. Everything between
 ``<!-- generated: NAME -->`` and ``<!-- end -->`` is written anew; a block whose record is not there stays as it is. The
 words around blocks are written by people, and name no figure.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from measuring import OUT, ROOT, say
+from published_responses import PUBLISHED, SOURCES
 from speed_page import table
 from waddington._files import write_text
 
@@ -98,8 +100,18 @@ def scaling(record: Record) -> list[str]:
     return [source(record), "", *table(("screen", "processor seconds", "peak GiB"), cells), "", tail]
 
 
+def published() -> list[str]:
+    """Tabulate what others published."""
+    cells = []
+    for split, at in dict.fromkeys((one.split, one.source) for one in PUBLISHED):
+        here = [one for one in PUBLISHED if (one.split, one.source) == (split, at)]
+        cells.append((split, ", ".join(f"{one.model} {one.pearson:g}" for one in here), at))
+    lines = [f"- {at}: {words}." for at, words in SOURCES.items()]
+    return [*table(("split", "r, as published", "source"), cells), "", *lines]
+
+
 BLOCKS: dict[str, Callable[[Record], list[str]]] = {
-    **dict.fromkeys(("simulator", "k562", "papalexi", "kang", "protein"), scores),
+    **dict.fromkeys(("simulator", "k562", "gears", "papalexi", "kang", "protein"), scores),
     "evaluator": evaluator,
     "scaling": scaling,
 }
@@ -111,6 +123,8 @@ def main() -> None:
     folder = parser.parse_args().records
 
     def written(block: re.Match[str]) -> str:
+        if block[2] == "published":
+            return block[1] + "\n" + "\n".join(published()) + "\n\n" + block[3]
         path = folder / f"{block[2]}.json"
         if not path.exists():
             say(f"{block[2]}: no record in {folder}, left as it is")
