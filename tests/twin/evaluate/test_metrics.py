@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn import metrics
 
 from waddington.errors import ArgumentError
 from waddington.twin.evaluate.metrics import PAPER, effect_metrics
@@ -45,6 +46,20 @@ def test_weighted_recall_is_accuracy_as_in_the_paper(predicted: np.ndarray, obse
     found = effect_metrics(predicted, observed)
     assert found["recall"] == pytest.approx(found["accuracy"])
     assert set(found) == set(PAPER)
+
+
+@settings(deadline=None, max_examples=60)
+@given(arrays(np.float64, st.integers(1, 12), elements=st.integers(-2, 2)), st.data())
+def test_calls_and_ranks_are_those_of_scikit_learn(predicted: np.ndarray, data: st.DataObject) -> None:
+    """Whole numbers make ties of scores, and classes that nothing is called to."""
+    observed = data.draw(arrays(np.float64, predicted.shape, elements=st.integers(-1, 1)))
+    found = effect_metrics(predicted, observed)
+    wanted = metrics.precision_recall_fscore_support(
+        observed > 0, predicted > 0, average="weighted", zero_division=0.0
+    )[:3]
+    np.testing.assert_allclose([found[name] for name in ("precision", "recall", "f1")], wanted, rtol=1e-12)
+    if (observed > 0).any():
+        assert found["auprc"] == pytest.approx(metrics.average_precision_score(observed > 0, predicted), rel=1e-12)
 
 
 def test_no_change_has_no_correlation_and_auprc_at_prevalence() -> None:

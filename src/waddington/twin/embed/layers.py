@@ -12,7 +12,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch_geometric.nn import GATv2Conv
 
 __all__ = ["GraphAttention", "JointEncoder", "ModalityEncoder", "joint_context"]
 
@@ -32,6 +31,9 @@ class GraphAttention(nn.Module):
 
     def __init__(self, hidden: int, *, heads: int, source: int | None = None) -> None:
         super().__init__()
+        # It imports compilers, data sets and language models: a third of the start of every program without an encoder.
+        from torch_geometric.nn import GATv2Conv
+
         # The cell's own state comes through the residual, so self loops would count it twice.
         self.conv = GATv2Conv((source or hidden, hidden), hidden // heads, heads=heads, add_self_loops=False)
         self.norm = nn.LayerNorm(hidden)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-from sklearn.metrics import average_precision_score
+import numpy as np
+import numpy.typing as npt
 
 from waddington.twin.evaluate.metrics.metric import Metric, Pair
 
-__all__ = ["ROWS", "accuracy", "auprc"]
+__all__ = ["ROWS", "accuracy", "auprc", "average_precision"]
 
 
 def accuracy(pair: Pair) -> float:
@@ -16,9 +17,29 @@ def accuracy(pair: Pair) -> float:
     return float((pair.rises == pair.called).mean())
 
 
+def average_precision(labels: npt.NDArray[np.bool_], score: npt.NDArray[np.floating]) -> float:
+    """Sum precision over the steps of recall, from the highest score down; equal scores are one step.
+
+    As ``sklearn.metrics.average_precision_score``, whose checks of each call cost a hundred times the sum: an
+    evaluation asks tens of thousands of times.
+
+    Parameters
+    ----------
+    labels
+        Which are to be found, shape (n,); at least one.
+    score
+        What ranks them, shape (n,).
+    """
+    order = np.argsort(-score, kind="stable")
+    last_of_step = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    found = np.cumsum(labels[order])[last_of_step]
+    precision, recall = found / (last_of_step + 1), found / found[-1]
+    return float(np.diff(recall, prepend=0.0) @ precision)
+
+
 def auprc(pair: Pair) -> float:
     """Area under the curve of precision over recall, as average precision; NaN where nothing rises."""
-    return float(average_precision_score(pair.rises, pair.score)) if pair.rises.any() else math.nan
+    return average_precision(pair.rises, pair.score) if pair.rises.any() else math.nan
 
 
 ROWS = (

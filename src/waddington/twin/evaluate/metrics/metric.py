@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import precision_recall_fscore_support
 
 __all__ = ["Metric", "Pair", "Sample"]
 
@@ -78,11 +77,14 @@ class Pair:
 
     @cached_property
     def weighted(self) -> tuple[float, float, float]:
-        """Precision, recall and F1, weighted over the two classes by their size."""
-        precision, recall, f1, _ = precision_recall_fscore_support(
-            self.rises, self.called, average="weighted", zero_division=0.0
-        )
-        return float(precision), float(recall), float(f1)
+        """Precision, recall and F1, weighted over the two classes by size; a class that is not called counts 0."""
+        true = np.array([np.sum(self.rises), np.sum(~self.rises)])
+        called = np.array([np.sum(self.called), np.sum(~self.called)])
+        right = np.array([np.sum(self.rises & self.called), np.sum(~self.rises & ~self.called)])
+        precision, recall = right / np.maximum(called, 1), right / np.maximum(true, 1)
+        f1 = 2.0 * right / np.maximum(true + called, 1)
+        n = len(self.rises)
+        return float(true @ precision) / n, float(true @ recall) / n, float(true @ f1) / n
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

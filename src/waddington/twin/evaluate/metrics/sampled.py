@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from sklearn.metrics import average_precision_score
 
+from waddington.twin.evaluate.metrics.classification import average_precision
 from waddington.twin.evaluate.metrics.metric import Metric, Pair
 
 __all__ = ["ROWS", "de_auprc", "de_overlap", "discrimination", "e_distance", "ncse", "ncse_parts", "sign_accuracy"]
@@ -63,7 +63,7 @@ def de_auprc(pair: Pair) -> float:
     if pair.sample is None or not pair.sample.changed.any() or pair.sample.changed.all():
         return math.nan
     size = np.abs(pair.predicted) / np.where(pair.sample.sd > 0, pair.sample.sd, 1.0)
-    return float(average_precision_score(pair.sample.changed, size))
+    return average_precision(pair.sample.changed, size)
 
 
 def de_overlap(pair: Pair) -> float:
