@@ -15,6 +15,7 @@ __all__ = [
     "CombinationSeparator",
     "Control",
     "CountsLayer",
+    "DoseKey",
     "Layer",
     "ModeKey",
     "Normalization",
@@ -42,6 +43,9 @@ PerturbationKey = Annotated[
 ]
 ModeKey = Annotated[
     _Text, typer.Option("--mode-key", help="Column of obs with the modes of perturbations.", rich_help_panel=DATA)
+]
+DoseKey = Annotated[
+    _Text, typer.Option("--dose-key", help="Column of obs with doses, all in one unit.", rich_help_panel=DATA)
 ]
 PerturbationMode = Annotated[
     _Text,

@@ -34,6 +34,7 @@ def describe(
     protein: reading.Protein = None,
     perturbation_key: reading.PerturbationKey = None,
     mode_key: reading.ModeKey = None,
+    dose_key: reading.DoseKey = None,
     perturbation_mode: reading.PerturbationMode = None,
     control: reading.Control = None,
     combination_separator: reading.CombinationSeparator = None,
@@ -50,7 +51,7 @@ def describe(
 
     options = {
         "rna": rna, "atac": atac, "protein": protein, "perturbation_key": perturbation_key, "mode_key": mode_key,
-        "perturbation_mode": perturbation_mode, "control": control,
+        "dose_key": dose_key, "perturbation_mode": perturbation_mode, "control": control,
         "combination_separator": combination_separator, "time_key": time_key, "split_key": split_key,
         "batch_key": batch_key, "cell_type_key": cell_type_key, "counts_layer": counts_layer, "layer": layer,
         "normalization": normalization,

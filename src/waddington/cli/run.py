@@ -54,6 +54,7 @@ def run(
     protein: reading.Protein = None,
     perturbation_key: reading.PerturbationKey = None,
     mode_key: reading.ModeKey = None,
+    dose_key: reading.DoseKey = None,
     perturbation_mode: reading.PerturbationMode = None,
     control: reading.Control = None,
     combination_separator: reading.CombinationSeparator = None,
@@ -171,7 +172,7 @@ def run(
 
     flags = {
         "rna": rna, "atac": atac, "protein": protein, "perturbation_key": perturbation_key, "mode_key": mode_key,
-        "perturbation_mode": perturbation_mode, "control": control,
+        "dose_key": dose_key, "perturbation_mode": perturbation_mode, "control": control,
         "combination_separator": combination_separator, "time_key": time_key, "split_key": split_key,
         "batch_key": batch_key, "cell_type_key": cell_type_key, "counts_layer": counts_layer, "layer": layer,
         "normalization": normalization, "target_sum": target_sum, "size_factor_key": size_factor_key,

@@ -60,6 +60,7 @@ class SetupKeys(TypedDict, total=False):
     normalization: str
     perturbation_key: str | None
     mode_key: str | None
+    dose_key: str | None
     perturbation_mode: str | None
     control: str | None
     combination_separator: str | None
@@ -81,6 +82,8 @@ class Setup:
     """Column of ``obs`` with the perturbation."""
     mode_key: str | None = None
     """Column with the modes of perturbations."""
+    dose_key: str | None = None
+    """Column with doses: numbers, plain or all with the same unit."""
     perturbation_mode: str | None = None
     """Mode of all perturbations whose mode no column says, such as ``"knockdown"``."""
     control: str | None = None
@@ -122,6 +125,7 @@ class Setup:
         return LabelKeys(
             perturbation=named_column(self.perturbation_key, tables, obs),
             mode=named_column(self.mode_key, tables, obs),
+            dose=named_column(self.dose_key, tables, obs),
             time=named_column(self.time_key, tables, obs),
             split=named_column(self.split_key, tables, obs),
             batch=named_column(self.batch_key, tables, obs),

@@ -26,8 +26,8 @@ class CellModel:
             One modality.
         **keys
             Fields of :class:`~waddington.twin.data.setup.Setup`: ``layer``, ``perturbation_key``, ``control``,
-            ``mode_key``, ``perturbation_mode``, ``combination_separator``, ``time_key``, ``split_key``, ``batch_key``,
-            ``cell_type_key``, ``normalization``. What is not named is looked for under its usual names.
+            ``mode_key``, ``dose_key``, ``perturbation_mode``, ``combination_separator``, ``time_key``, ``split_key``,
+            ``batch_key``, ``cell_type_key``, ``normalization``. What is not named is looked for under its usual names.
 
         Raises
         ------

@@ -68,6 +68,7 @@ def _setup_of(config: RunConfig) -> Setup:
         normalization=read.normalization,
         perturbation_key=read.perturbation_key,
         mode_key=read.mode_key,
+        dose_key=read.dose_key,
         perturbation_mode=read.perturbation_mode,
         control=read.control,
         combination_separator=read.combination_separator,

@@ -58,6 +58,9 @@ class ReadConfig:
     """Column of `obs` with the perturbation; found by its usual names when not given."""
     mode_key: str | None = None
     """Column of `obs` with the modes of perturbations; found by its usual names when not given."""
+    dose_key: str | None = None
+    """Column of `obs` with doses, numbers that are plain or all have the same unit; found by its usual names when not
+    given."""
     perturbation_mode: Mode | None = None
     """Mode of all perturbations whose mode no column says, such as `knockdown` or `drug`."""
     control: str | None = None

@@ -24,8 +24,10 @@ from waddington.twin.data.conditions import (
 genes = st.text("AbcdN1-.:+() ", min_size=1, max_size=8).map(str.strip)
 genes = genes.filter(lambda name: name.casefold() not in {"", "na", "nan"})
 genes |= st.sampled_from(["Ca2+", "(+)-JQ1", "LPS+IFNg", "A:knockout", "WT-1", "NT5E", "2i (LIF+MEKi)", "α+β [x]"])
-conditions = st.dictionaries(genes, st.sampled_from(MODES), max_size=3).map(
-    lambda chosen: make_condition(Perturbation(gene, mode) for gene, mode in chosen.items())
+genes |= st.sampled_from(["X@10", "X@", "@", "CD3@CD28", "X @5"])
+doses = st.none() | st.floats(1e-300, 1e300) | st.sampled_from([1.0, 10.0, 0.1, 1e20])
+conditions = st.dictionaries(genes, st.tuples(st.sampled_from(MODES), doses), max_size=3).map(
+    lambda chosen: make_condition(Perturbation(gene, *rest) for gene, rest in chosen.items())
 )
 
 

@@ -1,10 +1,10 @@
 """What was done to a cell: perturbations, conditions, their labels, and how files in the wild write them.
 
-A :class:`Perturbation` is one gene (or drug, or cytokine) and a mode; a condition is a sorted tuple of perturbations,
-and the empty tuple is control. Its canonical label is ``"control"``, ``"Cebpa:knockout"`` or
-``"Cebpa:knockout+Gata1:activation"``. Understood on the way in are this form and three conventions of the field:
-scPerturb, pertpy and PerturBench (``perturbation`` = ``"A+B"`` or ``"control"``), GEARS (``condition`` = ``"A+ctrl"``,
-``"A+B"``, ``"ctrl"``) and cell-eval (``target_gene`` = ``"A"`` or ``"non-targeting"``).
+A :class:`Perturbation` is one gene (or drug, or cytokine), a mode and perhaps a dose; a condition is a sorted tuple of
+perturbations, and the empty tuple is control. Its canonical label is ``"control"``, ``"Cebpa:knockout"``,
+``"Cebpa:knockout+Gata1:activation"`` or ``"Dex@10:drug"``. Understood on the way in are this form and three conventions
+of the field: scPerturb, pertpy and PerturBench (``perturbation`` = ``"A+B"`` or ``"control"``), GEARS (``condition`` =
+``"A+ctrl"``, ``"A+B"``, ``"ctrl"``) and cell-eval (``target_gene`` = ``"A"`` or ``"non-targeting"``).
 
 A ``+`` joins perturbations only between names (:func:`conditions_of` asks the other labels and the measured genes):
 ``"Ca2+"`` is one thing. The words for control are in :data:`CONTROL_WORDS`; a missing label is none of them.

@@ -40,6 +40,7 @@ def conditions_of(
     sep: str | None = None,
     default_mode: str = DEFAULT_MODE,
     genes: Iterable[str] = (),
+    doses: pd.Series | None = None,
 ) -> pd.Series:
     """Give every cell's canonical condition label.
 
@@ -61,6 +62,9 @@ def conditions_of(
         Mode of perturbations for which nothing is said, or a word that stands for no mode.
     genes
         Names of measured genes, beside those of ``data``.
+    doses
+        Of each cell, as text that :func:`parse_condition` takes, None where nothing says it. Default: those that labels
+        bear.
 
     Returns
     -------
@@ -89,8 +93,9 @@ def conditions_of(
     known = known_names(map(str, distinct), [*genes, *getattr(data, "var_names", ())])
     pairs = pd.DataFrame({"label": labels.astype(str).to_numpy()})
     pairs["mode"] = None if mode_column is None else obs[mode_column].astype(object).to_numpy()
-    # There are few different pairs and perhaps a million cells: each pair is parsed once.
-    groups = pairs.groupby(["label", "mode"], dropna=False, sort=False)
+    pairs["dose"] = None if doses is None else doses.astype(object).to_numpy()
+    # There are few different rows and perhaps a million cells: each is parsed once.
+    groups = pairs.groupby(["label", "mode", "dose"], dropna=False, sort=False)
     codes = groups.ngroup().to_numpy()
     read = [
         condition_label(
@@ -101,9 +106,10 @@ def conditions_of(
                 default_mode=default_mode,
                 control=control,
                 known=known,
+                dose=None if is_missing(dose) else dose,
             )
         )
-        for label, mode in pairs.drop_duplicates().itertuples(index=False)
+        for label, mode, dose in pairs.drop_duplicates().itertuples(index=False)
     ]
     return pd.Series(pd.array(read, dtype=object)[codes], index=obs.index, name="condition", dtype=object)
 

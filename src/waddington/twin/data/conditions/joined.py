@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 
 from waddington.twin.data.conditions.controls import is_control_name
+from waddington.twin.data.conditions.doses import split_dose
 from waddington.twin.data.conditions.modes import MODES
 
 __all__ = ["JOIN", "MARK", "known_names", "names_in"]
@@ -57,7 +58,7 @@ def known_names(labels: Iterable[str], genes: Iterable[str] = ()) -> set[str]:
     joined = []
     for label in map(str.strip, labels):
         if JOIN not in label:
-            known.add(_gene(label))
+            known |= {_gene(label), split_dose(_gene(label))[0]}
         elif (alone := _without_control(label)) and JOIN not in alone[0]:
             known.add(_gene(alone[0]))
         else:
@@ -86,8 +87,10 @@ def _segments(parts: list[str], known: Container[str]) -> list[str] | None:
 
 
 def _is_name(name: str, known: Container[str]) -> bool:
-    """Say whether a name is known, bears a mode of its own, or means control."""
-    return bool(name) and (name in known or _gene(name) != name or is_control_name(name))
+    """Say whether a name is known, also at another dose, bears a mode of its own, or means control."""
+    if not name:
+        return False
+    return name in known or split_dose(name)[0] in known or _gene(name) != name or is_control_name(name)
 
 
 def _without_control(label: str) -> list[str] | None:

@@ -11,6 +11,7 @@ from typing import Final
 from waddington._text import counted
 from waddington.errors import DataError, UnsupportedError
 from waddington.twin.data.conditions.controls import CONTROL, is_control_name, is_missing
+from waddington.twin.data.conditions.doses import DOSE, split_dose
 from waddington.twin.data.conditions.joined import JOIN, MARK, names_in
 from waddington.twin.data.conditions.modes import DEFAULT_MODE, GENE_MODES, MODES, canonical_mode, is_mode_word
 from waddington.twin.data.conditions.perturbation import (
@@ -20,6 +21,8 @@ from waddington.twin.data.conditions.perturbation import (
     is_canonical,
     make_condition,
     parse_label,
+    perturbation_of,
+    pieces_of,
 )
 
 __all__ = ["condition_columns", "nearest", "parse_condition", "resolve_condition"]
@@ -33,6 +36,7 @@ def parse_condition(
     default_mode: str = DEFAULT_MODE,
     control: str | Iterable[str] | None = None,
     known: Container[str] | None = None,
+    dose: str | None = None,
 ) -> Condition:
     """Read a condition from a label in any of the conventions of the field.
 
@@ -54,6 +58,10 @@ def parse_condition(
         Names between which a ``"+"`` joins, beside those of control and, where the mode acts on genes, all that look
         like symbols of genes. None takes every part for a name that is not
         empty and whose brackets close, so that ``"Ca2+"`` and ``"2i (LIF+MEKi)"`` are one thing.
+    dose
+        One dose, or as many as parts joined by ``"+"`` (``"10+0.5"``) in the label's order. One is that of all parts,
+        or of those that are no genes where some are. A dose of 0 is the part's control; one inside the label
+        (``"Dex@10"``) wins. Default: none is said.
 
     Returns
     -------
@@ -63,7 +71,8 @@ def parse_condition(
     Raises
     ------
     DataError
-        When the label is missing or has an empty part, a mode is unknown, or the number of modes is not that of genes.
+        When the label is missing or has an empty part, a mode is unknown, or the number of modes or doses is not that
+        of genes.
     """
     extra = {control} if isinstance(control, str) else set(control or ())
     if label in extra or is_control_name(label):
@@ -71,11 +80,42 @@ def parse_condition(
     if is_missing(label):
         raise DataError(f"cannot read perturbation {label!r}: accepted are 'control', 'A', 'A+ctrl' and 'A+B'")
     if is_canonical(label):
-        return parse_label(label)
+        return make_condition(_dosed(label, pieces_of(label), dose))
     parts = _parts(label, mode, default_mode, sep, known, extra)
-    perturbed = [not is_control_name(part) and part not in extra for part in parts]
+    perturbed = [not (_is_control(part) or part in extra) for part in parts]
     modes = _align_modes(label, perturbed, mode, sep=sep or JOIN, default_mode=default_mode)
-    return make_condition(_read_part(part, kind) for part, kind in zip(_kept(parts, perturbed), modes, strict=True))
+    read = [_read_part(part, kind) for part, kind in zip(_kept(parts, perturbed), modes, strict=True)]
+    return make_condition(_dosed(label, read, dose, perturbed))
+
+
+def _is_control(part: str) -> bool:
+    """Say whether a part is a word for control, at whatever dose, or a dose of 0."""
+    name, dose = split_dose(part)
+    return is_control_name(name) or dose == 0
+
+
+def _dosed(
+    label: str, read: list[Perturbation], dose: str | None, perturbed: list[bool] | None = None
+) -> list[Perturbation]:
+    """Give each perturbation its dose; one of dose 0 is left out."""
+    if dose is None or not read:
+        return read
+    words = dose.split(JOIN)
+    if perturbed is not None and len(words) == len(perturbed) > len(read):
+        words = _kept(words, perturbed)
+    if len(words) == 1:
+        drugs = [one.mode not in GENE_MODES for one in read]
+        words = [words[0] if takes or not any(drugs) else "" for takes in drugs]
+    if len(words) != len(read):
+        raise DataError(
+            f"cannot read perturbation {label!r} with dose {dose!r}: found {counted(len(read), 'perturbation')} and "
+            f"{counted(len(words), 'dose')}; accepted is one dose for all or one for each, joined by {JOIN!r}"
+        )
+    return [
+        one if one.dose is not None or not word else Perturbation(one.gene, one.mode, float(word))
+        for one, word in zip(read, words, strict=True)
+        if one.dose is not None or not word or float(word) != 0
+    ]
 
 
 def _parts(
@@ -145,8 +185,8 @@ def _read_part(part: str, mode: str) -> Perturbation:
     """Read one gene, whose own mode after a colon wins over the one given."""
     gene, mark, own = part.rpartition(MARK)
     if mark and own in MODES:
-        return Perturbation(gene, own)
-    return Perturbation(part, mode)
+        return perturbation_of(gene, own)
+    return perturbation_of(part, mode)
 
 
 def resolve_condition(label: str, measured: Iterable[str]) -> Condition:
@@ -155,14 +195,15 @@ def resolve_condition(label: str, measured: Iterable[str]) -> Condition:
     Parameters
     ----------
     label
-        Canonical, or with bare names (``"Cebpa"``, ``"Cebpa+Gata1"``), each of which stands for its one measured mode.
+        Canonical, or with bare names (``"Cebpa"``, ``"Cebpa+Gata1"``), each of which stands for its one measured mode,
+        and its one measured dose unless it says another (``"Dex@10"``).
     measured
         Canonical labels.
 
     Raises
     ------
     DataError
-        When a bare name was measured in several modes; names them.
+        When a bare name was measured in several modes or at several doses, by name; or a dose is no number.
     UnsupportedError
         When a bare name was not measured.
     """
@@ -171,16 +212,36 @@ def resolve_condition(label: str, measured: Iterable[str]) -> Condition:
         return parse_label(label)
     names = names_in(label, {edit.gene for edit in edits})
     if len(names) == 1 and is_canonical(label):
-        return parse_label(label)
-    return make_condition(
-        _read_part(name, "") if is_canonical(name) else _measured_edit(name, edits, label) for name in names
-    )
+        read = parse_label(label)
+    else:
+        read = make_condition(
+            _read_part(name, "") if is_canonical(name) else _measured_edit(name, edits, label) for name in names
+        )
+    for one in read:
+        _check_dose(one.gene, edits)
+    return read
+
+
+def _check_dose(name: str, edits: set[Perturbation]) -> None:
+    """Refuse a name that is a measured one and a dose that is no number."""
+    gene, mark, dose = name.rpartition(DOSE)
+    known = {edit.gene for edit in edits}
+    if mark and gene in known and name not in known:
+        raise DataError(
+            f"cannot read the dose {dose!r} of {gene!r}: accepted is a number above 0 in the unit of the data, without "
+            f"it, as in {gene}{DOSE}10"
+        )
 
 
 def _measured_edit(name: str, edits: set[Perturbation], label: str) -> Perturbation:
-    found = sorted(edit for edit in edits if edit.gene == name)
+    gene, dose = split_dose(name)
+    same = [edit for edit in edits if edit.gene == gene]
+    found = sorted(edit for edit in same if dose in (None, edit.dose))
+    if dose is not None and not found:
+        found = sorted({Perturbation(gene, edit.mode, dose) for edit in same if edit.dose is not None})
     if len(found) == 1:
         return found[0]
+    _check_dose(name, edits)
     if found:
         raise DataError(
             f"cannot tell which {name!r} is meant: measured are {' and '.join(map(str, found))}; "
@@ -213,14 +274,14 @@ def condition_columns(condition: Condition) -> tuple[str, str]:
     Returns
     -------
     tuple[str, str]
-        ``("control", "control")`` or ``("Cebpa+Gata1", "knockout+activation")``, for ``obs["perturbation"]`` and
-        ``obs["perturbation_mode"]``. Names that would be read otherwise, such as ``"LPS+IFNg"`` for one thing, are
-        written with their mode, ``"LPS+IFNg:cytokine"``.
+        ``("control", "control")``, ``("Dex@10", "drug")`` or ``("Cebpa+Gata1", "knockout+activation")``, for
+        ``obs["perturbation"]`` and ``obs["perturbation_mode"]``. Names that would be read otherwise, such as
+        ``"LPS+IFNg"`` for one thing, are written with their mode, ``"LPS+IFNg:cytokine"``.
     """
     ordered = make_condition(condition)
     if not ordered:
         return CONTROL, CONTROL
-    genes, modes = JOIN.join(one.gene for one in ordered), JOIN.join(one.mode for one in ordered)
+    genes, modes = JOIN.join(one.name for one in ordered), JOIN.join(one.mode for one in ordered)
     return (genes if _reads_as(genes, modes, ordered) else condition_label(ordered)), modes
 
 

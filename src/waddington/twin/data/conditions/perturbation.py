@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,18 +12,29 @@ from typing import Final
 
 from waddington.errors import DataError
 from waddington.twin.data.conditions.controls import CONTROL, is_control_word, is_missing
+from waddington.twin.data.conditions.doses import split_dose, with_dose
 from waddington.twin.data.conditions.joined import JOIN, MARK
 from waddington.twin.data.conditions.modes import MODES
 
-__all__ = ["Condition", "Perturbation", "condition_label", "is_canonical", "make_condition", "parse_label"]
+__all__ = [
+    "Condition",
+    "Perturbation",
+    "condition_label",
+    "is_canonical",
+    "make_condition",
+    "parse_label",
+    "perturbation_of",
+    "pieces_of",
+]
 
 _AFTER_MODE: Final = re.compile("|".join(f"(?<={MARK}{mode}){re.escape(JOIN)}" for mode in MODES))
 """The ``+`` that joins two perturbations of a canonical label: it follows a mode."""
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@functools.total_ordering
+@dataclass(frozen=True, slots=True)
 class Perturbation:
-    """One thing done to a cell.
+    """One thing done to a cell; sorted by name, then mode, then dose.
 
     Attributes
     ----------
@@ -29,16 +42,19 @@ class Perturbation:
         The gene's symbol as the data spell it, or the name of a drug or cytokine.
     mode
         One of :data:`MODES`.
+    dose
+        How much of it, above 0, in the unit of the data; None where nothing says it.
 
     Raises
     ------
     DataError
         When the name is empty, a word for control or for a missing label, or holds a mode and ``"+"`` (which joins the
-        perturbations of a label), or when the mode is none of :data:`MODES`.
+        perturbations of a label), when the mode is none of :data:`MODES`, or when the dose is not above 0.
     """
 
     gene: str
     mode: str
+    dose: float | None = None
 
     def __post_init__(self) -> None:
         if is_missing(self.gene) or self.gene != self.gene.strip() or is_control_word(self.gene):
@@ -56,8 +72,26 @@ class Perturbation:
                 f"cannot perturb {self.gene!r} by mode {self.mode!r}: accepted modes are {', '.join(MODES)}"
             )
 
+        if self.dose is not None and not (math.isfinite(self.dose) and self.dose > 0):
+            raise DataError(
+                f"cannot perturb {self.gene!r} at dose {self.dose!r}: accepted are numbers above 0; a dose of 0 is the "
+                "control"
+            )
+
     def __str__(self) -> str:
-        return f"{self.gene}{MARK}{self.mode}"
+        return f"{self.name}{MARK}{self.mode}"
+
+    def __lt__(self, other: Perturbation) -> bool:
+        return self._order < other._order
+
+    @property
+    def name(self) -> str:
+        """The name as labels write it, with the dose: ``"Dex@10"``."""
+        return with_dose(self.gene, self.dose)
+
+    @property
+    def _order(self) -> tuple[str, str, float]:
+        return self.gene, self.mode, self.dose or 0.0
 
 
 Condition = tuple[Perturbation, ...]
@@ -70,17 +104,18 @@ def make_condition(perturbations: Iterable[Perturbation]) -> Condition:
     Raises
     ------
     DataError
-        When one gene is perturbed in two modes at once.
+        When one gene is perturbed in two modes, or one drug given at two doses, at once.
     """
     condition = tuple(sorted(set(perturbations)))
     for first, second in itertools.pairwise(condition):
         if first.gene == second.gene:
-            raise DataError(f"cannot combine {first} and {second}: accepted is one mode for each gene of a condition")
+            what = "mode for each gene" if first.mode != second.mode else "dose for each drug"
+            raise DataError(f"cannot combine {first} and {second}: accepted is one {what} of a condition")
     return condition
 
 
 def condition_label(condition: Condition) -> str:
-    """Write a condition's canonical label: ``"control"`` or ``"Cebpa:knockout+Gata1:activation"``."""
+    """Write a condition's canonical label: ``"control"``, ``"Cebpa:knockout+Gata1:activation"``, ``"Dex@10:drug"``."""
     return JOIN.join(map(str, make_condition(condition))) or CONTROL
 
 
@@ -99,7 +134,18 @@ def parse_label(label: str) -> Condition:
             f"cannot read condition {label!r}: accepted are {CONTROL!r} and genes with their mode, "
             f"'Cebpa:knockout' or 'Cebpa:knockout+Gata1:activation'; modes are {', '.join(MODES)}"
         )
-    return make_condition(Perturbation(gene, mode) for gene, _, mode in _pieces(label))
+    return make_condition(pieces_of(label))
+
+
+def pieces_of(label: str) -> list[Perturbation]:
+    """Read the perturbations of a canonical label in the order in which it names them."""
+    return [perturbation_of(name, mode) for name, _, mode in _pieces(label)]
+
+
+def perturbation_of(name: str, mode: str) -> Perturbation:
+    """Make a perturbation of a name that may bear a dose, ``"Dex@10"``."""
+    gene, dose = split_dose(name)
+    return Perturbation(gene, mode, dose)
 
 
 def _pieces(label: str) -> list[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from waddington._text import counted
 from waddington.errors import DataError
-from waddington.twin.data.io.perturbations import LabelKeys, keep_labelled, read_perturbations
+from waddington.twin.data.io.perturbations import LabelKeys, keep_dosed, keep_labelled, read_perturbations
 from waddington.twin.data.io.times import parse_times
 from waddington.twin.data.io.validation import check_columns
 
@@ -87,13 +87,15 @@ def standard_columns(
         When a named column does not exist or cannot be read as what it is named for, or when a column of perturbations
         has no control.
     """
-    named = (keys.perturbation, keys.mode, keys.time, keys.split, keys.batch, keys.cell_type)
+    named = (keys.perturbation, keys.mode, keys.dose, keys.time, keys.split, keys.batch, keys.cell_type)
     check_columns([key for key in named if key is not None], obs, source=source)
     obs, notes = keep_labelled(obs, keys)
-    new, said = read_perturbations(obs, keys, genes=genes)
-    notes += said
+    dosed = keep_dosed(obs, keys)
+    obs = dosed.obs
+    new, said = read_perturbations(obs, keys, genes=genes, doses=dosed.values)
+    notes += [*said, *dosed.notes]
     units: list[str] = []
-    unused: list[str] = []
+    unused: list[str] = [*dosed.unused]
 
     def read_time(values: pd.Series) -> pd.Series:
         times = parse_times(values)

@@ -24,8 +24,9 @@ from waddington.twin.data.conditions.columns import names_control, unknown_mode_
 from waddington.twin.data.conditions.controls import is_control_name, is_missing
 from waddington.twin.data.conditions.joined import JOIN
 from waddington.twin.data.conditions.modes import DEFAULT_MODE
+from waddington.twin.data.io.doses import Doses, read_doses
 
-__all__ = ["LabelKeys", "keep_labelled", "read_perturbations"]
+__all__ = ["LabelKeys", "keep_dosed", "keep_labelled", "read_perturbations"]
 
 _MOST_LABELS = 2000
 """Columns with more different labels are not looked through for controls."""
@@ -39,7 +40,7 @@ class LabelKeys:
 
     Attributes
     ----------
-    perturbation, mode, time, split, batch, cell_type
+    perturbation, mode, dose, time, split, batch, cell_type
         Column names.
     control
         A further label that means control; a word for a missing label takes cells without a label for controls.
@@ -51,6 +52,7 @@ class LabelKeys:
 
     perturbation: str | None = None
     mode: str | None = None
+    dose: str | None = None
     time: str | None = None
     split: str | None = None
     batch: str | None = None
@@ -96,8 +98,27 @@ def keep_labelled(obs: pd.DataFrame, keys: LabelKeys) -> tuple[pd.DataFrame, lis
     ]
 
 
+def keep_dosed(obs: pd.DataFrame, keys: LabelKeys) -> Doses:
+    """Read doses, and leave out the cells of which nothing says the dose of a drug that was given at doses.
+
+    Raises
+    ------
+    DataError
+        As :func:`~waddington.twin.data.io.doses.read_doses`; or when doses are named and nothing says of what.
+    """
+    column = _find_column(obs, keys)
+    if column is not None:
+        return read_doses(obs, obs[column], named=keys.dose, control=keys.control)
+    if keys.dose is not None:
+        raise DataError(
+            f"cannot read doses from obs[{keys.dose!r}]: found no column of perturbations; accepted is its name as "
+            "perturbation_key="
+        )
+    return Doses(obs=obs)
+
+
 def read_perturbations(
-    obs: pd.DataFrame, keys: LabelKeys, *, genes: Iterable[str] = ()
+    obs: pd.DataFrame, keys: LabelKeys, *, genes: Iterable[str] = (), doses: pd.Series | None = None
 ) -> tuple[dict[str, pd.Series], list[str]]:
     """Read what was done to each cell.
 
@@ -109,6 +130,8 @@ def read_perturbations(
         Columns and names that the caller gave.
     genes
         Names of the measured genes.
+    doses
+        Of each cell, as :func:`keep_dosed` reads them.
 
     Returns
     -------
@@ -142,6 +165,7 @@ def read_perturbations(
         sep=keys.separator,
         default_mode=keys.default_mode or DEFAULT_MODE,
         genes=genes,
+        doses=doses,
     )
     is_control = labels == CONTROL
     if not is_control.any():
@@ -152,15 +176,32 @@ def read_perturbations(
     written = {label: condition_columns(parse_label(label)) for label in labels.unique()}
     notes = [
         f"perturbations from obs[{column!r}]: {counted(len(written) - 1, 'condition')} beside control",
-        f"taken as control: {_counted(own[is_control])}",
+        *_notes_on_controls(own[is_control & ~_has_dose(doses, own)]),
         *_notes_on_names(own, labels, keys),
         *_notes_on_spelling(labels),
         *_notes_on_modes(obs, labels, keys),
+        *_notes_on_doses(labels, doses),
     ]
     return {
         "perturbation": labels.map({label: pair[0] for label, pair in written.items()}),
         "perturbation_mode": labels.map({label: pair[1] for label, pair in written.items()}),
     }, notes
+
+
+def _has_dose(doses: pd.Series | None, own: pd.Series) -> pd.Series:
+    """Mark the cells of which a dose is said: controls among them have a note of their own."""
+    return pd.Series(False, index=own.index) if doses is None else doses.notna()
+
+
+def _notes_on_controls(own: pd.Series) -> list[str]:
+    return [f"taken as control: {_counted(own)}"] if len(own) else []
+
+
+def _notes_on_doses(labels: pd.Series, doses: pd.Series | None) -> list[str]:
+    dosed = sorted(label for label in labels.unique() if any(one.dose is not None for one in parse_label(label)))
+    if doses is not None or not dosed:
+        return []
+    return [f"labels bear doses: {_shown(dosed)}"]
 
 
 def _find_column(obs: pd.DataFrame, keys: LabelKeys) -> str | None:

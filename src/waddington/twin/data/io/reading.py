@@ -42,6 +42,7 @@ def read(
     label_keys: Sequence[str] = (),
     perturbation_key: str | None = None,
     mode_key: str | None = None,
+    dose_key: str | None = None,
     perturbation_mode: str | None = None,
     control: str | None = None,
     combination_separator: str | None = None,
@@ -66,7 +67,7 @@ def read(
         A file for one modality each, joined on shared barcodes with the others in the order of the first.
     label_keys
         Columns of ``obs`` that must exist.
-    perturbation_key, mode_key, time_key, split_key, batch_key, cell_type_key
+    perturbation_key, mode_key, dose_key, time_key, split_key, batch_key, cell_type_key
         Columns of ``obs`` to read, or ``"MODALITY:COLUMN"`` of a MuData; None looks for the usual names.
     perturbation_mode
         One of :data:`~waddington.twin.data.conditions.MODES`, for all perturbations whose mode no column says; None
@@ -110,7 +111,7 @@ def read(
     """
     return read_all(
         path, rna=rna, atac=atac, protein=protein, label_keys=label_keys, perturbation_key=perturbation_key,
-        mode_key=mode_key, perturbation_mode=perturbation_mode, control=control,
+        mode_key=mode_key, dose_key=dose_key, perturbation_mode=perturbation_mode, control=control,
         combination_separator=combination_separator, time_key=time_key, split_key=split_key, batch_key=batch_key,
         cell_type_key=cell_type_key, counts_layer=counts_layer, normalization=normalization, layer=layer,
         min_cells=min_cells,
@@ -127,6 +128,7 @@ def read_all(
     label_keys: Sequence[str] = (),
     perturbation_key: str | None = None,
     mode_key: str | None = None,
+    dose_key: str | None = None,
     perturbation_mode: str | None = None,
     control: str | None = None,
     combination_separator: str | None = None,
@@ -198,6 +200,7 @@ def read_all(
     keys = LabelKeys(
         perturbation=named_column(perturbation_key, tables, obs),
         mode=named_column(mode_key, tables, obs),
+        dose=named_column(dose_key, tables, obs),
         time=named_column(time_key, tables, obs),
         split=named_column(split_key, tables, obs),
         batch=named_column(batch_key, tables, obs),
