@@ -172,4 +172,4 @@ def test_a_mean_profile_counts_as_the_mixture_of_groups_that_it_is() -> None:
     )
     states = np.array([[1.0, 0, 0], [4, 2, 0], [-9, 0, 0]])
     expected = [[2, -0.5, 0], [8, 1, 0], [0, -1, 0]]
-    np.testing.assert_allclose(found.change(["A"], states), expected, atol=1e-3)
+    np.testing.assert_allclose(found.change({"A": 1.0}, states), expected, atol=1e-3)

@@ -9,6 +9,7 @@ correlation for free.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,7 +20,7 @@ from waddington._checks import check_in_range
 from waddington._text import counted
 from waddington.errors import DataError
 from waddington.twin._moved import names_moved_from
-from waddington.twin.data.conditions import Perturbation, condition_label, parse_label
+from waddington.twin.data.conditions import Condition, Perturbation, condition_label, parse_label
 
 __all__ = [
     "MIN_CELLS",
@@ -43,6 +44,7 @@ SPLITS = {
     "combo_seen2": "a double whose two singles were measured",
     "combo_seen1": "a double of which one single was measured",
     "combo_seen0": "a double of which no single was measured",
+    "held-out dose": "a dose of a drug whose other doses were measured",
     "unseen_single": "a single that was never measured",
 }
 """Ways of being held out, and what they mean."""
@@ -103,6 +105,8 @@ def split_by_condition(
 ) -> Split:
     """Hold out doubles, some singles, and a share of the cells of everything else.
 
+    Of a drug, the lowest and the highest dose stay: nothing tells of a dose outside the measured ones.
+
     Parameters
     ----------
     labels
@@ -147,7 +151,8 @@ def split_by_condition(
     held: set[str] = set()
     if split is None:
         if len(singles) >= _MANY_SINGLES:
-            held |= set(rng.permutation(singles)[: round(singles_fraction * len(singles))].tolist())
+            apart = sorted(set(singles) - _outermost_doses(conditions[name][0] for name in singles))
+            held |= set(rng.permutation(apart)[: round(singles_fraction * len(singles))].tolist())
         if doubles and doubles_fraction > 0:
             held |= set(rng.permutation(doubles)[: max(1, round(doubles_fraction * len(doubles)))].tolist())
         # A double cannot stay in training when it would show the effect of a single that is held out.
@@ -160,12 +165,28 @@ def split_by_condition(
 
     trained: set[Perturbation] = {conditions[name][0] for name in singles if name not in held}
     split_of = {
-        name: "held-out cells"
-        if name not in held
-        else ("unseen_single" if len(edits) == 1 else f"combo_seen{min(2, sum(e in trained for e in edits))}")
-        for name, edits in conditions.items()
+        name: "held-out cells" if name not in held else _unseen(edits, trained) for name, edits in conditions.items()
     }
     return _keep_measured("perturbation", labels, control, train, split_of)
+
+
+def _unseen(edits: Condition, trained: set[Perturbation]) -> str:
+    """Say in which way a condition is unseen."""
+    if len(edits) > 1:
+        return f"combo_seen{min(2, sum(edit in trained for edit in edits))}"
+    (edit,) = edits
+    other_doses = edit.dose is not None and any((one.gene, one.mode) == (edit.gene, edit.mode) for one in trained)
+    return "held-out dose" if other_doses else "unseen_single"
+
+
+def _outermost_doses(singles: Iterable[Perturbation]) -> set[str]:
+    """Label the lowest and the highest dose of every drug that was given at several."""
+    by_drug: dict[tuple[str, str], list[Perturbation]] = {}
+    for one in sorted(singles):
+        if one.dose is not None:
+            by_drug.setdefault((one.gene, one.mode), []).append(one)
+    ends = [one for doses in by_drug.values() if len(doses) > 1 for one in (doses[0], doses[-1])]
+    return {condition_label((one,)) for one in ends}
 
 
 def split_by_time(

@@ -18,7 +18,7 @@ from waddington.twin.respond.registry import MODELS
 
 __all__ = ["calibration", "ceiling", "forest", "gene_ranking"]
 
-_SUPPORTS = ("measured", "added", "combined", "partial", "none")
+_SUPPORTS = ("measured", "added", "combined", "interpolated", "partial", "none")
 """What an answer may rest on, the best first."""
 _GUESSES = ("partial", "none")
 """Support of an answer part of which is a guess; drawn hollow."""

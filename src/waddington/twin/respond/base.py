@@ -19,6 +19,7 @@ import numpy.typing as npt
 from waddington.errors import UnsupportedError
 from waddington.twin.data.splits import Split
 from waddington.twin.respond.grouped import matched
+from waddington.twin.respond.interpolation import curvature_of
 from waddington.twin.respond.known import Known, Support
 from waddington.twin.respond.measured import Measured, Values
 
@@ -110,6 +111,8 @@ class ResponseModel(ABC):
     """Whether it learns in a representation of cells, such as an embedding, or in the features alone."""
     uses_groups: ClassVar[bool] = True
     """Whether it measures effects within groups, where there are any."""
+    uses_doses: ClassVar[bool] = False
+    """Whether it says something of its own only where drugs were given at doses."""
     judged_as: ClassVar[type[ResponseModel] | None] = None
     """A model of the same mean effects and deviations that is quicker to fit, where there is one."""
     known: Known
@@ -241,15 +244,26 @@ class MeasuredModel(ResponseModel):
         """Learn from the means of all training conditions; errors as :meth:`ResponseModel.fit`."""
         return cls(data.measured)
 
+    @cached_property
+    def _curvature(self) -> dict[str, float]:
+        return {modality: curvature_of(self.measured, modality) for modality in self.measured.tables}
+
     def standard_error(self, label: str) -> Effect:
-        """Add up the sampling errors of the condition, or of its parts; errors as :meth:`predict`."""
+        """Add up the sampling errors of the condition, or of its parts; errors as :meth:`predict`.
+
+        Of a dose between two measured ones, what the interpolation may be off is in it
+        (:mod:`~waddington.twin.respond.interpolation`).
+        """
         label = self.known.canonical(label)
         rows = self.measured.behind(label)
-        known = rows or label == self.known.control
-        return {
-            modality: self.measured.sampling_error(modality, rows) if known else np.full(table.mean.shape[1], np.nan)
-            for modality, table in self.measured.tables.items()
-        }
+        if not rows and label != self.known.control:
+            return {modality: np.full(table.mean.shape[1], np.nan) for modality, table in self.measured.tables.items()}
+        found = {modality: self.measured.sampling_error(modality, rows) for modality in self.measured.tables}
+        for term in () if label in self.measured.row else self.measured.terms(label):
+            for modality, error in found.items() if term.interpolated else ():
+                gap = self.measured.weighted_effect(modality, term.doubt)
+                found[modality] = np.sqrt(error**2 + term.doubted(self._curvature[modality]) * gap**2)
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """Give the means as tensors, numbers and strings."""

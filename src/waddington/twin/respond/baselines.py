@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from waddington.twin._moved import names_moved_from
 from waddington.twin.respond.base import Effect, MeasuredModel
 from waddington.twin.respond.denoising import denoised
+from waddington.twin.respond.doses import Term, doses_by_drug, range_of
 from waddington.twin.respond.latent import fit_scale
 from waddington.twin.respond.measured import Measured
 
@@ -17,6 +20,7 @@ __all__ = [
     "DenoisedMean",
     "MatchingMean",
     "MeanEffect",
+    "MeanOverDoses",
     "NoEffect",
     "ScaledAdditive",
     "StrongestSingle",
@@ -69,7 +73,10 @@ class DenoisedMean(MeanEffect):
 
 
 class Additive(MeasuredModel):
-    """A combination does the sum of what its parts do; a part is what its training cells showed."""
+    """A combination does the sum of what its parts do; a part is what its training cells showed.
+
+    A dose between two measured ones is interpolated (:mod:`~waddington.twin.respond.doses`).
+    """
 
     name = "additive"
     baseline = True
@@ -92,8 +99,23 @@ class Additive(MeasuredModel):
         label = self.known.canonical(label)
         if label in self._row:
             return {modality: found[self._row[label]] for modality, found in self._effects.items()}
-        rows = [self._row[part] for part in self.known.require(label, alone=True)]
-        return {modality: self._joined(modality, found[rows]) for modality, found in self._effects.items()}
+        return self._answered(self.known.terms(label, alone=True))
+
+    def _answered(self, terms: Sequence[Term]) -> Effect:
+        """Join what the parts of a combination do; of one part that is itself."""
+        rows = np.zeros((len(terms), len(self._row)))
+        for at, term in enumerate(terms):
+            for part, weight in self._weights(term).items():
+                rows[at, self._row[part]] = weight
+        parts = {modality: rows @ found for modality, found in self._effects.items()}
+        return {
+            modality: found[0] if len(terms) == 1 else self._joined(modality, found)
+            for modality, found in parts.items()
+        }
+
+    def _weights(self, term: Term) -> Mapping[str, float]:
+        """Say by which measured perturbations one is told."""
+        return term.weights
 
     def _shown(self, measured: Measured, modality: str) -> Array:
         """Give the effect of each training condition, (conditions, features)."""
@@ -157,11 +179,36 @@ class StrongestSingle(Additive):
         if not guess:
             return super().predict(label)
         label = self.known.canonical(label)
-        alone = [part for part in self.known.parts(label) if part in self._row]
-        if label in self._row or not alone:
+        terms = self.known.terms(label, alone=True, guess=True)
+        if label in self._row or not any(term.known for term in terms):
             return super().predict(label)
-        rows = [self._row[part] for part in alone]
-        return {modality: self._joined(modality, found[rows]) for modality, found in self._effects.items()}
+        return self._answered([term for term in terms if term.known])
+
+
+class MeanOverDoses(Additive):
+    """A dose of a drug does what its measured doses do on average; all else adds."""
+
+    name = "mean over doses"
+    baseline = True
+    uses_doses = True
+
+    def __init__(self, measured: Measured) -> None:
+        super().__init__(measured)
+        self._drugs = doses_by_drug(self.known.alone) if measured.kind == "perturbation" else {}
+
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
+        """Give the mean over the measured doses, whichever is asked for; errors as :class:`Additive`."""
+        label = self.known.canonical(label)
+        return self._answered(terms) if len(terms := self._dosed(label)) == 1 else super().predict(label)
+
+    def _dosed(self, label: str) -> tuple[Term, ...]:
+        """Give the one part of a single drug; nothing of anything else."""
+        parts = self.known.parts(label)
+        return self.known.terms(label, alone=True) if len(parts) == 1 and range_of(parts[0], self._drugs) else ()
+
+    def _weights(self, term: Term) -> Mapping[str, float]:
+        doses = range_of(term.part, self._drugs)
+        return term.weights if doses is None else dict.fromkeys(doses.parts.values(), 1.0 / len(doses.parts))
 
 
 def scale_of(measured: Measured, effects: Array) -> float:

@@ -87,8 +87,8 @@ class Bilinear(MeasuredModel):
         place = self._place(label)
         if place is None:
             raise UnsupportedError(
-                f"cannot predict the change of {label}: one of its genes is no feature of the RNA, and the model"
-                " knows it by nothing else"
+                f"cannot predict the change of {label}: one of its genes is no feature of the RNA, or was given at a "
+                f"dose, and the model {self.name!r} knows neither by anything else"
             )
         return {modality: self._map[modality] @ place + mean for modality, mean in self._mean.items()}
 
@@ -99,9 +99,9 @@ class Bilinear(MeasuredModel):
         return dict(zip(map(str, measured.names["rna"]), scores, strict=True))
 
     def _place(self, label: str) -> Array | None:
-        """Give the embedding of a condition; None where a gene has none."""
+        """Give the embedding of a condition; None where a gene has none, or a dose would make a difference."""
         condition = parse_label(label)
-        if not condition or not all(one.gene in self._genes for one in condition):
+        if not condition or not all(one.gene in self._genes and one.dose is None for one in condition):
             return None
         return np.asarray(np.sum([self._genes[one.gene] for one in condition], axis=0))
 

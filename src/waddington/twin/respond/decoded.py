@@ -15,6 +15,8 @@ from waddington.twin._moved import renamed
 from waddington.twin.data.splits import Split
 from waddington.twin.respond.base import Effect, ResponseModel, Training, Values
 from waddington.twin.respond.decoder import LinearDecoder
+from waddington.twin.respond.doses import weights_of
+from waddington.twin.respond.interpolation import PRIOR_CURVATURE
 from waddington.twin.respond.known import Known
 from waddington.twin.respond.latent import LatentResponse
 
@@ -94,14 +96,21 @@ class DecodedResponse(ResponseModel):
             return self.decode(self.effects[label])
         if label == self.control:
             return self.decode(np.zeros_like(next(iter(self.effects.values()))))
-        self.known.require(label, alone=True)
-        assert self._response is not None, "only perturbations have parts"
-        return self.decode(self._response.predict(label))
+        terms = self.known.terms(label, alone=True)
+        scale = self._scale(len(terms))
+        return self.decode(
+            scale * np.sum([weight * self.effects[part] for part, weight in weights_of(terms).items()], axis=0)
+        )
+
+    def _scale(self, n_parts: int) -> float:
+        """Factor on the sum of effects of so many perturbations."""
+        return self._response.scale if self._response is not None and n_parts > 1 else 1.0
 
     def standard_error(self, label: str) -> Effect:
         """Give the sampling error of :meth:`predict`, by modality: how far the mean of so few cells may be off.
 
-        The dimensions are taken as independent; the error of the model itself is not in it.
+        The dimensions are taken as independent; the error of the model itself is not in it, but for what the
+        interpolation between two doses may be off.
 
         Raises
         ------
@@ -113,9 +122,15 @@ class DecodedResponse(ResponseModel):
             return self.decoder.decode_error(np.sqrt(self._variance[label] + self._variance[self.control]))
         if label == self.control:
             return self.decoder.decode_error(np.sqrt(self._variance[label]))
-        self.known.require(label, alone=True)
-        assert self._response is not None, "only perturbations have parts"
-        return self.decoder.decode_error(self._response.standard_error(label))
+        terms = self.known.terms(label, alone=True)
+        variance = len(terms) ** 2 * self._variance[self.control]
+        for term in terms:
+            for part, weight in term.weights.items():
+                variance = variance + weight**2 * self._variance[part]
+            if term.interpolated:
+                gap = np.sum([weight * self.effects[part] for part, weight in term.doubt.items()], axis=0)
+                variance = variance + term.doubted(PRIOR_CURVATURE) * gap**2
+        return self.decoder.decode_error(self._scale(len(terms)) * np.sqrt(variance))
 
     @property
     def control(self) -> str:

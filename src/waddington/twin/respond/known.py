@@ -11,16 +11,18 @@ from waddington._text import counted
 from waddington.errors import UnsupportedError
 from waddington.twin.data.conditions import condition_label, is_canonical, nearest, parse_label, resolve_condition
 from waddington.twin.data.splits import time_of_label
+from waddington.twin.respond.doses import DoseRange, Term, doses_by_drug, range_of, term_of
 from waddington.twin.respond.measured import Measured, parts_of_label
 
 __all__ = ["SUPPORT", "How", "Known", "Support"]
 
-How = Literal["measured", "added", "combined", "partial", "none"]
+How = Literal["measured", "added", "combined", "interpolated", "partial", "none"]
 
 SUPPORT: dict[How, str] = {
     "measured": "training cells show this condition",
     "added": "training cells show each of its perturbations alone",
     "combined": "training cells show each of its perturbations, some only within combinations",
+    "interpolated": "training cells show a lower and a higher dose of a drug in it, and all of its other perturbations",
     "partial": "training cells show some of its perturbations; what the others do is guessed",
     "none": "training cells show none of its perturbations; the answer is a guess",
 }
@@ -35,7 +37,7 @@ class Support:
     n_cells: int
     """Training cells of the condition; of one that was not measured, the fewest cells that show any of its parts."""
     missing: tuple[str, ...] = ()
-    """Perturbations that no training cell carries."""
+    """Perturbations that no training cell carries, doses between measured ones excepted."""
 
     @property
     def flagged(self) -> bool:
@@ -73,6 +75,19 @@ class Known:
                 found[part] = max(found.get(part, 0), self.n_cells[label])
         return found
 
+    @cached_property
+    def alone(self) -> dict[str, int]:
+        """Cells of each perturbation that was measured alone."""
+        return {label: n for label, n in self.n_cells.items() if label in self.anywhere}
+
+    @cached_property
+    def _drugs_alone(self) -> dict[tuple[str, str], DoseRange]:
+        return doses_by_drug(self.alone) if self.kind == "perturbation" else {}
+
+    @cached_property
+    def _drugs(self) -> dict[tuple[str, str], DoseRange]:
+        return doses_by_drug(self.anywhere) if self.kind == "perturbation" else {}
+
     def time_before(self, label: str) -> str | None:
         """Name the latest training time before another; None where there is none, or conditions are no times."""
         asked = time_of_label(label) if self.kind == "time" else None
@@ -107,17 +122,20 @@ class Known:
         """Say what an answer to a canonical label rests on."""
         if label in self.n_cells:
             return Support(how="measured", n_cells=self.n_cells[label])
-        parts = self.parts(label)
-        missing = tuple(part for part in parts if part not in self.anywhere)
+        terms = [self._term(part, alone=False) for part in self.parts(label)]
+        missing = tuple(term.part for term in terms if not term.known)
+        shown = [self.anywhere[part] for term in terms for part in term.weights]
         if missing:
-            fewest = min((self.anywhere[part] for part in parts if part not in missing), default=0)
-            return Support(how="none" if len(missing) == len(parts) else "partial", n_cells=fewest, missing=missing)
-        if all(part in self.n_cells for part in parts):
-            return Support(how="added", n_cells=min(self.n_cells[part] for part in parts))
-        return Support(how="combined", n_cells=min(self.anywhere[part] for part in parts))
+            how: How = "none" if len(missing) == len(terms) else "partial"
+            return Support(how=how, n_cells=min(shown, default=0), missing=missing)
+        if any(term.interpolated for term in terms):
+            return Support(how="interpolated", n_cells=min(shown))
+        if all(term.part in self.n_cells for term in terms):
+            return Support(how="added", n_cells=min(self.n_cells[term.part] for term in terms))
+        return Support(how="combined", n_cells=min(shown))
 
-    def require(self, label: str, *, alone: bool) -> tuple[str, ...]:
-        """Give the single perturbations of a canonical label, each of which was measured.
+    def terms(self, label: str, *, alone: bool, guess: bool = False) -> tuple[Term, ...]:
+        """Say by which measured perturbations each part of a canonical label is told.
 
         Parameters
         ----------
@@ -125,20 +143,33 @@ class Known:
             Of a condition.
         alone
             Whether only perturbations that were measured alone will do.
+        guess
+            Keep parts that nothing tells of, without weights, and hold the nearest dose outside the measured ones.
 
         Raises
         ------
         UnsupportedError
-            When one of them was not; names it and the closest that was.
+            Unless `guess`, when nothing tells of a part; names it and the closest that was measured.
         """
-        parts = self.parts(label)
-        missing = [part for part in parts if part not in (self.n_cells if alone else self.anywhere)]
-        if not missing:
-            return parts
-        raise UnsupportedError(self._refusal(label, missing, alone=alone and self.kind == "perturbation"))
+        terms = tuple(self._term(part, alone=alone, hold=guess) for part in self.parts(label))
+        missing = [term.part for term in terms if not term.known]
+        if missing and not guess:
+            raise UnsupportedError(self._refusal(label, missing, alone=alone and self.kind == "perturbation"))
+        return terms
+
+    def _term(self, part: str, *, alone: bool, hold: bool = False) -> Term:
+        return term_of(
+            part,
+            self.alone if alone else self.anywhere,
+            self._drugs_alone if alone else self._drugs,
+            hold=hold,
+        )
 
     def _refusal(self, label: str, missing: list[str], *, alone: bool) -> str:
         perturbed = self.kind == "perturbation"
+        doses = range_of(missing[0], self._drugs_alone if alone else self._drugs)
+        if doses is not None:
+            return f"cannot predict the change of {label}: {doses}; accepted are these and doses between them"
         shown = ", ".join(self.conditions[:8]) + (", …" if len(self.conditions) > 8 else "")
         singles = [one for one in self.conditions if not perturbed or len(parse_label(one)) == 1]
         hint = nearest(missing[0], singles if alone else self.anywhere) if perturbed else ""

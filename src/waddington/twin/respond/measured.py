@@ -16,6 +16,7 @@ from waddington._text import counted
 from waddington.errors import DataError
 from waddington.twin.data.conditions import condition_label, parse_label
 from waddington.twin.data.splits import UNORDERED, UNTIMED, Split
+from waddington.twin.respond.doses import DoseRange, Term, doses_by_drug, term_of
 
 __all__ = ["Measured", "Table", "Values", "parts_of_label"]
 
@@ -141,28 +142,59 @@ class Measured:
         n = np.where(self.n > 1.0, self.n, 0.0)
         return np.asarray(n @ self.tables[modality].variance / max(n.sum(), 1.0))
 
-    def behind(self, label: str) -> tuple[int, ...]:
-        """Give the rows that tell most of a canonical label: its own, or else one for each part that any row shows.
+    def behind(self, label: str) -> dict[int, float]:
+        """Give the rows that tell most of a canonical label, with their weights: its own, or else those of its parts.
 
-        A part that was measured alone is told by that row, another by the combination of most cells that shows it.
+        A part that was measured alone is told by that row, another by the combination of most cells that shows it, a
+        dose between two by those. A part that nothing tells of has no row.
         """
         if label in self.row:
-            return (self.row[label],) if self.row[label] else ()
-        rows = []
-        for part in parts_of_label(label, self.kind, self.control):
-            showing = [row for row, parts in enumerate(self.parts) if part in parts]
-            if part in self.row or showing:
-                rows.append(self.row[part] if part in self.row else max(showing, key=lambda row: float(self.n[row])))
-        return tuple(rows)
+            return {self.row[label]: 1.0} if self.row[label] else {}
+        rows: dict[int, float] = {}
+        for term in self.terms(label):
+            for part, weight in term.weights.items():
+                row = self._telling(part)
+                rows[row] = rows.get(row, 0.0) + weight
+        return rows
 
-    def sampling_error(self, modality: str, rows: Collection[int]) -> npt.NDArray[np.float64]:
-        """Give the standard error that the number of cells leaves in the sum of some rows' effects, (features,).
+    def terms(self, label: str) -> tuple[Term, ...]:
+        """Say by which perturbations each part of a canonical label is told."""
+        parts = parts_of_label(label, self.kind, self.control)
+        return tuple(term_of(part, self._most_cells, self._doses) for part in parts)
 
-        All are measured from the same control, whose error is in the sum as often as there are rows.
+    def weighted_effect(self, modality: str, weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
+        """Sum the effects of the rows that tell most of some perturbations, (features,)."""
+        mean = self.tables[modality].mean
+        return np.asarray(sum(weight * (mean[self._telling(part)] - mean[0]) for part, weight in weights.items()))
+
+    def _telling(self, part: str) -> int:
+        """Find the row of a perturbation alone, or the combination of most cells that shows it."""
+        return self.row[part] if part in self.row else self._most_cells[part]
+
+    @cached_property
+    def _most_cells(self) -> dict[str, int]:
+        """Row of most cells that shows each perturbation."""
+        found: dict[str, int] = {}
+        for row, parts in enumerate(self.parts):
+            for part in parts:
+                if part not in found or self.n[row] > self.n[found[part]]:
+                    found[part] = row
+        return found
+
+    @cached_property
+    def _doses(self) -> dict[tuple[str, str], DoseRange]:
+        return doses_by_drug(self.perturbations) if self.kind == "perturbation" else {}
+
+    def sampling_error(self, modality: str, rows: Mapping[int, float]) -> npt.NDArray[np.float64]:
+        """Give the standard error that the number of cells leaves in the weighted sum of rows' effects, (features,).
+
+        All are measured from the same control, whose error is in the sum as often as the weights are together.
         """
         variance, n = self.tables[modality].variance, self.n
-        of_means = [(variance[row] if n[row] > 1 else self.pooled_variance(modality)) / n[row] for row in (0, *rows)]
-        return np.asarray(np.sqrt(sum(of_means[1:], start=len(rows) ** 2 * of_means[0])))
+        pooled = self.pooled_variance(modality)
+        of_means = {row: (variance[row] if n[row] > 1 else pooled) / n[row] for row in (0, *rows)}
+        control = sum(rows.values()) ** 2 * of_means[0]
+        return np.asarray(np.sqrt(control + sum(weight**2 * of_means[row] for row, weight in rows.items())))
 
     def without(self, labels: Collection[str]) -> Measured:
         """Leave conditions out; the control stays.

@@ -16,7 +16,8 @@ class Nearest(MeasuredModel):
 
     Likeness is the share of common perturbations among all of the two (Jaccard's index); ties are averaged. A single
     perturbation that was never measured alone is answered by the smallest combinations that hold it. A time is answered
-    by the latest measured one before it: the last change is held.
+    by the latest measured one before it: the last change is held. A dose between two measured ones counts as the one
+    that lies nearer by its logarithm.
     """
 
     name = "nearest"
@@ -43,7 +44,8 @@ class Nearest(MeasuredModel):
             return {modality: found[self._row[label]] for modality, found in self._effects.items()}
         if (held := self.known.time_before(label)) is not None:
             return {modality: found[self._row[held]] for modality, found in self._effects.items()}
-        wanted = frozenset(self.known.parts(label) if guess else self.known.require(label, alone=False))
+        terms = self.known.terms(label, alone=False, guess=guess)
+        wanted = frozenset(term.nearest if term.known else term.part for term in terms)
         alike = np.array([len(wanted & one) / max(len(wanted | one), 1) for one in self._parts])
         if alike.max() == 0.0:
             raise UnsupportedError(

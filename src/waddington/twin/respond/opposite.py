@@ -23,7 +23,7 @@ def opposites_of(part: str) -> tuple[str, ...]:
     """Name the single perturbations of the same gene in the other direction; none of what is no gene."""
     (perturbation,) = parse_label(part)
     other = _GAIN if perturbation.mode in _LOSS else _LOSS if perturbation.mode in _GAIN else ()
-    return tuple(condition_label((Perturbation(perturbation.gene, mode),)) for mode in other)
+    return tuple(condition_label((Perturbation(perturbation.gene, mode, perturbation.dose),)) for mode in other)
 
 
 class OppositeMode(MeasuredModel):
@@ -65,23 +65,26 @@ class OppositeMode(MeasuredModel):
         label = self.known.canonical(label)
         if label in self._row:
             return {modality: found[self._row[label]] for modality, found in self._effects.items()}
-        terms = [self._term(part) for part in self.known.parts(label)]
-        if not all(terms):
-            self.known.require(label, alone=True)
+        terms = self.known.terms(label, alone=True, guess=True)
+        others = {term.part: self._opposite(term.part) for term in terms if not term.known or term.held}
+        if None in others.values():
+            self.known.terms(label, alone=True)
         found: Effect = {}
         for modality, effects in self._effects.items():
-            signs = np.array([1.0 if own else -self.share[modality] for _, own in filter(None, terms)])
-            total = signs @ effects[[row for row, _ in filter(None, terms)]]
-            found[modality] = np.asarray(total * (self._scale[modality] if len(terms) > 1 else 1.0))
+            total = np.zeros(effects.shape[1])
+            for term in terms:
+                if (other := others.get(term.part)) is not None:
+                    total -= self.share[modality] * effects[other]
+                else:
+                    total += sum(weight * effects[self._row[part]] for part, weight in term.weights.items())
+            found[modality] = total * (self._scale[modality] if len(terms) > 1 else 1.0)
         return found
 
-    def _term(self, part: str) -> tuple[int, bool] | None:
-        """Give the row that tells of a part, and whether it is the part's own."""
-        if part in self._row:
-            return self._row[part], True
+    def _opposite(self, part: str) -> int | None:
+        """Give the row of the opposite mode of the same gene; None where there is none."""
         if self.known.kind != "perturbation":
             return None
-        return next(((self._row[other], False) for other in opposites_of(part) if other in self._row), None)
+        return next((self._row[other] for other in opposites_of(part) if other in self._row), None)
 
     def _singles(self, measured: Measured) -> list[str]:
         if measured.kind != "perturbation":

@@ -84,11 +84,18 @@ class SimilarityWeighted(MeasuredModel):
         label = self.known.canonical(label)
         if label == self.known.control:
             return {modality: np.zeros_like(found[0]) for modality, found in self._control.items()}
+        terms = () if label in self.known.n_cells else self.known.terms(label, alone=True)
+        if len(terms) == 1 and terms[0].interpolated:
+            doses = [(weight, self.predict(part, start=start)) for part, weight in terms[0].weights.items()]
+            return {
+                modality: np.sum([weight * one[modality] for weight, one in doses], axis=0)
+                for modality in self._control
+            }
         found: Effect = {}
         for modality, groups in self._effects.items():
             holders = [i for i, one in enumerate(groups) if label in one]
             if not holders:
-                self.known.require(label, alone=True)
+                self.known.terms(label, alone=True)
                 raise UnsupportedError(
                     f"cannot predict the change of {label}: no group shows it in {MIN_CELLS} cells"
                     " with as many controls"

@@ -56,7 +56,10 @@ def evaluation_pictures(found: Evaluation, folder: Path) -> dict[str, Picture]:
             f" counts conditions. An answer rests on: {_SUPPORTS}.",
             alt="Coverage of intervals by model, split and support.",
         )
-    for way in ("combo_seen2", "held-out group", "unseen time", "combo_seen1", "combo_seen0", "held-out cells"):
+    for way in (
+        *("combo_seen2", "held-out dose", "held-out group", "unseen time", "combo_seen1", "combo_seen0"),
+        "held-out cells",
+    ):
         part = found.genes[(found.genes["model"] == model) & (found.genes["split"] == way)]
         known = part["measurable"].astype(bool) & part["pearson"].notna()
         if known.any():

@@ -116,7 +116,7 @@ def _judged(question: str, rows: pd.DataFrame) -> Verdict:
 
 
 def _calibrated(found: Evaluation) -> Iterator[Verdict]:
-    rows = found.coverage[found.coverage["support"].isin(["added", "measured", "combined"])]
+    rows = found.coverage[found.coverage["support"].isin(["added", "measured", "combined", "interpolated"])]
     if rows.empty:
         return
     held = rows["coverage"].between(0.85, 0.95)

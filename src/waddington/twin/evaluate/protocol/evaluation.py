@@ -220,6 +220,8 @@ def _fits(model: type[ResponseModel], screen: Screen) -> bool:
     """Say whether a model is worth judging here: it has what it uses, and no quicker one gives the same answers."""
     if model.uses_representation and screen.representation is None:
         return False
+    if model.uses_doses and not screen.dosed:
+        return False
     return model.judged_as is None or screen.groups is not None
 
 

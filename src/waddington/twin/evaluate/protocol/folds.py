@@ -13,6 +13,7 @@ from waddington._text import counted
 from waddington.errors import DataError
 from waddington.twin.data.splits import MIN_CELLS
 from waddington.twin.evaluate.protocol.screen import Screen
+from waddington.twin.respond.doses import DoseRange, doses_by_drug, inner_doses, range_of
 from waddington.twin.respond.measured import parts_of_label
 
 __all__ = ["ALONE", "FOLDS", "WAYS", "Fold", "folds_of"]
@@ -22,11 +23,12 @@ WAYS: Mapping[str, str] = {
     "combo_seen2": "a combination whose single perturbations were all measured alone",
     "combo_seen1": "a combination of which some single perturbation was measured alone",
     "combo_seen0": "a combination of which no single perturbation was measured alone",
-    "unseen_single": "a single perturbation that no training cell carries",
+    "held-out dose": "a dose of a drug of which a lower and a higher one were seen",
+    "unseen_single": "a single perturbation that no training cell carries, at any dose",
     "held-out group": "a condition in a group of which only unperturbed cells were seen",
     "unseen time": "a later time that no training cell has",
 }
-"""Ways of being held out, and what they mean; the first five are GEARS' names."""
+"""Ways of being held out, and what they mean; those of cells, combinations and singles are GEARS' names."""
 
 ALONE = 40
 """Conditions of a way up to which each is hidden alone."""
@@ -58,7 +60,7 @@ def folds_of(
     """Say what is to be hidden.
 
     Few conditions of a way are each hidden alone; more are dealt into folds at random. With a perturbation that
-    is to be unseen, every combination that holds it is hidden, too.
+    is to be unseen, every combination that holds it is hidden, too, and of a drug all doses.
 
     Parameters
     ----------
@@ -92,7 +94,8 @@ def folds_of(
     elif screen.groups is not None:
         made = _group_folds(screen)
     elif screen.kind == "perturbation":
-        made = [*_combination_folds(screen, deal), *_single_folds(screen, deal), *_cell_folds(screen)]
+        made = [*_combination_folds(screen, deal), *_single_folds(screen, deal), *_dose_folds(screen, deal)]
+        made += _cell_folds(screen)
     elif screen.kind == "time":
         made = [*_time_folds(screen), *_cell_folds(screen)]
     else:
@@ -141,8 +144,11 @@ def _given_fold(screen: Screen, train: npt.NDArray[np.bool_]) -> list[Fold]:
             targets[label] = "held-out cells"
         elif len(parts) > 1:
             targets[label] = f"combo_seen{2 if seen == len(parts) else min(seen, 1)}"
+        elif screen.kind == "perturbation":
+            drugs = doses_by_drug(part for one in learned for part in _parts(screen, one))
+            targets[label] = "held-out dose" if range_of(label, drugs) else "unseen_single"
         else:
-            targets[label] = "unseen_single" if screen.kind == "perturbation" else "unseen time"
+            targets[label] = "unseen time"
     return [Fold(way="given", targets=targets, left_out=frozenset(), given=True)] if targets else []
 
 
@@ -163,12 +169,35 @@ def _combination_folds(screen: Screen, deal: _Deal) -> list[Fold]:
 
 def _single_folds(screen: Screen, deal: _Deal) -> list[Fold]:
     singles = [label for label in screen.conditions if len(_parts(screen, label)) == 1]
+    drugs = doses_by_drug(part for label in screen.counts for part in _parts(screen, label))
+    together: dict[str, list[str]] = {}
+    for label in singles:
+        doses = range_of(label, drugs)
+        together.setdefault(label if doses is None else doses.drug, []).append(label)
     found = []
-    for dealt in deal(singles):
-        hidden = frozenset(label for label in screen.counts if set(dealt) & set(_parts(screen, label)))
+    for dealt in deal(sorted(together)):
+        targets = [label for name in dealt for label in together[name]]
+        # Combinations may hold doses that were never given alone.
+        unseen = {*targets, *(part for name in dealt for part in _doses_of(name, drugs))}
+        hidden = frozenset(label for label in screen.counts if unseen & set(_parts(screen, label)))
         if set(screen.counts) - hidden - {screen.control}:
-            found.append(Fold(way="unseen_single", targets=dict.fromkeys(dealt, "unseen_single"), left_out=hidden))
+            found.append(Fold(way="unseen_single", targets=dict.fromkeys(targets, "unseen_single"), left_out=hidden))
     return found
+
+
+def _dose_folds(screen: Screen, deal: _Deal) -> list[Fold]:
+    """Hide doses that have another on either side, and every combination that holds them."""
+    singles = [label for label in screen.counts if len(_parts(screen, label)) == 1]
+    way = "held-out dose"
+    found = []
+    for dealt in deal([label for label in inner_doses(singles) if label in screen.conditions]):
+        hidden = frozenset(label for label in screen.counts if set(dealt) & set(_parts(screen, label)))
+        found.append(Fold(way=way, targets=dict.fromkeys(dealt, way), left_out=hidden))
+    return found
+
+
+def _doses_of(name: str, drugs: Mapping[tuple[str, str], DoseRange]) -> list[str]:
+    return next((list(doses.parts.values()) for doses in drugs.values() if doses.drug == name), [])
 
 
 def _cell_folds(screen: Screen) -> list[Fold]:

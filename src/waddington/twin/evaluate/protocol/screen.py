@@ -111,6 +111,13 @@ class Screen:
         """Genes that any condition perturbs."""
         return frozenset(gene for label in self.counts for gene in self.edited(label))
 
+    @cached_property
+    def dosed(self) -> bool:
+        """Whether any condition bears a dose."""
+        return self.kind == "perturbation" and any(
+            one.dose is not None for label in self.counts for one in parse_label(label)
+        )
+
     def training(self, train: npt.NDArray[np.bool_], *, left_out: frozenset[str] = frozenset()) -> Training:
         """Give what models may learn from: some cells, less some conditions."""
         split = Split(kind=self.kind, labels=self.labels, control=self.control, train=train, split_of={})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -13,11 +13,13 @@ import torch
 from waddington._text import counted
 from waddington.errors import DataError
 from waddington.twin.respond.base import Effect, ResponseModel, Training
+from waddington.twin.respond.doses import Term
 from waddington.twin.respond.hierarchical.design import cut
 from waddington.twin.respond.hierarchical.fitting import Course, fit_strengths, outweighing
 from waddington.twin.respond.hierarchical.guessing import common_response
 from waddington.twin.respond.hierarchical.likelihood import Posterior, Strengths, posterior_of
-from waddington.twin.respond.hierarchical.prediction import predicted_mean, predicted_variance
+from waddington.twin.respond.hierarchical.prediction import predicted_effect, predicted_mean, predicted_variance
+from waddington.twin.respond.interpolation import curvature_of
 from waddington.twin.respond.known import Known
 from waddington.twin.respond.measured import Measured, Table
 
@@ -47,6 +49,8 @@ class _Modality:
     low: Array
     high: Array
     """Range of the training conditions' means, with its margin, (features,)."""
+    curvature: float
+    """Of effects over doses (:mod:`~waddington.twin.respond.interpolation`)."""
     outweighing: npt.NDArray[np.bool_]
     """The feature that responds more than all others together, if there is one, (features,)."""
 
@@ -81,22 +85,31 @@ class _Modality:
             control=mean[0],
             low=low - margin,
             high=high + margin,
+            curvature=curvature_of(measured, modality),
             outweighing=alone,
         )
 
-    def effect(self, parts: tuple[str, ...]) -> Array:
+    def effect(self, terms: Sequence[Term]) -> Array:
         """Predict within the measured ranges, (features,)."""
         change = np.zeros(len(self.varies))
-        unknown = sum(part not in self.posterior.design.column for part in parts)
-        guess = unknown * (self.posterior.strengths.c if len(parts) > 1 else 1.0) * self.common
-        change[self.varies] = self.sd * (predicted_mean(self.posterior, parts) + guess)
+        unknown = sum(not term.known for term in terms)
+        guess = unknown * self._scale(terms) * self.common
+        change[self.varies] = self.sd * (predicted_mean(self.posterior, [term.weights for term in terms]) + guess)
         return np.clip(self.control + change, self.low, self.high) - self.control
 
-    def deviation(self, parts: tuple[str, ...]) -> Array:
-        """Give the posterior's standard deviation, (features,)."""
+    def deviation(self, terms: Sequence[Term]) -> Array:
+        """Give the posterior's standard deviation, with what is in doubt between doses, (features,)."""
+        variance = predicted_variance(self.posterior, [term.weights for term in terms])
+        for term in terms:
+            if term.doubt:
+                mean, own = predicted_effect(self.posterior, [term.doubt])
+                variance += self._scale(terms) ** 2 * term.doubted(self.curvature) * (mean**2 + own)
         found = np.zeros(len(self.varies))
-        found[self.varies] = self.sd * np.sqrt(predicted_variance(self.posterior, parts))
+        found[self.varies] = self.sd * np.sqrt(variance)
         return found
+
+    def _scale(self, terms: Sequence[Term]) -> float:
+        return self.posterior.strengths.c if len(terms) > 1 else 1.0
 
     @property
     def profile(self) -> Array:
@@ -140,7 +153,9 @@ class HierarchicalAdditive(ResponseModel):
 
         A perturbation that no training cell carries is refused, or, with `guess`, answered by what all have in common
         (:mod:`~waddington.twin.respond.hierarchical.guessing`); its standard deviation is that of a perturbation of
-        mean strength of which nothing is known. Of a time that no training cell has, the last change before it is held.
+        mean strength of which nothing is known. A dose between two measured ones is interpolated
+        (:mod:`~waddington.twin.respond.doses`); outside them it is refused, or, with `guess`, the nearest is held. Of a
+        time that no training cell has, the last change before it is held.
 
         Raises
         ------
@@ -149,15 +164,18 @@ class HierarchicalAdditive(ResponseModel):
         DataError
             When a bare name was measured in several modes; names them.
         """
-        parts = self._parts(label, guess=guess)
+        terms = self._terms(label, guess=guess)
         if label not in self.known.n_cells and (held := self.known.time_before(label)) is not None:
-            parts = self.known.parts(held)
-        return {modality: learned.effect(parts) for modality, learned in self._learned.items()}
+            terms = self.known.terms(held, alone=False)
+        return {modality: learned.effect(terms) for modality, learned in self._learned.items()}
 
     def standard_deviation(self, label: str, *, guess: bool = False) -> Effect:
-        """Give the posterior's standard deviation of the effect; errors as :meth:`predict`."""
-        parts = self._parts(label, guess=guess)
-        return {modality: learned.deviation(parts) for modality, learned in self._learned.items()}
+        """Give the posterior's standard deviation of the effect; errors as :meth:`predict`.
+
+        Between two doses, what the interpolation may be off is in it (:mod:`~waddington.twin.respond.interpolation`).
+        """
+        terms = self._terms(label, guess=guess)
+        return {modality: learned.deviation(terms) for modality, learned in self._learned.items()}
 
     @property
     def unperturbed(self) -> Effect:
@@ -182,9 +200,8 @@ class HierarchicalAdditive(ResponseModel):
         """Give what was fitted beside the posterior in one modality."""
         return self._learned[modality].posterior.strengths
 
-    def _parts(self, label: str, *, guess: bool) -> tuple[str, ...]:
-        label = self.known.canonical(label)
-        return self.known.parts(label) if guess else self.known.require(label, alone=False)
+    def _terms(self, label: str, *, guess: bool) -> tuple[Term, ...]:
+        return self.known.terms(self.known.canonical(label), alone=False, guess=guess)
 
     def state_dict(self) -> dict[str, Any]:
         """Give everything that was learned as tensors, numbers and strings."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,11 @@ __all__ = ["predicted_effect", "predicted_mean", "predicted_variance"]
 Array = npt.NDArray[np.float64]
 
 
-def predicted_effect(posterior: Posterior, parts: Sequence[str]) -> tuple[Array, Array]:
+Part = str | Mapping[str, float]
+"""A perturbation, or the weights of those by which one is told; without any, nothing is known of it."""
+
+
+def predicted_effect(posterior: Posterior, parts: Sequence[Part]) -> tuple[Array, Array]:
     """Predict the effect of a set of perturbations against μ, in units of the features' standard deviations.
 
     Parameters
@@ -22,8 +26,8 @@ def predicted_effect(posterior: Posterior, parts: Sequence[str]) -> tuple[Array,
     posterior
         Of the training conditions.
     parts
-        Perturbations; one that never occurred has the prior's mean, 0, and its variance at the mean strength of those
-        that did.
+        Perturbations, each by itself or by those that tell of it; one that never occurred has the prior's mean, 0, and
+        its variance at the mean strength of those that did.
 
     Returns
     -------
@@ -33,7 +37,7 @@ def predicted_effect(posterior: Posterior, parts: Sequence[str]) -> tuple[Array,
     return predicted_mean(posterior, parts), predicted_variance(posterior, parts)
 
 
-def predicted_mean(posterior: Posterior, parts: Sequence[str]) -> Array:
+def predicted_mean(posterior: Posterior, parts: Sequence[Part]) -> Array:
     """Give the mean alone, as :func:`predicted_effect`."""
     found = np.zeros(len(posterior.mu))
     for at, place, b in _Asked(posterior, parts).covariances():
@@ -41,7 +45,7 @@ def predicted_mean(posterior: Posterior, parts: Sequence[str]) -> Array:
     return posterior.strengths.l * found
 
 
-def predicted_variance(posterior: Posterior, parts: Sequence[str]) -> Array:
+def predicted_variance(posterior: Posterior, parts: Sequence[Part]) -> Array:
     """Give the variance alone, as :func:`predicted_effect`."""
     asked, l = _Asked(posterior, parts), posterior.strengths.l  # noqa: E741
     first, second = np.zeros(len(l)), np.zeros(len(l))
@@ -56,17 +60,25 @@ def predicted_variance(posterior: Posterior, parts: Sequence[str]) -> Array:
 class _Asked:
     """A set of perturbations that is asked for, and what it has in common with the conditions that were measured."""
 
-    def __init__(self, posterior: Posterior, parts: Sequence[str]) -> None:
+    def __init__(self, posterior: Posterior, parts: Sequence[Part]) -> None:
         design, strengths = posterior.design, posterior.strengths
         self._posterior = posterior
-        self._known = np.array([design.column[part] for part in parts if part in design.column], dtype=np.intp)
+        terms = [{part: 1.0} if isinstance(part, str) else part for part in parts]
+        known = {name: weight for term in terms for name, weight in term.items() if name in design.column}
+        unknown = sum(not term.keys() & known.keys() for term in terms)
+        self._known = np.array([design.column[name] for name in known], dtype=np.intp)
+        self._weights = np.zeros(len(design.perturbations))
+        self._weights[self._known] = list(known.values())
+        weights, a = self._weights[self._known], strengths.a[self._known]
         self._scale = strengths.c if len(parts) > 1 else 1.0
-        strength = float(strengths.a[self._known].sum())
+        strength = float(weights @ a)
         self._interaction = strengths.w * strength if len(parts) > 1 else 0.0
-        self._row = design.combinations.get(frozenset(parts), -1)
-        self._pair = len(parts) == len(self._known) == 2
-        strength += (len(parts) - len(self._known)) * float(strengths.a.mean())
-        self.prior = self._scale**2 * strength + (strengths.w * strength if len(parts) > 1 else 0.0)
+        whole = all(len(term) == 1 for term in terms)
+        self._row = design.combinations.get(frozenset(name for term in terms for name in term), -1) if whole else -1
+        self._pair = whole and len(parts) == len(self._known) == 2
+        unheard = unknown * float(strengths.a.mean())
+        self.prior = self._scale**2 * (float(weights**2 @ a) + unheard)
+        self.prior += strengths.w * (strength + unheard) if len(parts) > 1 else 0.0
         """Variance that it had before anything was measured, over l."""
 
     def covariances(self) -> list[tuple[int, int, Array]]:
@@ -83,8 +95,7 @@ class _Asked:
         for at, place in sorted(places):
             block = posterior.blocks[at]
             rows, columns = block.stack.conditions[place], block.stack.perturbations[place]
-            a = np.where(np.isin(columns, self._known), posterior.strengths.a[columns], 0.0)
-            k = self._scale * (block.x[place] @ a)
+            k = self._scale * (block.x[place] @ (self._weights[columns] * posterior.strengths.a[columns]))
             k[rows == self._row] += self._interaction
             if coupled:
                 self._couple(k, rows)

@@ -89,9 +89,10 @@ class PriorInformed(ResponseModel):
             When a bare name was measured in several modes; names them.
         """
         label = label if is_canonical(label) else self.known.canonical(label)
-        missing = [part for part in self.known.parts(label) if part not in self.known.anywhere]
+        terms = self.known.terms(label, alone=False, guess=True)
+        missing = [term.part for term in terms if not term.known or (term.held and not guess)]
         if not missing:
-            return self.shared.predict(label)
+            return self.shared.predict(label, guess=guess)
         for part in missing:
             if not (guess or self._says(part)):
                 raise UnsupportedError(
@@ -99,7 +100,11 @@ class PriorInformed(ResponseModel):
                     " says nothing of it that helped with those measured"
                 )
         rest = [part for part in self.known.parts(label) if part not in missing]
-        effect = self.shared.predict("+".join(rest)) if rest else {m: np.zeros(len(sd)) for m, sd in self._sd.items()}
+        effect = (
+            self.shared.predict("+".join(rest), guess=guess)
+            if rest
+            else {m: np.zeros(len(sd)) for m, sd in self._sd.items()}
+        )
         alike = signed(self.prior.similarity(genes_of([*self._singles, *missing])), [*self._singles, *missing])
         for modality, fitted in self.fits.items():
             scale = self.shared.strengths(modality).c if len(rest) + len(missing) > 1 else 1.0
@@ -115,7 +120,7 @@ class PriorInformed(ResponseModel):
         What the prior takes away from that is not counted, for it says nothing of its own error.
         """
         label = label if is_canonical(label) else self.known.canonical(label)
-        unseen = any(part not in self.known.anywhere for part in self.known.parts(label))
+        unseen = self.known.support(label).flagged
         if unseen:
             self.predict(label, guess=guess)
         return self.shared.standard_deviation(label, guess=unseen)

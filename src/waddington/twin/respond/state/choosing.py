@@ -240,7 +240,7 @@ def _distances(
     names = np.full(len(control), group) if group else None
     distances = []
     for part in fitted:
-        own = 0.0 if part is None else part.change([label], states, names)
+        own = 0.0 if part is None else part.change({label: 1.0}, states, names)
         moved = np.clip(resting + shared + own, *limits)
         distances.append(energy_between(components.states(moved), observed))
     return np.array(distances)

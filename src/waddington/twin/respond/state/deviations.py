@@ -6,7 +6,7 @@ which all groups and features of a condition choose together (:mod:`~waddington.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -69,13 +69,13 @@ class Deviations:
             tables[label] = found
         return cls(groups=groups, centers=components.states(controls), tables=tables)
 
-    def change(self, measured: Sequence[str], states: Array, groups: npt.NDArray[np.str_] | None = None) -> Array:
+    def change(self, measured: Mapping[str, float], states: Array, groups: npt.NDArray[np.str_] | None = None) -> Array:
         """Give what the effect on cells has beside the shared one.
 
         Parameters
         ----------
         measured
-            The condition itself if it was measured, else the measured ones that it is made of.
+            Weight of the condition itself if it was measured, else of the measured ones that it is made of.
         states
             (cells, components).
         groups
@@ -89,9 +89,9 @@ class Deviations:
         """
         n_features = next(iter(self.tables.values())).shape[1]
         total = np.zeros((len(self.groups), n_features))
-        for label in measured:
+        for label, weight in measured.items():
             if label in self.tables:
-                total += self.tables[label]
+                total += weight * self.tables[label]
         if groups is None:
             return self._mixtures(states) @ total
         return np.asarray((groups[:, None] == np.array(self.groups)) @ total)

@@ -12,6 +12,7 @@ import torch
 from waddington._text import counted
 from waddington.errors import ArgumentError
 from waddington.twin.respond.base import Effect, ResponseModel, Training, Values
+from waddington.twin.respond.doses import weights_of
 from waddington.twin.respond.hierarchical import HierarchicalAdditive
 from waddington.twin.respond.state.choosing import Choice, Part, choose, fit_form, measured_range, used_cells
 from waddington.twin.respond.state.components import Components, joined
@@ -174,7 +175,8 @@ class StateDependent(ResponseModel):
         moved = resting + joined(effect)
         if self._part is not None:
             label = self.known.canonical(label)
-            measured = [label] if label in self.known.n_cells else list(self.known.parts(label))
+            own = label in self.known.n_cells
+            measured = {label: 1.0} if own else weights_of(self.known.terms(label, alone=False, guess=True))
             moved += self._part.change(measured, self._components.states(resting), groups)
         return np.asarray(np.clip(moved, *self._limits))
 

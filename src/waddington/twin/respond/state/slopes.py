@@ -14,7 +14,7 @@ contractions turns states round, and the order of perturbations does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -76,13 +76,13 @@ class Slopes:
                 logs[label] = log_map(spread, shrunk)
         return cls(components=components, control=resting.mean(axis=0), logs=logs, prior=prior)
 
-    def change(self, measured: Sequence[str], states: Array, groups: npt.NDArray[np.str_] | None = None) -> Array:
+    def change(self, measured: Mapping[str, float], states: Array, groups: npt.NDArray[np.str_] | None = None) -> Array:
         """Give what the effect on cells in some states has beside the shared one.
 
         Parameters
         ----------
         measured
-            The condition itself if it was measured, else the measured ones that it is made of.
+            Weight of the condition itself if it was measured, else of the measured ones that it is made of.
         states
             (cells, components).
         groups
@@ -94,7 +94,8 @@ class Slopes:
             Of joined profiles, (cells, features).
         """
         d = len(self.control)
-        total = sum((self.logs[label] for label in measured if label in self.logs), np.zeros((d, d)))
+        known = [weight * self.logs[label] for label, weight in measured.items() if label in self.logs]
+        total = sum(known, np.zeros((d, d)))
         moved = _function(total, lambda w: np.expm1(np.clip(w, -_LARGEST, _LARGEST)))
         return self.components.first(d).change((states[:, :d] - self.control) @ moved)
 
