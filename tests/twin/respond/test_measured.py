@@ -47,7 +47,7 @@ def test_the_error_of_the_control_is_in_a_sum_as_often_as_there_are_parts() -> N
     x = np.random.default_rng(0).standard_normal((len(labels), 3000))
     found = Measured.of({"rna": x}, split)
     sums = found.effects("rna")[1:].sum(axis=0)  # the truth is 0
-    claimed = np.sqrt(np.mean(found.sampling_error("rna", (1, 2)) ** 2))
+    claimed = np.sqrt(np.mean(found.sampling_error("rna", {1: 1.0, 2: 1.0}) ** 2))
     assert claimed == pytest.approx(sums.std(), rel=0.1)
     assert claimed == pytest.approx(2 / np.sqrt(4), rel=0.1)
 

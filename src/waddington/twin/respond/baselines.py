@@ -103,15 +103,12 @@ class Additive(MeasuredModel):
 
     def _answered(self, terms: Sequence[Term]) -> Effect:
         """Join what the parts of a combination do; of one part that is itself."""
-        rows = np.zeros((len(terms), len(self._row)))
-        for at, term in enumerate(terms):
-            for part, weight in self._weights(term).items():
-                rows[at, self._row[part]] = weight
-        parts = {modality: rows @ found for modality, found in self._effects.items()}
-        return {
-            modality: found[0] if len(terms) == 1 else self._joined(modality, found)
-            for modality, found in parts.items()
-        }
+        rows = [[(self._row[part], weight) for part, weight in self._weights(term).items()] for term in terms]
+        found: Effect = {}
+        for modality, effects in self._effects.items():
+            parts = np.stack([np.sum([weight * effects[row] for row, weight in one], axis=0) for one in rows])
+            found[modality] = parts[0] if len(parts) == 1 else self._joined(modality, parts)
+        return found
 
     def _weights(self, term: Term) -> Mapping[str, float]:
         """Say by which measured perturbations one is told."""

@@ -18,8 +18,8 @@ from waddington.twin.respond.registry import DEFAULT_MODEL
 __all__ = ["evaluation_pictures", "evaluation_tables"]
 
 _SUPPORTS = (
-    "cells of that condition (measured), parts measured alone (added), parts seen in combinations (combined), a guess "
-    "for some parts (partial) or for all (none)"
+    "cells of that condition (measured), parts measured alone (added), parts seen in combinations (combined), doses on "
+    "both sides (interpolated), a guess for some parts (partial) or for all (none)"
 )
 
 

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from tests.twin.evaluate.protocol.world import DOUBLES, SINGLES, make_screen
 
 from waddington.errors import DataError, UnknownNameError
-from waddington.twin.evaluate.protocol import WAYS, Fold, Screen, folds_of
+from waddington.twin.evaluate.protocol import WAYS, Fold, Screen, evaluate_screen, folds_of
 from waddington.twin.evaluate.protocol.halves import draw_halves
+from waddington.twin.respond.registry import MODELS
 
 
 def ways(folds: list[Fold]) -> dict[tuple[str, bool], str]:
@@ -147,3 +148,41 @@ def test_what_judges_was_never_learned_from(seed: int, grouped: bool) -> None:
             first, second = (halves.half_of(fold, label, first=side) for side in (True, False))
             assert not set(first) & set(second)
             assert abs(len(first) - len(second)) <= 1
+
+
+DOSED = {"A:knockout": "X@1:drug", "B:knockout": "X@10:drug", "C:knockout": "X@100:drug", "D:knockout": "Y@5:drug"}
+
+
+def test_an_inner_dose_is_hidden_with_its_combinations() -> None:
+    names = {**DOSED, DOUBLES[0]: "E:knockout+X@10:drug", DOUBLES[1]: "E:knockout+X@1:drug", DOUBLES[2]: "X@3:drug"}
+    folds = folds_of(relabelled(names), splits=["held-out dose"])
+    assert [fold.targets for fold in folds] == [{"X@3:drug": "held-out dose"}, {"X@10:drug": "held-out dose"}]
+    assert [fold.left_out for fold in folds] == [{"X@3:drug"}, {"X@10:drug", "E:knockout+X@10:drug"}]
+
+
+def test_a_drug_is_unseen_with_all_its_doses() -> None:
+    folds = folds_of(relabelled({**DOSED, DOUBLES[0]: "E:knockout+X@10:drug"}), splits=["unseen_single"])
+    drug = next(fold for fold in folds if "X@1:drug" in fold.targets)
+    assert set(drug.targets) == {"X@1:drug", "X@10:drug", "X@100:drug"}
+    assert drug.left_out == {*drug.targets, "E:knockout+X@10:drug"}
+    assert {"Y@5:drug"} in [set(fold.targets) for fold in folds]
+
+
+def test_a_given_split_says_which_dose_was_held_out() -> None:
+    screen = relabelled(DOSED)
+    train = (np.arange(len(screen.labels)) % 2 == 0) & ~np.isin(screen.labels, ["X@10:drug", "Y@5:drug"])
+    (fold,) = folds_of(relabelled(DOSED, train=train))
+    assert fold.targets["X@10:drug"] == "held-out dose"
+    assert fold.targets["Y@5:drug"] == "unseen_single"
+    assert fold.targets["X@1:drug"] == "held-out cells"
+
+
+def test_a_held_out_dose_is_judged_beside_the_mean_over_doses_where_there_are_any() -> None:
+    dosed = relabelled(DOSED)
+    assert [model.uses_doses and not dosed.dosed for model in MODELS.values()] == [False] * len(MODELS)
+    assert not make_screen().dosed
+    models = ["mean over doses", "hierarchical additive"]
+    found = evaluate_screen(dosed, models=models, splits=["held-out dose"], repeats=1, null_repeats=0)
+    rows = found.scores[found.scores["model"] == "hierarchical additive"]
+    assert set(rows["support"]) == {"interpolated"}
+    assert "mean over doses" in set(found.scores["model"])
