@@ -49,6 +49,7 @@ def snapshot(cells: ad.AnnData) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow  # test_cells.py runs cells in memory at once, and how they are read and kept is asked below
 def test_cells_in_memory_are_run_as_their_file_is_and_kept(cells: ad.AnnData, tmp_path: Path) -> None:
     before = snapshot(cells)
     result = twin.run(cells, out=str(tmp_path / "out"), **SMALL)
