@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from measuring import OUT, ROOT, say
+from measuring import OUT, ROOT, reflowed, say
 from published_responses import PUBLISHED, SOURCES
 from speed_page import table
 from waddington._files import write_text
@@ -132,7 +132,7 @@ def main() -> None:
         lines = BLOCKS[block[2]](json.loads(path.read_text(encoding="utf-8")))
         return block[1] + "\n" + "\n".join(lines) + "\n\n" + block[3]
 
-    write_text(PAGE, BLOCK.sub(written, PAGE.read_text(encoding="utf-8")))
+    write_text(PAGE, reflowed(BLOCK.sub(written, PAGE.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":
