@@ -206,6 +206,30 @@ class TestCells:
         with pytest.raises(ArgumentError, match="accepted is one condition, as text"):
             model.predict_cells(["G0", "G1"])  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize("name", ["state-dependent", "similarity-weighted", "hierarchical additive"])
+    def test_each_cell_gets_the_prediction_of_its_own_group(self, tmp_path: Path, name: str) -> None:
+        rng = np.random.default_rng(0)
+        guides, lines = (one.ravel() for one in np.meshgrid(["NT", "G0", "G1"], ["one", "two"], indexing="ij"))
+        guides, lines = np.repeat(guides, 60), np.repeat(lines, 60)
+        x = 2.0 + 0.1 * rng.standard_normal((len(guides), 20)) + (lines == "two")[:, None] * np.linspace(0, 0.2, 20)
+        x[guides == "G0", 5] += np.where(lines[guides == "G0"] == "one", -1.0, 1.0)
+        obs = pd.DataFrame({"guide": guides, "line": lines}, index=[f"c{i}" for i in range(len(guides))])
+        adata = ad.AnnData(x.astype(np.float32), obs=obs, var=pd.DataFrame(index=GENES))
+        twin.Response.setup_anndata(adata, perturbation_key="guide", control="NT", perturbation_mode="activation")
+        made = twin.Response(adata, name, group_key="line")
+        made.train()
+        made.save(tmp_path / "model")
+        for model in (made, twin.Response.load(tmp_path / "model", adata)):
+            moved = model.predict_cells("G0")
+            by_line = pd.Series(moved.layers["effect"][:, 5]).groupby(moved.obs["group"].to_numpy()).mean()
+            expected = [0.0, 0.0] if name == "hierarchical additive" else [-1.0, 1.0]  # it knows the mean of groups
+            assert by_line.tolist() == pytest.approx(expected, abs=0.15)
+            own = adata[::-7].copy()
+            assert model.predict_cells("G0", own).obs["group"].tolist() == own.obs["line"].tolist()
+        del own.obs["line"]
+        with pytest.raises(DataError, match="cannot use group_key='line': no such column of obs"):
+            made.predict_cells("G0", own)
+
 
 def test_a_column_of_wrong_counts_is_named_beside_the_prediction(cells: ad.AnnData) -> None:
     wrong = cells.copy()

@@ -17,7 +17,7 @@ from waddington.twin.respond.base import ResponseModel, Values
 from waddington.twin.respond.decoded import DecodedResponse
 from waddington.twin.respond.registry import DEFAULT_MODEL
 
-__all__ = ["ResponseInputs", "default_model", "latent_of", "response_inputs", "split_of"]
+__all__ = ["ResponseInputs", "default_model", "groups_of", "latent_of", "response_inputs", "split_of"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,7 +88,7 @@ def response_inputs(
         )
     labels = read_labels(data, setup)
     split = _split(labels, data)
-    groups = None if group_key is None else _groups(data, group_key, split)
+    groups = None if group_key is None else _training_groups(data, group_key, split)
     representation = None if use_rep is None else latent_of(data, use_rep)
     if use_rep is not None and representation is not None and not model.uses_representation:
         dimensions = np.array([f"{use_rep}_{i + 1}" for i in range(representation.shape[1])])
@@ -148,8 +148,14 @@ def _split(labels: Labels, data: Cells) -> Split:
     return found
 
 
-def _groups(data: Cells, group_key: str, split: Split) -> npt.NDArray[np.str_]:
-    """Read the group of each cell; at least one group holds training controls and another training condition."""
+def groups_of(data: Cells, group_key: str) -> npt.NDArray[np.str_]:
+    """Read the group of each cell.
+
+    Raises
+    ------
+    DataError
+        When there is no such column, or a cell bears none.
+    """
     if group_key not in data.obs.columns:
         have = ", ".join(map(repr, data.obs.columns)) or "none"
         raise DataError(f"cannot use group_key={group_key!r}: no such column of obs (columns found: {have})")
@@ -157,7 +163,12 @@ def _groups(data: Cells, group_key: str, split: Split) -> npt.NDArray[np.str_]:
         raise DataError(
             f"cannot use group_key={group_key!r}: {counted(without, 'cell')} bear none; accepted is one for each cell"
         )
-    groups = np.asarray(data.obs[group_key].astype(str), dtype=np.str_)
+    return np.asarray(data.obs[group_key].astype(str), dtype=np.str_)
+
+
+def _training_groups(data: Cells, group_key: str, split: Split) -> npt.NDArray[np.str_]:
+    """Read the group of each cell; at least one group holds training controls and another training condition."""
+    groups = groups_of(data, group_key)
     controls = set(groups[split.cells(split.control, train=True)].tolist())
     others = set(groups[split.train & np.isin(split.labels, split.seen)].tolist())
     if not controls & others:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anndata as ad
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from waddington._checks import check_choice
@@ -23,6 +24,7 @@ def predict_cell_profiles(
     *,
     modality: str | None = None,
     guess: bool = False,
+    groups: npt.NDArray[np.str_] | None = None,
 ) -> ad.AnnData:
     """Move unperturbed cells, each by its own effect where the model has one for each.
 
@@ -40,12 +42,15 @@ def predict_cell_profiles(
         Keep the features of this one; all by default.
     guess
         Answer from the model's prior where a perturbation was never measured, if it has one.
+    groups
+        Donor, cell type, line or batch of each cell, (cells,): each gets the prediction of its own. Default: none.
 
     Returns
     -------
     anndata.AnnData
         ``X``: predicted profiles, (cells, features), in units of the normalized profiles; ``layers["effect"]``: their
-        difference from the cells given. ``obs["condition"]``: the canonical label. ``var["modality"]`` as in
+        difference from the cells given. ``obs["condition"]``: the canonical label; ``obs["group"]``, where there are
+        groups. ``var["modality"]`` as in
         :func:`~waddington.twin.models.predict_profiles`. ``uns["waddington"]["prediction"]``: ``model``, ``support``,
         ``flagged``, ``missing`` and ``notes``.
 
@@ -62,11 +67,11 @@ def predict_cell_profiles(
         check_choice("modality", modality, response.names)
     model, kept = response.model, list(response.names) if modality is None else [modality]
     label = model.known.canonical(perturbation)
-    moved = model.predict_cells(label, cells, guess=guess)
+    moved = model.predict_cells(label, cells, guess=guess, groups=groups)
     profile, first = (np.concatenate([one[name] for name in kept], axis=1) for one in (moved, cells))
     predicted = ad.AnnData(
         X=profile.astype(np.float32),
-        obs=pd.DataFrame({"condition": label}, index=names),
+        obs=pd.DataFrame({"condition": label} | ({} if groups is None else {"group": groups}), index=names),
         var=feature_table(response.names, kept),
     )
     predicted.layers["effect"] = (profile - first).astype(np.float32)

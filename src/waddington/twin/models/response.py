@@ -17,7 +17,7 @@ from waddington._text import counted
 from waddington.errors import ArgumentError, DataError
 from waddington.twin.data.setup import UNLABELLED, Cells, check_data, check_kind, parts_of, registered
 from waddington.twin.models.folder import read_model, write_model
-from waddington.twin.models.inputs import ResponseInputs, default_model, latent_of, response_inputs, split_of
+from waddington.twin.models.inputs import ResponseInputs, default_model, groups_of, latent_of, response_inputs, split_of
 from waddington.twin.models.predicted_cells import predict_cell_profiles
 from waddington.twin.models.profiles import FittedResponse, fit_response, predict_profiles
 from waddington.twin.models.registration import CellModel
@@ -168,14 +168,17 @@ class Response(CellModel):
     ) -> ad.AnnData:
         """Predict unperturbed cells under one condition, one by one.
 
-        All move alike unless the model says more, as ``"state-dependent"`` may.
+        All move alike unless the model says more, as ``"state-dependent"`` may. With `group_key`, each cell gets the
+        prediction of its own group from the models that tell groups apart, ``"state-dependent"`` and
+        ``"similarity-weighted"``; the others know one effect, averaged over groups.
 
         Parameters
         ----------
         perturbation
             ``"Cebpa:knockout+Gata1:knockout"``; a bare name stands for its one measured mode.
         cells
-            Unperturbed cells, normalized as the training cells; the training controls by default.
+            Unperturbed cells, normalized as the training cells, with the column `group_key` if the model has one; the
+            training controls by default.
         guess
             Answer from the model's prior where a perturbation was never measured, if it has one.
         modality
@@ -207,6 +210,7 @@ class Response(CellModel):
             data.obs_names[rows],
             modality=modality,
             guess=guess,
+            groups=None if self.group_key is None else groups_of(data, self.group_key)[rows],
         )
 
     def coverage(self, cells: Cells | None = None, *, level: float = LEVEL) -> pd.DataFrame:

@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from waddington.errors import UnsupportedError
+from waddington._text import counted
+from waddington.errors import ArgumentError, UnsupportedError
 from waddington.twin.data.splits import Split
 from waddington.twin.respond.grouped import matched
 from waddington.twin.respond.interpolation import curvature_of
@@ -29,6 +30,7 @@ __all__ = [
     "ResponseModel",
     "Training",
     "Values",
+    "check_groups",
     "mean_effect",
     "spread_within",
     "train_effects",
@@ -151,10 +153,12 @@ class ResponseModel(ABC):
             When a bare name was measured in several modes; names them.
         """
 
-    def predict_cells(self, label: str, cells: Values, *, guess: bool = False) -> dict[str, npt.NDArray[np.float64]]:
+    def predict_cells(
+        self, label: str, cells: Values, *, guess: bool = False, groups: npt.NDArray[np.str_] | None = None
+    ) -> dict[str, npt.NDArray[np.float64]]:
         """Give the profiles that unperturbed cells would have under a condition.
 
-        All move alike unless the model says more; parameters and errors are those of :meth:`predict`.
+        All cells of a group move alike unless the model says more; parameters and errors are those of :meth:`predict`.
 
         Parameters
         ----------
@@ -162,15 +166,28 @@ class ResponseModel(ABC):
             As in :meth:`predict`.
         cells
             Profiles of unperturbed cells by modality, (cells, features) each.
+        groups
+            Donor, cell type, line or batch of each, (cells,): the effect is asked for from each group's mean profile.
+            Default: all are one group.
 
         Returns
         -------
         dict[str, ndarray]
             By modality, (cells, features).
+
+        Raises
+        ------
+        ArgumentError
+            When there is not one group for each cell.
         """
-        start = {modality: x.mean(axis=0, dtype=np.float64) for modality, x in cells.items()}
-        effect = self.predict(label, guess=guess, start=start)
-        return {modality: x + effect[modality] for modality, x in cells.items()}
+        check_groups(cells, groups)
+        moved = {modality: np.array(x, dtype=np.float64) for modality, x in cells.items()}
+        for rows in [slice(None)] if groups is None else [groups == one for one in np.unique(groups)]:
+            start = {modality: x[rows].mean(axis=0, dtype=np.float64) for modality, x in cells.items()}
+            effect = self.predict(label, guess=guess, start=start)
+            for modality, x in moved.items():
+                x[rows] += effect[modality]
+        return moved
 
     def standard_deviation(self, label: str, *, guess: bool = False) -> Effect | None:
         """Give how far the effect may lie from :meth:`predict`, one standard deviation; None where the model is silent.
@@ -273,6 +290,22 @@ class MeasuredModel(ResponseModel):
     def from_state_dict(cls, state: Mapping[str, Any]) -> Self:
         """Make the model anew from the means."""
         return cls(Measured.from_state_dict(state["measured"]))
+
+
+def check_groups(cells: Values, groups: npt.NDArray[np.str_] | None) -> None:
+    """Refuse groups that are not one for each cell.
+
+    Raises
+    ------
+    ArgumentError
+        Says how many there are of each.
+    """
+    n_cells = len(next(iter(cells.values())))
+    if groups is not None and len(groups) != n_cells:
+        raise ArgumentError(
+            f"cannot predict {counted(n_cells, 'cell')} with {counted(len(groups), 'group')}: one for each cell is "
+            "accepted"
+        )
 
 
 def mean_effect(values: Values, target: npt.NDArray[np.intp], control: npt.NDArray[np.intp]) -> Effect:

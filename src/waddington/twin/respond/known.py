@@ -169,7 +169,8 @@ class Known:
         perturbed = self.kind == "perturbation"
         doses = range_of(missing[0], self._drugs_alone if alone else self._drugs)
         if doses is not None:
-            return f"cannot predict the change of {label}: {doses}; accepted are these and doses between them"
+            accepted = "accepted are these and doses between them" if len(doses.parts) > 1 else "accepted is that one"
+            return f"cannot predict the change of {label}: {doses}; {accepted}"
         shown = ", ".join(self.conditions[:8]) + (", …" if len(self.conditions) > 8 else "")
         singles = [one for one in self.conditions if not perturbed or len(parse_label(one)) == 1]
         hint = nearest(missing[0], singles if alone else self.anywhere) if perturbed else ""

@@ -11,7 +11,7 @@ import torch
 
 from waddington._text import counted
 from waddington.errors import ArgumentError
-from waddington.twin.respond.base import Effect, ResponseModel, Training, Values
+from waddington.twin.respond.base import Effect, ResponseModel, Training, Values, check_groups
 from waddington.twin.respond.doses import weights_of
 from waddington.twin.respond.hierarchical import HierarchicalAdditive
 from waddington.twin.respond.state.choosing import Choice, Part, choose, fit_form, measured_range, used_cells
@@ -122,11 +122,7 @@ class StateDependent(ResponseModel):
         """
         effect = self.shared.predict(label, guess=guess)
         resting = self._joined(cells)
-        if groups is not None and len(groups) != len(resting):
-            raise ArgumentError(
-                f"cannot predict {counted(len(resting), 'cell')} with {counted(len(groups), 'group')}: one for each"
-                " cell is accepted"
-            )
+        check_groups(cells, groups)
         return self._components.by_modality(self._moved(label, effect, resting, groups))
 
     @property
