@@ -75,6 +75,7 @@ FLOORS = {
         "respond": 3,
         "evaluate": 4,
         "dynamics": 4,
+        "links": 4,
         "plan": 5,
         "plots": 5,
         "report": 5,

@@ -54,11 +54,17 @@ class GraphAttention(nn.Module):
         -------
         (cells, hidden). A cell without neighbours keeps its own state, normalized.
         """
-        target, slot = mask.nonzero(as_tuple=True)
-        edges = torch.stack([target * mask.shape[1] + slot, target])
-        message = self.conv((neighbors.flatten(0, 1), state), edges)
+        message = self.conv((neighbors.flatten(0, 1), state), _edges(mask))
         attended: Tensor = self.norm(state + F.gelu(message))
         return attended
+
+    def weights(self, state: Tensor, neighbors: Tensor, mask: Tensor) -> Tensor:
+        """Give the weight of each neighbour, mean over heads, (cells, fan-out); 0 where there is none."""
+        given = (neighbors.flatten(0, 1), state)
+        _, (_, alpha) = self.conv(given, _edges(mask), return_attention_weights=True)
+        found = state.new_zeros(mask.shape)
+        found[mask] = alpha.mean(dim=1)
+        return found
 
 
 class ModalityEncoder(nn.Module):
@@ -160,10 +166,13 @@ class JointEncoder(nn.Module):
         -------
         Joint embedding, (cells, joint_dim).
         """
-        own = [self.own[name](embedding) for name, embedding in embeddings.items()]
-        fused = F.gelu(_masked_mean(own, [present[name] for name in embeddings]))
-        embedding: Tensor = self.output(self.attention(fused, neighbors, mask))
+        embedding: Tensor = self.output(self.attention(self.fuse(embeddings, present), neighbors, mask))
         return embedding
+
+    def fuse(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+        """Bring the modalities that a cell has into one hidden state, (cells, hidden); arguments as in `forward`."""
+        own = [self.own[name](embedding) for name, embedding in embeddings.items()]
+        return F.gelu(_masked_mean(own, [present[name] for name in embeddings]))
 
 
 def joint_context(states: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
@@ -181,6 +190,12 @@ def joint_context(states: Mapping[str, Tensor], present: Mapping[str, Tensor]) -
     (cells, hidden x modalities).
     """
     return torch.cat([state * present[name][:, None] for name, state in states.items()], dim=1)
+
+
+def _edges(mask: Tensor) -> Tensor:
+    """Edges from the flat places of neighbours to their cells, (2, edges), row by row of the mask."""
+    target, slot = mask.nonzero(as_tuple=True)
+    return torch.stack([target * mask.shape[1] + slot, target])
 
 
 def _masked_mean(values: list[Tensor], present: list[Tensor]) -> Tensor:

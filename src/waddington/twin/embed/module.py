@@ -99,12 +99,21 @@ class TwinModule(nn.Module):
         By modality (cells, embedding_dim), and under ``"joint"`` (cells, joint_dim). Rows of a modality that the cell
         lacks mean nothing.
         """
-        embeddings = {}
+        embeddings = self._own(batch)
+        embeddings["joint"] = self.joint(embeddings, batch.usable, batch.neighbors["joint"], batch.edges["joint"])
+        return embeddings
+
+    def joint_attention(self, batch: Batch) -> Tensor:
+        """Give the weight of each joint neighbour of each cell, (cells, fan-out), mean over heads."""
+        fused = self.joint.fuse(self._own(batch), batch.usable)
+        return self.joint.attention.weights(fused, batch.neighbors["joint"], batch.edges["joint"])
+
+    def _own(self, batch: Batch) -> dict[str, Tensor]:
+        embeddings: dict[str, Tensor] = {}
         for name, profile in batch.profiles.items():
             encoder = cast(ModalityEncoder, self.encoders[name])
             state = encoder.project(profile, None if batch.hide is None else batch.hide[name])
             embeddings[name] = encoder(state, batch.neighbors[name], batch.edges[name])
-        embeddings["joint"] = self.joint(embeddings, batch.usable, batch.neighbors["joint"], batch.edges["joint"])
         return embeddings
 
     def losses(self, batch: Batch, *, seen_weight: float, temperature: float) -> dict[str, Tensor]:

@@ -189,6 +189,17 @@ class Twin(CellModel):
 
     # ------------------------------------------------------------------------------------------------- asking
 
+    @property
+    def encoder(self) -> TwinEncoder:
+        """The trained encoder.
+
+        Raises
+        ------
+        ArgumentError
+            Before training.
+        """
+        return self._trained()[0]
+
     def get_latent_representation(self, data: Cells | None = None, *, modality: str | None = None) -> Float:
         """Embed cells, seen in training or not.
 
@@ -215,7 +226,7 @@ class Twin(CellModel):
         encoder, standardization = self._trained()
         if modality is not None:
             check_choice("modality", modality, encoder.config.modalities)
-        cells = self._prepared(self._given(data))
+        cells = self.prepared(self._given(data))
         found = encoder.embed(cells.inputs, cells.representations)
         return found[modality] if modality is not None else standardization.apply(found["joint"])
 
@@ -264,7 +275,7 @@ class Twin(CellModel):
             )
         start = None
         if cells is not None:
-            profiles = self._prepared(self._given(cells)).inputs
+            profiles = self.prepared(self._given(cells)).inputs
             start = {name: x.mean(axis=0, dtype=np.float64) for name, x in profiles.items()}
             if missing := [name for name in self._response.names if name not in start]:
                 raise DataError(f"cannot predict from cells without {', '.join(missing)}: accepted are all modalities")
@@ -335,7 +346,7 @@ class Twin(CellModel):
             setup=facts["setup"],
         )
         if data is not None:
-            made._prepared(made._given(data))
+            made.prepared(made._given(data))
             made._data = data
         return made
 
@@ -363,8 +374,14 @@ class Twin(CellModel):
             raise ArgumentError("cannot embed without cells: this model was loaded without data; accepted: data=")
         return self._data
 
-    def _prepared(self, data: Cells) -> ModelCells:
-        """Bring any cells into the form that was learned: features by name, normalization of the training cells."""
+    def prepared(self, data: Cells) -> ModelCells:
+        """Bring any cells into the form that was learned: features by name, normalization of the training cells.
+
+        Raises
+        ------
+        DataError
+            When features are missing; names the first.
+        """
         work = gather(data, registered(data) if "setup" in recorded(data) else self.setup, min_cells=1)
         known = {name: fitted.names for name, fitted in self.preprocessor.fitted.items()}
         work = align_features(work, known)
