@@ -82,10 +82,12 @@ def fitted(adata: ad.AnnData, folder: Path, options: argparse.Namespace) -> Any:
 
 
 def effect(model: Any, label: str, controls: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Give the predicted change of the mean, (genes,): GEARS's mean over 300 drawn controls less that of all."""
+    """Give the predicted change of the mean, (genes,): from the same 300 controls that GEARS draws and starts from."""
     genes = [part.partition(":")[0] for part in label.split("+")]
+    np.random.seed(0)  # noqa: NPY002  (GEARS draws from numpy's own generator)
     profile = model.predict([genes])["_".join(genes)]
-    return np.asarray(profile, dtype=np.float64) - controls.mean(axis=0, dtype=np.float64)
+    drawn = np.random.RandomState(0).randint(0, len(controls), 300)
+    return np.asarray(profile, dtype=np.float64) - controls[drawn].mean(axis=0, dtype=np.float64)
 
 
 def run(options: argparse.Namespace) -> pd.DataFrame:
