@@ -2,8 +2,8 @@
 
 Parts: ``starts`` (effects from each state of the simulator, against the same cells grown with and without the
 perturbation), ``cells`` (E-distance of predicted from observed cells), ``planning`` (which perturbations turn one fate
-into another), ``kang``, ``kang_held_out`` and ``larry`` (measured cells, found in the folder that WADDINGTON_DATA
-names). Set ``OMP_NUM_THREADS=1`` to time one core.
+into another), ``acting`` (the same, by what the agents' environment pays), ``kang``, ``kang_held_out`` and ``larry``
+(measured cells, found in the folder that WADDINGTON_DATA names). Set ``OMP_NUM_THREADS=1`` to time one core.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from sklearn.decomposition import PCA
 from waddington.twin.data.conditions import Condition, Perturbation, condition_label, make_condition, parse_label
 from waddington.twin.data.splits import Split
 from waddington.twin.datasets import FATES, default_conditions, edit_sets, reach_probability, simulate
+from waddington.twin.dynamics import Dynamics, build_dynamics
 from waddington.twin.evaluate import e_distance, energy_test
-from waddington.twin.respond import StateDependent, Training, fit_model
+from waddington.twin.plan.env import CellTask
+from waddington.twin.respond import LatentResponse, StateDependent, Training, fit_model
 from waddington.twin.simulate.cascade import Cascade, Wiring
 from waddington.twin.simulate.dynamics import MYELOID_KINETICS, Edits, integrate
 from waddington.twin.simulate.fates import STATE_NAMES, STATES
@@ -198,11 +200,7 @@ def planning(worlds: int) -> pd.DataFrame:
     sets = edit_sets(2)
     labels = [condition_label(one) for one in sets]
     for world in range(min(worlds, 3)):
-        doubles = [one for one in sets if len(one) == 2]
-        drawn = np.random.default_rng(world).choice(len(doubles), 40, replace=False)
-        conditions = [(), *(one for one in sets if len(one) == 1), *(doubles[i] for i in drawn)]
-        n_cells = 400 + 100 * (len(conditions) - 1)
-        screen = Screen(world, world, conditions, n_cells, 400 / n_cells)
+        screen = _planning_screen(sets, world)
         model = StateDependent.fit(screen.training())
         resting = screen.labels == "control"
         profile = {one: screen.x[resting & (screen.types == one)].mean(axis=0, dtype=np.float64) for one in STATE_NAMES}
@@ -239,19 +237,98 @@ def planning(worlds: int) -> pd.DataFrame:
                         "from": "progenitor" if state == "Progenitor" else "fate", "model": name, "by": by,
                         "unit": f"{world} {state} {fate}", "regret": regret, "within": regret <= 0.05,
                     })  # fmt: skip
-    table = pd.DataFrame(rows)
+    return _within(pd.DataFrame(rows), "mean")
+
+
+def _within(table: pd.DataFrame, simplest: str) -> pd.DataFrame:
+    """Give the share of choices within .05 of the best odds, less that of the shared effect by the simplest means."""
     found = []
     for (origin, name, by), part in table.groupby(["from", "model", "by"], sort=False):
-        base = table[(table["from"] == origin) & (table["model"] == "shared") & (table["by"] == "mean")]
+        base = table[(table["from"] == origin) & (table["model"] == "shared") & (table["by"] == simplest)]
         less = part.set_index("unit")["within"].astype(float) - base.set_index("unit")["within"].astype(float)
         drawn = np.random.default_rng(0).integers(len(less), size=(_BOOTSTRAPS, len(less)))
         low, high = np.quantile(less.to_numpy()[drawn].mean(axis=1), [0.025, 0.975])
         found.append({
             "from": origin, "model": name, "by": by,
             "regret": part["regret"].mean(), "within .05": part["within"].mean(),
-            "less shared by mean": f"{less.mean():.3f} [{low:.3f}, {high:.3f}]", "n": len(part),
+            f"less shared by {simplest}": f"{less.mean():.3f} [{low:.3f}, {high:.3f}]", "n": len(part),
         })  # fmt: skip
     return pd.DataFrame(found)
+
+
+def acting(worlds: int) -> pd.DataFrame:
+    """Choose at most two edits by what the agents' environment pays for them, and score the odds that they work.
+
+    Every set is begun at once, without noise or drift, on all cells of a state, in 16 standardized components: paid is
+    the drop of the distance to the fate's mean, or the chance of being in that state rather than in any other. Beside
+    them stand cells that move by their own effect (the state-dependent model of the same components), by both.
+    """
+    rows = []
+    sets = edit_sets(2)
+    labels = [condition_label(one) for one in sets]
+    odds = {
+        (state, fate): np.concatenate([reach_probability(part, state, fate) for part in _batches(sets, 64)])
+        for state in STATE_NAMES
+        for fate in FATES
+        if fate != state
+    }
+    for world in range(worlds):
+        screen = _planning_screen(sets, world)
+        z = PCA(16, random_state=0).fit_transform(screen.x).astype(np.float32)
+        z = (z - z.mean(axis=0)) / z.std(axis=0)
+        split = Split(
+            kind="perturbation", labels=screen.labels, control="control", train=np.ones(len(z), bool), split_of={}
+        )
+        response = LatentResponse.fit(z, screen.labels)
+        dynamics = build_dynamics(response, noise_fraction=0.0, drift_rate=0.0, disturbance_prob=0.0, clip=100.0)
+        model = StateDependent.fit(Training(values={"z": z}, split=split))
+        resting = screen.labels == "control"
+        states = np.stack([z[resting & (screen.types == one)].mean(axis=0) for one in STATE_NAMES])
+        for state in STATE_NAMES:
+            cells = z[resting & (screen.types == state)]
+            ends = {
+                "shared": np.stack([_carried_out(dynamics, cells, one) for one in labels]),
+                "state-dependent": np.stack([model.predict_cells(one, {"z": cells})["z"] for one in labels]),
+            }
+            for fate in FATES:
+                if fate == state:
+                    continue
+                goal = states[STATE_NAMES.index(fate)][None]
+                task = CellTask(dynamics=dynamics, starts=cells, goals=goal, states=states)
+                for name, by in itertools.product(ends, ("distance", "chance")):
+                    paid = [_paid(task, one.astype(np.float32), by) for one in ends[name]]
+                    regret = odds[state, fate].max() - odds[state, fate][int(np.argmax(paid))]
+                    rows.append({
+                        "from": "progenitor" if state == "Progenitor" else "fate", "model": name, "by": by,
+                        "unit": f"{world} {state} {fate}", "regret": regret, "within": regret <= 0.05,
+                    })  # fmt: skip
+    return _within(pd.DataFrame(rows), "distance")
+
+
+def _carried_out(dynamics: Dynamics, cells: Array, label: str) -> Array:
+    """Give where cells end that begin every perturbation of a set, (cells, dimensions)."""
+    state, rng = dynamics.reset(cells), np.random.default_rng(0)
+    for edit in parse_label(label):
+        dynamics.apply(state, np.full(len(cells), dynamics.perturbations.index(str(edit))))
+    for _ in range(dynamics.duration):
+        dynamics.step(state, rng)
+    return state["z"]
+
+
+def _paid(task: CellTask, cells: Array, by: str) -> float:
+    """Give what episodes are paid whose cells end here, on average and up to a constant."""
+    if by == "chance":
+        return float(task.chance(cells, np.zeros(len(cells), np.int64)).mean())
+    return -float(np.square(cells - task.goals[0]).mean())
+
+
+def _planning_screen(sets: Sequence[Condition], world: int) -> Screen:
+    """Give a screen with all single edits and 40 of the doubles, 100 cells each and 400 controls."""
+    doubles = [one for one in sets if len(one) == 2]
+    drawn = np.random.default_rng(world).choice(len(doubles), 40, replace=False)
+    conditions = [(), *(one for one in sets if len(one) == 1), *(doubles[i] for i in drawn)]
+    n_cells = 400 + 100 * (len(conditions) - 1)
+    return Screen(world, world, conditions, n_cells, 400 / n_cells)
 
 
 def _nearness(cells: Array, profile: dict[str, Array], keep: npt.NDArray[np.bool_]) -> Array:
@@ -371,6 +448,7 @@ def main() -> None:
         "starts": lambda: starts(options.worlds),
         "cells": lambda: cells(options.worlds),
         "planning": lambda: planning(options.worlds),
+        "acting": lambda: acting(options.worlds),
         "kang": kang,
         "kang_held_out": kang_held_out,
         "larry": larry,

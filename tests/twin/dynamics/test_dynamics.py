@@ -53,6 +53,14 @@ def test_an_edit_unfolds_evenly_and_stops() -> None:
         assert state["progress"][0, 1] == pytest.approx(share)
 
 
+def test_no_cell_carries_two_doses_of_a_drug_or_two_modes_of_a_gene() -> None:
+    for second in ("Dex@10:drug", "Dex:knockout"):
+        dynamics = quiet(perturbations=("Dex@1:drug", second, "Vit@1:drug"), duration=1, max_perturbations=3)
+        state, taken = run(dynamics, [[0], [1], [2], [3]])
+        assert taken[0] == 2
+        assert (state["progress"][0] > 0).tolist() == [True, False, True]
+
+
 def test_edits_are_permanent_and_bounded() -> None:
     state, taken = run(quiet(max_perturbations=1, duration=1), [[0], [0], [1]])
     assert taken[0] == 1

@@ -17,6 +17,7 @@ from gymnasium.utils.env_checker import check_env
 
 from waddington import twin
 from waddington.errors import ArgumentError, DataError, UnknownNameError, UnsupportedError
+from waddington.twin.models import SavedAgent
 from waddington.twin.plan.agent import AgentConfig
 from waddington.twin.plan.env import CellVecEnv
 
@@ -61,6 +62,32 @@ def test_goals_are_what_conditions_do(screen: md.MuData) -> None:
     np.testing.assert_allclose(task.goals[1], task.dynamics.scale * together, atol=1e-5)
     with pytest.raises(UnsupportedError, match="Gata3"):
         twin.tl.environment(screen, goals="Gata3:knockout")
+
+
+def test_fates_are_cell_types_among_all_types(screen: md.MuData) -> None:
+    types = screen.obs["cell_type"].astype(str).to_numpy()
+    resting = (screen.obs["perturbation"] == "control").to_numpy() & (screen.obs["split"] == "train").to_numpy()
+    first, last = (lambda names: (names[0], names[-1]))(sorted(set(types[resting])))
+    task = twin.tl.environment(screen, fates=last, start=first).task
+    latent = np.asarray(screen.obsm["X_twin"], dtype=np.float32)
+    np.testing.assert_allclose(task.goals, latent[resting & (types == last)].mean(axis=0)[None], atol=1e-6)
+    np.testing.assert_allclose(task.starts, latent[resting & (types == first)])
+    assert len(task.states) == len(set(types[resting]))
+    assert not task.relative_goals
+    assert twin.tl.environment(screen, fates=[last], states=None).task.states is None
+    agent = twin.tl.train_agent(screen, fates=last, max_steps=3, **SMALL)
+    kept = SavedAgent.from_state_dict(SavedAgent.of(agent, SMALL["config"]).state_dict(), task.dynamics)
+    np.testing.assert_array_equal(kept.task.states, task.states)
+    for wrong, error, words in (
+        ({"fates": "Hepatocyte"}, DataError, "cannot use fates='Hepatocyte'"),
+        ({"fates": last, "start": "Hepatocyte"}, DataError, "cannot use start='Hepatocyte'"),
+        ({"fates": last, "goals": "Cebpa:knockout"}, ArgumentError, "one of goals= and fates="),
+    ):
+        with pytest.raises(error, match=words):
+            twin.tl.environment(screen, **wrong)
+    del screen.obs["cell_type"]
+    with pytest.raises(DataError, match="cannot tell fates: cells bear no types"):
+        twin.tl.environment(screen, fates=last)
 
 
 def test_cells_drift_where_they_are_ordered(screen: md.MuData) -> None:

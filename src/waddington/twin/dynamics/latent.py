@@ -14,6 +14,7 @@ probability `disturbance_prob` a step, is a fraction of a random perturbation's 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ import torch
 from waddington._checks import check_in_range
 from waddington.errors import ArgumentError
 from waddington.twin._moved import renamed
+from waddington.twin.data.conditions import is_canonical, parse_label
 from waddington.twin.dynamics.flow import flow_at
 from waddington.twin.respond.latent import LatentResponse
 
@@ -154,14 +156,14 @@ class Dynamics:
         Returns
         -------
         ndarray
-            Whether each cell took one, shape (n,). A cell that carries the perturbation already, or `max_perturbations`
-            others, takes none.
+            Whether each cell took one, shape (n,). A cell that carries the perturbation already, another mode of its
+            gene or dose of its drug, or `max_perturbations` others, takes none.
         """
         progress = state["progress"]
         wanted = np.flatnonzero(perturbations < self.n_perturbations)
         chosen = perturbations[wanted]
         free = np.count_nonzero(progress[wanted], axis=1) < self.max_perturbations
-        free &= progress[wanted, chosen] == 0
+        free &= ~((progress[wanted] > 0) & _same_name(self.perturbations)[chosen]).any(axis=1)
         # The smallest positive float marks a perturbation as begun before its first share is delivered.
         progress[wanted[free], chosen[free]] = np.finfo(np.float32).tiny
         taken = np.zeros(len(perturbations), np.bool_)
@@ -221,6 +223,14 @@ class Dynamics:
         rows = np.flatnonzero(hit < self.disturbance_prob)
         kick = np.float32(self.disturbance_scale) * (2 * sign[rows] - 1).astype(np.float32)
         move[rows] += kick[:, None] * self.effects[perturbation[rows]]
+
+
+@functools.lru_cache(maxsize=16)
+def _same_name(perturbations: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """Mark the perturbations of one gene or drug, which no cell carries together, (K, K); each is its own."""
+    names = [parse_label(label)[0].gene if is_canonical(label) else label for label in perturbations]
+    _, name = np.unique(np.array(names, dtype=np.str_), return_inverse=True)
+    return np.asarray(name[:, None] == name[None, :])
 
 
 def build_dynamics(

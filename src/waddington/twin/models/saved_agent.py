@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from stable_baselines3 import PPO
 
@@ -42,7 +43,7 @@ class SavedAgent:
         """Give everything but the dynamics as tensors, numbers and strings."""
         task = {field.name: getattr(self.task, field.name) for field in dataclasses.fields(self.task)}
         del task["dynamics"]
-        arrays = {name: torch.from_numpy(task[name].copy()) for name in ("starts", "goals")}
+        arrays = {name: torch.from_numpy(x.copy()) for name, x in task.items() if isinstance(x, np.ndarray)}
         config = dataclasses.asdict(self.config)
         return {
             "weights": self.weights,

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 from stable_baselines3 import PPO
 
 from waddington._checks import check_parameters
 from waddington.errors import ArgumentError, DataError
 from waddington.optim.registry import OptimizerLike
-from waddington.twin.data.setup import Cells, check_data
+from waddington.twin.data.setup import Cells, check_data, read_labels
+from waddington.twin.data.splits import Split
 from waddington.twin.embed.scaling import Standardization
 from waddington.twin.models.learning import fit_dynamics
 from waddington.twin.plan import agent as agents
@@ -24,6 +26,7 @@ from waddington.twin.tl._predicting import latent_of, split_of
 __all__ = ["environment", "train_agent"]
 
 World: TypeAlias = CellEnv[CellTask] | CellVecEnv | CellTask
+Float: TypeAlias = npt.NDArray[np.float32]
 _CHOSEN = {"dynamics", "starts", "relative_goals"}
 """Fields of a task that are the cells' own."""
 
@@ -32,6 +35,8 @@ def environment(
     data: Cells | None = None,
     *,
     goals: str | Sequence[str] | None = None,
+    fates: str | Sequence[str] | None = None,
+    start: str | None = None,
     use_rep: str = "X_twin",
     max_steps: int = 8,
     max_perturbations: int = 2,
@@ -40,8 +45,8 @@ def environment(
 ) -> CellEnv[CellTask]:
     """Make an environment in which an agent perturbs cells; ``gymnasium.make("waddington/Cell-v0", data=…)`` calls it.
 
-    An episode starts at a control cell; the goal is what a condition does to it. Actions are the measured
-    perturbations, and to wait; where none was measured, a push in the embedding.
+    An episode starts at a control cell; the goal is what a condition does to it, or a cell type (`fates`). Actions are
+    the measured perturbations, and to wait; where none was measured, a push in the embedding.
 
     Parameters
     ----------
@@ -50,6 +55,12 @@ def environment(
     goals
         Conditions whose effect is to be reached, also combinations that were not measured; by default every measured
         condition.
+    fates
+        Instead, cell types that cells are to become: the goal is the mean of the unperturbed training cells of one.
+        Episodes are paid for the chance of being of that type rather than of any other, because a mean between two
+        fates is no cell of either; ``states=None`` pays the drop of the distance to the mean instead.
+    start
+        Start from unperturbed cells of this type alone.
     use_rep
         Key of ``obsm`` that states live in.
     max_steps
@@ -69,9 +80,9 @@ def environment(
     Raises
     ------
     ArgumentError
-        Without cells, or for a parameter that there is not.
+        Without cells, for a parameter that there is not, or for both goals and fates.
     DataError
-        When the data have no embedding, or neither perturbations nor times.
+        When the data have no embedding, neither perturbations nor times, or no unperturbed cells of a type.
     UnsupportedError
         For a goal of which a part was never measured, by name.
     """
@@ -90,7 +101,30 @@ def environment(
     starts = latent[split.cells(split.control, train=True)]
     if not len(starts):
         raise DataError(f"cannot start episodes: found no training cell of {split.control!r}; accepted: at least one")
-    known = {label: latent[split.cells(label, train=True)].mean(axis=0) - starts.mean(axis=0) for label in split.seen}
+    types = _unperturbed_types(data, split) if fates is not None or start is not None else {}
+    if start is not None:
+        starts = latent[_cells_of(start, types, "start")]
+    if fates is not None:
+        if goals is not None:
+            raise ArgumentError("cannot reach both goals and fates: accepted is one of goals= and fates=")
+        names = [fates] if isinstance(fates, str) else list(fates)
+        rows = [_cells_of(name, types, "fates") for name in names]
+        means = np.stack([latent[cells].mean(axis=0) for cells in types.values()])
+        chosen: dict[str, Any] = {
+            "goals": np.stack([latent[cells].mean(axis=0) for cells in rows]),
+            "states": means if len(means) > 1 else None,
+        }
+    else:
+        chosen = {"goals": _effects(latent, split, goals), "relative_goals": True}
+    actions = "discrete" if split.kind == "perturbation" else "continuous"
+    settings = {"dynamics": dynamics, "starts": starts, "max_steps": max_steps, "actions": actions, **chosen, **task}
+    return CellEnv(CellTask(**settings), render_mode=render_mode)
+
+
+def _effects(latent: Float, split: Split, goals: str | Sequence[str] | None) -> Float:
+    """Give the effects of conditions that are to be reached, (goals, dimensions)."""
+    control = latent[split.cells(split.control, train=True)].mean(axis=0)
+    known = {label: latent[split.cells(label, train=True)].mean(axis=0) - control for label in split.seen}
     wanted = list(known) if goals is None else [goals] if isinstance(goals, str) else list(goals)
     if split.kind == "perturbation":
         response = LatentResponse.fit(latent[split.train], split.labels[split.train])
@@ -99,15 +133,28 @@ def environment(
         if missing := [label for label in wanted if label not in known]:
             raise DataError(f"cannot use goals={missing[0]!r}: accepted are {', '.join(known)}")
         targets = [known[label] for label in wanted]
-    made = CellTask(
-        dynamics=dynamics,
-        starts=starts,
-        goals=np.stack(targets).astype(np.float32),
-        relative_goals=True,
-        max_steps=max_steps,
-        **{"actions": "discrete" if split.kind == "perturbation" else "continuous", **task},
-    )
-    return CellEnv(made, render_mode=render_mode)
+    return np.stack(targets).astype(np.float32)
+
+
+def _unperturbed_types(data: Cells, split: Split) -> dict[str, npt.NDArray[np.intp]]:
+    """Find the unperturbed training cells of each cell type."""
+    types = read_labels(data).cell_type
+    if types is None:
+        raise DataError(
+            "cannot tell fates: cells bear no types; accepted is a column of obs such as 'cell_type', or another that "
+            "is registered as cell_type_key="
+        )
+    resting = split.cells(split.control, train=True)
+    return {str(name): resting[types[resting] == name] for name in np.unique(types[resting]) if name != "unknown"}
+
+
+def _cells_of(name: str, types: Mapping[str, npt.NDArray[np.intp]], argument: str) -> npt.NDArray[np.intp]:
+    if name not in types:
+        raise DataError(
+            f"cannot use {argument}={name!r}: found no unperturbed training cell of it; accepted are "
+            f"{', '.join(types) or 'none'}"
+        )
+    return types[name]
 
 
 def train_agent(

@@ -116,3 +116,47 @@ def test_without_measured_edits_the_continuous_form_still_works(cell_task: Make)
 def test_refuses_impossible_tasks(cell_task: Make, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         cell_task(**changes)
+
+
+STATES = np.concatenate([np.eye(5)[:3] * 3.0, np.zeros((1, 5))]).astype(np.float32)
+
+
+def test_with_states_the_chance_of_being_in_the_goals_state_is_paid(cell_task: Make) -> None:
+    task = cell_task(
+        dynamics=QUIET | {"effects": np.vstack([STATES[:3], np.ones(5)])}, starts=np.zeros((1, 5)), goals=STATES[:3],
+        states=STATES, cost=0.05,
+    )  # fmt: skip
+    env = CellVecEnv(task, 3, seed=0)
+    env.reset(goals=[0, 1, 2])
+    before = task.chance(env.state["z"], np.arange(3))
+    total, given = np.zeros(3), np.array([0, 1, 1])  # the last cell goes elsewhere
+    for step in range(task.max_steps - 1):
+        _, reward, _, _ = env.step(given if step == 0 else np.full(3, task.wait))
+        total += reward
+    after = task.chance(env.state["z"], np.arange(3))
+    np.testing.assert_allclose(total, after - before - 0.05, atol=1e-6)
+    assert after[:2].min() > 0.9
+    assert after[2] < 0.05
+    assert before.max() < 0.1
+
+
+def test_a_chance_is_a_half_in_the_middle_and_does_not_depend_on_the_scale(cell_task: Make) -> None:
+    for stretch in (0.1, 1.0):
+        task = cell_task(goals=stretch * STATES[:2], states=stretch * STATES[:2])
+        middle = np.repeat(stretch * STATES[:2].mean(axis=0, keepdims=True), 2, axis=0)
+        np.testing.assert_allclose(task.chance(middle, np.array([0, 1])), 0.5, atol=1e-6)
+        np.testing.assert_allclose(task.chance(stretch * STATES[:2], np.array([0, 0])), [0.98, 0.02], atol=0.005)
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"states": STATES[:1]}, r"states of shape \(1, 5\)"),
+        ({"states": STATES[:, :4]}, r"states of shape \(4, 4\)"),
+        ({"states": STATES[1:]}, "without every goal among them"),
+        ({"states": STATES, "relative_goals": True}, "relative_goals=False"),
+    ],
+)
+def test_states_without_the_goals_are_refused(cell_task: Make, changes: dict[str, Any], found: str) -> None:
+    with pytest.raises(ArgumentError, match=found):
+        cell_task(goals=STATES[:2], **changes)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tests.twin.respond.hierarchical.dense import MIXED, SINGLES, Screen, a_screen, dense_effect
 
-from waddington.twin.respond.hierarchical.design import Stack
-from waddington.twin.respond.hierarchical.likelihood import posterior_of
+from waddington.twin.respond.hierarchical.design import Stack, cut
+from waddington.twin.respond.hierarchical.likelihood import Strengths, posterior_of
 from waddington.twin.respond.hierarchical.prediction import predicted_effect
 
 ASKED = {
@@ -81,3 +81,23 @@ def one_block(screen: Screen) -> Stack:
     member = np.array([[float(name in one) for name in screen.perturbations] for one in screen.parts])
     conditions, perturbations = (np.arange(size)[None, :] for size in member.shape)
     return Stack(conditions=conditions, perturbations=perturbations, member=member[None])
+
+
+def test_doses_share_an_effect_as_if_each_were_combined_with_it() -> None:
+    """Without a factor or an interaction of combinations, a shared column is one more perturbation."""
+    rng = np.random.default_rng(4)
+    parts = ((), ("X@1",), ("X@9",), ("A",), ("A", "X@9"))
+    n, y = np.array([40.0, 5.0, 20.0, 20.0, 20.0]), rng.normal(size=(5, 6))
+    shared = {"X@1": "X", "X@9": "X"}
+    one = cut(("A", "X@1", "X@9"), parts, shared=shared)
+    other = cut(one.perturbations, [[*part, *(["X"] if any("X" in p for p in part) else [])] for part in parts])
+    strengths = Strengths(a=np.array([1.0, 0.3, 0.5, 2.0]), l=np.full(6, 1.0), c=1.0, w=0.0)
+    found, expected = (posterior_of(design, n, y, strengths) for design in (one, other))
+    assert one.size.tolist() == [0, 1, 1, 1, 2]
+    for asked in (("X@1",), ("X@9",), ("A", "X@1")):
+        np.testing.assert_allclose(
+            predicted_effect(found, asked), predicted_effect(expected, (*asked, "X")), rtol=1e-9, atol=1e-12
+        )
+    half = predicted_effect(found, [{"X@1": 0.5, "X@9": 0.5}])[0]
+    ends = [predicted_effect(found, (dose,))[0] for dose in shared]
+    np.testing.assert_allclose(half, np.mean(ends, axis=0), atol=1e-12)

@@ -22,6 +22,8 @@ from waddington.twin.plan.env._task import Float, Index, State, mean_squared_dis
 __all__ = ["CellTask"]
 
 _MOST_GAIN = 10.0
+_SHARPNESS = 0.25
+"""Of the choice between states; ``benchmarks/state_responses.py --only acting`` compares it with others."""
 
 
 @renamed(begin="reset", advance="step")
@@ -50,8 +52,14 @@ class CellTask:
         and much longer episodes learn much more slowly.
     cost
         Price of starting a perturbation (or of a full push of every coordinate), in units of scaled reward.
+    states
+        States that a cell may end in, shape (S, d), each goal among them. An episode is then paid for the chance that
+        its cell is in the goal's state rather than in any other, so that cells on average pay the share of them that
+        arrives; see :meth:`chance`. Default: the drop of the distance to the goal is paid, in which a cell that comes
+        half the way counts half.
     reward_scale
-        Factor on the drop of mean squared distance. None divides by the mean initial distance of all pairs of start
+        Factor on the drop of mean squared distance, or on the rise of the chance. None is 1 for a chance, and divides
+        a distance by the mean initial distance of all pairs of start
         and goal, so that reaching the goal is worth about 1 in every embedding.
     observe_gains
         Whether the agent is also shown, for each perturbation it has not begun, the drop of the distance that the
@@ -75,6 +83,7 @@ class CellTask:
     action_scale: float = 0.25
     max_steps: int = 6
     cost: float = 0.02
+    states: Float | None = field(default=None, repr=False)
     reward_scale: float | None = None
     observe_gains: bool = True
     truncate: bool = False
@@ -89,12 +98,15 @@ class CellTask:
                 raise ArgumentError(f"cannot use {name}: found NaN or infinity; accepted: finite numbers")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        if self.states is not None:
+            self._check_states(self.states)
         check_choice("actions", self.actions, ("discrete", "continuous"))
         check_in_range("action_scale", self.action_scale, 0.0, open_low=True)
         check_in_range("max_steps", self.max_steps, 1)
         check_in_range("cost", self.cost, 0.0)
         if self.reward_scale is None:
-            object.__setattr__(self, "reward_scale", 1.0 / max(self._mean_distance(), 1e-8))
+            scale = 1.0 / max(self._mean_distance(), 1e-8) if self.states is None else 1.0
+            object.__setattr__(self, "reward_scale", scale)
         check_in_range("reward_scale", self.scale, 0.0, open_low=True)
 
     @property
@@ -146,6 +158,7 @@ class CellTask:
             "goal_index": np.asarray(goal, np.int64),
             "steps": np.zeros(n, np.int64),
             "distance": mean_squared_distance(state["z"], target),
+            **({} if self.states is None else {"chance": self.chance(state["z"], goal)}),
         }
 
     def step(
@@ -160,11 +173,28 @@ class CellTask:
             price = np.abs(push).mean(axis=1)
             self.dynamics.step(state, rng, push=push * np.float32(self.action_scale))
         distance = mean_squared_distance(state["z"], state["goal"])
-        reward = np.float32(self.scale) * (state["distance"] - distance) - np.float32(self.cost) * price
+        gain = state["distance"] - distance
+        if self.states is not None:
+            chance = self.chance(state["z"], state["goal_index"])
+            gain, state["chance"] = chance - state["chance"], chance
+        reward = np.float32(self.scale) * gain - np.float32(self.cost) * price
         state["distance"] = distance
         state["steps"] = state["steps"] + 1
         over, never = state["steps"] >= self.max_steps, np.zeros(len(distance), np.bool_)
         return (reward, never, over) if self.truncate else (reward, over, never)
+
+    def chance(self, z: Float, goals: Index) -> Float:
+        """Give the chance that cells are in the state of their goal, shape (n,), where there are `states`.
+
+        It falls off with the squared distance from each state, in units of a quarter of the mean squared distance
+        between two states: 1 at a goal that lies apart, 1/2 in the middle between two.
+        """
+        assert self.states is not None
+        apart = np.stack([mean_squared_distance(z, state) for state in self.states], axis=1)
+        apart = (apart - apart.min(axis=1, keepdims=True)) / np.float32(_SHARPNESS * max(_mean_gap(self.states), 1e-8))
+        share = np.exp(-apart)
+        chosen = _rows_of(self.goals, self.states)[goals]
+        return np.asarray(share[np.arange(len(z)), chosen] / share.sum(axis=1), dtype=np.float32)
 
     def observe(self, state: State) -> Float:
         """Concatenate state, way to the goal, time left, and progress and predicted gains of perturbations."""
@@ -188,6 +218,20 @@ class CellTask:
         gain *= (progress == 0) / max(float(squared.mean()), 1e-8)
         return np.asarray(np.clip(gain, -_MOST_GAIN, _MOST_GAIN), dtype=np.float32)
 
+    def _check_states(self, given: Float) -> None:
+        states = np.array(given, dtype=np.float32)
+        if states.ndim != 2 or states.shape[1] != self.dynamics.n_features or len(states) < 2:
+            raise ArgumentError(
+                f"cannot use states of shape {states.shape}: accepted (n, {self.dynamics.n_features}) with n >= 2"
+            )
+        if self.relative_goals or not np.isfinite(states).all() or (_rows_of(self.goals, states) < 0).any():
+            raise ArgumentError(
+                "cannot use states without every goal among them: accepted are finite ones, and goals that are states "
+                "(relative_goals=False)"
+            )
+        states.setflags(write=False)
+        object.__setattr__(self, "states", states)
+
     def _mean_distance(self) -> float:
         """Give the mean squared distance over all pairs of start and goal, without forming the pairs."""
         goals = self.goals.astype(np.float64)
@@ -196,3 +240,15 @@ class CellTask:
         starts = self.starts.astype(np.float64)
         total = (starts**2).mean(axis=0) + (goals**2).mean(axis=0) - 2.0 * starts.mean(axis=0) * goals.mean(axis=0)
         return float(total.mean())
+
+
+def _rows_of(goals: Float, states: Float) -> Index:
+    """Find the state that each goal is, -1 where it is none, shape (G,)."""
+    same = np.abs(goals[:, None] - states[None]).max(axis=2) < 1e-6
+    return np.where(same.any(axis=1), same.argmax(axis=1), -1)
+
+
+def _mean_gap(states: Float) -> float:
+    """Give the mean squared distance between two states."""
+    n = len(states)
+    return float(sum(mean_squared_distance(states, one).sum() for one in states) / (n * (n - 1)))

@@ -7,8 +7,8 @@ computed at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -35,17 +35,19 @@ class Design:
     """All conditions of a table by their perturbations."""
 
     perturbations: tuple[str, ...]
-    """Names of the columns."""
+    """Names of the columns: the perturbations, and what doses of one drug share."""
     parts: tuple[tuple[str, ...], ...]
     """Perturbations of each condition; none of the control."""
     member: sparse.csr_array
     """1 where a condition holds a perturbation, (conditions, perturbations)."""
     stacks: tuple[Stack, ...]
+    shared: Mapping[str, str] = field(default_factory=dict)
+    """Column that a dose shares with the other doses of its drug, by dose."""
 
     @cached_property
     def size(self) -> npt.NDArray[np.intp]:
         """How many perturbations each condition holds, (conditions,)."""
-        return np.diff(self.member.indptr).astype(np.intp)
+        return np.array([len(one) for one in self.parts], dtype=np.intp)
 
     @cached_property
     def combined(self) -> npt.NDArray[np.bool_]:
@@ -72,7 +74,13 @@ class Design:
         return found
 
 
-def cut(perturbations: Sequence[str], parts: Sequence[Sequence[str]], *, pairs_together: bool = False) -> Design:
+def cut(
+    perturbations: Sequence[str],
+    parts: Sequence[Sequence[str]],
+    *,
+    pairs_together: bool = False,
+    shared: Mapping[str, str] | None = None,
+) -> Design:
     """Cut a table of conditions into blocks.
 
     Parameters
@@ -83,12 +91,17 @@ def cut(perturbations: Sequence[str], parts: Sequence[Sequence[str]], *, pairs_t
         Those of each condition.
     pairs_together
         Keep all combinations in one block, because a kernel couples them.
+    shared
+        Column that a dose shares with the other doses of its drug, by dose. Default: none.
     """
+    shared = shared or {}
+    perturbations = tuple(dict.fromkeys((*perturbations, *shared.values())))
     column = {name: i for i, name in enumerate(perturbations)}
-    rows = np.repeat(np.arange(len(parts)), [len(one) for one in parts])
-    columns = np.array([column[name] for one in parts for name in one], dtype=np.intp)
+    held = [[*one, *(shared[name] for name in one if name in shared)] for one in parts]
+    rows = np.repeat(np.arange(len(parts)), [len(one) for one in held])
+    columns = np.array([column[name] for one in held for name in one], dtype=np.intp)
     member = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(parts), len(perturbations)))
-    size = np.diff(member.indptr)
+    size = np.array([len(one) for one in parts])
     # A graph of conditions and perturbations; a chain through all combinations keeps them together.
     combined = np.flatnonzero(size > 1) if pairs_together else np.zeros(0, dtype=np.intp)
     ends = (np.concatenate([rows, combined[:-1]]), np.concatenate([columns + len(parts), combined[1:]]))
@@ -99,14 +112,15 @@ def cut(perturbations: Sequence[str], parts: Sequence[Sequence[str]], *, pairs_t
     order = np.argsort(block, kind="stable")
     for together in np.split(order, np.flatnonzero(np.diff(block[order])) + 1):
         inside = together < len(parts)
-        held = (together[inside], together[~inside] - len(parts))
-        if len(held[0]):
-            by_form.setdefault((len(held[0]), len(held[1])), []).append(held)
+        block_of_both = (together[inside], together[~inside] - len(parts))
+        if len(block_of_both[0]):
+            by_form.setdefault((len(block_of_both[0]), len(block_of_both[1])), []).append(block_of_both)
     return Design(
-        perturbations=tuple(perturbations),
+        perturbations=perturbations,
         parts=tuple(tuple(one) for one in parts),
         member=member,
         stacks=tuple(_stack(member, blocks) for blocks in by_form.values()),
+        shared=shared,
     )
 
 

@@ -109,7 +109,9 @@ def _fitted(design: Design, n: Array, y: Array, course: Course) -> tuple[Design,
     strengths = _steps(design, n, y, strengths, course.first_steps)
     if combined:
         coupled = course.pair_kernel and int(design.combined.sum()) >= course.pairs_for_kernel
-        together = cut(design.perturbations, design.parts, pairs_together=True) if coupled else design
+        together = (
+            cut(design.perturbations, design.parts, pairs_together=True, shared=design.shared) if coupled else design
+        )
         if coupled:
             strengths = replace(strengths, similarity=_similarity(posterior_of(design, n, y, strengths)))
         for _ in range(course.rounds):
@@ -125,7 +127,7 @@ def _start(design: Design, n: Array, y: Array, *, combined: bool) -> Strengths:
     response = np.maximum(squares.mean(axis=0), 1e-4)
     strength = np.maximum(squares.mean(axis=1), 1e-4)
     member = design.member[1:]
-    a = (member.T @ (strength / design.size[1:])) / np.asarray(member.sum(axis=0))
+    a = (member.T @ (strength / np.diff(design.member.indptr)[1:])) / np.asarray(member.sum(axis=0))
     return Strengths(a=a, l=response / response.mean(), c=0.8 if combined else 1.0, w=0.3)
 
 

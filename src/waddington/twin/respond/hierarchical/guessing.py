@@ -58,11 +58,11 @@ def common_response(posterior: Posterior, n: Array, y: Array) -> Array:
     alone = np.flatnonzero(posterior.design.size == 1)
     if len(alone) < _FEWEST:
         return np.zeros(y.shape[1])
-    columns = posterior.design.member[alone].indices
-    theta = posterior_effects(posterior)[columns]
+    member = posterior.design.member[alone]
+    theta = member @ posterior_effects(posterior)
     mean = theta.mean(axis=0)
     others = (len(theta) * mean - theta) / (len(theta) - 1)
-    slope = slope_by_control(posterior, float(n[0]))[columns]
+    slope = member @ slope_by_control(posterior, float(n[0]))
     together = float(np.vdot(others, y[alone] - y[0]) + slope.sum() / n[0])
     share = together / max(float(np.vdot(others, others)), 1e-12)
     return np.asarray(np.clip(share, 0.0, 1.0) * mean)

@@ -6,6 +6,9 @@ For the mean y of condition p and feature g, in units of the feature's standard 
     θ_Ag ~ N(0, a_A l_g)              a: strength of a perturbation;  l: responsiveness of a feature, of mean 1
     η_pg ~ N(0, w l_g Σ_{A in p} a_A)  of combinations alone, coupled by a kernel over pairs with weight κ
 
+Of a drug that was given at several doses, θ of a dose is a part of its own and one that all doses share, each with a
+strength: a dose of few cells leans on the others as far as they are alike.
+
 As l only scales the covariance of a feature, one eigendecomposition serves all features (:class:`Block`). μ has a
 flat prior and is integrated out.
 """
@@ -136,8 +139,12 @@ def pair_kernel(similarity: Array, first: npt.NDArray[np.intp], second: npt.NDAr
 
 
 def pairs_of(design: Design, conditions: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Give the places of pairs among some conditions, and the columns of their members, (pairs, 2)."""
-    where = np.flatnonzero(design.size[conditions] == 2)
+    """Give the places of pairs among some conditions, and the columns of their members, (pairs, 2).
+
+    Pairs of drugs at one of several doses are none: what doses share has no similarity of its own.
+    """
+    columns = np.diff(design.member.indptr)
+    where = np.flatnonzero((design.size[conditions] == 2) & (columns[conditions] == 2))
     first = design.member.indptr[conditions[where]]
     return where, design.member.indices[first[:, None] + np.arange(2)].astype(np.intp)
 

@@ -13,7 +13,7 @@ import torch
 from waddington._text import counted
 from waddington.errors import DataError
 from waddington.twin.respond.base import Effect, ResponseModel, Training
-from waddington.twin.respond.doses import Term
+from waddington.twin.respond.doses import Term, doses_by_drug
 from waddington.twin.respond.hierarchical.design import cut
 from waddington.twin.respond.hierarchical.fitting import Course, fit_strengths, outweighing
 from waddington.twin.respond.hierarchical.guessing import common_response
@@ -67,11 +67,12 @@ class _Modality:
             )
         sd = np.sqrt(variance[varies])
         y = mean[:, varies] / sd
-        design = cut(measured.perturbations, measured.parts)
+        shared = _shared_by_doses(measured)
+        design = cut(measured.perturbations, measured.parts, shared=shared)
         if strengths is None:
             design, strengths = fit_strengths(design, measured.n, y, course)
         elif strengths.kappa:
-            design = cut(measured.perturbations, measured.parts, pairs_together=True)
+            design = cut(measured.perturbations, measured.parts, pairs_together=True, shared=shared)
         low, high = mean.min(axis=0), mean.max(axis=0)
         margin = _MARGIN * (high - low)
         alone = np.zeros(len(varies), dtype=np.bool_)
@@ -117,6 +118,13 @@ class _Modality:
         found = self.control.copy()
         found[self.varies] = self.sd * self.posterior.mu
         return found
+
+
+def _shared_by_doses(measured: Measured) -> dict[str, str]:
+    """Name what the doses of each drug that was given at several have in common, by dose."""
+    drugs = doses_by_drug(measured.perturbations) if measured.kind == "perturbation" else {}
+    several = [doses for doses in drugs.values() if len(doses.parts) > 1]
+    return {part: doses.drug for doses in several for part in doses.parts.values()}
 
 
 class HierarchicalAdditive(ResponseModel):

@@ -66,16 +66,19 @@ class _Asked:
         terms = [{part: 1.0} if isinstance(part, str) else part for part in parts]
         known = {name: weight for term in terms for name, weight in term.items() if name in design.column}
         unknown = sum(not term.keys() & known.keys() for term in terms)
-        self._known = np.array([design.column[name] for name in known], dtype=np.intp)
         self._weights = np.zeros(len(design.perturbations))
-        self._weights[self._known] = list(known.values())
+        for name, weight in known.items():
+            self._weights[design.column[name]] += weight
+            if name in design.shared:
+                self._weights[design.column[design.shared[name]]] += weight
+        self._known = np.flatnonzero(self._weights)
         weights, a = self._weights[self._known], strengths.a[self._known]
         self._scale = strengths.c if len(parts) > 1 else 1.0
         strength = float(weights @ a)
         self._interaction = strengths.w * strength if len(parts) > 1 else 0.0
         whole = all(len(term) == 1 for term in terms)
         self._row = design.combinations.get(frozenset(name for term in terms for name in term), -1) if whole else -1
-        self._pair = whole and len(parts) == len(self._known) == 2
+        self._pair = whole and len(parts) == len(self._known) == len(known) == 2
         unheard = unknown * float(strengths.a.mean())
         self.prior = self._scale**2 * (float(weights**2 @ a) + unheard)
         self.prior += strengths.w * (strength + unheard) if len(parts) > 1 else 0.0
