@@ -72,7 +72,7 @@ def covered(rows: Iterable[Record]) -> list[str]:
     for split in dict.fromkeys(row["split"] for row in kept):
         of = {row["genes"]: row for row in kept if row["split"] == split}
         cells.append((split, *(f"{of[one]['inside'] / of[one]['n']:.3f}" if one in of else "" for one in genes)))
-    return ["", "Coverage of 90 % intervals of observed means, by features:", "", *table(("split", *genes), cells)]
+    return ["", "Coverage of 90 % intervals of observed effects, by features:", "", *table(("split", *genes), cells)]
 
 
 def evaluator(record: Record) -> list[str]:

@@ -57,7 +57,7 @@ def simulated(options: argparse.Namespace) -> dict[str, Any]:
                 rows += _hidden(screen, inside, options)
     frame, coverage = pd.DataFrame(rows), pd.DataFrame(inside)
     record = _print(frame, against=SCALED)
-    print(coverage_shown(coverage, ["split"], title="coverage of 90 % intervals of observed means"))
+    print(coverage_shown(coverage, ["split"], title="coverage of 90 % intervals of observed effects"))
     worse = _never_worse(record)
     print("\nncSE above that of additive, scaled or mean:", "; ".join(worse) or "nowhere")
     return {"scores": record, "coverage": _records(coverage, ["split"])}
@@ -138,7 +138,7 @@ def k562(options: argparse.Namespace) -> dict[str, Any]:
     )
     record = _print(frame, against=SCALED)
     record += _print(profile, against=SCALED)
-    print(coverage_shown(coverage, ["split"], title="coverage of 90 % intervals of observed means"))
+    print(coverage_shown(coverage, ["split"], title="coverage of 90 % intervals of observed effects"))
     return {"scores": record, "coverage": _records(coverage, ["split"])}
 
 

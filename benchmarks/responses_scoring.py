@@ -122,17 +122,19 @@ def covered(
     groups: Mapping[str, npt.NDArray[np.bool_]],
     **columns: Any,
 ) -> list[dict[str, Any]]:
-    """Say which features' observed means lie in the posterior's 90 % interval; a row for each group of features.
+    """Say which features' observed effects lie in the posterior's 90 % interval; a row for each group of features.
 
-    The interval is that of a mean of so many cells: profile ± z √(variance + s²/n). "sampling" has no variance in it.
+    The interval is ± z √(variance + s²/n + the noise of the controls that the truth is measured from). Profiles would
+    not do: the truth is another experiment, or has other controls, and what moves all its cells is no error of the
+    model's. "sampling" has no variance in it.
     """
     label = observed.label
-    profile = model.unperturbed["rna"] + model.predict(label, guess=True)["rna"]
+    error = np.abs(observed.effect - model.predict(label, guess=True)["rna"])
     variance = np.square(model.standard_deviation(label, guess=True)["rna"])
-    within = variance_within / observed.n
+    noise = variance_within / observed.n + observed.control_noise
     rows = []
-    for kind, total in {"posterior": variance + within, "sampling": within}.items():
-        inside = np.abs(observed.profile - profile) <= Z90 * np.sqrt(total)
+    for kind, total in {"posterior": variance + noise, "sampling": noise}.items():
+        inside = error <= Z90 * np.sqrt(total)
         for name, chosen in groups.items():
             keep = observed.scored & chosen
             found = {"kind": kind, "genes": name, "inside": int(inside[keep].sum()), "n": int(keep.sum())}

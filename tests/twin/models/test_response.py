@@ -116,10 +116,13 @@ class TestWhatAPredictionSays:
     def test_of_the_interval(self, model: twin.Response) -> None:
         asked = ["G0+G5", "G1"]
         narrow, wide = model.predict(asked, level=0.5), model.predict(asked)
-        factor = wide.uns["waddington"]["prediction"]["factor"]["rna"]
-        assert factor == pytest.approx(model.calibration.factor("rna"))
-        assert model.calibration.why == "calibrated on 6 conditions, left out in 5 folds"
+        factors = wide.uns["waddington"]["prediction"]["factor"]
+        assert factors["added"]["rna"] == pytest.approx(model.calibration.factor("rna"))
+        assert factors["measured"]["rna"] == pytest.approx(model.calibration.factor("rna", how="measured"))
+        assert factors["measured"]["rna"] != factors["added"]["rna"]
+        assert model.calibration.why.startswith("calibrated on 6 conditions, left out in 5 folds; answers have factors")
         half = wide.layers["high"] - wide.layers["effect"]
+        factor = np.array([[factors[how]["rna"]] for how in wide.obs["support"]])
         np.testing.assert_allclose(half, factor * wide.layers["std"], rtol=1e-4, atol=1e-6)
         assert (narrow.layers["high"] < wide.layers["high"]).all()
         with pytest.raises(ArgumentError, match="level must be a number"):
@@ -135,10 +138,13 @@ class TestWhatAPredictionSays:
         np.testing.assert_allclose(additive.layers["std"][0], wanted, rtol=1e-5)
 
     def test_too_few_conditions_are_not_calibrated(self, cells: ad.AnnData) -> None:
-        few = cells[~cells.obs["guide"].str.contains("+", regex=False).to_numpy()].copy()
+        few = cells[cells.obs["guide"].isin(["NT", "G0", "G1", "G2"]).to_numpy()].copy()
         said = twin.tl.predict(few, "G1").uns["waddington"]["prediction"]
-        assert said["calibration"].startswith("not calibrated: 0 conditions of 6 conditions")
-        assert said["factor"]["rna"] == pytest.approx(Z)
+        assert said["calibration"].startswith("not calibrated: 0 conditions of 3 conditions")
+        assert said["factor"]["measured"]["rna"] == pytest.approx(Z)
+        singles = cells[~cells.obs["guide"].str.contains("+", regex=False).to_numpy()].copy()
+        said = twin.tl.predict(singles, "G1").uns["waddington"]["prediction"]
+        assert "measured (6 conditions)" in said["calibration"]
 
     def test_it_is_written_and_read(self, model: twin.Response, tmp_path: Path) -> None:
         predicted = model.predict(["G0+G5", "Q:activation"], guess=True)

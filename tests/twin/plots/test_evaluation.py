@@ -34,8 +34,9 @@ def test_a_split_is_shown_over_its_measurable_conditions_and_over_all_where_ther
 def test_intervals_stand_by_split_the_best_supported_first() -> None:
     rows = [("combo_seen1", "none"), ("combo_seen2", "added"), ("combo_seen1", "partial"), ("combo_seen1", "combined")]
     table = pd.DataFrame(rows, columns=["split", "support"]).assign(
-        model="mean", modality="rna", level=0.9, coverage=0.9, coverage_changed=0.8, n=3
-    )
+        model="mean", modality="rna", interval="normal", features="expressed", level=0.9, coverage=0.9, low=0.8,
+        high=0.95, n=3,
+    )  # fmt: skip
     panel = plots.calibration(table)["calibration"]
     assert [label.get_text() for label in panel.get_yticklabels()] == [
         "combo_seen1, combined (n = 3)",
@@ -47,3 +48,15 @@ def test_intervals_stand_by_split_the_best_supported_first() -> None:
     two = pd.concat([table, table.assign(modality="protein")])
     names = [label.get_text() for label in plots.calibration(two)["calibration"].get_yticklabels()]
     assert names[0].startswith("RNA, combo_seen1")
+
+
+def test_calibrated_intervals_stand_beside_the_models_own_at_the_same_place() -> None:
+    table = pd.DataFrame([("normal", 0.7), ("conformal", 0.9)], columns=["interval", "coverage"]).assign(
+        split="combo_seen2", support="added", model="mean", modality="rna", features="expressed", level=0.9, low=0.6,
+        high=0.95, n=3,
+    )  # fmt: skip
+    panel = plots.calibration(table)["calibration"]
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["combo_seen2, added (n = 3)"]
+    dots = [tuple(dot) for drawn in panel.collections if hasattr(drawn, "get_sizes") for dot in drawn.get_offsets()]
+    assert {x for x, _ in dots} == {0.7, 0.9}
+    assert len({y for _, y in dots}) == 2

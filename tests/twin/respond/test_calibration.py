@@ -15,6 +15,8 @@ from waddington.twin.respond.base import Effect, MeasuredModel
 from waddington.twin.respond.baselines import Additive
 from waddington.twin.respond.calibration import Calibration, calibrate, coverage, expressed_features
 from waddington.twin.respond.hierarchical import HierarchicalAdditive
+from waddington.twin.respond.known import SUPPORT, Known
+from waddington.twin.respond.left_out import HIDDEN_FOR, leave_out
 from waddington.twin.respond.measured import Measured
 
 FEATURES = 60
@@ -170,7 +172,8 @@ def test_a_calibration_is_kept() -> None:
     found = calibrate(Half, data)
     again = Calibration.from_state_dict(found.state_dict())
     assert again.why == found.why
-    assert again.factor("rna") == found.factor("rna")
+    for how in (None, *SUPPORT):
+        assert again.factor("rna", how=how) == found.factor("rna", how=how)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 90])
@@ -198,3 +201,56 @@ def test_features_that_hardly_any_cell_shows_do_not_count() -> None:
     found = expressed_features({"rna": counts, "protein": signed}, np.ones(100, dtype=bool))
     assert found["rna"].tolist() == [True, False, False]
     assert found["protein"].all()
+
+
+class Unsure(Half):
+    """Knows that it errs by .3 where all was measured, and thinks so of guesses, too, though they err by far more."""
+
+    def predict(self, label: str, *, guess: bool = False, start: Effect | None = None) -> Effect:
+        known = self.known.support(label)
+        far = 0.0 if not known.flagged else 3.0
+        return {name: np.full(table.mean.shape[1], far) for name, table in self.measured.tables.items()}
+
+
+def test_each_thing_that_answers_rest_on_has_a_factor_of_its_own() -> None:
+    data, _ = gaussian_world(size=0.0, held=0)
+    found = calibrate(Unsure, data)
+    assert set(found.by_support) == set(SUPPORT)
+    assert found.factor("rna", how="added") == pytest.approx(found.factor("rna"))
+    for how in ("measured", "added", "combined"):
+        assert found.factor("rna", how=how) < 2.0, how  # type: ignore[arg-type]
+    for how in ("partial", "none"):
+        assert found.factor("rna", how=how) > 5.0, how  # type: ignore[arg-type]
+    assert found.factor("rna", how="none") == pytest.approx(
+        calibrate(Unsure, data, supports={"none"}).factor("rna", how="none")
+    )
+    for how in SUPPORT:
+        half = found.half_width("rna", np.full(3, 0.5), how=how)
+        np.testing.assert_allclose(half, 0.5 * found.factor("rna", how=how))
+
+
+def test_what_too_few_conditions_tell_of_has_the_general_factor() -> None:
+    data, _ = gaussian_world(held=0, singles=6, doubles=14)
+    few = calibrate(HierarchicalAdditive, data.without([f"G{i}:knockout" for i in range(4)]))
+    assert "combined" not in few.by_support, "two single perturbations are measured alone"
+    assert few.factor("rna", how="combined") == few.factor("rna")
+    assert "measured (16 conditions)" in few.why
+
+
+def test_no_condition_is_on_both_sides() -> None:
+    data, _ = gaussian_world(held=0)
+    for hidden in set(HIDDEN_FOR.values()):
+        folds = list(leave_out(data, hidden))
+        assert len(folds) == (1 if hidden == "half of the cells" else 5)
+        for fold in folds:
+            assert fold.told
+            if hidden == "half of the cells":
+                learned, shown = fold.rest.measured.n, fold.observed.n
+                assert (np.abs(learned - shown) <= 1).all()
+                assert learned.sum() + shown.sum() == data.split.train.sum()
+                continue
+            known = Known.of(fold.rest.measured)
+            for label, how in fold.told.items():
+                assert label not in known.n_cells
+                assert known.support(label).how == how
+                assert HIDDEN_FOR[how] == hidden

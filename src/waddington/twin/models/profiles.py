@@ -19,6 +19,7 @@ from waddington.twin.data.conditions import condition_columns, parse_label
 from waddington.twin.data.splits import Split
 from waddington.twin.respond.base import Effect, ResponseModel, Training, Values, spread_within
 from waddington.twin.respond.calibration import LEVEL, Calibration, calibrate, deviation
+from waddington.twin.respond.known import How, Support
 from waddington.twin.respond.priors import GenePrior, PriorInformed, prior_gain
 from waddington.twin.respond.registry import fit_model, model_from_state
 
@@ -119,7 +120,9 @@ def fit_response(
     as_text = {modality: np.asarray(names[modality], dtype=np.str_) for modality in values}
     data = Training(values=values, split=split, names=as_text, representation=latent, groups=groups)
     fitted = fit_model(model, data) if prior is None else PriorInformed(data, prior)
-    found = response_of(fitted, values, names, split, calibration=calibrate(type(fitted), data))
+    # A prior answers otherwise for what was never measured than the model that is left out in its place.
+    asked: Sequence[How] | None = None if prior is None else ("measured", "added", "combined")
+    found = response_of(fitted, values, names, split, calibration=calibrate(type(fitted), data, supports=asked))
     return found if prior is None else replace(found, notes=(_gain_of(prior, data),))
 
 
@@ -207,7 +210,6 @@ def predict_profiles(
     if modality is not None:
         check_choice("modality", modality, response.names)
     kept = list(response.names) if modality is None else [modality]
-    factors = {name: calibration.factor(name, level) for name in kept}
     labels = [model.known.canonical(label) for label in asked]
     if repeated := sorted({label for label in labels if labels.count(label) > 1}):
         raise DataError(f"cannot predict {repeated[0]!r} twice: accepted is each condition once")
@@ -218,10 +220,17 @@ def predict_profiles(
     effects = np.stack([joined(model.predict(label, guess=guess, start=start)) for label in labels])
     found = [deviation(model, label, guess=guess) for label in labels]
     errors = np.stack([np.full(effects.shape[1], np.nan) if one is None else joined(one) for one in found])
-    half = errors * np.repeat([factors[name] for name in kept], [len(response.names[name]) for name in kept])
+    support = [model.support(label) for label in labels]
+    factors: dict[str, dict[str, float]] = {
+        one.how: {name: calibration.factor(name, level, how=one.how) for name in kept} for one in support
+    }
+    sizes = [len(response.names[name]) for name in kept]
+    half = errors * np.stack([np.repeat([factors[one.how][name] for name in kept], sizes) for one in support])
     first = joined(response.control if start is None else start)
     predicted = ad.AnnData(
-        X=(first + effects).astype(np.float32), obs=_conditions(model, labels), var=feature_table(response.names, kept)
+        X=(first + effects).astype(np.float32),
+        obs=_conditions(model, labels, support),
+        var=feature_table(response.names, kept),
     )
     spread = np.tile(joined(response.spread), (len(labels), 1))
     layers = {"effect": effects, "std": errors, "low": effects - half, "high": effects + half, "spread": spread}
@@ -239,9 +248,8 @@ def predict_profiles(
     return predicted
 
 
-def _conditions(model: ResponseModel, labels: Sequence[str]) -> pd.DataFrame:
+def _conditions(model: ResponseModel, labels: Sequence[str], support: Sequence[Support]) -> pd.DataFrame:
     """Tabulate conditions and what an answer to each rests on."""
-    support = [model.support(label) for label in labels]
     obs = pd.DataFrame(
         {
             "support": [one.how for one in support],

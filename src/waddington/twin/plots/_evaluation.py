@@ -22,6 +22,8 @@ _SUPPORTS = ("measured", "added", "combined", "interpolated", "partial", "none")
 """What an answer may rest on, the best first."""
 _GUESSES = ("partial", "none")
 """Support of an answer part of which is a guess; drawn hollow."""
+_LIGHT = "#9db4d0"
+"""What stands beside what is meant."""
 
 
 @styled
@@ -162,6 +164,9 @@ def ceiling(
 def calibration(coverage: pd.DataFrame, *, axes: Axes | Sequence[Axes] | None = None) -> Panels:
     """Draw what share of features lies inside the intervals, by what the answers rest on.
 
+    Dark are calibrated intervals, with the 95 % interval of the share over expressed features; light is what the
+    model's own standard deviations hold.
+
     Parameters
     ----------
     coverage
@@ -172,13 +177,19 @@ def calibration(coverage: pd.DataFrame, *, axes: Axes | Sequence[Axes] | None = 
     Returns
     -------
     One panel, ``"calibration"``.
+
+    Raises
+    ------
+    DataError
+        When no model gives intervals.
     """
     if coverage.empty:
         raise DataError("cannot draw intervals: no model gives any")
     keys = ["modality", "model", "split", "support"]
     places_of = {name: {value: at for at, value in enumerate(dict.fromkeys(coverage[name]))} for name in keys[:3]}
     places_of["support"] = {value: at for at, value in enumerate(_SUPPORTS)}
-    rows = coverage.sort_values(keys, key=lambda column: column.map(places_of[str(column.name)]), ignore_index=True)
+    table = coverage.sort_values(keys, key=lambda column: column.map(places_of[str(column.name)]), kind="stable")
+    rows = table.drop_duplicates(keys)
     told = [name for name in ("model", "modality") if rows[name].nunique() > 1]
     names = [
         ", ".join([*(TITLES.get(row[name], row[name]) for name in told), row["split"], row["support"]])
@@ -186,27 +197,37 @@ def calibration(coverage: pd.DataFrame, *, axes: Axes | Sequence[Axes] | None = 
         for row in rows.to_dict("records")
     ]
     panel = (
-        new_figure(6.4, 1.0 + 0.24 * len(rows)).subplots()
+        new_figure(6.4, 1.3 + 0.3 * len(rows)).subplots()
         if axes is None
         else panels_from(axes, ["calibration"])["calibration"]
     )
-    places = np.arange(len(rows))[::-1]
+    place = {tuple(row): len(rows) - 1 - at for at, row in enumerate(rows[keys].itertuples(index=False))}
     level = float(rows["level"].iloc[0])
     panel.axvspan(level - 0.05, level + 0.05, color="#e9eef3", zorder=0)
     panel.axvline(level, color=MUTED, linewidth=0.8)
-    kinds = (("coverage", "o", "expressed features"), ("coverage_changed", "^", "changed features"))
-    for column, marker, label in kinds:
-        guessed = rows["support"].isin(_GUESSES).to_numpy()
-        for hollow in (False, True):
-            chosen = guessed == hollow
-            panel.scatter(
-                rows.loc[chosen, column], places[chosen], marker=marker, s=24, edgecolors=INK,
-                facecolors="none" if hollow else INK, label=None if hollow else label, zorder=3,
-            )  # fmt: skip
-    panel.set_yticks(places, names)
+    for interval, (color, shift) in {"normal": (_LIGHT, -0.17), "conformal": (INK, 0.17)}.items():
+        for features, marker in {"expressed": "o", "changed": "^"}.items():
+            part = table[(table["interval"] == interval) & (table["features"] == features)]
+            y = np.array([place[tuple(row)] + shift for row in part[keys].itertuples(index=False)])
+            if features == "expressed":
+                panel.hlines(y, part["low"], part["high"], color=color, linewidth=1.0, zorder=2)
+            guessed = part["support"].isin(_GUESSES).to_numpy()
+            for hollow in (False, True):
+                panel.scatter(
+                    part["coverage"][guessed == hollow], y[guessed == hollow], marker=marker, s=20, edgecolors=color,
+                    facecolors="white" if hollow else color, zorder=3,
+                )  # fmt: skip
+    panel.set_yticks(list(place.values()), names)
+    panel.set_ylim(-0.6, len(rows) - 0.4)
     panel.set_xlim(-0.02, 1.02)
     panel.set_xlabel(f"Share inside the {level:.0%} interval; hollow: part of the answer is a guess")
-    panel.legend(loc="lower left")
+    marks = [
+        Line2D([], [], marker="o", linestyle="", color=INK, markersize=4, label="expressed features"),
+        Line2D([], [], marker="^", linestyle="", color=INK, markersize=4, label="changed features"),
+        Line2D([], [], color=INK, linewidth=3, label="calibrated"),
+        Line2D([], [], color=_LIGHT, linewidth=3, label="as the model says"),
+    ]
+    panel.legend(handles=marks, loc="lower left")
     one = [str(rows[name].iloc[0]) for name in ("model", "modality") if name not in told]
     panel.set_title(", ".join(TITLES.get(name, name) for name in one))
     clean(panel, grid="x")

@@ -10,16 +10,19 @@ with s² the variance of the feature among cells of one condition and n the cell
 a level, such as .9, is that quantile of the scores; were all as the model says, it would be the normal distribution's,
 1.645. The interval of an effect is ± factor · sqrt(variance), that of an observed mean of n cells
 ± factor · sqrt(variance + s² / n) (split conformal prediction, Vovk et al. 2005).
+
+An answer may rest on more or on less (:data:`~waddington.twin.respond.SUPPORT`), and a model may know better how wrong
+it is with the one than with the other. So each kind has a factor of its own (Mondrian conformal prediction, Vovk et al.
+2005), from conditions that :mod:`~waddington.twin.respond.left_out` turns into such.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from scipy.stats import norm
@@ -28,8 +31,10 @@ from waddington._checks import check_in_range
 from waddington._text import counted
 from waddington.errors import DataError, UnsupportedError
 from waddington.twin.data.conditions import parse_label
-from waddington.twin.respond.base import Effect, ResponseModel, Training, Values
-from waddington.twin.respond.known import Known
+from waddington.twin.respond.base import Effect, ResponseModel, Training
+from waddington.twin.respond.comparing import Array, Mask, compare, deviation, expressed_features
+from waddington.twin.respond.known import SUPPORT, How
+from waddington.twin.respond.left_out import FOLDS, HIDDEN_FOR, divided_in_words, leave_out
 from waddington.twin.respond.measured import Measured
 
 __all__ = [
@@ -41,26 +46,16 @@ __all__ = [
     "coverage",
     "deviation",
     "expressed_features",
-    "left_out_scores",
 ]
-
-Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
-Fold = tuple[tuple[str, ...], tuple[str, ...]]
-"""Conditions that are left out together, and those of them that the others can predict."""
 
 LEVEL: Final = 0.9
 """Share of truths that an interval is to hold, where nobody says another."""
-FOLDS: Final = 5
-"""Parts that conditions are left out in, and the fewest conditions that a factor is taken from."""
 MOST_FEATURES: Final = 1000
 """Features of a modality that are asked, at most; a quantile needs no more, and folds are quicker to fit."""
-_EXPRESSED: Final = 0.05
-"""Share of training cells in which an expressed feature is detected, at least."""
 _CHANGED: Final = 3.0
 """Standard errors by which the observed effect on a changed feature differs from none."""
+_GENERAL: Final = HIDDEN_FOR["added"]
 _GRID: Final = np.linspace(0.0, 1.0, 1001)
-_LEAST_VARIANCE: Final = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,9 +66,25 @@ class Calibration:
     """Quantiles of the scores at the levels 0, .001, …, 1, by modality; a modality without is not calibrated."""
     why: str
     """What was done, or why nothing could be."""
+    by_support: Mapping[How, Mapping[str, Array]] = field(default_factory=dict)
+    """The same of answers that rest on one thing, where enough conditions tell of it."""
 
-    def factor(self, modality: str, level: float = LEVEL) -> float:
+    def knows(self, modality: str, how: How) -> bool:
+        """Say whether the interval of an answer that rests on something is calibrated."""
+        return modality in self.quantiles or modality in self.by_support.get(how, {})
+
+    def factor(self, modality: str, level: float = LEVEL, *, how: How | None = None) -> float:
         """Give what a standard deviation is multiplied with; the normal distribution's where nothing was calibrated.
+
+        Parameters
+        ----------
+        modality
+            Whose factor is taken.
+        level
+            Share of truths that the interval is to hold.
+        how
+            What the answer rests on; where too few conditions tell of that, and by default, the factor of what is
+            left out in general: combinations, or all conditions.
 
         Raises
         ------
@@ -81,63 +92,61 @@ class Calibration:
             For a level outside (0, 1).
         """
         check_in_range("level", level, 0.0, 1.0, open_low=True, open_high=True)
-        if modality not in self.quantiles:
-            return float(norm.ppf(0.5 * (1.0 + level)))
-        return float(np.interp(level, _GRID, self.quantiles[modality]))
+        own = self.by_support.get(how, {}) if how is not None else {}
+        known = own.get(modality, self.quantiles.get(modality))
+        return float(norm.ppf(0.5 * (1.0 + level))) if known is None else float(np.interp(level, _GRID, known))
 
-    def half_width(self, modality: str, sd: Array, noise: Array | float = 0.0, level: float = LEVEL) -> Array:
+    def half_width(
+        self, modality: str, sd: Array, noise: Array | float = 0.0, level: float = LEVEL, *, how: How | None = None
+    ) -> Array:
         """Give how far an interval reaches to either side, (features,).
 
         Parameters
         ----------
-        modality
-            Whose factor is taken.
+        modality, level, how
+            As in :meth:`factor`.
         sd
             Standard deviation of the effect, (features,).
         noise
             Variance of the observed mean, s² / n; by default the interval is that of the effect itself.
-        level
-            Share of truths that it is to hold.
         """
-        return np.asarray(self.factor(modality, level) * np.sqrt(np.square(sd) + noise))
+        return np.asarray(self.factor(modality, level, how=how) * np.sqrt(np.square(sd) + noise))
 
     def state_dict(self) -> dict[str, Any]:
         """Give everything as tensors and strings."""
-        kept = {modality: torch.from_numpy(found.copy()) for modality, found in self.quantiles.items()}
-        return {"quantiles": kept, "why": self.why}
+
+        def tensors(found: Mapping[str, Array]) -> dict[str, torch.Tensor]:
+            return {modality: torch.from_numpy(quantiles.copy()) for modality, quantiles in found.items()}
+
+        by_support = {str(how): tensors(found) for how, found in self.by_support.items()}
+        return {"quantiles": tensors(self.quantiles), "by_support": by_support, "why": self.why}
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any]) -> Calibration:
         """Make it from what :meth:`state_dict` gave."""
+
+        def arrays(kept: Mapping[str, torch.Tensor]) -> dict[str, Array]:
+            return {modality: found.numpy().copy() for modality, found in kept.items()}
+
+        by_support = state.get("by_support", {})
         return cls(
-            quantiles={modality: found.numpy().copy() for modality, found in state["quantiles"].items()},
+            quantiles=arrays(state["quantiles"]),
             why=state["why"],
+            by_support={how: arrays(by_support[how]) for how in SUPPORT if how in by_support},
         )
 
 
-def deviation(model: ResponseModel, label: str, *, guess: bool = False) -> Effect | None:
-    """Give a model's standard deviation of an effect, or the sampling error where it is silent about itself."""
-    found = model.standard_deviation(label, guess=guess)
-    return model.standard_error(label) if found is None else found
-
-
-def expressed_features(values: Values, cells: Mask) -> dict[str, Mask]:
-    """Mark the features that more than 5 % of some cells show; all where values may be below 0, (features,)."""
-    return {
-        modality: np.asarray((x[cells] > 0).mean(axis=0) > _EXPRESSED)
-        if float(x.min(initial=0.0)) >= 0.0
-        else np.ones(x.shape[1], dtype=bool)
-        for modality, x in values.items()
-    }
-
-
-def calibrate(kind: type[ResponseModel], data: Training, *, seed: int = 0) -> Calibration:
+def calibrate(
+    kind: type[ResponseModel], data: Training, *, supports: Collection[How] | None = None, seed: int = 0
+) -> Calibration:
     """Find the factors of a model on conditions that are left out in 5 folds.
 
-    Combinations are left out where there are 5 or more, else all conditions. Those that the others cannot predict
-    without guessing tell nothing of the model and are passed over; where fewer than 5 remain, nothing is calibrated.
-    Features that hardly any cell shows, and those that a condition edits itself, are not scored; of more than 1,000
-    features a random 1,000, and those that are edited, are taken.
+    In general combinations are left out where there are 5 or more, else all conditions. Those that the others cannot
+    predict without guessing tell nothing of the model and are passed over. Beside that, cells and conditions are hidden
+    so that answers rest on each other thing in turn (:func:`~waddington.twin.respond.left_out.leave_out`). What fewer
+    than 5 conditions tell of is not calibrated. Features that hardly any cell shows, and those that a
+    condition edits itself, are not scored; of more than 1,000 features a random 1,000, and those that are edited, are
+    taken.
 
     Parameters
     ----------
@@ -145,59 +154,79 @@ def calibrate(kind: type[ResponseModel], data: Training, *, seed: int = 0) -> Ca
         The model's class, fitted anew for each fold.
     data
         The training cells.
+    supports
+        What answers rest on that a factor is wanted for; everything by default. Where these have factors of their own,
+        nothing is left out in general.
     seed
         Of the folds and the features.
     """
-    asked, folds = _folds(data.measured, seed)
-    n = sum(len(told) for _, told in folds)
-    if n < FOLDS:
-        few = counted(n, "condition")
-        return Calibration(
-            quantiles={},
-            why=f"not calibrated: {few} of {asked} can be predicted from the others; at least {FOLDS} are needed",
+    wanted = [how for how in SUPPORT if supports is None or how in supports]
+    thinned, found = _thinned(data, seed), {}
+    for hidden in dict.fromkeys(HIDDEN_FOR[how] for how in wanted):
+        found[hidden] = _scored(kind, thinned, hidden, seed)
+    own = {how: n for how in wanted if (n := len(found[HIDDEN_FOR[how]].labels[how])) >= FOLDS}
+    by_support = {how: found[HIDDEN_FOR[how]].quantiles((how,)) for how in own}
+    by_support = {how: quantiles for how, quantiles in by_support.items() if quantiles}
+    each = ", ".join(f"{how} ({counted(own[how], 'condition')})" for how in by_support)
+    if supports is not None and set(wanted) <= set(by_support):
+        return Calibration(quantiles={}, why=f"calibrated by what answers rest on: {each}", by_support=by_support)
+    general = found.get(_GENERAL) or _scored(kind, thinned, _GENERAL, seed)
+    quantiles = general.quantiles(tuple(SUPPORT))
+    if general.told < FOLDS:
+        why = (
+            f"not calibrated: {counted(general.told, 'condition')} of {divided_in_words(data.measured)} can be "
+            f"predicted from the others; at least {FOLDS} are needed"
         )
-    scores = left_out_scores(kind, _thinned(data, seed), folds)
-    if not scores:
-        return Calibration(quantiles={}, why=f"not calibrated: {kind.name!r} says no deviation of what is left out")
-    return Calibration(
-        quantiles={modality: np.quantile(found, _GRID) for modality, found in scores.items()},
-        why=f"calibrated on {counted(n, 'condition')}, left out in {len(folds)} folds",
-    )
+    elif not quantiles:
+        why = f"not calibrated: {kind.name!r} says no deviation of what is left out"
+    else:
+        why = f"calibrated on {counted(general.told, 'condition')}, left out in {counted(general.folds, 'fold')}"
+    why = f"{why}; answers have factors of their own by what they rest on: {each}" if each else why
+    return Calibration(quantiles=quantiles, why=why, by_support=by_support)
 
 
-def left_out_scores(kind: type[ResponseModel], data: Training, folds: Collection[Fold]) -> dict[str, Array]:
-    """Give the scores of conditions that are left out.
+@dataclass(kw_only=True)
+class _Scores:
+    """Scores of what was hidden in one way."""
 
-    Parameters
-    ----------
-    kind
-        The model's class.
-    data
-        The training cells.
-    folds
-        What is left out, and predicted, at once.
+    told: int = 0
+    """Conditions that were asked for."""
+    folds: int = 0
+    labels: dict[How, set[str]] = field(default_factory=lambda: {how: set() for how in SUPPORT})
+    """Conditions that were answered, by what the answers rest on."""
+    scores: dict[tuple[How, str], list[Array]] = field(default_factory=dict)
+    """By what answers rest on, and modality."""
 
-    Returns
-    -------
-    dict
-        By modality, one number for each scored feature and condition; a modality without any is left out.
-    """
+    def quantiles(self, hows: Collection[How]) -> dict[str, Array]:
+        """Give quantiles of all scores of some answers at the levels of the grid, by modality."""
+        joined = {
+            modality: np.concatenate([part for how in hows for part in self.scores.get((how, modality), [])])
+            for modality in dict.fromkeys(modality for how, modality in self.scores if how in hows)
+        }
+        return {modality: np.quantile(scores, _GRID) for modality, scores in joined.items() if len(scores)}
+
+
+def _scored(kind: type[ResponseModel], data: Training, hidden: str, seed: int) -> _Scores:
+    """Hide, fit anew, predict, and score every expressed feature that no condition edits itself."""
+    folds = list(leave_out(data, hidden, seed=seed))
+    found = _Scores(told=sum(len(fold.told) for fold in folds), folds=len(folds))
+    if found.told < FOLDS:
+        return found
     expressed = expressed_features(data.values, data.split.train)
-    found: dict[str, list[Array]] = {modality: [] for modality in data.values}
-    for left_out, told in folds:
-        rest = data.without(left_out)
+    for fold in folds:
         try:
-            model = (kind.judged_as or kind).fit(rest)
+            model = (kind.judged_as or kind).fit(fold.rest)
         except (DataError, UnsupportedError):  # too little is left of what this model learns from
             continue
-        known = rest.measured
+        known = fold.rest.measured
         control = {modality: table.mean[0] for modality, table in known.tables.items()}
         spread = {modality: np.sqrt(known.pooled_variance(modality)) for modality in known.tables}
-        for one in _compared(model, data.measured, told, control=control, spread=spread):
+        for one in compare(model, fold.observed, fold.told, control=control, spread=spread, guess=True):
             scored = expressed[one.modality] & one.varies & ~one.edited & np.isfinite(one.sd)
-            found[one.modality].append(one.score[scored])
-    joined = {modality: np.concatenate(parts) for modality, parts in found.items() if parts}
-    return {modality: scores for modality, scores in joined.items() if len(scores)}
+            how = fold.told[one.label]
+            found.labels[how].add(one.label)
+            found.scores.setdefault((how, one.modality), []).append(one.score[scored])
+    return found
 
 
 def coverage(
@@ -239,12 +268,12 @@ def coverage(
         conditions), ``n_conditions``, and ``half_width`` (the mean, in units of the profiles).
     """
     rows = []
-    for one in _compared(model, observed, observed.labels[1:], control=control, spread=spread, guess=True):
+    for one in compare(model, observed, observed.labels[1:], control=control, spread=spread, guess=True):
         known = scored[one.modality] & one.varies & ~one.edited & np.isfinite(one.sd)
         change = one.observed - observed.tables[one.modality].mean[0]
         error = np.sqrt(one.noise * (1.0 + observed.n[observed.row[one.label]] / observed.n[0]))
-        half = calibration.half_width(one.modality, one.sd, one.noise, level)
         support = model.support(one.label)
+        half = calibration.half_width(one.modality, one.sd, one.noise, level, how=support.how)
         for name, counts in (("expressed", known), ("changed", known & (np.abs(change) > _CHANGED * error))):
             rows.append({
                 "modality": one.modality, "support": support.how, "flagged": support.flagged, "features": name,
@@ -257,64 +286,6 @@ def coverage(
     table = table[table["n"] > 0].reset_index(drop=True)
     table.insert(5, "coverage", table.pop("inside") / table["n"])
     return table.assign(half_width=table["half_width"] / table["n"])
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Comparison:
-    """An observed mean beside its prediction, one condition and modality; arrays are (features,)."""
-
-    label: str
-    modality: str
-    observed: Array
-    predicted: Array
-    sd: Array
-    """Of the prediction."""
-    noise: Array
-    """Sampling variance of the observed mean."""
-    edited: Mask
-    varies: Mask
-
-    @property
-    def score(self) -> Array:
-        """Distance of the two in standard deviations; meaningless where nothing varies."""
-        return np.asarray(
-            np.abs(self.observed - self.predicted)
-            / np.sqrt(np.maximum(np.square(self.sd) + self.noise, np.finfo(np.float64).tiny))
-        )
-
-
-def _compared(
-    model: ResponseModel,
-    observed: Measured,
-    labels: Collection[str],
-    *,
-    control: Effect,
-    spread: Effect,
-    guess: bool = False,
-) -> Iterator[_Comparison]:
-    """Predict the observed mean profiles; what the model refuses, or has no deviation of, is passed over."""
-    start = model.unperturbed or control
-    for label in labels:
-        try:
-            effect, sd = model.predict(label, guess=guess), deviation(model, label, guess=guess)
-        except UnsupportedError:
-            continue
-        if sd is None:
-            continue
-        row = observed.row[label]
-        genes = [one.gene for one in parse_label(label)] if observed.kind == "perturbation" else []
-        for modality, change in effect.items():
-            names = observed.names.get(modality)
-            yield _Comparison(
-                label=label,
-                modality=modality,
-                observed=observed.tables[modality].mean[row],
-                predicted=start[modality] + change,
-                sd=sd[modality],
-                noise=np.square(spread[modality]) / observed.n[row],
-                edited=np.zeros(len(change), dtype=bool) if names is None else np.isin(names, genes),
-                varies=np.square(spread[modality]) > _LEAST_VARIANCE,
-            )
 
 
 def _thinned(data: Training, seed: int) -> Training:
@@ -336,23 +307,3 @@ def _thinned(data: Training, seed: int) -> Training:
         values={name: x[:, kept[name]] if name in kept else x for name, x in data.values.items()},
         names={name: one[kept[name]] if name in kept else one for name, one in data.names.items()},
     )
-
-
-def _folds(measured: Measured, seed: int) -> tuple[str, list[Fold]]:
-    """Divide conditions: what is divided, and for each fold what is left out and what of it can be predicted."""
-    combinations = [label for label, parts in zip(measured.labels, measured.parts, strict=True) if len(parts) > 1]
-    labels = combinations if len(combinations) >= FOLDS else list(measured.labels[1:])
-    asked = counted(len(labels), "combination" if labels is combinations else "condition")
-    shuffled = np.random.default_rng(seed).permutation(np.array(labels))
-    everything, folds = Known.of(measured), []
-    for part in np.array_split(shuffled, FOLDS):
-        left_out = tuple(part.tolist())
-        hidden = set(left_out)
-        if not 0 < len(left_out) < len(measured.labels) - 1:
-            continue
-        rest = {label: n for label, n in everything.n_cells.items() if label not in hidden}
-        known = replace(everything, n_cells=rest)
-        told = tuple(label for label in left_out if not known.support(label).flagged)
-        if told:
-            folds.append((left_out, told))
-    return asked, folds

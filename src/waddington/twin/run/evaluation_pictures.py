@@ -53,7 +53,9 @@ def evaluation_pictures(found: Evaluation, folder: Path) -> dict[str, Picture]:
             path=plots.calibration(found.coverage).save(folder / "calibration.png"),
             title="Whether intervals hold what they promise",
             caption="Share of features whose observed change lies inside the 90 % interval; the band is 85 to 95 %, n"
-            f" counts conditions. An answer rests on: {_SUPPORTS}.",
+            " counts conditions. Dark: intervals as wide as conditions left out of training ask for, with the 95 %"
+            " interval of the share; light: 1.645 of the model's own standard deviations. An answer rests on:"
+            f" {_SUPPORTS}.",
             alt="Coverage of intervals by model, split and support.",
         )
     for way in (
@@ -84,7 +86,10 @@ def evaluation_tables(found: Evaluation) -> dict[str, pd.DataFrame]:
         rows = found.null[found.null["split"] == EVERY].drop(columns="split")
         tables["The same on permuted labels, where nothing may be found"] = rows.round(3)
     if len(found.coverage):
-        caption = "Coverage: share of expressed and of changed features inside their intervals"
+        caption = (
+            "Coverage: share of expressed and of changed features inside their intervals, as the model says (normal) "
+            "and calibrated (conformal), with its 95 % interval over n conditions; width in standard deviations"
+        )
         tables[caption] = found.coverage.round(3)
     return tables
 

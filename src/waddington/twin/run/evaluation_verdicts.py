@@ -116,20 +116,31 @@ def _judged(question: str, rows: pd.DataFrame) -> Verdict:
 
 
 def _calibrated(found: Evaluation) -> Iterator[Verdict]:
-    rows = found.coverage[found.coverage["support"].isin(["added", "measured", "combined", "interpolated"])]
-    if rows.empty:
+    table = found.coverage[found.coverage["support"].isin(["added", "measured", "combined", "interpolated"])]
+    if table.empty:
         return
+    keys = ["split", "support", "model", "modality", "features"]
+    # Where nothing could be calibrated, what the model says itself stands in its place.
+    table = table.assign(later=table["interval"] == "normal").sort_values("later", kind="stable").drop_duplicates(keys)
+    rows = table[table["features"] == "expressed"]
+    changed = {
+        tuple(row[:4]): row[4] for row in table.loc[table["features"] == "changed", [*keys[:4], "coverage"]].to_numpy()
+    }
     held = rows["coverage"].between(0.85, 0.95)
-    shown = [
-        f"{row.model}, {TITLES.get(str(row.modality), row.modality)}, {row.split}: {row.coverage:.0%} (changed "
-        f"features {row.coverage_changed:.0%})"
-        for row in rows.itertuples(index=False)
-    ]
+    shown = []
+    for row in rows.itertuples(index=False):
+        of_changed = changed.get((row.split, row.support, row.model, row.modality))
+        said = "" if of_changed is None else f" (changed features {of_changed:.0%})"
+        shown.append(
+            f"{row.model}, {TITLES.get(str(row.modality), row.modality)}, {row.split}, {row.support}: "
+            f"{row.coverage:.0%}{said}"
+        )
     ends = dict.fromkeys(f"{share:.0%}" for share in (rows["coverage"].min(), rows["coverage"].max()))
+    calibrated = "Calibrated " if (rows["interval"] == "conformal").all() else ""
     yield Verdict(
         question="Do the models say rightly how sure they are?",
         answer="yes" if held.all() else "partly" if held.any() else "no",
-        sentence=f"90 % intervals hold {' to '.join(ends)} of expressed "
+        sentence=f"{calibrated}90 % intervals hold {' to '.join(ends)} of expressed "
         "features where every perturbation was measured; answers that are guesses are flagged and not counted.",
         evidence="; ".join(shown),
     )

@@ -24,6 +24,7 @@ class PredictionJob(TwinJob):
     """Judges every response model that needs no representation on test cells; its tables lie in the job's folder."""
 
     kind: ClassVar[str] = "prediction"
+    version: ClassVar[int] = 2
 
     def run(self, context: Context) -> dict[str, Any]:
         """Judge; there is nothing to tune, and the tables are read by :func:`read_evaluation`."""

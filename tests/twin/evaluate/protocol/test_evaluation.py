@@ -79,9 +79,18 @@ class TestAKnownWorld:
         assert row["difference_low"] <= row["difference"] <= row["difference_high"]
 
     def test_intervals_are_said_to_cover_what_they_cover(self, found: Evaluation) -> None:
-        table = found.coverage.set_index(["split", "model"])
-        assert 0.8 < table.loc[("combo_seen2", "hierarchical additive"), "coverage"] <= 1.0
+        table = found.coverage
         assert set(table["level"]) == {0.9}
+        assert set(table["model"]) == {"hierarchical additive"}
+        rows = table.set_index(["split", "interval", "features"])
+        for features in ("expressed", "changed"):
+            assert 0.8 < rows.loc[("combo_seen2", "normal", features), "coverage"] <= 1.0
+        counted = table[(table["interval"] == "conformal") & (table["features"] == "expressed")]
+        numbers = counted.set_index("split")["n"]
+        assert (numbers["unseen_single"], numbers["held-out cells"]) == (6, 9)
+        assert (counted["low"] <= counted["coverage"]).all()
+        assert (counted["coverage"] <= counted["high"]).all()
+        assert (table["width"] > 0).all()
 
     def test_each_gene_is_judged_over_conditions(self, found: Evaluation) -> None:
         rows = found.genes[(found.genes["model"] == "additive") & (found.genes["split"] == "held-out cells")]

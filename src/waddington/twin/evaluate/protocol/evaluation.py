@@ -20,7 +20,6 @@ from waddington.twin.evaluate.protocol.scores import REPLICATE, Maker, Scores, s
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.evaluate.protocol.tables import coverage_table, gene_table, score_table, summary_table
 from waddington.twin.respond.base import ResponseModel
-from waddington.twin.respond.calibration import LEVEL
 from waddington.twin.respond.registry import MODELS, fit_model
 
 __all__ = ["Evaluation", "evaluate_screen", "measure_screen"]
@@ -37,7 +36,7 @@ _NULL_MEASURED = 3
 """Draws of labels for which it is asked what is measurable."""
 
 _CELLS_IN = 2
-"""Halvings in which cells are compared as distributions."""
+"""Halvings in which cells are compared as distributions, and intervals judged."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +59,7 @@ class Evaluation:
         Which conditions are measurable: perturbation, group, modality, n_cells, n_controls, half_r, reliability,
         ceiling (its root: what a prediction without noise would correlate at most), bound, measurable, reason.
     coverage
-        Of models that say how sure they are: split, support, model, modality, level, coverage, coverage_changed, n.
+        Of models that say how sure they are: columns :data:`~.covering.COVERAGE`.
     null
         The same evaluation after the labels of all cells were drawn anew: split (with a row for all together), model,
         modality, pearson, n, and n_measurable of n_conditions over all draws.
@@ -165,7 +164,7 @@ def evaluate_screen(
         summary=summary,
         genes=gene_table(scores, screen.names),
         conditions=conditions,
-        coverage=coverage_table(scores, level=LEVEL),
+        coverage=coverage_table(scores, seed=seed),
         null=null,
         notes=_notes(screen, folds, scores, given),
         settings={

@@ -8,19 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 from sklearn import config_context
 
 from waddington.errors import ArgumentError, DataError, UnsupportedError
 from waddington.twin.evaluate.metrics import CLASSIFICATION, METRICS, Pair, Sample
 from waddington.twin.evaluate.protocol.cells import MOST_CELLS, Distances
+from waddington.twin.evaluate.protocol.covering import count_covered
 from waddington.twin.evaluate.protocol.folds import Fold
 from waddington.twin.evaluate.protocol.genes import GeneSums
 from waddington.twin.evaluate.protocol.halves import Halves, draw_halves
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.evaluate.protocol.truth import Moments, Observed, moments_of, observe_effect
 from waddington.twin.respond.base import Effect, ResponseModel, Training
-from waddington.twin.respond.calibration import LEVEL, expressed_features
+from waddington.twin.respond.calibration import calibrate, expressed_features
 
 __all__ = ["REPLICATE", "Key", "Maker", "Scores", "score_models"]
 
@@ -57,8 +57,7 @@ class Scores:
     values
         One row a halving: each metric, then numerators and denominators of those that are quotients.
     coverage
-        Of models that say how sure they are, one row a halving: share of features inside the interval, and the same of
-        those that changed.
+        Of models that say how sure they are, what :func:`~.covering.count_covered` gives, once a halving.
     support
         What each answer rests on.
     genes
@@ -69,7 +68,7 @@ class Scores:
 
     metrics: tuple[str, ...] = tuple(METRICS)
     values: dict[Key, list[Array]] = field(default_factory=dict)
-    coverage: dict[Key, list[tuple[float, float]]] = field(default_factory=dict)
+    coverage: dict[Key, list[Array]] = field(default_factory=dict)
     support: dict[Key, str] = field(default_factory=dict)
     genes: dict[tuple[str, str, str], GeneSums] = field(default_factory=dict)
     refused: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -99,8 +98,8 @@ def score_models(
     seed
         Of the halvings.
     cells_in
-        Halvings, the first ones, in which predicted and observed cells are compared as distributions and the slow
-        metrics (:data:`SLOW`) are computed, too.
+        Halvings, the first ones, in which predicted and observed cells are compared as distributions, the slow metrics
+        (:data:`SLOW`) are computed and intervals judged, too.
     metrics
         Names of those that are computed.
     callback
@@ -167,6 +166,7 @@ class _Bench:
             refused.update(dict.fromkeys(fold.targets, str(error)))
             return
         resting = moments_of(self._screen, self._halves.control(fold, first=True))
+        sure: dict[str, tuple[Effect, Effect]] = {}
         for label, way in fold.targets.items():
             try:
                 effect = model.predict(label, guess=True, start=dict(resting.mean))
@@ -181,8 +181,10 @@ class _Bench:
             self._score(fold, label, way, name, effect, moved, self._observe(fold, label))
             for modality in effect:
                 self._scores.support[self._key(fold, label, way, name, modality)] = support
-            if deviation is not None:
-                self._cover(fold, label, way, name, effect, deviation)
+            if deviation is not None and self._distances is not None:
+                sure[label] = (effect, deviation)
+        if sure:
+            self._cover(fold, name, model, training, sure)
 
     def judge_replicate(self, fold: Fold) -> None:
         """Score one half of each condition's cells as a prediction of the other, each with its own controls."""
@@ -238,22 +240,41 @@ class _Bench:
                 label if fold.group is None else f"{label} in {fold.group}", predicted, observed, keep
             )
 
-    def _cover(self, fold: Fold, label: str, way: str, name: str, effect: Effect, deviation: Effect) -> None:
+    def _cover(
+        self,
+        fold: Fold,
+        name: str,
+        model: ResponseModel,
+        training: Training,
+        sure: Mapping[str, tuple[Effect, Effect]],
+    ) -> None:
         """Count features inside the interval, in one half of the cells; the other half says which of them changed.
 
-        Were the same cells to say both, features would count as changed for the noise that puts them outside.
+        Were the same cells to say both, features would count as changed for the noise that puts them outside. Noise is
+        sized by all cells: where few show a feature, a mean that is low by chance has a low variance, too. Conditions
+        that are left out of training say nothing of another group, so there intervals are not calibrated.
         """
-        width = float(stats.norm.ppf(0.5 + LEVEL / 2))
-        for modality in effect:
-            judging, choosing = (half[modality] for half in self._halved(fold, label))
-            error = np.sqrt(deviation[modality] ** 2 + judging.noise)
-            inside = np.abs(judging.effect - effect[modality]) <= width * error
-            keep = self._keep[label][modality] & self._expressed[modality]
-            changed = keep & choosing.changed
-            shares = tuple(float(inside[part].mean()) if part.any() else np.nan for part in (keep, changed))
-            self._scores.coverage.setdefault(self._key(fold, label, way, name, modality), []).append(
-                (shares[0], shares[1])
-            )
+        supports = {label: model.support(label).how for label in sure}
+        calibration = None
+        if fold.group is None:
+            calibration = calibrate(type(model), training, supports=set(supports.values()))
+        for label, (effect, deviation) in sure.items():
+            judged = [self._halves.half_of(fold, one, first=False) for one in (label, self._screen.control)]
+            for modality, predicted in effect.items():
+                judging, choosing = (half[modality] for half in self._halved(fold, label))
+                counted = self._keep[label][modality] & self._expressed[modality]
+                found = count_covered(
+                    judging.effect - predicted,
+                    deviation[modality],
+                    np.square(self._sd[modality]) * sum(1.0 / len(rows) for rows in judged),
+                    modality=modality,
+                    how=supports[label],
+                    unit=self._sd[modality],
+                    counts=(counted, counted & choosing.changed),
+                    calibration=calibration,
+                )
+                key = self._key(fold, label, fold.targets[label], name, modality)
+                self._scores.coverage.setdefault(key, []).append(found)
 
     def _observe(self, fold: Fold, label: str) -> dict[str, Observed]:
         known = (label, fold.half_of_cells, fold.group)

@@ -28,7 +28,7 @@ TABLES: Mapping[str, str] = {
 
 _TEXT: Final = (
     "perturbation", "group", "split", "model", "modality", "metric", "support", "conditions", "reference", "gene",
-    "reason",
+    "reason", "interval", "features",
 )  # fmt: skip
 """Columns that hold text; an empty one is a text, too."""
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from waddington.twin.evaluate.metrics import METRICS
-from waddington.twin.evaluate.protocol.scores import REPLICATE, Key, Scores
+from waddington.twin.evaluate.protocol.covering import mean_coverage
+from waddington.twin.evaluate.protocol.scores import REPLICATE, Scores
 
 __all__ = ["GENES", "SCORES", "SUMMARY", "coverage_table", "gene_table", "score_table", "summary_table"]
 
@@ -116,27 +117,19 @@ def gene_table(scores: Scores, names: Mapping[str, npt.NDArray[np.str_]]) -> pd.
     return table[list(GENES)]
 
 
-def coverage_table(scores: Scores, *, level: float) -> pd.DataFrame:
-    """Tabulate what share of features lie inside the intervals of models that give any.
-
-    Returns
-    -------
-    DataFrame
-        Columns split, support, model, modality, level, coverage (over features that cells express), coverage_changed
-        (over those that changed) and n (conditions).
-    """
-    rows = []
-    for key, found in scores.coverage.items():
-        shares = np.array(found)
-        rows.append({
-            **key._asdict(), "support": scores.support.get(key, ""),
-            "coverage": _means(shares)[0], "coverage_changed": _means(shares)[1],
-        })  # fmt: skip
-    keys = ["split", "support", "model", "modality"]
-    table = pd.DataFrame(rows, columns=[*Key._fields, "support", "coverage", "coverage_changed"])
-    grouped = table.groupby(keys, sort=False)
-    found_ = grouped[["coverage", "coverage_changed"]].mean().assign(n=grouped.size(), level=level).reset_index()
-    return found_[[*keys, "level", "coverage", "coverage_changed", "n"]]
+def coverage_table(scores: Scores, *, seed: int = 0) -> pd.DataFrame:
+    """Tabulate what share of features lie inside the intervals of models that give any; columns :data:`.COVERAGE`."""
+    return mean_coverage(
+        (
+            (
+                {"split": key.split, "support": scores.support.get(key, ""), "model": key.model}
+                | {"modality": key.modality, "unit": key.group or key.perturbation},
+                found,
+            )
+            for key, found in scores.coverage.items()
+        ),
+        seed=seed,
+    )
 
 
 def _means(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

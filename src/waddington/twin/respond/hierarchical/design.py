@@ -65,6 +65,11 @@ class Design:
         return {frozenset(self.parts[row]): int(row) for row in np.flatnonzero(self.combined)}
 
     @cached_property
+    def alone(self) -> dict[str, int]:
+        """Row of each perturbation that was measured alone."""
+        return {self.parts[row][0]: int(row) for row in np.flatnonzero(self.size == 1)}
+
+    @cached_property
     def block_of(self) -> npt.NDArray[np.intp]:
         """Stack, and place in it, of the block that holds each perturbation, (perturbations, 2)."""
         found = np.zeros((len(self.perturbations), 2), dtype=np.intp)

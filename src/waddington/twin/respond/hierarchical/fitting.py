@@ -51,6 +51,8 @@ class Course:
     """Whether pairs may be coupled at all."""
     pairs_for_kernel: int = 20
     """Fewest combinations with which they are: with fewer nothing is gained, and on the K562 slice a little is lost."""
+    translation: float = 2.0
+    """Standard errors by which a measured effect may be shrunk; infinite for no limit."""
 
 
 def fit_strengths(design: Design, n: Array, y: Array, course: Course) -> tuple[Design, Strengths]:

@@ -19,6 +19,7 @@ from waddington.twin.respond.hierarchical.fitting import Course, fit_strengths, 
 from waddington.twin.respond.hierarchical.guessing import common_response
 from waddington.twin.respond.hierarchical.likelihood import Posterior, Strengths, posterior_of
 from waddington.twin.respond.hierarchical.prediction import predicted_effect, predicted_mean, predicted_variance
+from waddington.twin.respond.hierarchical.translation import Translation
 from waddington.twin.respond.interpolation import curvature_of
 from waddington.twin.respond.known import Known
 from waddington.twin.respond.measured import Measured, Table
@@ -42,6 +43,8 @@ class _Modality:
     sd: Array
     """Standard deviation within conditions, of the features that vary."""
     posterior: Posterior
+    translation: Translation
+    """What is given back of measured effects that were shrunk too far."""
     common: Array
     """Guessed effect of a perturbation that was never measured, of the features that vary, in units of `sd`."""
     control: Array
@@ -82,6 +85,7 @@ class _Modality:
             varies=varies,
             sd=sd,
             posterior=posterior,
+            translation=Translation.of(posterior, measured.n, course.translation),
             common=common_response(posterior, measured.n, y),
             control=mean[0],
             low=low - margin,
@@ -94,8 +98,9 @@ class _Modality:
         """Predict within the measured ranges, (features,)."""
         change = np.zeros(len(self.varies))
         unknown = sum(not term.known for term in terms)
-        guess = unknown * self._scale(terms) * self.common
-        change[self.varies] = self.sd * (predicted_mean(self.posterior, [term.weights for term in terms]) + guess)
+        found = predicted_mean(self.posterior, [term.weights for term in terms])
+        found += unknown * self._scale(terms) * self.common + self.translation.mean(self._behind(terms))
+        change[self.varies] = self.sd * found
         return np.clip(self.control + change, self.low, self.high) - self.control
 
     def deviation(self, terms: Sequence[Term]) -> Array:
@@ -106,11 +111,25 @@ class _Modality:
                 mean, own = predicted_effect(self.posterior, [term.doubt])
                 variance += self._scale(terms) ** 2 * term.doubted(self.curvature) * (mean**2 + own)
         found = np.zeros(len(self.varies))
+        variance += self.translation.variance(self._behind(terms))
         found[self.varies] = self.sd * np.sqrt(variance)
         return found
 
     def _scale(self, terms: Sequence[Term]) -> float:
         return self.posterior.strengths.c if len(terms) > 1 else 1.0
+
+    def _behind(self, terms: Sequence[Term]) -> dict[int, float]:
+        """Give the condition that was measured, or those of its parts that were, and the weight of each in the sum."""
+        design = self.posterior.design
+        whole = frozenset(term.part for term in terms)
+        if len(whole) > 1 and whole in design.combinations:
+            return {design.combinations[whole]: 1.0}
+        return {
+            design.alone[name]: self._scale(terms) * weight
+            for term in terms
+            for name, weight in term.weights.items()
+            if name in design.alone
+        }
 
     @property
     def profile(self) -> Array:
@@ -131,9 +150,10 @@ class HierarchicalAdditive(ResponseModel):
     """Effects of perturbations add, shrunk towards nothing by strength and responsiveness, up to a learned factor.
 
     All condition means, singles and combinations, are explained at once, so each informs the others, and conditions
-    without effect sharpen the control. Each modality is learned on its own. Predictions stay within 5 % of the range
-    that training conditions span. The equations stand in
-    :mod:`~waddington.twin.respond.hierarchical.likelihood`.
+    without effect sharpen the control. Each modality is learned on its own. A measured effect is shrunk by two standard
+    errors at most, and predictions stay within 5 % of the range that training conditions span. The equations stand in
+    :mod:`~waddington.twin.respond.hierarchical.likelihood` and
+    :mod:`~waddington.twin.respond.hierarchical.translation`.
     """
 
     name = "hierarchical additive"
@@ -141,8 +161,9 @@ class HierarchicalAdditive(ResponseModel):
     def __init__(self, measured: Measured, *, course: Course | None = None) -> None:
         self.known = Known.of(measured)
         self._measured = measured
+        self._course = course or Course()
         self._learned = {
-            modality: _Modality.fit(measured, modality, None, course or Course()) for modality in measured.tables
+            modality: _Modality.fit(measured, modality, None, self._course) for modality in measured.tables
         }
 
     @classmethod
@@ -181,6 +202,7 @@ class HierarchicalAdditive(ResponseModel):
         """Give the posterior's standard deviation of the effect; errors as :meth:`predict`.
 
         Between two doses, what the interpolation may be off is in it (:mod:`~waddington.twin.respond.interpolation`).
+        It is wider where a measured effect would have been shrunk too far.
         """
         terms = self._terms(label, guess=guess)
         return {modality: learned.deviation(terms) for modality, learned in self._learned.items()}
@@ -219,6 +241,7 @@ class HierarchicalAdditive(ResponseModel):
 
         return {
             "class": self.name,
+            "translation": self._course.translation,
             "known": self.known.state_dict(),
             "labels": list(self._measured.labels),
             "n": tensor(self._measured.n),
@@ -256,7 +279,8 @@ class HierarchicalAdditive(ResponseModel):
                 k: v.numpy().copy() if isinstance(v, torch.Tensor) else v for k, v in found.items()
             }
             strengths[name] = Strengths(**values)
+        made._course = Course(translation=state["translation"])
         made._learned = {
-            name: _Modality.fit(made._measured, name, found, Course()) for name, found in strengths.items()
+            name: _Modality.fit(made._measured, name, found, made._course) for name, found in strengths.items()
         }
         return made
