@@ -85,7 +85,9 @@ def main() -> None:
     for n_doses in (3, 4, 7):
         table = pd.concat([judge(n_doses, seed, options.repeats) for seed in range(options.seeds)])
         say(f"\n{n_doses} doses from .01 to 100, {options.seeds} screens of 6 drugs, {_CELLS} cells a dose")
-        say(f"{'model':<26}{'ncSE':>7}{'r':>7}{'90 %':>7}{'changed':>9}   ncSE of the default, less this: best, worst")
+        say(
+            f"{'model':<26}{'ncSE':>9}{'r':>9}{'90 %':>9}{'changed':>9}   ncSE of the default less this, best and worst"
+        )
         ncse = table.pivot_table(index="seed", columns="model", values="ncse")
         for model in MODELS:
             rows = table[table["model"] == model]
@@ -94,10 +96,8 @@ def main() -> None:
             mean = rows[["ncse", "pearson", "coverage", "coverage_changed"]].mean()
             less = ncse[DEFAULT] - ncse[model] if model in ncse else pd.Series(dtype=float)
             ends = f"   {less.min():+.3f}, {less.max():+.3f}" if model != DEFAULT and len(less) else ""
-            say(
-                f"{model:<26}{mean['ncse']:>7.3f}{mean['pearson']:>7.3f}{mean['coverage']:>7.2f}"
-                f"{mean['coverage_changed']:>9.2f}{ends}"
-            )
+            shown = "".join(f"{'-' if np.isnan(value) else f'{value:.3f}':>9}" for value in mean)
+            say(f"{model:<26}{shown}{ends}")
             result[f"{n_doses}/{model}"] = {**mean.to_dict(), "difference": less.tolist()}
     if options.json:
         write(options.json, result)

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from waddington.errors import UnsupportedError
 from waddington.twin.data.splits import Split, split_by_condition
 from waddington.twin.respond.base import ResponseModel, Training
-from waddington.twin.respond.calibration import deviation
+from waddington.twin.respond.calibration import calibrate, deviation
 from waddington.twin.respond.doses import doses_by_drug, term_of, weights_of
 from waddington.twin.respond.hierarchical import HierarchicalAdditive
 from waddington.twin.respond.interpolation import PRIOR_CURVATURE, curvature_of
+from waddington.twin.respond.left_out import leave_out
 from waddington.twin.respond.registry import MODELS, fit_model, model_from_state
 
 N_CELLS, N_GENES = 40, 30
@@ -146,6 +147,17 @@ def test_the_curvature_is_learned_from_middle_doses() -> None:
     assert straight < 0.3 * PRIOR_CURVATURE < bent
     two = DATA.without(dexes(10))
     assert curvature_of(two.measured, "rna") == PRIOR_CURVATURE
+
+
+def test_intervals_are_calibrated_on_doses_left_out() -> None:
+    data = training(doses=(1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0))
+    found = calibrate(HierarchicalAdditive, data)
+    assert "interpolated (5 conditions)" in found.why
+    assert found.knows("rna", "interpolated")
+    for fold in leave_out(data, "doses"):
+        assert set(fold.told.values()) == {"interpolated"}
+        assert not set(fold.told) & set(fold.rest.measured.labels)
+    assert not calibrate(HierarchicalAdditive, DATA, supports=["interpolated"]).by_support
 
 
 @given(st.sets(st.floats(1e-6, 1e6), min_size=1, max_size=6), st.floats(1e-6, 1e6))

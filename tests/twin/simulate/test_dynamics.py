@@ -134,6 +134,8 @@ def test_edits_that_mean_nothing_here_are_refused() -> None:
         edits(("Gata3", "knockout"))
     with pytest.raises(UnsupportedError, match="cannot simulate 'drug' of Gata1"):
         edits(("Gata1", "drug"))
+    with pytest.raises(UnsupportedError, match="cannot simulate dose 5 of Gata1"):
+        Edits.of(MYELOID, [(Perturbation("Gata1", "knockout", 5.0),)], [1])
     with pytest.raises(ArgumentError, match="cannot edit Gata1 twice"):
         edits(("Gata1", "knockout"), ("Gata1", "activation"))
 

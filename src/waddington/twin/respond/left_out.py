@@ -12,6 +12,7 @@ from waddington._text import counted
 from waddington.errors import DataError
 from waddington.twin.data.splits import MIN_CELLS
 from waddington.twin.respond.base import Training
+from waddington.twin.respond.doses import inner_doses
 from waddington.twin.respond.known import How, Known
 from waddington.twin.respond.measured import Measured
 
@@ -24,7 +25,7 @@ HIDDEN_FOR: Mapping[How, str] = {
     "measured": "half of the cells",
     "added": "conditions",
     "combined": "perturbations alone",
-    "interpolated": "conditions",
+    "interpolated": "doses",
     "partial": "perturbations",
     "none": "perturbations",
 }
@@ -59,8 +60,9 @@ def leave_out(data: Training, hidden: str, *, seed: int = 0) -> Iterator[LeftOut
     hidden
         One of :data:`HIDDEN_FOR`. ``"conditions"`` are combinations where there are 5 or more, else all; no answer may
         be a guess. ``"perturbations alone"`` are conditions of one perturbation that combinations show, too; of
-        ``"perturbations"`` every condition is hidden that holds them, and answers are guesses. ``"half of the cells"``
-        of every condition is hidden in one fold.
+        ``"perturbations"`` every condition is hidden that holds them, and answers are guesses; of ``"doses"``, those
+        with another on either side, too, and answers are interpolated. ``"half of the cells"`` of every condition is
+        hidden in one fold.
     seed
         Of the deal.
     """
@@ -73,7 +75,7 @@ def leave_out(data: Training, hidden: str, *, seed: int = 0) -> Iterator[LeftOut
     known = Known.of(measured)
     for dealt in np.array_split(rng.permutation(np.array(_dealt(measured, hidden), dtype=np.str_)), FOLDS):
         out = set(dealt.tolist())
-        if hidden == "perturbations":
+        if hidden in ("perturbations", "doses"):
             shown = zip(measured.labels, measured.parts, strict=True)
             left_out = tuple(label for label, parts in shown if out & set(parts))
         else:
@@ -93,6 +95,10 @@ def _dealt(measured: Measured, hidden: str) -> tuple[str, ...]:
         return _divided(measured)
     if hidden == "perturbations":
         return measured.perturbations
+    if hidden == "doses":
+        return inner_doses(
+            label for label, parts in zip(measured.labels, measured.parts, strict=True) if len(parts) == 1
+        )
     combined = {part for parts in measured.parts if len(parts) > 1 for part in parts}
     return tuple(label for label in measured.labels if label in combined)
 

@@ -106,7 +106,7 @@ class Edits:
         UnknownNameError
             When a condition edits a gene that is not in the network.
         UnsupportedError
-            When a mode has no meaning for a gene network (a drug, a cytokine).
+            When a mode has no meaning for a gene network (a drug, a cytokine), or a dose.
         ArgumentError
             When a condition edits one gene twice.
         """
@@ -120,6 +120,11 @@ class Edits:
                     raise UnsupportedError(
                         f"cannot simulate {edit.mode!r} of {edit.gene}: the network knows genes only; "
                         f"accepted modes are {', '.join(EFFECTS)}"
+                    )
+                if edit.dose is not None:
+                    raise UnsupportedError(
+                        f"cannot simulate dose {edit.dose:g} of {edit.gene}: the network knows no doses; accepted is "
+                        f"{edit.gene!r} without one"
                     )
                 if touched[row, column]:
                     raise ArgumentError(

@@ -165,6 +165,17 @@ class TestPredictionsOfOthers:
         one = read_predictions(made, labels_of_predictions(made, screen), screen)
         np.testing.assert_allclose(one.predict("A:knockout")["rna"], true["A:knockout"])
 
+    def test_doses_are_read_from_labels_or_from_a_column(self) -> None:
+        drugs = {"A:knockout": "X@1:drug", "B:knockout": "X@10:drug"}
+        screen = make_screen(labels=np.array([drugs.get(label, label) for label in make_screen().labels]))
+        rows = {name: np.zeros(24) for name in "wxyz"}
+        for obs in (
+            {"perturbation": ["ctrl", "X@1", "X@10", "C"]},
+            {"perturbation": ["ctrl", "X", "X", "C"], "dose": ["", "1 uM", "10uM", ""]},
+        ):
+            found = labels_of_predictions(predictions(rows, **obs), screen)
+            assert found.tolist() == ["control", "X@1:drug", "X@10:drug", "C:knockout"]
+
     def test_parts_of_a_combination_may_come_in_any_order(self) -> None:
         made = predictions({"control": np.zeros(24), "B:knockout+A:knockout": np.ones(24)})
         assert labels_of_predictions(made, make_screen()).tolist() == ["control", "A:knockout+B:knockout"]

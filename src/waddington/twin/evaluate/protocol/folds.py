@@ -24,7 +24,7 @@ WAYS: Mapping[str, str] = {
     "combo_seen1": "a combination of which some single perturbation was measured alone",
     "combo_seen0": "a combination of which no single perturbation was measured alone",
     "held-out dose": "a dose of a drug of which a lower and a higher one were seen",
-    "unseen_single": "a single perturbation that no training cell carries, at any dose",
+    "unseen_single": "a single perturbation that no training cell carries",
     "held-out group": "a condition in a group of which only unperturbed cells were seen",
     "unseen time": "a later time that no training cell has",
 }

@@ -22,6 +22,7 @@ from waddington.twin.data.conditions import (
     is_canonical,
     parse_label,
 )
+from waddington.twin.data.io.doses import read_doses
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.respond.base import Effect, ResponseModel, Training
 from waddington.twin.respond.known import Known
@@ -157,17 +158,19 @@ def labels_of_predictions(
             "cannot tell what is predicted: rows are not named by conditions, and no column of obs says it (columns: "
             f"{have}); accepted are {', '.join(PERTURBATION_COLUMNS)}"
         )
-    by_genes: dict[frozenset[str], list[str]] = {}
-    for label in known:
-        by_genes.setdefault(frozenset(screen.edited(label)), []).append(label)
+    by_names: dict[frozenset[str], list[str]] = {}
+    for label in known if screen.kind == "perturbation" else ():
+        by_names.setdefault(frozenset(one.name for one in parse_label(label)), []).append(label)
     found = {}
-    read = conditions_of(predicted.obs, perturbation_key=column, genes=screen.all_edited)
+    read = conditions_of(
+        predicted.obs, perturbation_key=column, genes=screen.all_edited, doses=_doses_of(predicted.obs, column, screen)
+    )
     for label in sorted(set(read.tolist())):
         edits = parse_label(label)
         # A mode that is said is meant: a knock-out is no prediction of an activation.
         is_open = bool(edits) and all(one.mode == DEFAULT_MODE for one in edits)
-        genes = frozenset(one.gene for one in edits)
-        same = by_genes.get(genes, [label]) if is_open and label not in known else [label]
+        names = frozenset(one.name for one in edits)
+        same = by_names.get(names, [label]) if is_open and label not in known else [label]
         if len(same) > 1:
             raise DataError(
                 f"cannot tell which condition {label!r} predicts: the cells have {' and '.join(sorted(same))}; "
@@ -175,6 +178,14 @@ def labels_of_predictions(
             )
         found[label] = same[0]
     return np.array([found[label] for label in read.tolist()], dtype=np.str_)
+
+
+def _doses_of(obs: pd.DataFrame, column: str, screen: Screen) -> pd.Series | None:
+    """Read doses beside the labels of predictions, where the cells bear any and rows can be told apart."""
+    if not screen.dosed or not obs.index.is_unique:
+        return None
+    found = read_doses(obs, obs[column], named=None).values
+    return None if found is None else found.reindex(obs.index)
 
 
 def _are_canonical(rows: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:
