@@ -62,6 +62,9 @@ def evaluate(
         int, typer.Option("--null-repeats", help="Times that labels are permuted; 0: never.", rich_help_panel=_HOW)
     ] = 20,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.", rich_help_panel=_HOW)] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the evaluation that was begun in --out.", rich_help_panel=_HOW)
+    ] = False,
     rna: reading.Rna = None,
     atac: reading.Atac = None,
     protein: reading.Protein = None,
@@ -97,7 +100,7 @@ def evaluate(
     """Hide conditions, cells or groups, predict them with every model, and say what can be predicted and how surely.
 
     Predictions of other tools are scored in the same way. The same is done on permuted labels, where nothing may be
-    found.
+    found. An evaluation that was stopped goes on with --resume.
     """
     from waddington.twin.run import evaluate_file
 
@@ -110,25 +113,30 @@ def evaluate(
     }  # fmt: skip
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     console = make_console()
-    with _progress(console) as progress:
-        task = progress.add_task("reading cells", total=1.0)
-        result = evaluate_file(
-            file,
-            out,
-            predictions=predictions or (),
-            models=model or None,
-            splits=split or None,
-            group_key=group_key,
-            n_cells=n_cells,
-            target_sum=target_sum,
-            size_factor_key=size_factor_key,
-            repeats=repeats,
-            null_repeats=null_repeats,
-            seed=seed,
-            callback=lambda done, what: progress.update(task, completed=done, description=what),
-            **given,
-        )
-        progress.update(task, completed=1.0, description="done")
+    try:
+        with _progress(console) as progress:
+            task = progress.add_task("reading cells", total=1.0)
+            result = evaluate_file(
+                file,
+                out,
+                predictions=predictions or (),
+                models=model or None,
+                splits=split or None,
+                group_key=group_key,
+                n_cells=n_cells,
+                target_sum=target_sum,
+                size_factor_key=size_factor_key,
+                repeats=repeats,
+                null_repeats=null_repeats,
+                seed=seed,
+                resume=resume,
+                callback=lambda done, what: progress.update(task, completed=done, description=what),
+                **given,
+            )
+            progress.update(task, completed=1.0, description="done")
+    except KeyboardInterrupt:
+        console.print(plain(f"interrupted; the same command with --resume goes on from what is in {out}"))
+        raise
     console.print(_last_screen(result, console))
 
 

@@ -15,30 +15,28 @@ import numpy as np
 
 from waddington._files import write_text
 from waddington._text import counted
-from waddington.errors import ArgumentError, DataError, OutputError
+from waddington._version import __version__
+from waddington.errors import ArgumentError, DataError
 from waddington.jobs import locked
 from waddington.twin.data import io
 from waddington.twin.datasets import simulate
 from waddington.twin.evaluate.protocol import (
-    TABLES,
     WAYS,
     Evaluation,
     evaluate_screen,
+    fingerprint,
     predictions_of,
     screen_of,
     write_tables,
 )
 from waddington.twin.preprocess import Preprocessor
 from waddington.twin.report.page import Verdict, write_report
+from waddington.twin.run.evaluation_folder import ABOUT, begin_work, claim_folder, end_work
 from waddington.twin.run.evaluation_pictures import evaluation_pictures, evaluation_tables
 from waddington.twin.run.evaluation_verdicts import verdicts_of
 from waddington.twin.run.outputs import versions
 
 __all__ = ["EvaluationResult", "evaluate_file", "write_evaluation"]
-
-
-_ABOUT = "evaluation.json"
-"""What was asked, in a folder of an evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,6 +65,7 @@ def evaluate_file(
     repeats: int = 10,
     null_repeats: int = 20,
     seed: int = 0,
+    resume: bool = False,
     callback: Callable[[float, str], None] = lambda _, __: None,
     **reading: Any,
 ) -> EvaluationResult:
@@ -88,6 +87,8 @@ def evaluate_file(
         Cells to simulate without a file.
     target_sum, size_factor_key
         How RNA is normalized, as :class:`~waddington.twin.preprocess.Preprocessor` takes them.
+    resume
+        Go on with an evaluation that was begun in `out` and stopped: what it has finished lies in ``out/work``.
     **reading
         Further arguments of :func:`waddington.twin.data.io.read`.
 
@@ -99,10 +100,10 @@ def evaluate_file(
         When two predictions have one name.
     OutputError
         When the folder cannot be written, holds the report or a table of something else, or another evaluation is
-        writing there.
+        writing there; when one that was begun there has not ended, or is to go on with other settings or cells.
     """
     folder = Path(out).expanduser()
-    _claim(folder)
+    claim_folder(folder)
     given: dict[str, ad.AnnData] = {}
     for path in map(Path, predictions):
         if path.stem in given:
@@ -120,18 +121,28 @@ def evaluate_file(
         )
         Preprocessor(target_sum=target_sum, size_factor_key=size_factor_key).fit(mdata, train).transform(mdata)
         screen = screen_of(mdata, group_key=group_key)
+        predicted = predictions_of(given, screen)
+        settings = {
+            "models": models, "splits": splits, "group_key": group_key, "repeats": repeats,
+            "null_repeats": null_repeats, "seed": seed, "version": __version__,
+            "cells": fingerprint(screen, {}), "predictions": {name: one.fingerprint for name, one in predicted.items()},
+        }  # fmt: skip
+        work = begin_work(folder, settings, resume=resume)
         found = evaluate_screen(
             screen,
             models=models,
-            predictions=predictions_of(given, screen),
+            predictions=predicted,
             splits=splits,
             repeats=repeats,
             null_repeats=null_repeats,
             seed=seed,
             callback=callback,
+            store=work,
         )
         source = "simulated cells" if file is None else str(file)
-        return write_evaluation(found, folder, source=source, notes=_notes(mdata))
+        result = write_evaluation(found, folder, source=source, notes=_notes(mdata))
+        end_work(work)
+        return result
 
 
 def write_evaluation(
@@ -151,9 +162,9 @@ def write_evaluation(
         What a reader must know before believing it, beside the evaluation's own notes.
     """
     folder = Path(out).expanduser()
-    _claim(folder)
+    claim_folder(folder)
     settings = {**found.settings, "source": source, "versions": versions()}
-    write_text(folder / _ABOUT, json.dumps(settings, indent=2))  # first: it says whose the rest is
+    write_text(folder / ABOUT, json.dumps(settings, indent=2))  # first: it says whose the rest is
     write_tables(found, folder)
     verdicts, all_notes = tuple(verdicts_of(found)), (*notes, *found.notes)
     write_report(
@@ -176,20 +187,6 @@ def write_evaluation(
         seeds=[int(found.settings["seed"])],
     )
     return EvaluationResult(out=folder, evaluation=found, verdicts=verdicts, notes=all_notes)
-
-
-def _claim(folder: Path) -> None:
-    """Make the folder of an evaluation; refuse one that holds results of anything else, which would be replaced."""
-    there = [name for name in ("report.html", *(f"{table}.csv" for table in TABLES)) if (folder / name).exists()]
-    if there and not (folder / _ABOUT).exists():
-        raise OutputError(
-            f"cannot write an evaluation to {str(folder)!r}: found {there[0]} of something else there; accepted is "
-            "another folder"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write to {str(folder)!r}: {error}; accepted is a folder") from error
 
 
 def _read_predicted(path: Path) -> ad.AnnData:

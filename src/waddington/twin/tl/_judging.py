@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import anndata as ad
 
@@ -33,6 +35,7 @@ def evaluate(
     null_repeats: int = 20,
     seed: int = 0,
     callback: Callable[[float, str], None] = lambda _, __: None,
+    store: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """Judge response models, and predictions of anybody, on conditions and cells that were hidden.
 
@@ -68,6 +71,9 @@ def evaluate(
         Of everything that is drawn.
     callback
         Called with the fraction that is done, and what is being done.
+    store
+        Folder in which each finished piece is kept, so that the same call goes on where it was stopped. Pieces of other
+        cells, predictions or settings may lie there, too. By default nothing is kept.
 
     Returns
     -------
@@ -98,6 +104,7 @@ def evaluate(
         null_repeats=null_repeats,
         seed=seed,
         callback=callback,
+        store=None if store is None else Path(store).expanduser(),
     )
     record(data)["metrics"] = found.metrics
     return found

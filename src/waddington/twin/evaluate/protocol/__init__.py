@@ -10,6 +10,7 @@ from waddington.twin.evaluate.protocol.given import (
     predictions_of,
     read_predictions,
 )
+from waddington.twin.evaluate.protocol.keeping import fingerprint
 from waddington.twin.evaluate.protocol.reading import screen_of
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.evaluate.protocol.storing import TABLES, read_tables, write_tables
@@ -26,6 +27,7 @@ __all__ = [
     "GivenPredictions",
     "Screen",
     "evaluate_screen",
+    "fingerprint",
     "folds_of",
     "labels_of_predictions",
     "measure_screen",

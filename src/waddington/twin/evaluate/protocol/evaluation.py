@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +14,14 @@ import pandas as pd
 
 from waddington._checks import check_count, check_known
 from waddington._text import counted
+from waddington._version import __version__
 from waddington.errors import ArgumentError
 from waddington.twin.data.splits import Split
 from waddington.twin.evaluate.measurability import measure_conditions
 from waddington.twin.evaluate.protocol.folds import Fold, folds_of
 from waddington.twin.evaluate.protocol.given import GivenPredictions
-from waddington.twin.evaluate.protocol.scores import REPLICATE, Maker, Scores, score_models
+from waddington.twin.evaluate.protocol.keeping import Found, Piece, describe, fingerprint, pack, run_pieces, unpack
+from waddington.twin.evaluate.protocol.scores import REPLICATE, Bench, Maker, Scores, score_models
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.evaluate.protocol.tables import coverage_table, gene_table, score_table, summary_table
 from waddington.twin.respond.base import ResponseModel
@@ -37,6 +42,12 @@ _NULL_MEASURED = 3
 
 _CELLS_IN = 2
 """Halvings in which cells are compared as distributions, and intervals judged."""
+
+
+_CONDITIONS = (
+    "perturbation", "group", "modality", "n_cells", "n_controls", "half_r", "reliability", "ceiling", "bound",
+    "measurable", "reason",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,6 +114,7 @@ def evaluate_screen(
     null_repeats: int = 20,
     seed: int = 0,
     callback: Callable[[float, str], None] = lambda _, __: None,
+    store: Path | None = None,
 ) -> Evaluation:
     """Judge models on conditions and cells that were hidden from them.
 
@@ -125,6 +137,9 @@ def evaluate_screen(
         Of everything that is drawn.
     callback
         Called with the fraction that is done, and what is being done.
+    store
+        Folder in which finished pieces are kept, by default none: each split of each halving, and each draw of labels.
+        Pieces of the same cells, models and settings that lie there already are not done again.
 
     Raises
     ------
@@ -141,23 +156,20 @@ def evaluate_screen(
     given = dict(predictions or {})
     makers = _makers(screen, models, given)
     folds = folds_of(screen, splits=splits, seed=seed)
-    callback(0.0, "measuring replicates")
-    conditions = measure_screen(screen, folds, seed=seed)
+    pieces = _pieces(screen, makers, given, folds, splits, repeats=repeats, null_repeats=null_repeats, seed=seed)
+    done = list(run_pieces(pieces, store, callback))
+    conditions = pd.DataFrame(done[0].values["rows"], columns=list(_CONDITIONS))
     keys = zip(conditions["perturbation"], conditions["group"], conditions["modality"], strict=True)
     measurable = {
         (str(label), str(group), str(modality)): bool(found)
         for (label, group, modality), found in zip(keys, conditions["measurable"], strict=True)
     }
-    scores = score_models(
-        screen, folds, makers, repeats=repeats, seed=seed, cells_in=min(_CELLS_IN, repeats),
-        callback=lambda done: callback(0.1 + 0.65 * done, "judging models"),
-    )  # fmt: skip
+    scores = Scores()
+    for piece, found in zip(pieces, done, strict=True):
+        if piece.what == "models":
+            scores.add(unpack(found))
     table = score_table(scores, measurable)
-    null = _null(
-        screen, makers, splits, repeats=null_repeats, seed=seed,
-        callback=lambda done: callback(0.75 + 0.2 * done, "judging them on permuted labels"),
-    )  # fmt: skip
-    callback(0.95, "summing up")
+    null = _null([found.values for piece, found in zip(pieces, done, strict=True) if piece.what == "null"])
     summary = summary_table(table, references=REFERENCES, seed=seed)
     return Evaluation(
         scores=table,
@@ -193,8 +205,7 @@ def measure_screen(screen: Screen, folds: Sequence[Fold], *, seed: int = 0) -> p
             tables.append(found.assign(group=group, modality=modality))
     table = pd.concat(tables, ignore_index=True).rename(columns={"condition": "perturbation"})
     table["ceiling"] = np.sqrt(table["reliability"].clip(lower=0.0, upper=1.0))
-    columns = ["perturbation", "group", "modality", "n_cells", "n_controls", "half_r", "reliability", "ceiling"]
-    return table[[*columns, "bound", "measurable", "reason"]]
+    return table[list(_CONDITIONS)]
 
 
 def _makers(screen: Screen, models: Sequence[str] | None, given: Mapping[str, GivenPredictions]) -> dict[str, Maker]:
@@ -224,34 +235,84 @@ def _fits(model: type[ResponseModel], screen: Screen) -> bool:
     return model.judged_as is None or screen.groups is not None
 
 
-def _null(
+def _pieces(
     screen: Screen,
     makers: Mapping[str, Maker],
+    given: Mapping[str, GivenPredictions],
+    folds: Sequence[Fold],
     splits: Sequence[str] | None,
     *,
     repeats: int,
+    null_repeats: int,
+    seed: int,
+) -> list[Piece]:
+    """Cut an evaluation: what is measurable, each split of each halving, each draw of labels."""
+    about = {"models": list(makers), "given": {name: one.fingerprint for name, one in given.items()}}
+    evaluation = fingerprint(screen, {**about, "version": __version__})
+    cells_in = min(_CELLS_IN, repeats)
+    bench = Bench(screen, makers, repeats=repeats, seed=seed, cells_in=cells_in)
+
+    def piece(what: str, title: str, work: Callable[[Callable[[float], None]], Found], **fields: Any) -> Piece:
+        return Piece(evaluation=evaluation, what=what, title=title, work=work, seed=seed, **fields)
+
+    def measure(_: Callable[[float], None]) -> Found:
+        return Found(values={"rows": measure_screen(screen, folds, seed=seed).to_dict("records")})
+
+    def judge(repeat: int, some: Sequence[Fold], tell: Callable[[float], None]) -> Found:
+        return pack(bench.judge(repeat, some, tell))
+
+    def permute(repeat: int, tell: Callable[[float], None]) -> Found:
+        return Found(values=_permuted(screen, makers, splits, repeat, seed=seed, callback=tell))
+
+    pieces = [piece("measure", "measuring replicates", measure, folds=describe(folds))]
+    for repeat in range(repeats):
+        for _, some in itertools.groupby(folds, key=lambda fold: fold.way):
+            hidden = list(some)
+            options = ("cells",) if repeat < cells_in else ()
+            pieces.append(
+                piece(
+                    "models", "judging models", partial(judge, repeat, hidden), folds=describe(hidden), repeat=repeat,
+                    options=options,
+                )
+            )  # fmt: skip
+    for repeat in range(null_repeats):
+        title, work = "judging them on permuted labels", partial(permute, repeat)
+        pieces.append(piece("null", title, work, folds=describe(folds), repeat=repeat))
+    return pieces
+
+
+def _permuted(
+    screen: Screen,
+    makers: Mapping[str, Maker],
+    splits: Sequence[str] | None,
+    repeat: int,
+    *,
     seed: int,
     callback: Callable[[float], None],
-) -> pd.DataFrame:
-    """Judge everything on labels that were drawn anew: nothing may be found."""
+) -> dict[str, Any]:
+    """Judge everything on labels that were drawn anew."""
+    permuted = screen.permuted(np.random.default_rng([seed, 1, repeat]))
+    folds = folds_of(permuted, splits=splits, seed=repeat, alone=0, n_folds=_NULL_FOLDS)
+    counts = pd.DataFrame(columns=["modality", "measurable"])
+    if repeat < _NULL_MEASURED:
+        counts = measure_screen(permuted, folds, seed=seed)[["modality", "measurable"]]
+    scores = score_models(
+        permuted, folds, makers, repeats=1, seed=seed + repeat, metrics=("pearson",), callback=callback
+    )
+    table = score_table(scores, {})[["split", "model", "modality", "value"]]
+    return {"scores": table.to_dict("list"), "counts": counts.to_dict("list")}
+
+
+def _null(draws: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Sum up what was found after labels were drawn anew: nothing may be."""
     columns = ["split", "model", "modality", "pearson", "n", "n_measurable", "n_conditions"]
-    if not repeats:
+    if not draws:
         return pd.DataFrame(columns=columns)
-    tables, counts = [], []
-    for repeat in range(repeats):
-        permuted = screen.permuted(np.random.default_rng([seed, 1, repeat]))
-        folds = folds_of(permuted, splits=splits, seed=repeat, alone=0, n_folds=_NULL_FOLDS)
-        if repeat < _NULL_MEASURED:
-            counts.append(measure_screen(permuted, folds, seed=seed))
-        scores = score_models(
-            permuted, folds, makers, repeats=1, seed=seed + repeat, metrics=("pearson",),
-            callback=lambda done, repeat=repeat: callback((repeat + done) / repeats),  # type: ignore[misc]
-        )  # fmt: skip
-        tables.append(score_table(scores, {}))
-    scored = pd.concat(tables, ignore_index=True)
+    scored = pd.concat([pd.DataFrame(one["scores"]) for one in draws], ignore_index=True)
     together = pd.concat([scored, scored.assign(split=EVERY)], ignore_index=True)
     found = together.groupby(["split", "model", "modality"], sort=False)["value"].agg(pearson="mean", n="count")
-    measured = pd.concat(counts).groupby("modality")["measurable"].agg(n_measurable="sum", n_conditions="count")
+    counts = pd.concat([pd.DataFrame(one["counts"]) for one in draws if one["counts"]["modality"]], ignore_index=True)
+    measured = counts.groupby("modality")["measurable"].agg(n_measurable="sum", n_conditions="count")
     return found.reset_index().merge(measured, left_on="modality", right_index=True)[columns]
 
 

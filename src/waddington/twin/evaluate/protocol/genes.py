@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ Array = npt.NDArray[np.float64]
 
 MIN_CONDITIONS = 3
 """Fewest conditions over which a feature's correlation means anything."""
+
+_SUMS = ("n", "error", "predicted", "observed", "predicted2", "observed2", "product", "noise")
 
 
 @dataclass(kw_only=True)
@@ -32,24 +35,41 @@ class GeneSums:
     product: Array
     noise: Array
     """Of squared standard errors of the observed effect."""
-    n_conditions: Array
-    """Conditions that a feature was scored in; halvings do not count as more of them."""
-    conditions: set[str] = field(default_factory=set)
-    """Conditions that were added."""
+    conditions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Conditions that were added, with the features that were passed over; halvings do not count as more of them."""
 
     @classmethod
     def empty(cls, n_features: int) -> GeneSums:
         """Begin with nothing."""
-        names = ("n", "error", "predicted", "observed", "predicted2", "observed2", "product", "noise", "n_conditions")
-        zeros = [np.zeros(n_features) for _ in names]
-        sums: dict[str, Any] = dict(zip(names, zeros, strict=True))
-        return cls(**sums)
+        return cls.of(np.zeros((len(_SUMS), n_features)), {})
+
+    @classmethod
+    def of(cls, table: Array, conditions: Mapping[str, Sequence[int]]) -> GeneSums:
+        """Make them from :attr:`table` and :attr:`conditions`."""
+        sums: dict[str, Any] = {name: row.copy() for name, row in zip(_SUMS, table, strict=True)}
+        return cls(**sums, conditions={label: tuple(passed) for label, passed in conditions.items()})
+
+    @property
+    def table(self) -> Array:
+        """All sums, (8, features)."""
+        return np.stack([getattr(self, name) for name in _SUMS])
+
+    @property
+    def n_conditions(self) -> Array:
+        """Conditions that each feature was scored in, (features,)."""
+        passed = np.array([place for places in self.conditions.values() for place in places], dtype=np.intp)
+        return np.asarray(len(self.conditions) - np.bincount(passed, minlength=len(self.n)), dtype=np.float64)
+
+    def merge(self, other: GeneSums) -> None:
+        """Add the sums over other conditions or halvings."""
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.conditions |= other.conditions
 
     def add(self, label: str, predicted: Array, observed: Observed, keep: npt.NDArray[np.bool_]) -> None:
         """Add one condition of one halving; features that are not scored are passed over."""
         if label not in self.conditions:
-            self.conditions.add(label)
-            self.n_conditions += keep
+            self.conditions[label] = tuple(np.flatnonzero(~keep).tolist())
         p, o = np.where(keep, predicted, 0.0), np.where(keep, observed.effect, 0.0)
         self.n += keep
         self.error += (p - o) ** 2
@@ -75,11 +95,12 @@ class GeneSums:
             r2 = np.where(spread > tiny, 1.0 - self.error / n / spread, np.nan)
             pearson = np.where((spread > tiny) & (own > tiny), joint / np.sqrt(spread * own), np.nan)
             share = np.where(spread > tiny, self.noise / n / spread, np.inf)
-        enough = self.n_conditions >= MIN_CONDITIONS
+        scored = self.n_conditions
+        enough = scored >= MIN_CONDITIONS
         return {
             "mse": np.where(self.n > 0, self.error / n, np.nan),
             "r2": np.where(enough, r2, np.nan),
             "pearson": np.where(enough, np.clip(pearson, -1.0, 1.0), np.nan),
-            "n": self.n_conditions.copy(),
+            "n": scored,
             "measurable": np.asarray((share < 0.5) & enough),
         }

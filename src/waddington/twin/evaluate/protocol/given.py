@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
@@ -81,6 +82,16 @@ class GivenPredictions(ResponseModel):
             resting={modality: table.mean[0] for modality, table in measured.tables.items()},
             notes=self._notes,
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what is predicted."""
+        digest = hashlib.sha256(repr((list(self._row), self._are_effects, self._control)).encode())
+        for known in (self._profiles, self._resting or {}):
+            for modality, x in known.items():
+                digest.update(f"{modality} {x.shape}".encode())
+                digest.update(np.ascontiguousarray(x, dtype=np.float64).tobytes())
+        return digest.hexdigest()
 
     @property
     def notes(self) -> tuple[str, ...]:

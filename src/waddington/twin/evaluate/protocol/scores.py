@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +17,13 @@ from waddington.twin.evaluate.protocol.cells import MOST_CELLS, Distances
 from waddington.twin.evaluate.protocol.covering import count_covered
 from waddington.twin.evaluate.protocol.folds import Fold
 from waddington.twin.evaluate.protocol.genes import GeneSums
-from waddington.twin.evaluate.protocol.halves import Halves, draw_halves
+from waddington.twin.evaluate.protocol.halves import draw_halves
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.evaluate.protocol.truth import Moments, Observed, moments_of, observe_effect
 from waddington.twin.respond.base import Effect, ResponseModel, Training
 from waddington.twin.respond.calibration import calibrate, expressed_features
 
-__all__ = ["REPLICATE", "Key", "Maker", "Scores", "score_models"]
+__all__ = ["REPLICATE", "Bench", "Key", "Maker", "Scores", "score_models"]
 
 Array = npt.NDArray[np.float64]
 
@@ -73,6 +74,17 @@ class Scores:
     genes: dict[tuple[str, str, str], GeneSums] = field(default_factory=dict)
     refused: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    def add(self, other: Scores) -> None:
+        """Add what was measured in other halvings, or on other folds."""
+        for mine, others in ((self.values, other.values), (self.coverage, other.coverage)):
+            for key, rows in others.items():
+                mine.setdefault(key, []).extend(rows)
+        self.support.update(other.support)
+        for kind, sums in other.genes.items():
+            self.genes.setdefault(kind, GeneSums.empty(sums.table.shape[1])).merge(sums)
+        for name, why in other.refused.items():
+            self.refused.setdefault(name, {}).update(why)
+
 
 def score_models(
     screen: Screen,
@@ -105,30 +117,38 @@ def score_models(
     callback
         Called with the fraction that is done.
     """
-    rng, scores = np.random.default_rng(seed), Scores(metrics=tuple(metrics))
-    distances = Distances(screen, seed=seed) if cells_in else None
-    bench = _Bench(screen, scores)
-    # The metrics are called thousands of times on what is known to be finite.
-    with config_context(assume_finite=True, skip_parameter_validation=True):
-        for repeat in range(repeats):
-            halves = draw_halves(screen, rng)
-            bench.begin(halves, distances if repeat < cells_in else None, fast=repeat > 0 and repeat >= cells_in)
-            for done, fold in enumerate(folds):
-                # Where the data say what is learned from, no halving changes it: models are judged once.
-                if repeat == 0 or not fold.given:
-                    training = bench.training(fold)
-                    for name, make in models.items():
-                        bench.judge(fold, name, make, training)
-                bench.judge_replicate(fold)
-                callback((repeat + (done + 1) / len(folds)) / repeats)
+    bench = Bench(screen, models, repeats=repeats, seed=seed, cells_in=cells_in, metrics=metrics)
+    scores = Scores(metrics=tuple(metrics))
+    for repeat in range(repeats):
+        scores.add(
+            bench.judge(repeat, folds, lambda done, repeat=repeat: callback((repeat + done) / repeats))  # type: ignore[misc]
+        )
     return scores
 
 
-class _Bench:
-    """What is shared by the models of one halving."""
+class Bench:
+    """Judges models in one halving after another; what they share is computed once.
 
-    def __init__(self, screen: Screen, scores: Scores) -> None:
-        self._screen, self._scores = screen, scores
+    Parameters
+    ----------
+    screen, models, repeats, seed, cells_in, metrics
+        As in :func:`score_models`.
+    """
+
+    def __init__(
+        self,
+        screen: Screen,
+        models: Mapping[str, Maker],
+        *,
+        repeats: int,
+        seed: int,
+        cells_in: int = 0,
+        metrics: Sequence[str] = tuple(METRICS),
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        self._screen, self._models, self._names = screen, models, tuple(metrics)
+        self._drawn, self._seed, self._cells_in = [draw_halves(screen, rng) for _ in range(repeats)], seed, cells_in
+        self._repeat = -1
         self._edited = {name: np.isin(names, sorted(screen.all_edited)) for name, names in screen.names.items()}
         pooled = _pooled_variance(screen)
         self._sd = {name: np.sqrt(variance) for name, variance in pooled.items()}
@@ -139,17 +159,39 @@ class _Bench:
             for label in screen.conditions
         }
 
-    def begin(self, halves: Halves, distances: Distances | None, *, fast: bool) -> None:
+    def judge(self, repeat: int, folds: Sequence[Fold], callback: Callable[[float], None] = lambda _: None) -> Scores:
+        """Judge all models, and the replicate, on some folds of one halving."""
+        if self._repeat != repeat:
+            self._begin(repeat)
+        self._scores = Scores(metrics=self._names)
+        # The metrics are called thousands of times on what is known to be finite.
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            for done, fold in enumerate(folds):
+                # Where the data say what is learned from, no halving changes it: models are judged once.
+                if repeat == 0 or not fold.given:
+                    training = self._training(fold)
+                    for name, make in self._models.items():
+                        self._judge(fold, name, make, training)
+                self._judge_replicate(fold)
+                callback((done + 1) / len(folds))
+        return self._scores
+
+    @cached_property
+    def _between(self) -> Distances:
+        return Distances(self._screen, seed=self._seed)
+
+    def _begin(self, repeat: int) -> None:
         """Start on a halving."""
-        self._halves, self._distances = halves, distances
-        skipped = SLOW if fast else ()
-        self._metrics = [None if name in skipped else METRICS[name] for name in self._scores.metrics]
+        self._repeat, self._halves = repeat, self._drawn[repeat]
+        self._distances = self._between if repeat < self._cells_in else None
+        skipped = SLOW if repeat > 0 and repeat >= self._cells_in else ()
+        self._metrics = [None if name in skipped else METRICS[name] for name in self._names]
         self._trainings: dict[tuple[bool, str | None], Training] = {}
         self._both: dict[tuple[str, str | None, bool], tuple[dict[str, Observed], dict[str, Observed]]] = {}
         self._observed: dict[tuple[str, bool, str | None], dict[str, Observed]] = {}
         self._candidates: dict[tuple[bool, str | None], tuple[dict[str, int], dict[str, Array]]] = {}
 
-    def training(self, fold: Fold) -> Training:
+    def _training(self, fold: Fold) -> Training:
         """Give what models learn from in a fold; cells are summed up once."""
         kind = (fold.half_of_cells, fold.group)
         if kind not in self._trainings:
@@ -157,7 +199,7 @@ class _Bench:
             _ = self._trainings[kind].measured
         return self._trainings[kind].without(fold.left_out) if fold.left_out else self._trainings[kind]
 
-    def judge(self, fold: Fold, name: str, make: Maker, training: Training) -> None:
+    def _judge(self, fold: Fold, name: str, make: Maker, training: Training) -> None:
         """Fit one model and score it on the fold's conditions."""
         refused = self._scores.refused.setdefault(name, {})
         try:
@@ -186,7 +228,7 @@ class _Bench:
         if sure:
             self._cover(fold, name, model, training, sure)
 
-    def judge_replicate(self, fold: Fold) -> None:
+    def _judge_replicate(self, fold: Fold) -> None:
         """Score one half of each condition's cells as a prediction of the other, each with its own controls."""
         for label, way in fold.targets.items():
             second, first = self._halved(fold, label)
