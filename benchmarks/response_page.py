@@ -2,8 +2,8 @@
 
 Run by hand, after them: ``python benchmarks/response_page.py [--records benchmarks/out]``. The folder holds what they
 wrote with ``--json``: simulator.json, k562.json, papalexi.json, kang.json and protein.json of ``responses.py``,
-gears.json of ``responses_gears.py``, evaluator.json of ``evaluator.py``, scaling.json of ``response_scaling.py``; what
-others published stands in ``published_responses.py``. Everything between
+gears.json of ``responses_gears.py``, evaluator.json of ``evaluator.py``, intervals.json of ``intervals.py``,
+scaling.json of ``response_scaling.py``; what others published stands in ``published_responses.py``. Everything between
 ``<!-- generated: NAME -->`` and ``<!-- end -->`` is written anew; a block whose record is not there stays as it is. The
 words around blocks are written by people, and name no figure.
 """
@@ -36,7 +36,7 @@ Record = dict[str, Any]
 
 def source(record: Record) -> str:
     """Say by what command, when, on what a record was made."""
-    command = re.sub(r" --json \S+", "", record["command"])
+    command = re.sub(r"--data \S+", "--data FILE", re.sub(r" --json \S+", "", record["command"]))
     return f"`{command}`, {record['date']}, commit {record['commit']}."
 
 
@@ -87,17 +87,35 @@ def evaluator(record: Record) -> list[str]:
 
 
 def scaling(record: Record) -> list[str]:
-    """Tabulate processor time and memory of fit and prediction."""
+    """Tabulate time and memory of fit and prediction."""
     cells = [
         (
             f"{row['singles']:,} singles, {row['doubles']:,} doubles, {row['genes']:,} features",
+            str(row["threads"]),
             f"{row['processor']:.1f}",
+            f"{row['wall']:.1f}",
+            f"{row['load']:.1f}",
             f"{row['peak']:.2f}",
         )
         for row in record["screens"]
     ]
     tail = f"Slope of time over the number of singles: {record['slope']:.2f}."
-    return [source(record), "", *table(("screen", "processor seconds", "peak GiB"), cells), "", tail]
+    names = ("screen", "threads", "processor seconds", "wall seconds", "load", "peak GiB")
+    return [source(record), "", *table(names, cells), "", tail]
+
+
+def intervals(record: Record) -> list[str]:
+    """Tabulate how many changes the intervals hold, by what answers rest on, with their width and score."""
+    cells = [
+        (
+            row["split"], row["support"], row["interval"], str(row["conditions"]),
+            *(f"{row[kind]:.3f} {row[f'{kind}, 95 %']}" for kind in ("expressed", "changed")),
+            *(f"{row[f'expressed, {what}']:.2f}" for what in ("width", "score")),
+        )
+        for row in record["coverage"]
+    ]  # fmt: skip
+    names = ("screen", "answers", "interval", "conditions", "expressed", "changed", "width", "score")
+    return [source(record), "", *table(names, cells)]
 
 
 def published() -> list[str]:
@@ -113,6 +131,7 @@ def published() -> list[str]:
 BLOCKS: dict[str, Callable[[Record], list[str]]] = {
     **dict.fromkeys(("simulator", "k562", "gears", "papalexi", "kang", "protein"), scores),
     "evaluator": evaluator,
+    "intervals": intervals,
     "scaling": scaling,
 }
 

@@ -1,13 +1,15 @@
 """What do fit and prediction of the hierarchical additive model cost, and how do they grow with the conditions?
 
-    OMP_NUM_THREADS=1 python benchmarks/response_scaling.py [--genes 5000] [--singles 1250 2500 5000 10000]
+    python benchmarks/response_scaling.py [--genes 5000] [--singles 1250 2500 5000 10000]
 
 Run by hand; two minutes on two quiet cores. Condition means are drawn from the model's own equations, 100 cells each.
 Every row is a process of its own that fits the model and predicts effect and standard deviation of all conditions:
 1,000 single perturbations; 100 singles with 900 of their doubles, where everything is coupled; then single
-perturbations in growing number on 500 genes. Wall seconds, processor seconds, and the most memory the process had.
-The limit is held against processor seconds, which a busy machine stretches less and more threads only raise. The slope
-is that of logarithms, of processor time by the number of conditions, from the smallest to the largest screen.
+perturbations in growing number on 500 genes. Wall seconds, processor seconds, and the most memory the process had; the
+two large screens once on one thread and once on all cores. The limit is held against processor seconds on one thread,
+which a busy machine stretches less; the load of the machine stands beside wall seconds, and says whether they are its
+own. The slope is that of logarithms, of processor time by the number of conditions, from the smallest to the largest
+screen.
 """
 
 from __future__ import annotations
@@ -27,8 +29,10 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported; see measuring.py
 
 import numpy as np
+import torch
 
 from measuring import say, write
+from waddington.jobs import core_count
 from waddington.twin.respond import HierarchicalAdditive, Measured, Table
 
 CELLS, CONTROLS = 100.0, 1000.0
@@ -81,17 +85,22 @@ def cost(singles: int, doubles: int, genes: int) -> dict[str, Any]:
         "genes": genes,
         "fit": fitted - started,
         "predict": ended - fitted,
+        "wall": ended - started,
         "processor": time.process_time() - processor,
+        "load": os.getloadavg()[0],
+        "threads": torch.get_num_threads(),
         "base": base,
         "peak": peak_gib(),
     }
 
 
-def in_a_process(*sizes: int) -> dict[str, Any]:
+def in_a_process(*sizes: int, threads: int = 1) -> dict[str, Any]:
     """Measure one screen in a process of its own."""
-    say(f"{sizes[0]} singles, {sizes[1]} doubles, {sizes[2]} genes")
+    say(f"{sizes[0]} singles, {sizes[1]} doubles, {sizes[2]} genes, {threads} threads")
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = {**os.environ, **dict.fromkeys(names, str(threads))}
     arguments = [sys.executable, __file__, "--one", *map(str, sizes)]
-    done = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     found: dict[str, Any] = json.loads(done.stdout.strip().rpartition("\n")[2])
     return found
 
@@ -105,21 +114,24 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.one is not None:
         return print(json.dumps(cost(*arguments.one)))
-    large = [in_a_process(1000, 0, arguments.genes), in_a_process(100, 900, arguments.genes)]
+    sizes = ((1000, 0, arguments.genes), (100, 900, arguments.genes))
+    large = [in_a_process(*size) for size in sizes]
+    spread = [in_a_process(*size, threads=core_count()) for size in sizes]
     many = [in_a_process(singles, 0, GENES_OF_MANY) for singles in sorted(arguments.singles)]
-    print(f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', '')}; seconds, GiB at the peak of the process")
-    print(f"{'singles':>8}{'doubles':>9}{'genes':>7}{'fit':>8}{'predict':>9}{'processor':>11}{'peak':>7}{'before':>8}")
-    for one in [*large, *many]:
-        sizes = f"{one['singles']:8d}{one['doubles']:9d}{one['genes']:7d}"
-        times = f"{one['fit']:8.1f}{one['predict']:9.1f}{one['processor']:11.1f}"
-        print(f"{sizes}{times}{one['peak']:7.2f}{one['base']:8.2f}")
+    print("seconds, GiB at the peak of the process, the machine's load at its end")
+    names = ("singles", "doubles", "genes", "threads", "fit", "predict", "wall", "processor", "peak", "before", "load")
+    print("".join(f"{name:>10}" for name in names))
+    for one in [*large, *spread, *many]:
+        counts = "".join(f"{one[name]:10d}" for name in names[:4])
+        times = "".join(f"{one[name]:10.1f}" for name in names[4:8])
+        print(f"{counts}{times}{one['peak']:10.2f}{one['base']:10.2f}{one['load']:10.1f}")
     first, last = many[0], many[-1]
     slope = math.log(last["processor"] / first["processor"]) / math.log(last["singles"] / first["singles"])
     print(f"slope of time by single perturbations: {slope:.2f}")
     kept = all(one["processor"] < LIMIT_SECONDS and one["peak"] < LIMIT_GIB for one in large)
     print(f"1,000 conditions under {LIMIT_SECONDS:.0f} processor s and {LIMIT_GIB:.0f} GiB: {'yes' if kept else 'no'}")
     if arguments.json is not None:
-        write(arguments.json, {"screens": [*large, *many], "slope": slope})
+        write(arguments.json, {"screens": [*large, *spread, *many], "slope": slope})
 
 
 if __name__ == "__main__":
