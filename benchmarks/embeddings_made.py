@@ -18,9 +18,11 @@ from waddington.twin.embed import TwinEncoder
 from waddington.twin.embed.likelihoods import GAUSSIAN
 from waddington.twin.preprocess.cells import ModelCells, model_cells
 
-__all__ = ["WIDTH", "Representation", "encoder_of", "made", "parts_of"]
+__all__ = ["AS_IT_WAS", "WIDTH", "Representation", "encoder_of", "made", "parts_of"]
 
 WIDTH = 32
+AS_IT_WAS: dict[str, Any] = {"start": "random", "balanced": False, "agreement": 0.1}
+"""The encoder before its embeddings began at components and its modalities were balanced."""
 Arrays = dict[str, np.ndarray]
 
 
@@ -53,23 +55,30 @@ def encoder_of(given: ModelCells, train: np.ndarray, *, seed: int, epochs: int, 
 
 
 def made(
-    cells: Cells, *, seed: int, epochs: int, modalities: Sequence[str] | None = None, only: Sequence[str] = ()
+    cells: Cells,
+    *,
+    seed: int,
+    epochs: int,
+    modalities: Sequence[str] | None = None,
+    only: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> dict[str, Representation]:
     """Make every representation of a data set, or of some of its modalities."""
     given = parts_of(cells, modalities)
     makers: Mapping[str, Callable[[], Representation]] = {
         "PCA/LSI": lambda: _components(given, cells.train),
         "trained encoder": lambda: _encoded(given, cells.train, seed, epochs),
-        "untrained encoder": lambda: _encoded(given, cells.train, seed, 0),
+        "as it was": lambda: _encoded(given, cells.train, seed, epochs, **AS_IT_WAS),
+        "untrained encoder": lambda: _encoded(given, cells.train, seed, 0, start="random"),
         "random projection": lambda: _projected(given, cells.train, seed),
         "noise": lambda: _noise(given, seed),
     }
-    return {name: make() for name, make in makers.items() if not only or name in only}
+    return {name: make() for name, make in makers.items() if (not only or name in only) and name not in without}
 
 
-def _encoded(given: ModelCells, train: np.ndarray, seed: int, epochs: int) -> Representation:
+def _encoded(given: ModelCells, train: np.ndarray, seed: int, epochs: int, **fields: Any) -> Representation:
     torch.set_num_threads(1)
-    encoder = encoder_of(given, train, seed=seed, epochs=epochs)
+    encoder = encoder_of(given, train, seed=seed, epochs=epochs, **fields)
 
     def again(other: ModelCells) -> Arrays:
         return encoder.embed(other.inputs, other.representations)

@@ -71,9 +71,9 @@ def test_hidden_entries_do_not_reach_the_hidden_state():
     hide[:, :4] = True
     changed = profile.clone()
     changed[:, :4] += 5.0
-    torch.testing.assert_close(encoder.project(profile, hide), encoder.project(changed, hide))
+    torch.testing.assert_close(encoder.standardize(profile, hide), encoder.standardize(changed, hide))
     everything = torch.ones(3, 10, dtype=torch.bool)
-    assert torch.isfinite(encoder.project(profile, everything)).all()
+    assert torch.isfinite(encoder.project(encoder.standardize(profile, everything))).all()
 
 
 def test_the_joint_embedding_ignores_a_modality_that_may_not_be_used():

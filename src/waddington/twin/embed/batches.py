@@ -16,8 +16,9 @@ from waddington.twin.embed.decoders import Decoder
 from waddington.twin.embed.layers import ModalityEncoder, joint_context
 from waddington.twin.embed.module import Batch, TwinModule
 from waddington.twin.embed.reference import Reference
+from waddington.twin.preprocess.components import leading_axes
 
-__all__ = ["encode", "evaluate", "make_batch", "refresh", "start", "weighted_losses"]
+__all__ = ["encode", "evaluate", "make_batch", "refresh", "start", "start_at_components", "weighted_losses"]
 
 _BLOCK = 1024  # cells handled at once where no gradient is needed
 
@@ -77,7 +78,7 @@ def make_batch(
 
 
 def weighted_losses(module: TwinModule, batch: Batch, config: EncoderConfig) -> dict[str, Tensor]:
-    """All terms of the loss and, under ``"total"``, their weighted sum, which is minimized."""
+    """All terms of the loss and, under ``"total"``, their sum with the configured weight of the agreement."""
     terms = module.losses(batch, seen_weight=config.seen_weight, temperature=config.temperature)
     weights = {name: config.agreement if name == "agreement" else 1.0 for name in terms}
     terms["total"] = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
@@ -107,6 +108,43 @@ def start(module: TwinModule, cells: CellDataset, rows: IntArray) -> None:
         if cells.counts is not None:
             mean, deviation = (torch.from_numpy(moment) for moment in moments(cells.counts[name], here))
             cast(Decoder, module.decoders[name]).start(mean, deviation**2)
+
+
+@torch.no_grad()
+def start_at_components(module: TwinModule, cells: CellDataset, rows: IntArray) -> None:
+    """Let embeddings begin at the leading components of each modality, and of all side by side; after `start`.
+
+    Parameters
+    ----------
+    module
+        The networks, changed in place.
+    cells
+        All cells.
+    rows
+        Which of them may be looked at.
+    """
+    own: dict[str, npt.NDArray[np.float64]] = {}
+    for name, matrix in cells.inputs.items():
+        encoder = cast(ModalityEncoder, module.encoders[name])
+        here = rows[cells.present[name][rows]]
+        width = encoder.axes.shape[1]
+        axes = _padded(leading_axes(matrix[here], width, centred=True), width)
+        place = np.zeros((rows.size, width))
+        place[cells.present[name][rows]] = matrix[here] @ axes - encoder.location.cpu().numpy() @ axes
+        spread = max(float(np.sqrt(np.mean(place**2))), 1e-6)
+        encoder.start(torch.from_numpy(axes / spread) * encoder.scale[:, None].cpu())
+        own[name] = place / spread
+    width = next(iter(module.joint.axes.values())).shape[1]
+    together = np.concatenate(list(own.values()), axis=1)
+    axes = _padded(leading_axes(together.astype(np.float32), width, centred=True), width)
+    axes /= max(float(np.sqrt(np.mean((together @ axes) ** 2))), 1e-6)
+    parts = np.split(axes, np.cumsum([x.shape[1] for x in own.values()])[:-1])
+    module.joint.start({name: torch.from_numpy(part) for name, part in zip(own, parts, strict=True)})
+
+
+def _padded(axes: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.float64]:
+    """Add empty axes where there are fewer components than dimensions."""
+    return np.pad(axes, ((0, 0), (0, width - axes.shape[1])))
 
 
 @torch.no_grad()
@@ -177,10 +215,10 @@ def refresh(module: TwinModule, cells: CellDataset, rows: IntArray, reference: R
     parts: dict[str, list[Tensor]] = {}
     for start in range(0, rows.size, _BLOCK):
         some = rows[start : start + _BLOCK]
-        states = {
-            name: cast(ModalityEncoder, module.encoders[name]).project(profile.to(device))
-            for name, profile in cells.profiles(some).items()
-        }
+        states = {}
+        for name, profile in cells.profiles(some).items():
+            encoder = cast(ModalityEncoder, module.encoders[name])
+            states[name] = encoder.project(encoder.standardize(profile.to(device)))
         states["joint"] = joint_context(states, _moved(cells.measured(some), device))
         for name, state in states.items():
             parts.setdefault(name, []).append(state)

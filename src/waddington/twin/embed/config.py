@@ -15,7 +15,7 @@ __all__ = ["EncoderConfig"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncoderConfig:
-    """Sizes of the networks and weights of the loss. ``benchmarks/encoder.py`` measures what they give.
+    """Sizes of the networks and weights of the loss. ``benchmarks/embeddings.py`` measures what they give.
 
     Raises
     ------
@@ -43,13 +43,19 @@ class EncoderConfig:
     """Weight in the loss of an entry that the encoder saw, against 1 for a hidden one."""
     modality_dropout: float = 0.2
     """Chance of withholding a modality from the joint encoder in training, so that it learns to do without."""
-    agreement: float = 0.1
-    """Weight of the contrastive agreement between modalities."""
+    balanced: bool = True
+    """Whether modalities are weighed by the inverse of what their reconstruction has gained, so that the joint
+    embedding serves all of them and not the richest alone."""
+    agreement: float = 0.0
+    """Weight of a contrastive agreement between modalities. More than a little costs what one modality alone knows."""
     temperature: float = 0.2
     """Temperature of that agreement."""
     likelihoods: Mapping[str, str] | None = None
     """Likelihood by modality, names of `likelihoods.LIKELIHOODS`, or `gaussian` for values that are no counts; by
     default negative binomial for RNA and protein, Poisson for ATAC."""
+    start: str = "components"
+    """Where embeddings begin: at the leading ``"components"`` of the training cells, to which training learns a
+    correction, or at ``"random"`` weights."""
     max_reference: int = 50_000
     """Reference cells kept, drawn at random when there are more training cells."""
     seed: int = 0
@@ -71,6 +77,7 @@ class EncoderConfig:
         check_in_range("modality_dropout", self.modality_dropout, 0.0, 1.0)
         check_in_range("agreement", self.agreement, 0.0)
         check_in_range("temperature", self.temperature, 0.0, open_low=True)
+        check_choice("start", self.start, ("components", "random"))
         chosen = {name: DEFAULT_LIKELIHOOD.get(name, "negative_binomial") for name in self.modalities}
         chosen |= dict(self.likelihoods or {})
         for name, likelihood in chosen.items():

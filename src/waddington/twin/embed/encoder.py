@@ -33,7 +33,7 @@ from waddington.optim.registry import OptimizerLike
 from waddington.twin._arrays import check_arrays
 from waddington.twin._moved import renamed_arguments
 from waddington.twin.data.device import check_device
-from waddington.twin.embed.batches import encode, evaluate, refresh, start
+from waddington.twin.embed.batches import encode, evaluate, refresh, start, start_at_components
 from waddington.twin.embed.config import EncoderConfig
 from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix, hold_out
 from waddington.twin.embed.decoders import Decoder
@@ -48,7 +48,8 @@ __all__ = ["TwinEncoder"]
 
 FloatArray = npt.NDArray[np.float32]
 
-_FORMAT = 1
+_FORMAT = 2
+_AS_IT_WAS = {"start": "random", "balanced": False}  # format 1 knew neither
 
 
 class TwinEncoder:
@@ -111,7 +112,7 @@ class TwinEncoder:
 
         The order of the data, the masks and the sampled neighbours follow from `seed` alone, the initial weights from
         the encoder's own seed: two optimizers see exactly the same batches. With ``epochs=0`` nothing is trained, but
-        the cells become the reference: the untrained encoder to compare with.
+        the cells become the reference: components, or with ``start="random"`` the untrained encoder to compare with.
 
         Parameters
         ----------
@@ -344,10 +345,10 @@ class TwinEncoder:
         DataError
             When the state has another format.
         """
-        if state.get("format") != _FORMAT:
+        if state.get("format") not in (1, _FORMAT):
             raise DataError(f"cannot load an encoder of format {state.get('format')!r}: accepted is {_FORMAT}")
-        encoder = cls(**state["config"])
-        encoder.module.load_state_dict(state["module"])
+        encoder = cls(**(_AS_IT_WAS | state["config"]) if state["format"] == 1 else state["config"])
+        encoder.module.load_state_dict(state["module"], strict=state["format"] != 1)  # format 1 had no axes
         encoder.fitted = bool(state["fitted"])
         encoder._scale = EmbeddingScale.from_state_dict(state)
         if state["reference"] is not None:
@@ -385,6 +386,8 @@ class TwinEncoder:
             {name: x[kept] for name, x in sought.items()}, n_neighbors=self.config.n_neighbors, seed=seed
         )
         start(self.module, cells, rows)
+        if self.config.start == "components":
+            start_at_components(self.module, cells, rows)
         return kept
 
     def _finish(self, cells: CellDataset, sought: Mapping[str, FloatArray], rows: IntArray) -> None:

@@ -90,11 +90,20 @@ class ModalityEncoder(nn.Module):
         self.norm = nn.LayerNorm(hidden)
         self.attention = GraphAttention(hidden, heads=heads)
         self.output = nn.Linear(hidden, embedding_dim)
+        self.register_buffer("axes", torch.zeros(n_features, embedding_dim))
         self.location: Tensor
         self.scale: Tensor
+        self.axes: Tensor
 
-    def project(self, profile: Tensor, hide: Tensor | None = None) -> Tensor:
-        """Standardize a profile and project it.
+    @torch.no_grad()
+    def start(self, axes: Tensor) -> None:
+        """Begin with these axes of the standardized profile, (features, embedding_dim), and no correction to them."""
+        self.axes.copy_(axes)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def standardize(self, profile: Tensor, hide: Tensor | None = None) -> Tensor:
+        """Standardize a profile.
 
         Parameters
         ----------
@@ -105,7 +114,7 @@ class ModalityEncoder(nn.Module):
 
         Returns
         -------
-        Hidden state, (cells, hidden).
+        (cells, features).
         """
         standard = ((profile - self.location) / self.scale).clamp(-10.0, 10.0)
         if hide is not None:
@@ -113,12 +122,16 @@ class ModalityEncoder(nn.Module):
             # mask.
             kept = (~hide).to(standard.dtype)
             standard = standard * kept / kept.mean(dim=1, keepdim=True).clamp_min(1e-3)
+        return standard
+
+    def project(self, standard: Tensor) -> Tensor:
+        """Project a standardized profile to a hidden state, (cells, hidden)."""
         return F.gelu(self.norm(self.input(standard)))
 
-    def forward(self, state: Tensor, neighbors: Tensor, mask: Tensor) -> Tensor:
-        """Embed hidden states given those of the neighbours; shapes as in `GraphAttention`."""
-        embedding: Tensor = self.output(self.attention(state, neighbors, mask))
-        return embedding
+    def forward(self, standard: Tensor, neighbors: Tensor, mask: Tensor) -> Tensor:
+        """Embed standardized profiles given the hidden states of the neighbours, shaped as in `GraphAttention`."""
+        correction: Tensor = self.output(self.attention(self.project(standard), neighbors, mask))
+        return standard @ self.axes + correction
 
 
 class JointEncoder(nn.Module):
@@ -145,6 +158,17 @@ class JointEncoder(nn.Module):
         self.own = nn.ModuleDict({name: nn.Linear(embedding_dim, hidden) for name in modalities})
         self.attention = GraphAttention(hidden, heads=heads, source=hidden * len(modalities))
         self.output = nn.Linear(hidden, joint_dim)
+        self.axes = nn.ParameterDict(
+            {name: nn.Parameter(torch.zeros(embedding_dim, joint_dim), requires_grad=False) for name in modalities}
+        )
+
+    @torch.no_grad()
+    def start(self, axes: Mapping[str, Tensor]) -> None:
+        """Begin with these axes of the modalities' embeddings, (embedding_dim, joint_dim), and no correction."""
+        for name, value in axes.items():
+            self.axes[name].copy_(value)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
 
     def forward(
         self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor], neighbors: Tensor, mask: Tensor
@@ -166,8 +190,9 @@ class JointEncoder(nn.Module):
         -------
         Joint embedding, (cells, joint_dim).
         """
-        embedding: Tensor = self.output(self.attention(self.fuse(embeddings, present), neighbors, mask))
-        return embedding
+        correction: Tensor = self.output(self.attention(self.fuse(embeddings, present), neighbors, mask))
+        linear = [present[name][:, None] * (value @ self.axes[name]) for name, value in embeddings.items()]
+        return torch.stack(linear).sum(dim=0) + correction
 
     def fuse(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
         """Bring the modalities that a cell has into one hidden state, (cells, hidden); arguments as in `forward`."""

@@ -1,10 +1,11 @@
 """The encoder's networks: pure modules over tensors, with no data handling.
 
 Per modality, a cell's profile is projected to a hidden state, one GATv2 layer attends to the hidden states of its
-neighbours in that modality's graph, and a linear map gives the embedding. The joint embedding fuses the embeddings of
-the modalities that a cell has and attends, in the joint graph, to its neighbours' hidden states. Decoders are linear
-in the embedding on the log scale, so that a shift of the embedding is a log fold change of the features, and two
-shifts add.
+neighbours in that modality's graph, and a linear map gives a correction to where the embedding begins: at leading
+components of the profile, or at nothing. The joint embedding fuses the embeddings of the modalities that a cell has and
+attends, in the joint graph, to its neighbours' hidden states; it begins at leading components of those embeddings.
+Decoders are linear in the embedding on the log scale, so that a shift of the embedding is a log fold change of the
+features, and two shifts add.
 """
 
 from __future__ import annotations
@@ -112,8 +113,8 @@ class TwinModule(nn.Module):
         embeddings: dict[str, Tensor] = {}
         for name, profile in batch.profiles.items():
             encoder = cast(ModalityEncoder, self.encoders[name])
-            state = encoder.project(profile, None if batch.hide is None else batch.hide[name])
-            embeddings[name] = encoder(state, batch.neighbors[name], batch.edges[name])
+            standard = encoder.standardize(profile, None if batch.hide is None else batch.hide[name])
+            embeddings[name] = encoder(standard, batch.neighbors[name], batch.edges[name])
         return embeddings
 
     def losses(self, batch: Batch, *, seen_weight: float, temperature: float) -> dict[str, Tensor]:

@@ -27,11 +27,13 @@ from waddington.twin.embed.history import History
 from waddington.twin.embed.module import TwinModule
 from waddington.twin.embed.reference import Reference
 
-__all__ = ["TrainingData", "default_optimizer", "save_atomically", "schedule_factor", "train"]
+__all__ = ["TrainingData", "default_optimizer", "modality_weights", "save_atomically", "schedule_factor", "train"]
 
 _REFRESH_STEPS = 500
 _WARM_UP = 0.05
 _FLOOR = 0.02
+_MOST_WEIGHT = 20.0
+_FIRST_CELLS = 2048
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,9 +134,11 @@ def train(
     rate = LambdaLR(stepper, lambda step: schedule_factor(schedule, step, epochs * n_batches))
     written_for = {**settings, "optimizer": _described(stepper)}
     history = History()
+    refresh(module, data.cells, data.reference_rows, data.reference)
+    first = _first_losses(module, data, config, seed=seed) if config.balanced and epochs else {}
     if checkpoint is not None and checkpoint.exists():
         history = _resume(checkpoint, written_for, module, stepper, rate)
-    refresh(module, data.cells, data.reference_rows, data.reference)
+        refresh(module, data.cells, data.reference_rows, data.reference)
     for epoch in range(len(history), epochs):
         started = time.perf_counter()
         losses = _epoch(
@@ -143,6 +147,7 @@ def train(
             config,
             stepper,
             rate,
+            weights=modality_weights(first, history.train[-1]) if first and len(history) else {},
             rng=np.random.default_rng((seed, 2, epoch)),
             batch_size=batch_size,
         )
@@ -156,6 +161,48 @@ def train(
             report = {"epoch": epoch + 1, "epochs": epochs, "train": losses, "validation": seen}
             progress({**report, "seconds": history.seconds[-1]})
     return history
+
+
+def modality_weights(first: Mapping[str, float], last: Mapping[str, float]) -> dict[str, float]:
+    """Weigh modalities by the inverse of what their joint reconstruction has gained since the start.
+
+    Losses are nats per entry, and an entry of a rich modality holds more of them: unweighted, the joint embedding
+    serves the richest and forgets the others (docs/embeddings.md). The gradient of the weighted sum is that of the sum
+    of the logarithms of the gains.
+
+    Parameters
+    ----------
+    first, last
+        Terms of the loss before training and in the last epoch.
+
+    Returns
+    -------
+    dict[str, float]
+        By modality, of mean 1; none weighs more than twenty times another.
+    """
+    gains = {name.split("/")[1]: first[name] - last[name] for name in last if name.startswith("joint/")}
+    most = max(gains.values())
+    if most <= 0.0 or not all(map(math.isfinite, gains.values())):
+        return dict.fromkeys(gains, 1.0)
+    inverse = {name: 1.0 / max(gain, most / _MOST_WEIGHT) for name, gain in gains.items()}
+    return {name: value * len(inverse) / sum(inverse.values()) for name, value in inverse.items()}
+
+
+def _first_losses(module: TwinModule, data: TrainingData, config: EncoderConfig, *, seed: int) -> dict[str, float]:
+    """Terms of the loss before training, on some training cells."""
+    some = slice(None, _FIRST_CELLS)
+    tables = {name: table[some] for name, table in data.train_tables.items()}
+    return evaluate(module, data.cells, data.train[some], tables, data.reference, config, seed=seed)
+
+
+def _balanced(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """Give the total with every modality's terms times its weight."""
+    extra = [
+        (weights[name.split("/")[1]] - 1.0) * term
+        for name, term in terms.items()
+        if "/" in name and name.split("/")[1] in weights
+    ]
+    return terms["total"] + torch.stack(extra).sum() if extra else terms["total"]
 
 
 def save_atomically(state: Mapping[str, Any], path: Path) -> None:
@@ -184,6 +231,7 @@ def _epoch(
     stepper: Optimizer,
     rate: LambdaLR,
     *,
+    weights: Mapping[str, float],
     rng: np.random.Generator,
     batch_size: int,
 ) -> dict[str, float]:
@@ -210,7 +258,7 @@ def _epoch(
         )
         terms = weighted_losses(module, batch, config)
         stepper.zero_grad()
-        torch.autograd.backward(terms["total"])
+        torch.autograd.backward(_balanced(terms, weights))
         stepper.step()
         rate.step()
         # Kept as tensors until the epoch ends: reading each one would make a GPU wait in every step.

@@ -40,22 +40,23 @@ VALIDATION = 0.1
 """Share of the training cells on which an encoder's loss is watched."""
 
 
-def _make_encoder(prepared: RunData, config: RunConfig, seed: int) -> TwinEncoder:
-    """Build an untrained encoder; its initial weights follow from the seed alone."""
+def _make_encoder(prepared: RunData, config: RunConfig, seed: int, *, start: str = "components") -> TwinEncoder:
+    """Build an encoder before training; its initial weights follow from the seed alone."""
     return TwinEncoder(
         {name: x.shape[1] for name, x in prepared.inputs.items()},
         embedding_dim=config.encoder.embedding_dim,
         joint_dim=config.encoder.embedding_dim,
         n_neighbors=config.preprocess.n_neighbors,
         likelihoods=dict.fromkeys(prepared.as_given, GAUSSIAN),
+        start=start,
         seed=seed,
     )
 
 
 @functools.lru_cache(maxsize=4)
 def untrained(prepared: RunData, config: RunConfig, seed: int) -> dict[str, Float]:
-    """Embed all cells with an encoder that was never trained; kept for the other jobs of the same seed."""
-    encoder = _make_encoder(prepared, config, seed)
+    """Embed all cells with an encoder of random weights; kept for the other jobs of the same seed."""
+    encoder = _make_encoder(prepared, config, seed, start="random")
     encoder.fit(
         prepared.inputs, prepared.counts, prepared.spaces, train=prepared.design.train, epochs=0, seed=seed,
         batch_size=config.encoder.batch_size, device=config.encoder.device,

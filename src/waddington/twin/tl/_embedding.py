@@ -35,7 +35,7 @@ def embed(
     copy: bool = False,
     **config: Any,
 ) -> Cells | None:
-    """Train the graph encoder on training cells, and embed all cells.
+    """Train the graph encoder on training cells, and embed all cells: components, and a correction to them.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def embed(
         AnnData or MuData after :func:`waddington.twin.pp.preprocess`, or after scanpy's ``normalize_total``, ``log1p``
         and ``pca``. Counts are taken from ``layers["counts"]``; without them values are learned with Gaussian noise.
     epochs
-        Passes over the training cells; 0 embeds with untrained weights.
+        Passes over the training cells; 0 stays where embeddings begin: at components.
     use_rep
         Key of ``obsm`` in which neighbours are sought, for all modalities or by modality; by default ``X_pca``, of ATAC
         ``X_lsi``.
