@@ -138,7 +138,8 @@ def main() -> None:
         for seed in range(options.seeds):
             say(f"{name}, seed {seed}")
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", category=UserWarning)
+                warnings.simplefilter("ignore", UserWarning)
+                warnings.simplefilter("ignore", FutureWarning)
                 cells = load(name, seed, limit=SIZES[name])
                 for other in [one for one in cells.mdata.mod if one != "rna"]:
                     where = {"cells": name, "pair": f"{other} - gene", "seed": seed}
