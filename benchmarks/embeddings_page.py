@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from measuring import OUT, ROOT, say
+from measuring import OUT, ROOT, reflowed, say
 from response_page import BLOCK, Record, source
 from speed_page import table
 from waddington._files import write_text
@@ -85,7 +85,7 @@ def main() -> None:
         lines = links(record) if block[2] == "links" else embeddings(record)
         return block[1] + "\n" + "\n".join(lines) + "\n\n" + block[3]
 
-    write_text(PAGE, BLOCK.sub(written, PAGE.read_text(encoding="utf-8")))
+    write_text(PAGE, reflowed(BLOCK.sub(written, PAGE.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":
