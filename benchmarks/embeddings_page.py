@@ -33,10 +33,10 @@ def embeddings(record: Record) -> list[str]:
     for task, space in asked:
         of = {row["method"]: row for row in rows if (row["task"], row["space"]) == (task, space)}
         values = [f"{of[name]['value']:.3f}" if name in of else "" for name in methods]
-        cells.append((task, space, *values, gain(of.get("trained encoder"))))
+        cells.append((f"{task}: {space}", *values[:2], gain(of.get("trained encoder")), *values[2:]))
     others = [row for row in record["scores"] if row["method"].startswith("no representation")]
     lines = [f"{source(record)} {record['seeds']} splits.", ""]
-    lines += table(("asked", "of", *methods, "trained less PCA/LSI"), cells)
+    lines += table(("asked", *methods[:2], "trained less PCA/LSI", *methods[2:]), cells)
     if others:
         told = "; ".join(f"{row['method'].split(': ')[1]} {row['value']:.3f}" for row in others)
         lines += ["", f"Prediction by models of the features themselves: {told}."]
