@@ -74,6 +74,9 @@ def test_one_that_was_begun_goes_on_only_where_it_is_asked_to_and_the_same(
         evaluate_file(path, tmp_path / "out", resume=True, **{**asked, "repeats": 3})
     with pytest.raises(OutputError, match=r"other settings .*cells was"):
         evaluate_file(other, tmp_path / "out", resume=True, **asked)
+    (tmp_path / "out" / "work" / "begun.json").write_text('{"models":')
+    with pytest.raises(OutputError, match=r"'begun.json' of its folder 'work', .*cannot be read"):
+        evaluate_file(path, tmp_path / "out", resume=True, **asked)
 
 
 @pytest.mark.slow
@@ -94,6 +97,16 @@ def test_the_folder_of_one_that_was_killed_ends_as_that_of_one_that_was_not(
     assert len(judged) == 2, "one that has ended is only written again"
     evaluate_file(path, tmp_path / "killed", **asked)
     assert len(judged) == 2 + 5, "or done anew, where nobody asks for what is there"
+
+
+def test_pieces_that_were_lost_or_damaged_are_done_again(tmp_path: Path) -> None:
+    few: dict[str, Any] = {"models": ["additive"], "splits": ["combo_seen2"], "repeats": 2, "null_repeats": 0}
+    whole = evaluate_screen(make_screen(), store=tmp_path, **few)
+    first, second = sorted(tmp_path.rglob("arrays.npz"))
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:100])
+    assert evaluate_screen(make_screen(), store=tmp_path, **few).scores.equals(whole.scores)
+    assert len([path for path in tmp_path.rglob("arrays.npz") if path.stat().st_size > 100]) == 2
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -88,6 +88,15 @@ def test_candidates_of_ones_own_are_judged_alone_and_keep_their_columns(cells: m
     assert found.attrs["tested"] == 6
 
 
+def test_what_was_found_may_be_asked_again(cells: md.MuData) -> None:
+    found = twin.tl.links(cells, window=5_000, keep="all")
+    again = twin.tl.links(cells, candidates=found, keep="all")
+    assert list(again.columns) == list(found.columns)
+    pd.testing.assert_frame_equal(again, found, check_like=True)
+    with pytest.raises(ArgumentError, match="candidates of type list"):
+        twin.tl.links(cells, candidates=[("peak", "gene")])  # type: ignore[arg-type]
+
+
 def test_a_models_attention_and_read_out_score_the_same_pairs(cells: md.MuData) -> None:
     model = twin.Twin(cells, embedding_dim=4, joint_dim=4, hidden=8, heads=2)
     model.train(max_epochs=1)

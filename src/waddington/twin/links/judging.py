@@ -12,14 +12,19 @@ expression profiles*, PLoS Biology 5 (2007): scores against the background of bo
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-__all__ = ["judge", "stand_out"]
+__all__ = ["FOUND", "judge", "stand_out"]
 
 Floats = npt.NDArray[np.floating]
+
+FOUND: Final = ["score", "null", "z", "p_value", "q_value", "linked"]
+"""Columns of what :func:`judge` finds."""
 
 
 def stand_out(scores: Floats) -> npt.NDArray[np.float64]:

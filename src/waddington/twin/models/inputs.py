@@ -109,7 +109,7 @@ def latent_of(data: Cells, use_rep: str) -> npt.NDArray[np.float32]:
     Raises
     ------
     DataError
-        When it is missing, or holds NaN.
+        When it is missing, holds NaN, or is no table of numbers.
     """
     if use_rep not in data.obsm:
         have = ", ".join(map(repr, data.obsm)) or "none"
@@ -117,7 +117,11 @@ def latent_of(data: Cells, use_rep: str) -> npt.NDArray[np.float32]:
             f"cannot use use_rep={use_rep!r}: found no such key of obsm (keys found: {have}); accepted is data after "
             "twin.tl.embed, or another key"
         )
-    latent = np.asarray(data.obsm[use_rep], dtype=np.float32)
+    found = data.obsm[use_rep]
+    try:
+        latent = np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"cannot use obsm[{use_rep!r}]: {error}; accepted are finite numbers") from error
     if not np.isfinite(latent).all():
         raise DataError(f"cannot use obsm[{use_rep!r}]: found NaN or infinity; accepted are finite numbers")
     return latent

@@ -55,7 +55,7 @@ def begin_work(folder: Path, settings: Mapping[str, Any], *, resume: bool) -> Pa
     ------
     OutputError
         When one was begun there and has not ended, and `resume` is not set; when `resume` is set and it is of other
-        settings or cells; or when the work of something else is there.
+        settings or cells, or nothing says of which; or when the work of something else is there.
     """
     work = folder / _WORK
     begun = work / _BEGUN
@@ -66,7 +66,7 @@ def begin_work(folder: Path, settings: Mapping[str, Any], *, resume: bool) -> Pa
             "another folder"
         )
     if begun.exists() and resume:
-        theirs = json.loads(begun.read_text(encoding="utf-8"))
+        theirs = _read_begun(begun, folder)
         differ = [name for name in mine if mine[name] != theirs.get(name)]
         if differ:
             listed = "; ".join(f"{name} was {theirs.get(name)!r}, is {mine[name]!r}" for name in differ[:4])
@@ -85,6 +85,17 @@ def begin_work(folder: Path, settings: Mapping[str, Any], *, resume: bool) -> Pa
     write_text(begun, json.dumps(mine, indent=2))
     (work / _ENDED).unlink(missing_ok=True)
     return work
+
+
+def _read_begun(begun: Path, folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(begun.read_text(encoding="utf-8"))
+        return {**found}
+    except (OSError, TypeError, ValueError) as error:
+        raise OutputError(
+            f"cannot resume in {str(folder)!r}: {begun.name!r} of its folder {_WORK!r}, which says what was asked, "
+            f"cannot be read ({error}); accepted is another folder"
+        ) from error
 
 
 def end_work(work: Path) -> None:

@@ -16,7 +16,7 @@ from waddington._text import counted
 from waddington.errors import ArgumentError, DataError
 from waddington.twin.data.setup import check_data, parts_of
 from waddington.twin.embed.reading import attention_weights, joint_loadings
-from waddington.twin.links import averaging, implied_correlation, judge, near_pairs, places, smoothed_correlation
+from waddington.twin.links import FOUND, averaging, implied_correlation, judge, near_pairs, places, smoothed_correlation
 from waddington.twin.models.twin import Twin
 from waddington.twin.preprocess.cells import ModelCells, model_cells
 
@@ -53,7 +53,8 @@ def links(
     modality
         ``"atac"`` or ``"protein"``; by default the only one beside RNA.
     candidates
-        Table of the pairs that may be links, with columns ``feature`` and ``gene``; further columns are kept. By
+        Table of the pairs that may be links, with columns ``feature`` and ``gene``; further columns are kept, those
+        of an earlier result excepted. By
         default pairs within `window`, where the places of both are known (:func:`~waddington.twin.links.places`), or
         else all pairs.
     window
@@ -157,6 +158,11 @@ def _candidates(
         candidates, asked = near_pairs(*where, window=window), f"within {window:,} bases"
         if candidates.empty:
             raise DataError(f"cannot link with window={window}: no peak is so near a gene; accepted is a wider one")
+    if not isinstance(candidates, pd.DataFrame):
+        raise ArgumentError(
+            f"cannot use candidates of type {type(candidates).__name__}: accepted is a DataFrame with columns feature "
+            "and gene"
+        )
     if missing := {"feature", "gene"} - set(candidates.columns):
         raise DataError(f"cannot use candidates without columns {sorted(missing)}: accepted are feature and gene")
     row, column = features.get_indexer(pd.Index(candidates["feature"])), genes.get_indexer(pd.Index(candidates["gene"]))
@@ -166,10 +172,12 @@ def _candidates(
             f"cannot link: none of {counted(len(known), 'candidate')} ({asked}) is a pair of features that models see; "
             f"accepted are pairs such as {features[0]!r} and {genes[0]!r}"
         )
-    table = candidates[known].assign(at=row[known] * len(genes) + column[known]).drop_duplicates("at").sort_values("at")
+    at, first = np.unique(row[known] * len(genes) + column[known], return_index=True)
+    kept = candidates.columns[~candidates.columns.isin(FOUND)]
+    table = candidates.loc[known, kept].take(first)
     marked = np.zeros((len(features), len(genes)), dtype=bool)
-    marked.ravel()[table["at"]] = True
-    return marked, table.drop(columns="at").reset_index(drop=True), asked, int((~known).sum())
+    marked.ravel()[at] = True
+    return marked, table.reset_index(drop=True), asked, int((~known).sum())
 
 
 def _correlated(cells: ModelCells, other: str, averages: Any, *, permutations: int, seed: int) -> tuple[Floats, Floats]:

@@ -42,6 +42,7 @@ def notes(mdata: md.MuData) -> str:
         ([0, 1, 10, 0, 2.5], "dose", ", without a unit"),
         (["", "1 uM", "10µM", "0", "2.5uM"], "dose_value", " in uM"),
         (["5nM", "1", "10", "0", "2.5"], "dose_nM", " in nM"),
+        (["0.0E+00", "1.0E+00", "1.0E+01", "0", "2.5"], "dose", ", without a unit"),
     ],
 )
 def test_doses_are_found_and_zero_is_the_drugs_control(make: Make, doses: list[Any], column: str, unit: str) -> None:
@@ -75,6 +76,7 @@ def test_cells_of_unknown_dose_are_left_out_and_drugs_without_doses_stay(make: M
     [
         ([0, 1, -10, 0, 2], r"found '-10' \(6 cells\); accepted are numbers from 0"),
         ([0, 1, float("inf"), 0, 2], r"found 'inf' \(6 cells\)"),
+        ([0, 1, "1:100", "1;2", 2], r"found '1:100' \(6 cells\), '1;2' \(6 cells\)"),
         ([0, 1, "high", "low", 2], r"found 'high' \(6 cells\), 'low' \(6 cells\)"),
         ([0, "1+2", 1, 3, 2], "found 1 perturbation and 2 doses"),
     ],
@@ -138,6 +140,8 @@ def test_a_bare_name_with_a_dose_takes_the_drugs_mode() -> None:
         ("Dex@10uM:drug", DataError, "accepted is a number above 0 in the unit of the data, without it"),
         ("Dex@nan", DataError, "cannot read the dose 'nan'"),
         ("Dex@-1", DataError, "cannot read the dose '-1'"),
+        ("A@3", DataError, "'A': it was given without doses; accepted is 'A'"),
+        ("Dex@3+Foo", UnsupportedError, "learn 'Foo' from"),
         ("Dex@0", DataError, "a dose of 0 is the control"),
         ("Dax@1", UnsupportedError, r"\(nearest: Dex@1:drug"),
         ("Dex@1+Dex@3", DataError, "accepted is one dose for each drug"),

@@ -176,6 +176,24 @@ class TestPredictionsOfOthers:
             found = labels_of_predictions(predictions(rows, **obs), screen)
             assert found.tolist() == ["control", "X@1:drug", "X@10:drug", "C:knockout"]
 
+    def test_one_dose_of_a_drug_is_read_also_of_cells_of_one_name(self) -> None:
+        screen = make_screen(labels=np.where(make_screen().labels == "A:knockout", "X@10:drug", make_screen().labels))
+        cells = predictions({"w": np.zeros(24), "x": np.zeros(24)}, perturbation=["X", "X"], dose=["10", "10"])
+        cells.obs_names = ["cell", "cell"]
+        assert set(labels_of_predictions(cells, screen)) == {"X@10:drug"}
+        cells.obs["dose"] = "high"
+        with pytest.raises(DataError, match="cannot read column 'dose' as doses: found 'high'"):
+            labels_of_predictions(cells, screen)
+        del cells.obs["dose"]
+        with pytest.raises(DataError, match="with its dose in the label"):
+            read_predictions(cells, labels_of_predictions(cells, screen), screen)
+
+    def test_conditions_that_the_cells_lack_are_said(self) -> None:
+        screen, true = make_screen(), effects()
+        made = predictions({DOUBLES[0]: 10.0 + true[DOUBLES[0]], "Q:knockout": np.full(24, 10.0)})
+        notes = read_predictions(made, labels_of_predictions(made, screen), screen).notes
+        assert notes == ("the cells have none of 1 condition that it predicts, left out: Q:knockout",)
+
     def test_parts_of_a_combination_may_come_in_any_order(self) -> None:
         made = predictions({"control": np.zeros(24), "B:knockout+A:knockout": np.ones(24)})
         assert labels_of_predictions(made, make_screen()).tolist() == ["control", "A:knockout+B:knockout"]

@@ -223,10 +223,14 @@ def resolve_condition(label: str, measured: Iterable[str]) -> Condition:
 
 
 def _check_dose(name: str, edits: set[Perturbation]) -> None:
-    """Refuse a name that is a measured one and a dose that is no number."""
+    """Refuse a name that is a measured one and a dose that is no number, or that none of its cells has."""
     gene, mark, dose = name.rpartition(DOSE)
-    known = {edit.gene for edit in edits}
-    if mark and gene in known and name not in known:
+    same = [edit for edit in edits if edit.gene == gene]
+    if not (mark and same) or JOIN in dose or any(edit.gene == name for edit in edits):
+        return
+    if all(edit.dose is None for edit in same):
+        raise DataError(f"cannot read the dose {dose!r} of {gene!r}: it was given without doses; accepted is {gene!r}")
+    if split_dose(name)[1] is None:
         raise DataError(
             f"cannot read the dose {dose!r} of {gene!r}: accepted is a number above 0 in the unit of the data, without "
             f"it, as in {gene}{DOSE}10"
@@ -241,7 +245,9 @@ def _measured_edit(name: str, edits: set[Perturbation], label: str) -> Perturbat
         found = sorted({Perturbation(gene, edit.mode, dose) for edit in same if edit.dose is not None})
     if len(found) == 1:
         return found[0]
-    _check_dose(name, edits)
+    parts = [part.strip() for part in name.split(JOIN)]
+    for part in {name: None, **dict.fromkeys(parts)}:
+        _check_dose(part, edits)
     if found:
         raise DataError(
             f"cannot tell which {name!r} is meant: measured are {' and '.join(map(str, found))}; "
@@ -249,7 +255,7 @@ def _measured_edit(name: str, edits: set[Perturbation], label: str) -> Perturbat
         )
     shown = ", ".join(map(str, sorted(edits)[:8])) + (", …" if len(edits) > 8 else "")
     known = {text for edit in edits for text in (edit.gene, str(edit))}
-    unknown = next((part for part in map(str.strip, name.split(JOIN)) if part not in known), name)
+    unknown = next((part for part in parts if part not in known and split_dose(part)[0] not in known), name)
     raise UnsupportedError(
         f"cannot read condition {label!r}: found no cells to learn {'it' if unknown == label else repr(unknown)} from"
         f"{nearest(unknown, map(str, edits))}; accepted are {shown or 'none'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,14 +16,16 @@ from waddington.twin.data.conditions.controls import is_control_name, is_missing
 from waddington.twin.data.conditions.doses import NUMBER, split_dose, with_dose
 from waddington.twin.data.conditions.joined import JOIN
 
-__all__ = ["DOSE_COLUMNS", "Doses", "read_doses"]
+__all__ = ["DOSE_COLUMNS", "Doses", "bear_doses", "read_doses"]
 
 DOSE_COLUMNS: Final = (*("dose", "dose_value", "dose_val", "dosage", "dose_uM", "dose_um", "dose_nM", "dose_nm"),)
 """Columns of ``obs`` in which doses are looked for, in this order, when none is named."""
 
 _UNIT_COLUMNS: Final = ("dose_unit", "dose_units")
 _UNITS_OF_NAMES: Final = {"dose_uM": "uM", "dose_um": "uM", "dose_nM": "nM", "dose_nm": "nM"}
-_DOSE: Final = re.compile(rf"(?P<number>[-+]?{NUMBER}|[-+]?inf)\s*(?P<unit>[^\d\s.,+-][^+]*)?", re.IGNORECASE)
+_DOSE: Final = re.compile(rf"(?P<number>[-+]?{NUMBER}|[-+]?inf)\s*(?P<unit>(?:[^\W\d_]|%)[^+]*)?", re.IGNORECASE)
+_PLUS_OF_EXPONENT: Final = re.compile(r"(?<=[\d.][eE])\+(?=\d)")
+"""That of ``1E+03``, which joins no doses."""
 _DIGITS: Final = 7
 
 
@@ -37,6 +40,11 @@ class Doses:
     notes: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     """Why a column of that name is not read."""
+
+
+def bear_doses(labels: Iterable[str]) -> bool:
+    """Tell whether any label bears a dose itself, as ``"Dex@10"`` and ``"Dex@10:drug"`` do."""
+    return any(split_dose(label.rpartition(":")[0] or label)[1] is not None for label in labels)
 
 
 def read_doses(obs: pd.DataFrame, labels: pd.Series, *, named: str | None, control: str | None = None) -> Doses:
@@ -67,7 +75,7 @@ def read_doses(obs: pd.DataFrame, labels: pd.Series, *, named: str | None, contr
     """
     own = labels.astype(str).str.strip()
     distinct = own.unique()
-    if named is None and any(split_dose(label.rpartition(":")[0] or label)[1] is not None for label in distinct):
+    if named is None and bear_doses(distinct):
         return Doses(obs=obs)
     is_control = own.isin([label for label in distinct if label == control or is_control_name(label)])
     for column in [named] if named is not None else [name for name in DOSE_COLUMNS if name in obs.columns]:
@@ -120,7 +128,7 @@ def _read(column: pd.Series) -> tuple[pd.Series, list[tuple[str, int]]]:
         if is_missing(value):
             continue
         try:
-            pairs = [_dose(word) for word in str(value).split(JOIN)]
+            pairs = [_dose(word) for word in _PLUS_OF_EXPONENT.sub("", str(value)).split(JOIN)]
         except ValueError:
             wrong.append((str(value), int(n)))
             continue

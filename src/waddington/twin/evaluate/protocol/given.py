@@ -23,7 +23,7 @@ from waddington.twin.data.conditions import (
     is_canonical,
     parse_label,
 )
-from waddington.twin.data.io.doses import read_doses
+from waddington.twin.data.io.doses import DOSE_COLUMNS, bear_doses, read_doses
 from waddington.twin.evaluate.protocol.screen import Screen
 from waddington.twin.respond.base import Effect, ResponseModel, Training
 from waddington.twin.respond.known import Known
@@ -161,10 +161,11 @@ def labels_of_predictions(
     if perturbation_key is None and len(rows) and (np.isin(rows, sorted(known)) | _are_canonical(rows)).all():
         # Parts of a combination may stand in any order.
         return np.array([row if row in known else condition_label(parse_label(row)) for row in rows.tolist()])
-    column = find_perturbation_column(predicted.obs, perturbation_key)
-    column = next((name for name in ("condition",) if name in predicted.obs), None) if column is None else column
+    obs = predicted.obs.reset_index(drop=True)  # rows of predicted cells may bear one name
+    column = find_perturbation_column(obs, perturbation_key)
+    column = next((name for name in ("condition",) if name in obs), None) if column is None else column
     if column is None:
-        have = ", ".join(map(repr, predicted.obs.columns)) or "none"
+        have = ", ".join(map(repr, obs.columns)) or "none"
         raise DataError(
             "cannot tell what is predicted: rows are not named by conditions, and no column of obs says it (columns: "
             f"{have}); accepted are {', '.join(PERTURBATION_COLUMNS)}"
@@ -173,9 +174,7 @@ def labels_of_predictions(
     for label in known if screen.kind == "perturbation" else ():
         by_names.setdefault(frozenset(one.name for one in parse_label(label)), []).append(label)
     found = {}
-    read = conditions_of(
-        predicted.obs, perturbation_key=column, genes=screen.all_edited, doses=_doses_of(predicted.obs, column, screen)
-    )
+    read = conditions_of(obs, perturbation_key=column, genes=screen.all_edited, doses=_doses_of(obs, column, screen))
     for label in sorted(set(read.tolist())):
         edits = parse_label(label)
         # A mode that is said is meant: a knock-out is no prediction of an activation.
@@ -192,10 +191,11 @@ def labels_of_predictions(
 
 
 def _doses_of(obs: pd.DataFrame, column: str, screen: Screen) -> pd.Series | None:
-    """Read doses beside the labels of predictions, where the cells bear any and rows can be told apart."""
-    if not screen.dosed or not obs.index.is_unique:
+    """Read doses beside the labels of predictions, also one of each drug, where the cells bear any."""
+    beside = next((name for name in DOSE_COLUMNS if name in obs), None)
+    if not screen.dosed or beside is None or bear_doses(obs[column].astype(str)):
         return None
-    found = read_doses(obs, obs[column], named=None).values
+    found = read_doses(obs, obs[column], named=beside).values
     return None if found is None else found.reindex(obs.index)
 
 
@@ -224,9 +224,10 @@ def read_predictions(predicted: ad.AnnData, labels: npt.NDArray[np.str_], screen
     """
     known = [label for label in screen.conditions if label in set(labels.tolist())]
     if not known:
+        doses = ", with its dose in the label (Dex@10) or in a column 'dose'" if screen.dosed else ""
         raise DataError(
             f"cannot evaluate predictions of {', '.join(sorted(set(labels.tolist()))[:3])}: the screen has "
-            f"{', '.join(screen.conditions[:8])}; accepted: at least one of its conditions"
+            f"{', '.join(screen.conditions[:8])}; accepted: at least one of its conditions{doses}"
         )
     columns = predicted.var_names
     if not columns.is_unique:
@@ -259,6 +260,7 @@ def read_predictions(predicted: ad.AnnData, labels: npt.NDArray[np.str_], screen
         control=screen.control,
         notes=[
             *_averaged(len(labels), len(means)),
+            *_unmatched(labels, screen),
             *_unlike_cells(profiles, np.asarray(means.index != screen.control), screen, are_effects=are_effects),
         ],
     )
@@ -269,6 +271,15 @@ def _averaged(n_rows: int, n_conditions: int) -> list[str]:
     if n_rows == n_conditions:
         return []
     return [f"its {counted(n_rows, 'row')} were averaged to {counted(n_conditions, 'condition')}"]
+
+
+def _unmatched(labels: npt.NDArray[np.str_], screen: Screen) -> list[str]:
+    """Name conditions that are predicted and that no cell of the screen bears."""
+    other = sorted(set(labels.tolist()) - set(screen.counts))
+    if not other:
+        return []
+    shown = ", ".join(other[:3]) + (", …" if len(other) > 3 else "")
+    return [f"the cells have none of {counted(len(other), 'condition')} that it predicts, left out: {shown}"]
 
 
 def _unlike_cells(

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from waddington._files import replacing
-from waddington.jobs import Context, Event, Job, Store, hash_of, run
+from waddington.jobs import Context, Event, Job, Record, Store, hash_of, run
 from waddington.twin.evaluate.protocol.folds import Fold
 from waddington.twin.evaluate.protocol.genes import GeneSums
 from waddington.twin.evaluate.protocol.scores import Key, Scores
@@ -58,8 +59,7 @@ class Piece(Job):
         """Do it; arrays lie in the job's folder."""
         found = self.work(context.progress)
         if found.arrays:
-            with replacing(context.folder / _ARRAYS) as beside, beside.open("wb") as file:
-                np.savez(file, allow_pickle=False, **found.arrays)
+            _write(found, context.folder)
         return found.values
 
 
@@ -91,11 +91,26 @@ def run_pieces(pieces: Sequence[Piece], store: Path | None, callback: Callable[[
         kept = stack.enter_context(Store(store))
         records = run(pieces, kept, listen=listen)
         for piece, record in zip(pieces, records, strict=True):
-            arrays: dict[str, npt.NDArray[Any]] = {}
-            if (path := kept.files_of(piece) / _ARRAYS).exists():
-                with np.load(path, allow_pickle=False) as file:
-                    arrays = dict(file)
-            yield Found(values=record.result or {}, arrays=arrays)
+            yield _kept(piece, record, kept.files_of(piece))
+
+
+def _kept(piece: Piece, record: Record, folder: Path) -> Found:
+    """Read what a piece found; where its file was lost or damaged meanwhile, find it again."""
+    if _ARRAYS not in record.files:
+        return Found(values=record.result or {})
+    try:
+        with (folder / _ARRAYS).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            return Found(values=record.result or {}, arrays=dict(file))
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+        found = piece.work(lambda _: None)
+        _write(found, folder)
+        return found
+
+
+def _write(found: Found, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / _ARRAYS) as beside, beside.open("wb") as file:
+        np.savez(file, allow_pickle=False, **found.arrays)
 
 
 def _tell(callback: Callable[[float, str], None], title: str, done: int, total: int, part: float) -> None:
