@@ -15,6 +15,7 @@ from tests.twin.evaluate.protocol.world import DOUBLES, GENES, SINGLES, effects,
 from waddington.errors import ArgumentError, DataError, OutputError
 from waddington.jobs import locked
 from waddington.twin.evaluate.protocol import TABLES, evaluate_screen
+from waddington.twin.evaluate.protocol.scores import REPLICATE
 from waddington.twin.run import EvaluationResult, evaluate_file, write_evaluation
 from waddington.twin.run.evaluation_verdicts import verdicts_of
 
@@ -86,6 +87,21 @@ def test_verdicts_say_yes_where_effects_are_real_and_nothing_where_they_are_not(
     nothing = evaluate_screen(make_screen(scale=0.0), models=["additive"], repeats=1, null_repeats=0)
     found = [verdict.answer for verdict in verdicts_of(nothing)]
     assert found == ["not measurable"] * len(found)
+
+
+def test_a_verdict_says_how_many_answers_are_guesses_and_of_how_many_conditions(result: EvaluationResult) -> None:
+    found = result.evaluation
+
+    def sentence(scores: pd.DataFrame, summary: pd.DataFrame) -> str:
+        changed = dataclasses.replace(found, scores=scores, summary=summary)
+        return next(one.sentence for one in verdicts_of(changed) if "were all measured alone" in one.question)
+
+    assert "guess" not in sentence(found.scores, found.summary)
+    assert "all of them with a guessed part" in sentence(found.scores.assign(support="partial"), found.summary)
+    rows = (found.summary["split"] == "combo_seen2") & (found.summary["conditions"] == "measurable")
+    some = found.summary.assign(n=found.summary["n"].mask(rows & (found.summary["model"] != REPLICATE), 1))
+    asked = int(found.summary.loc[rows & (found.summary["model"] == REPLICATE), "n"].max())
+    assert f"over 1 of {asked} measurable conditions" in sentence(found.scores, some)
 
 
 @pytest.mark.parametrize(("times", "said"), [(2, "With 2 permutations this may be chance"), (20, "")])

@@ -10,7 +10,7 @@ import pytest
 from tests.twin.evaluate.protocol.world import make_screen
 from tests.twin.run.test_evaluating import cells
 
-from waddington.errors import OutputError
+from waddington.errors import OutputError, UnknownNameError
 from waddington.jobs import Store
 from waddington.twin.evaluate.protocol import TABLES, Evaluation, evaluate_screen, folds_of, write_tables
 from waddington.twin.evaluate.protocol.keeping import pack, unpack
@@ -57,6 +57,15 @@ def test_killed_in_the_middle_it_ends_with_the_same_bytes(tmp_path: Path, monkey
     assert len(judged) == 4 + 1 - 3, "two splits of two halvings and a draw of labels, less what was kept"
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1.0)
+
+
+def test_one_that_was_refused_leaves_its_folder_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, asked = cells(tmp_path / "cells.h5ad"), {**ASKED, "normalization": "none"}
+    with pytest.raises(UnknownNameError, match="gears"):
+        evaluate_file(path, tmp_path / "out", **{**asked, "models": ["gears"]})
+    kill_after(monkeypatch, 0)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_file(path, tmp_path / "out", **asked)
 
 
 def test_one_that_was_begun_goes_on_only_where_it_is_asked_to_and_the_same(

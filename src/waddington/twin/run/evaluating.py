@@ -19,6 +19,7 @@ from waddington._version import __version__
 from waddington.errors import ArgumentError, DataError
 from waddington.jobs import locked
 from waddington.twin.data import io
+from waddington.twin.data.modalities import TITLES
 from waddington.twin.datasets import simulate
 from waddington.twin.evaluate.protocol import (
     WAYS,
@@ -170,7 +171,9 @@ def write_evaluation(
     write_report(
         folder / "report.html",
         title="What can be predicted here",
-        question=f"Which effects of perturbations can be predicted in {source or 'these cells'}, and how surely?",
+        question=f"Which effects of perturbations can be predicted in {source or 'these cells'}, and how surely? "
+        "Below, r is the Pearson correlation of predicted and observed change over features (1: perfect, 0: nothing), "
+        "with its 95 % interval in brackets.",
         verdicts=verdicts,
         metrics=found.metrics,
         figures=evaluation_pictures(found, folder),
@@ -178,6 +181,10 @@ def write_evaluation(
             "cells": found.settings["cells"],
             "controls": found.settings["controls"],
             "conditions": found.settings["conditions"],
+            **{
+                f"features judged, {TITLES.get(str(modality), str(modality))}": int(names.nunique())
+                for modality, names in found.genes.groupby("modality", sort=False)["gene"]
+            },
         },
         method=_method(found),
         notes=all_notes,

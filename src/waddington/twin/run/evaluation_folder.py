@@ -49,7 +49,8 @@ def begin_work(folder: Path, settings: Mapping[str, Any], *, resume: bool) -> Pa
     settings
         Everything that its tables depend on, the cells among it.
     resume
-        Whether an evaluation that was begun there goes on. Without it one that has ended is done anew.
+        Whether an evaluation that was begun there goes on. Without it one that has ended is done anew, and so is one
+        that was refused before any piece of it was begun.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def begin_work(folder: Path, settings: Mapping[str, Any], *, resume: bool) -> Pa
                 "same settings and cells, or another folder"
             )
     elif begun.exists():
-        if not (work / _ENDED).exists():
+        if not (work / _ENDED).exists() and any(path.name != _BEGUN for path in work.iterdir()):
             raise OutputError(
                 f"cannot evaluate in {str(folder)!r}: an evaluation was begun there and has not ended; accepted: "
                 "another folder, or resume=True to go on with the one that is there"

@@ -74,10 +74,23 @@ def _predictable(found: Evaluation, split: str) -> Iterator[Verdict]:
                 sentence="No model has an answer." if there else "None of these conditions can be measured.",
             )
             continue
-        yield _judged(question, known)
+        yield _judged(question, known, _guesses(found, split, str(modality)))
 
 
-def _judged(question: str, rows: pd.DataFrame) -> Verdict:
+def _guesses(found: Evaluation, split: str, modality: str) -> dict[str, int]:
+    """Count the measurable conditions of a split that each model answered with a guess."""
+    scores = found.scores[
+        (found.scores["split"] == split)
+        & (found.scores["modality"] == modality)
+        & (found.scores["metric"] == "pearson")
+        & found.scores["value"].notna()
+        & found.scores["support"].isin(["partial", "none"])
+    ]
+    counts = scores.loc[scores["measurable"].astype(bool), "model"].value_counts()
+    return {str(name): int(n) for name, n in counts.items()}
+
+
+def _judged(question: str, rows: pd.DataFrame, guesses: Mapping[str, int]) -> Verdict:
     table = rows[rows["value"].notna()]
     known: dict[str, dict[str, Any]] = {str(row["model"]): dict(row) for _, row in table.iterrows()}
     ceiling = known.pop(REPLICATE, None)
@@ -91,7 +104,11 @@ def _judged(question: str, rows: pd.DataFrame) -> Verdict:
     # Means over other conditions are shown with their number and compared with nothing.
     values = {one: float(other["value"]) for one, other in known.items() if other["n"] == row["n"]}
     best = max(values, key=lambda one: values[one])
-    said = f"{name}: r = {_interval(row)}, over {counted(int(row['n']), 'measurable condition')}"
+    of_all = max(asked, 0 if ceiling is None else int(ceiling["n"]))
+    over = f"{int(row['n'])} of " if row["n"] < of_all else ""
+    n_guessed = guesses.get(name, 0)
+    guessed = f", {'all' if n_guessed == row['n'] else n_guessed} of them with a guessed part" if n_guessed else ""
+    said = f"{name}: r = {_interval(row)}, over {over}{counted(of_all, 'measurable condition')}{guessed}"
     others = [
         f"{one} {other['value']:.2f}" + ("" if other["n"] == asked else f" (of {int(other['n'])})")
         for one, other in known.items()
@@ -99,7 +116,7 @@ def _judged(question: str, rows: pd.DataFrame) -> Verdict:
     ]
     if ceiling is not None:
         others.append(f"replicate {float(ceiling['value']):.2f}")
-    evidence = "; ".join(others)
+    evidence = f"r of others: {'; '.join(others)}" if others else ""
     if row["low"] != row["low"]:
         return Verdict(question=question, answer="undecided", sentence=f"{said}.", evidence=evidence)
     if not row["low"] > 0:
@@ -136,11 +153,13 @@ def _calibrated(found: Evaluation) -> Iterator[Verdict]:
             f"{row.coverage:.0%}{said}"
         )
     ends = dict.fromkeys(f"{share:.0%}" for share in (rows["coverage"].min(), rows["coverage"].max()))
-    calibrated = "Calibrated " if (rows["interval"] == "conformal").all() else ""
+    conformal = rows["interval"] == "conformal"
+    calibrated = "Calibrated 90 %" if conformal.all() else "90 %" if conformal.any() else "The models' own 90 %"
+    why = "" if conformal.all() else ", not calibrated where too few conditions tell how wide they have to be,"
     yield Verdict(
         question="Do the models say rightly how sure they are?",
         answer="yes" if held.all() else "partly" if held.any() else "no",
-        sentence=f"{calibrated}90 % intervals hold {' to '.join(ends)} of expressed "
+        sentence=f"{calibrated} intervals{why} hold {' to '.join(ends)} of expressed "
         "features where every perturbation was measured; answers that are guesses are flagged and not counted.",
         evidence="; ".join(shown),
     )

@@ -54,9 +54,9 @@ def links(
         ``"atac"`` or ``"protein"``; by default the only one beside RNA.
     candidates
         Table of the pairs that may be links, with columns ``feature`` and ``gene``; further columns are kept, those
-        of an earlier result excepted. By
-        default pairs within `window`, where the places of both are known (:func:`~waddington.twin.links.places`), or
-        else all pairs.
+        of an earlier result excepted. By default pairs within `window`, where the places of both are known, or else
+        all pairs. Places are read from ``chromosome``, ``start`` and ``end`` in ``var``, of genes, too, or from names
+        such as ``chr1:100-200`` (:func:`~waddington.twin.links.places`).
     window
         Most bases between a peak and a gene.
     method

@@ -247,7 +247,7 @@ def read_predictions(predicted: ad.AnnData, labels: npt.NDArray[np.str_], screen
         if missing:
             raise DataError(
                 f"cannot evaluate predictions of {modality}: {len(missing)} of {counted(len(names), 'feature')} are "
-                f"missing, the first is {missing[0].removeprefix(f'{modality}:')!r}; accepted are all of the data"
+                f"missing, the first is {missing[0].removeprefix(f'{modality}:')!r}; accepted are all that are judged"
             )
         part = means.to_numpy()[:, columns.get_indexer(pd.Index(wanted))]
         if not np.isfinite(part).all():
@@ -308,5 +308,11 @@ def _unlike_cells(
 
 
 def predictions_of(given: Mapping[str, ad.AnnData], screen: Screen) -> dict[str, GivenPredictions]:
-    """Read predictions by name; errors as :func:`labels_of_predictions` and :func:`read_predictions`."""
-    return {name: read_predictions(one, labels_of_predictions(one, screen), screen) for name, one in given.items()}
+    """Read predictions by name; errors as :func:`labels_of_predictions` and :func:`read_predictions`, with the name."""
+    found = {}
+    for name, one in given.items():
+        try:
+            found[name] = read_predictions(one, labels_of_predictions(one, screen), screen)
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from error
+    return found
