@@ -146,6 +146,7 @@ class Labels:
     split: npt.NDArray[np.str_] | None
     cell_type: npt.NDArray[np.str_] | None
     time_unit: str
+    dose_unit: str
     notes: tuple[str, ...]
     unused: tuple[str, ...] = ()
     """Of the notes those on columns that bear a usual name and could not be read."""
@@ -352,8 +353,8 @@ def read_labels(data: Cells, setup: Setup | None = None) -> Labels:
     keys = setup.label_keys(tables, obs)
     check_columns([key for key in (keys.perturbation, keys.time, keys.split) if key is not None], obs, source=source)
     genes = gene_names({name: part.var for name, part in parts_of(data).items()})
-    unit = str(recorded(data).get("time_unit", ""))
-    found = standard_columns(obs, keys, source=source, genes=genes, time_unit=unit)
+    units = {name: str(recorded(data).get(name, "")) for name in ("time_unit", "dose_unit")}
+    found = standard_columns(obs, keys, source=source, genes=genes, **units)
     conditions = conditions_of(found.obs).reindex(obs.index, fill_value=UNLABELLED)
 
     def column(name: str) -> pd.Series | None:
@@ -366,6 +367,7 @@ def read_labels(data: Cells, setup: Setup | None = None) -> Labels:
         split=None if split is None else np.asarray(split.fillna("nothing"), dtype=np.str_),
         cell_type=None if cell_type is None else np.asarray(cell_type.fillna("unknown"), dtype=np.str_),
         time_unit=found.time_unit,
+        dose_unit=found.dose_unit,
         notes=found.notes,
         unused=found.unused,
     )

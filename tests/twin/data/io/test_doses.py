@@ -51,6 +51,7 @@ def test_doses_are_found_and_zero_is_the_drugs_control(make: Make, doses: list[A
     assert f"doses from obs[{column!r}]{unit}: 3 doses of 2 labels" in notes(mdata)
     assert "dose 0, taken as control: 'Dex' (6 cells)" in notes(mdata)
     assert counted(read(mdata)) == counted(mdata)
+    assert read_labels(read(mdata)).dose_unit == unit.rpartition(" ")[2].removesuffix("unit")
 
 
 def test_a_named_column_is_read_also_of_one_dose_and_a_found_one_is_not(make: Make) -> None:
@@ -98,6 +99,7 @@ def test_a_recognised_column_that_cannot_be_read_is_left_alone(make: Make) -> No
     [
         (["", "1uM", "1nM", "0", "1uM"], {}, r"several units, 'uM' \(12 cells\), 'nM' \(6 cells\)"),
         (["", "1uM", "3", "0", "1uM"], {}, r"several units, 'uM' \(12 cells\), 'no unit' \(6 cells\)"),
+        (["", "1uM", "3uM", "0", "1uM"], {"dose_unit": ["nM"] * 5}, "its cells say 'uM', and .* beside it 'nM'"),
         ([0, 1, 3, 0, 1], {"dose_unit": ["uM", "uM", "nM", "uM", "uM"]}, r"several units, 'uM' .*, 'nM' \(6 cells\)"),
     ],
 )

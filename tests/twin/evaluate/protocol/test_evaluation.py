@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -181,6 +183,10 @@ class TestPredictionsOfOthers:
         cells = predictions({"w": np.zeros(24), "x": np.zeros(24)}, perturbation=["X", "X"], dose=["10", "10"])
         cells.obs_names = ["cell", "cell"]
         assert set(labels_of_predictions(cells, screen)) == {"X@10:drug"}
+        cells.obs["dose"] = "10 nM"
+        assert set(labels_of_predictions(cells, replace(screen, dose_unit="NM"))) == {"X@10:drug"}
+        with pytest.raises(DataError, match="in nM, those of the cells in uM"):
+            labels_of_predictions(cells, replace(screen, dose_unit="uM"))
         cells.obs["dose"] = "high"
         with pytest.raises(DataError, match="cannot read column 'dose' as doses: found 'high'"):
             labels_of_predictions(cells, screen)

@@ -37,6 +37,8 @@ class Doses:
     """Without the cells of a drug given at doses of which nothing says the dose."""
     values: pd.Series | None = None
     """Of each cell, as text: ``"10"``, or ``"10+0.5"`` for a combination; None where nothing is said."""
+    unit: str = ""
+    """Empty where nothing says it."""
     notes: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     """Why a column of that name is not read."""
@@ -85,7 +87,13 @@ def read_doses(obs: pd.DataFrame, labels: pd.Series, *, named: str | None, contr
             if named is not None:
                 raise
             return Doses(obs=obs, unused=(f"obs[{column!r}] is not used as dose: {error}",))
-        unit = _one_unit(units, column) or _unit_beside(obs[~is_control], column)
+        own_unit, beside = _one_unit(units, column), _unit_beside(obs[~is_control], column)
+        if own_unit and beside and own_unit.casefold() != beside.casefold():
+            raise DataError(
+                f"cannot read column {column!r} as doses: its cells say {own_unit!r}, and its name or a column beside "
+                f"it {beside!r}; accepted is one unit"
+            )
+        unit = own_unit or beside
         found = values.reindex(obs.index)
         levels = found.groupby(own).nunique()
         if named is None and levels.max() < 2:
@@ -115,7 +123,7 @@ def _counted(
     without = own[~dosed & ~is_control]
     if len(without):
         notes.append(f"without a dose in obs[{column!r}], read as perturbations of no dose: {_shown(without)}")
-    return Doses(obs=obs[~unknown], values=values[~unknown], notes=tuple(notes))
+    return Doses(obs=obs[~unknown], values=values[~unknown], unit=unit, notes=tuple(notes))
 
 
 def _read(column: pd.Series) -> tuple[pd.Series, list[tuple[str, int]]]:
@@ -152,7 +160,11 @@ def _dose(word: str) -> tuple[float, str]:
     dose = float(f"{float(found['number']):.{_DIGITS}g}")
     if not (math.isfinite(dose) and dose >= 0):
         raise ValueError(word)
-    return abs(dose), (found["unit"] or "").strip().replace("µ", "u").replace("μ", "u")
+    return abs(dose), _plain(found["unit"] or "")
+
+
+def _plain(unit: str) -> str:
+    return unit.strip().replace("µ", "u").replace("μ", "u")
 
 
 def _unit_beside(obs: pd.DataFrame, column: str) -> str:
@@ -163,7 +175,7 @@ def _unit_beside(obs: pd.DataFrame, column: str) -> str:
     if beside is None:
         return ""
     units = obs[beside].astype(object).value_counts()
-    return _one_unit([(str(unit), int(n)) for unit, n in units.items() if not is_missing(unit)], column)
+    return _one_unit([(_plain(str(unit)), int(n)) for unit, n in units.items() if not is_missing(unit)], column)
 
 
 def _one_unit(units: list[tuple[str, int]], column: str) -> str:

@@ -55,16 +55,25 @@ class StandardColumns:
         Of the notes those on columns that bear a usual name and could not be read.
     time_unit
         Unit of ``obs["time"]``; empty where nothing says it.
+    dose_unit
+        Unit of the doses in labels; empty where nothing says it.
     """
 
     obs: pd.DataFrame
     notes: tuple[str, ...]
     unused: tuple[str, ...] = ()
     time_unit: str = ""
+    dose_unit: str = ""
 
 
 def standard_columns(
-    obs: pd.DataFrame, keys: LabelKeys, *, source: str, genes: Iterable[str] = (), time_unit: str = ""
+    obs: pd.DataFrame,
+    keys: LabelKeys,
+    *,
+    source: str,
+    genes: Iterable[str] = (),
+    time_unit: str = "",
+    dose_unit: str = "",
 ) -> StandardColumns:
     """Add the twin's columns to a table of cells.
 
@@ -80,6 +89,8 @@ def standard_columns(
         Names of the measured genes; a ``"+"`` may join them in a label.
     time_unit
         Unit of bare numbers in a column named ``time``, as an earlier reading found it.
+    dose_unit
+        Unit of doses that labels bear, as an earlier reading found it.
 
     Raises
     ------
@@ -126,7 +137,13 @@ def standard_columns(
             result[kept] = obs[target]
             notes.append(f"obs[{target!r}] was rewritten; the file's own is in obs[{kept!r}]")
         result[target] = values
-    return StandardColumns(obs=result, notes=tuple(notes), unused=tuple(unused), time_unit=units[0] if units else "")
+    return StandardColumns(
+        obs=result,
+        notes=tuple(notes),
+        unused=tuple(unused),
+        time_unit=units[0] if units else "",
+        dose_unit=dosed.unit or dose_unit,
+    )
 
 
 def free_name(target: str, obs: pd.DataFrame) -> str:

@@ -211,7 +211,8 @@ def read_all(
     )
     genes = gene_names({modality: part.adata.var for modality, part in parts.items()})
     earlier = uns.get("waddington", {})
-    columns = standard_columns(obs, keys, source=label, genes=genes, time_unit=str(earlier.get("time_unit", "")))
+    units = {name: str(earlier.get(name, "")) for name in ("time_unit", "dose_unit")}
+    columns = standard_columns(obs, keys, source=label, genes=genes, **units)
     if len(columns.obs) < mdata.n_obs:
         for modality in mdata.mod:
             check_size(len(columns.obs), 1, modality=modality, source=label, min_cells=min_cells)
@@ -225,6 +226,7 @@ def read_all(
         **{key: earlier[key] for key in ("keys",) if key in earlier},
         "notes": [*notes, *columns.notes],
         "time_unit": columns.time_unit,
+        **({"dose_unit": columns.dose_unit} if columns.dose_unit else {}),
         "sources": {modality: parts[modality].source for modality in in_order(parts)},
     }
     others = gather_left_out(parts, tables, mdata.obs_names, counts_layer=counts_layer, as_given=given, layer=layer)

@@ -195,8 +195,13 @@ def _doses_of(obs: pd.DataFrame, column: str, screen: Screen) -> pd.Series | Non
     beside = next((name for name in DOSE_COLUMNS if name in obs), None)
     if not screen.dosed or beside is None or bear_doses(obs[column].astype(str)):
         return None
-    found = read_doses(obs, obs[column], named=beside).values
-    return None if found is None else found.reindex(obs.index)
+    found = read_doses(obs, obs[column], named=beside)
+    if found.unit and screen.dose_unit and found.unit.casefold() != screen.dose_unit.casefold():
+        raise DataError(
+            f"cannot read doses of predictions from obs[{beside!r}]: they are in {found.unit}, those of the cells in "
+            f"{screen.dose_unit}; accepted is the unit of the cells"
+        )
+    return None if found.values is None else found.values.reindex(obs.index)
 
 
 def _are_canonical(rows: npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:

@@ -54,6 +54,7 @@ def screen_of(
     common = {
         "values": {modality: x[known] for modality, x in found.inputs.items()},
         "names": found.names,
+        "dose_unit": labels.dose_unit,
         "groups": groups,
         "train": train,
         "representation": None if representation is None else representation[known],

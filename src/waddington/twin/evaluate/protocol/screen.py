@@ -46,6 +46,8 @@ class Screen:
     """For models that use one, (cells, dimensions)."""
     train: npt.NDArray[np.bool_] | None = None
     """Training cells where the data say which they are, (cells,): all others are test cells."""
+    dose_unit: str = ""
+    """Unit of the doses in labels; empty where nothing says it."""
     notes: tuple[str, ...] = ()
     """What was left out before."""
 
