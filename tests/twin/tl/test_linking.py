@@ -9,6 +9,7 @@ import mudata as md
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from waddington import twin
 from waddington.errors import ArgumentError, DataError
@@ -108,6 +109,20 @@ def test_a_models_attention_and_read_out_score_the_same_pairs(cells: md.MuData) 
     assert set(attended["feature"]) == set(found["feature"])
     assert attended["score"].abs().max() < 1
     assert attended["null"].notna().all()
+
+
+@pytest.mark.parametrize("what", ["profiles", "counts"])
+def test_one_value_that_is_no_number_is_refused_and_not_taken_for_no_links(cells: md.MuData, what: str) -> None:
+    spoiled = cells.copy()
+    atac = spoiled["atac"]
+    x = sparse.csr_matrix(atac.X if what == "profiles" else atac.layers["counts"], dtype=np.float32)
+    x.data[0] = np.nan
+    if what == "profiles":
+        atac.X = x
+    else:
+        atac.layers["counts"] = x
+    with pytest.raises(DataError, match=f"atac: found NaN or infinity in the {what} of 1 cell;"):
+        twin.tl.links(spoiled)
 
 
 def test_what_cannot_be_linked_is_refused_by_name(cells: md.MuData) -> None:

@@ -89,7 +89,8 @@ def links(
     ArgumentError
         Without a trained model for ``"attention"`` or ``"read-out"``, or for a number outside its range.
     DataError
-        When there are not two modalities, data were not preprocessed, or no candidate is among the features.
+        When there are not two modalities, data were not preprocessed, a value is not finite, or no candidate is among
+        the features.
     """
     check_data(data)
     check_choice("method", method, ("correlation", "read-out", "attention"))
@@ -106,6 +107,7 @@ def links(
         raise ArgumentError(f"cannot score by {method} without a model: accepted is model= a trained Twin")
     else:
         cells = model.prepared(data)
+    _check_finite(cells, other)
     marked, table, asked, left_out = _candidates(cells, parts, other, candidates, window)
     unpaired: Floats | None = None
     if method == "read-out" and model is not None:
@@ -140,6 +142,18 @@ def _other(data: md.MuData, modality: str | None) -> str:
     if modality is not None:
         check_choice("modality", modality, others)
     return modality or others[0]
+
+
+def _check_finite(cells: ModelCells, other: str) -> None:
+    """Refuse NaN and infinity, one of which would leave every pair without a score."""
+    for name in ("rna", other):
+        depth = np.asarray(cells.counts[name].sum(axis=1)).ravel()
+        for what, finite in (("profiles", np.isfinite(cells.inputs[name]).all(axis=1)), ("counts", np.isfinite(depth))):
+            if not finite.all():
+                spoiled = counted(int((~finite).sum()), "cell")
+                raise DataError(
+                    f"cannot link {name}: found NaN or infinity in the {what} of {spoiled}; accepted are numbers"
+                )
 
 
 def _candidates(
