@@ -58,8 +58,8 @@ def without(*modules: str) -> str:
     ("missing", "arguments"),
     [
         ("pandas", ["data", "describe", "cells.h5ad"]),
-        ("sklearn", ["run"]),
-        ("mudata", ["simulate", "cells.h5mu"]),
+        pytest.param("sklearn", ["run"], marks=pytest.mark.slow),
+        pytest.param("mudata", ["simulate", "cells.h5mu"], marks=pytest.mark.slow),
     ],
 )
 def test_a_missing_extra_is_named(missing: str, arguments: list[str]) -> None:

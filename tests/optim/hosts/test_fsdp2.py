@@ -39,7 +39,10 @@ from optim.hosts.processes import WORLD, host_all, of, on_two_ranks
 from waddington.optim import Projected
 from waddington.optim.projection import Ball, Box, ConvexSet, Nonnegative
 
-pytestmark = pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")
+pytestmark = [
+    pytest.mark.slow,  # two processes train everything; test_ddp.py and test_zero.py do at once
+    pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning"),
+]
 
 STEPS = 10
 SAVED_AFTER = 5

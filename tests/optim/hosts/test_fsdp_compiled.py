@@ -21,7 +21,10 @@ from optim.training import values
 from waddington.optim import AMGT, AMVT, AlphaAdam, ASGDAdam
 from waddington.optim.kernels import cache
 
-pytestmark = pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")
+pytestmark = [
+    pytest.mark.slow,  # two processes train everything; test_ddp.py and test_zero.py do at once
+    pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning"),
+]
 
 STEPS = 6
 BROKEN_AT = 3

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.text import Text
 
 from waddington.twin import plots
@@ -27,6 +28,7 @@ def test_a_letter_that_no_font_has_is_a_visible_box() -> None:
     assert drawable("\U0010fffd gene") == "□ gene"
 
 
+@pytest.mark.slow  # what becomes of each letter is asked above
 def test_pictures_of_awkward_labels_show_them_as_letters(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     places = rng.normal(size=(200, 2))

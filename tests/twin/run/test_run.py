@@ -41,6 +41,10 @@ class Recorder(Listener):
             self.done[event.job.key] = event.fraction
 
 
+# Both protocols, whole; test_cells.py goes through a run of the paper's at once.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, Recorder]:
     listener = Recorder()
@@ -194,7 +198,6 @@ def test_a_finished_run_is_not_overwritten(tiny: tuple[RunResult, Recorder]) -> 
     assert (tiny[0].out / "metrics.csv").read_bytes() == before
 
 
-@pytest.mark.slow  # that the seed of tuning is no other is asked at once, in test_config.py
 def test_rates_are_tuned_on_a_seed_of_their_own(tmp_path: Path) -> None:
     fields = {**TINY, "protocol": "held-out", "lr_grid": (1e-9, 1e-2), "tune_epochs": 2, "n_cells": 320}
     result = twin.run(out=tmp_path / "out", **{**fields, "optimizer": ["Adam"]})
@@ -208,13 +211,11 @@ def test_rates_are_tuned_on_a_seed_of_their_own(tmp_path: Path) -> None:
     assert set(result.metrics["seed"]) == {0}
 
 
-@pytest.mark.slow  # of what processes share, tests/jobs asks the same at once
 def test_two_processes_find_what_one_finds(tiny: tuple[RunResult, Recorder], tmp_path: Path) -> None:
     other = twin.run(out=tmp_path / "out", **{**TINY, "workers": 2})
     pd.testing.assert_frame_equal(other.metrics, tiny[0].metrics)
 
 
-@pytest.mark.slow  # of each part alone, test_train.py, test_model.py and tests/jobs ask the same at once
 def test_a_killed_run_resumes_to_the_same_metrics(tiny: tuple[RunResult, Recorder], tmp_path: Path) -> None:
     """SIGKILL twice, in the middle of the work: at the first and at the third new mark; then to the end."""
     out = tmp_path / "out"

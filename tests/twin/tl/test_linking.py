@@ -55,7 +55,8 @@ def own(found: pd.DataFrame) -> pd.Series:
 def test_planted_links_are_found_among_all_pairs(cells: md.MuData) -> None:
     everywhere = cells.copy()
     del everywhere["rna"].var["interval"]
-    found = twin.tl.links(everywhere)
+    with pytest.warns(UserWarning, match="no places in var of rna: every peak is tried with every gene"):
+        found = twin.tl.links(everywhere)
     assert found.attrs["pairs"] == "all"
     assert found.attrs["tested"] == GENES * PEAKS
     assert own(found).sum() == PLANTED

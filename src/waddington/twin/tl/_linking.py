@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -56,7 +57,7 @@ def links(
         Table of the pairs that may be links, with columns ``feature`` and ``gene``; further columns are kept, those
         of an earlier result excepted. By default pairs within `window`, where the places of both are known, or else
         all pairs. Places are read from ``chromosome``, ``start`` and ``end`` in ``var``, of genes, too, or from names
-        such as ``chr1:100-200`` (:func:`~waddington.twin.links.places`).
+        such as ``chr1:100-200`` (:func:`~waddington.twin.links.places`). Peaks without places get a UserWarning.
     window
         Most bases between a peak and a gene.
     method
@@ -165,7 +166,16 @@ def _candidates(
     if candidates is None:
         where = [places(parts[name].var) for name in (other, "rna")]
         where = [one[one.index.isin(names)] for one, names in zip(where, (features, genes), strict=True)]
-        if other != "atac" or where[0].empty or where[1].empty:
+        lacking = [name for name, one in zip((other, "rna"), where, strict=True) if one.empty]
+        if other == "atac" and lacking:
+            warnings.warn(
+                f"no places in var of {' and of '.join(lacking)}: every peak is tried with every gene, over all "
+                "chromosomes, so that a link means no more than that the two vary together; chromosome, start and end, "
+                "or candidates=, keep to pairs that lie near",
+                UserWarning,
+                stacklevel=3,
+            )
+        if other != "atac" or lacking:
             marked = np.ones((len(features), len(genes)), dtype=bool)
             pairs = pd.DataFrame({"feature": np.repeat(features, len(genes)), "gene": np.tile(genes, len(features))})
             return marked, pairs, "all", 0

@@ -284,6 +284,7 @@ def finding(case: str, result: str, *, must_refuse: bool) -> list[str]:
     return [f"{case} -> {result}"] if wrong else []
 
 
+@pytest.mark.slow  # test_bad_input.py names the kinds at once
 def test_sixty_damaged_files(tmp_path: Path) -> None:
     found = [
         line
