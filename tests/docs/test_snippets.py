@@ -79,7 +79,7 @@ def run_page(text: str, name: str) -> set[str]:
     return lacking
 
 
-LONG = {"anndata", "screen"}
+LONG = {"anndata", "conformance", "screen"}
 """Pages that take many seconds and whose every call another test makes, too."""
 
 

@@ -13,7 +13,12 @@ from optim.training import assert_same, make_gradients, make_params, run, values
 
 SHAPES = [(64, 65), (5,), (3, 2)]  # one for kernels, two to be stepped together
 each_kind = pytest.mark.parametrize("row", BRIEF, ids=lambda row: row.name)
-each_of_ours = pytest.mark.parametrize("row", [row for row in BRIEF if row.ours], ids=lambda row: row.name)
+OURS = [row for row in BRIEF if row.ours]
+# Each precision is compiled for: a few at once, the others among the slow tests.
+ours_in_turn = pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=row.name, marks=[] if at % 5 == 0 else pytest.mark.slow) for at, row in enumerate(OURS)],
+)
 
 
 def train(row: Row, context):
@@ -47,7 +52,7 @@ def test_a_default_device_says_nothing_to_a_step(row: Row):
     assert same == figures
 
 
-@each_of_ours
+@ours_in_turn
 def test_moments_follow_a_model_into_another_precision_and_back(row: Row):
     """As if the state had been saved, and loaded over a model of that precision."""
     gradients = make_gradients(8, shapes=SHAPES)
