@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import anndata as ad
-import mudata as md
-import pandas as pd
 import pytest
+from tests.twin.data.io.labelled import Make, counted, labelled, notes
 
 from waddington import twin
 from waddington.errors import DataError, UnsupportedError
-from waddington.twin.data.conditions import conditions_of, resolve_condition
+from waddington.twin.data.conditions import resolve_condition
 from waddington.twin.data.io import read
 from waddington.twin.data.setup import read_labels
-
-Make = Callable[..., ad.AnnData]
 
 DRUG = ["DMSO", "Dex", "Dex", "Dex", "Vit"]
 
 
 def treated(make: Make, doses: list[Any], labels: list[str] = DRUG, column: str = "dose", **more: Any) -> ad.AnnData:
-    adata = make()
-    for name, values in {"perturbation": labels, column: doses, **more}.items():
-        adata.obs[name] = pd.Series(values * (30 // len(values)), index=adata.obs_names, dtype=object)
-    return adata
-
-
-def counted(mdata: md.MuData) -> dict[str, int]:
-    return dict(conditions_of(mdata).value_counts())
-
-
-def notes(mdata: md.MuData) -> str:
-    return "\n".join(mdata.uns["waddington"]["notes"])
+    return labelled(make, labels, **{column: doses}, **more)
 
 
 @pytest.mark.parametrize(

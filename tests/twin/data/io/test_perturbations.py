@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import anndata as ad
@@ -10,27 +9,10 @@ import mudata as md
 import numpy as np
 import pandas as pd
 import pytest
+from tests.twin.data.io.labelled import Make, counted, labelled, notes
 
 from waddington.errors import ArgumentError, DataError
-from waddington.twin.data.conditions import conditions_of
 from waddington.twin.data.io import read
-
-Make = Callable[..., ad.AnnData]
-
-
-def labelled(make: Make, labels: list[Any], column: str = "perturbation", **columns: list[Any]) -> ad.AnnData:
-    adata = make()
-    for name, values in {column: labels, **columns}.items():
-        adata.obs[name] = pd.Series(values * (30 // len(values)), index=adata.obs_names, dtype=object)
-    return adata
-
-
-def counted(mdata: md.MuData) -> dict[str, int]:
-    return dict(conditions_of(mdata).value_counts())
-
-
-def notes(mdata: md.MuData) -> str:
-    return "\n".join(mdata.uns["waddington"]["notes"])
 
 
 def test_numbered_controls_are_taken_and_counted(make: Make) -> None:
