@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from waddington.errors import ArgumentError
-from waddington.twin.embed import TwinEncoder
+from waddington.twin.embed import TwinEncoder, training
 from waddington.twin.embed.training import modality_weights
 
 RNG = np.random.default_rng(0)
@@ -55,6 +55,25 @@ def test_a_modality_weighs_the_inverse_of_its_gain_within_bounds() -> None:
     assert bounded["rna"] / bounded["atac"] == pytest.approx(20.0)
     assert modality_weights(first, first) == {"rna": 1.0, "atac": 1.0}
     assert modality_weights(first, last | {"joint/rna": float("nan")}) == {"rna": 1.0, "atac": 1.0}
+
+
+def test_what_is_gained_is_measured_on_cells_of_the_whole_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first cells of a file may be one batch: here those without chromatin, on which nothing could be gained."""
+    seen = []
+
+    def weights(first: dict[str, float], last: dict[str, float]) -> dict[str, float]:
+        seen.append(first)
+        return modality_weights(first, last)
+
+    monkeypatch.setattr(training, "_FIRST_CELLS", 12)
+    monkeypatch.setattr(training, "modality_weights", weights)
+    atac = INPUTS["atac"].copy()
+    atac[:30] = np.nan
+    counts = COUNTS["atac"].copy()
+    counts[:30] = np.nan
+    encoder = TwinEncoder(SIZES, **SMALL)
+    encoder.fit({**INPUTS, "atac": atac}, {**COUNTS, "atac": counts}, epochs=2, validation=0.0)
+    assert seen[0]["joint/atac"] > 0.0
 
 
 def test_balance_is_resumed_to_the_bit(tmp_path) -> None:
