@@ -156,7 +156,9 @@ def evaluate_screen(
     given = dict(predictions or {})
     makers = _makers(screen, models, given)
     folds = folds_of(screen, splits=splits, seed=seed)
-    pieces = _pieces(screen, makers, given, folds, splits, repeats=repeats, null_repeats=null_repeats, seed=seed)
+    about = {"models": list(makers), "given": {name: one.fingerprint for name, one in given.items()}}
+    known = "" if store is None else fingerprint(screen, {**about, "version": __version__})
+    pieces = _pieces(screen, makers, known, folds, splits, repeats=repeats, null_repeats=null_repeats, seed=seed)
     done = list(run_pieces(pieces, store, callback))
     conditions = pd.DataFrame(done[0].values["rows"], columns=list(_CONDITIONS))
     keys = zip(conditions["perturbation"], conditions["group"], conditions["modality"], strict=True)
@@ -238,7 +240,7 @@ def _fits(model: type[ResponseModel], screen: Screen) -> bool:
 def _pieces(
     screen: Screen,
     makers: Mapping[str, Maker],
-    given: Mapping[str, GivenPredictions],
+    evaluation: str,
     folds: Sequence[Fold],
     splits: Sequence[str] | None,
     *,
@@ -247,8 +249,6 @@ def _pieces(
     seed: int,
 ) -> list[Piece]:
     """Cut an evaluation: what is measurable, each split of each halving, each draw of labels."""
-    about = {"models": list(makers), "given": {name: one.fingerprint for name, one in given.items()}}
-    evaluation = fingerprint(screen, {**about, "version": __version__})
     cells_in = min(_CELLS_IN, repeats)
     bench = Bench(screen, makers, repeats=repeats, seed=seed, cells_in=cells_in)
 

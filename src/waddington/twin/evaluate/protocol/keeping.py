@@ -127,7 +127,7 @@ def fingerprint(screen: Screen, others: Mapping[str, Any]) -> str:
     for name, x in arrays.items():
         if x is not None:
             digest.update(f"{name} {x.dtype.str} {x.shape}".encode())
-            digest.update(np.ascontiguousarray(x).tobytes())
+            digest.update(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
     about = {"control": screen.control, "kind": screen.kind, "order": list(screen.order), **others}
     return hash_of({"cells": digest.hexdigest(), **about})
 
