@@ -33,6 +33,7 @@ from waddington.twin.data.splits import Split, time_labels
 
 __all__ = [
     "UNLABELLED",
+    "UNTYPED",
     "Cells",
     "Labels",
     "Setup",
@@ -51,6 +52,8 @@ Cells: TypeAlias = ad.AnnData | md.MuData
 
 UNLABELLED: Final = ""
 """Condition of a cell without a label: no model learns from it."""
+UNTYPED: Final = "unknown"
+"""Type of a cell of which nothing says it."""
 
 
 class SetupKeys(TypedDict, total=False):
@@ -365,7 +368,7 @@ def read_labels(data: Cells, setup: Setup | None = None) -> Labels:
         condition=np.asarray(conditions, dtype=np.str_),
         time=None if time is None else time.to_numpy(dtype=np.float64),
         split=None if split is None else np.asarray(split.fillna("nothing"), dtype=np.str_),
-        cell_type=None if cell_type is None else np.asarray(cell_type.fillna("unknown"), dtype=np.str_),
+        cell_type=None if cell_type is None else np.asarray(cell_type.fillna(UNTYPED), dtype=np.str_),
         time_unit=found.time_unit,
         dose_unit=found.dose_unit,
         notes=found.notes,

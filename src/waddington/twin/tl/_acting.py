@@ -13,7 +13,7 @@ from stable_baselines3 import PPO
 from waddington._checks import check_parameters
 from waddington.errors import ArgumentError, DataError
 from waddington.optim.registry import OptimizerLike
-from waddington.twin.data.setup import Cells, check_data, read_labels
+from waddington.twin.data.setup import UNTYPED, Cells, check_data, read_labels
 from waddington.twin.data.splits import Split
 from waddington.twin.embed.scaling import Standardization
 from waddington.twin.models.learning import fit_dynamics
@@ -145,7 +145,7 @@ def _unperturbed_types(data: Cells, split: Split) -> dict[str, npt.NDArray[np.in
             "is registered as cell_type_key="
         )
     resting = split.cells(split.control, train=True)
-    return {str(name): resting[types[resting] == name] for name in np.unique(types[resting]) if name != "unknown"}
+    return {str(name): resting[types[resting] == name] for name in np.unique(types[resting]) if name != UNTYPED}
 
 
 def _cells_of(name: str, types: Mapping[str, npt.NDArray[np.intp]], argument: str) -> npt.NDArray[np.intp]:

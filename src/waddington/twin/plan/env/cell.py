@@ -7,6 +7,7 @@ paper's form, pushes the embedding directly), and the reward is the progress to 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -59,8 +60,8 @@ class CellTask:
         half the way counts half.
     reward_scale
         Factor on the drop of mean squared distance, or on the rise of the chance. None is 1 for a chance, and divides
-        a distance by the mean initial distance of all pairs of start
-        and goal, so that reaching the goal is worth about 1 in every embedding.
+        a distance by the mean initial distance of all pairs of start and goal, so that reaching the goal is worth about
+        1 in every embedding.
     observe_gains
         Whether the agent is also shown, for each perturbation it has not begun, the drop of the distance that the
         response model predicts for it (discrete only). Which perturbations to combine, and when they pay, is still to
@@ -191,9 +192,9 @@ class CellTask:
         """
         assert self.states is not None
         apart = np.stack([mean_squared_distance(z, state) for state in self.states], axis=1)
-        apart = (apart - apart.min(axis=1, keepdims=True)) / np.float32(_SHARPNESS * max(_mean_gap(self.states), 1e-8))
+        apart = (apart - apart.min(axis=1, keepdims=True)) / self._gap
         share = np.exp(-apart)
-        chosen = _rows_of(self.goals, self.states)[goals]
+        chosen = self._state_of_goal[goals]
         return np.asarray(share[np.arange(len(z)), chosen] / share.sum(axis=1), dtype=np.float32)
 
     def observe(self, state: State) -> Float:
@@ -217,6 +218,16 @@ class CellTask:
         gain = way @ (2.0 * effects.T) - squared
         gain *= (progress == 0) / max(float(squared.mean()), 1e-8)
         return np.asarray(np.clip(gain, -_MOST_GAIN, _MOST_GAIN), dtype=np.float32)
+
+    @cached_property
+    def _state_of_goal(self) -> Index:
+        assert self.states is not None
+        return _rows_of(self.goals, self.states)
+
+    @cached_property
+    def _gap(self) -> np.float32:
+        assert self.states is not None
+        return np.float32(_SHARPNESS * max(_mean_gap(self.states), 1e-8))
 
     def _check_states(self, given: Float) -> None:
         states = np.array(given, dtype=np.float32)
