@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -97,6 +98,13 @@ def test_a_narrow_picture_fits_a_narrow_screen(tmp_path: Path, metrics: pd.DataF
     narrow, other = _Page(path.read_text(encoding="utf-8")).all("img")
     assert narrow["class"] == "narrow"
     assert "class" not in other
+
+
+def test_hidden_words_of_a_wide_table_do_not_widen_the_page(tmp_path: Path, metrics: pd.DataFrame) -> None:
+    """What is positioned absolutely is clipped by a scrolling box only where the box is positioned itself."""
+    page = write_report(tmp_path / "r.html", title="A", verdicts=[], metrics=metrics).read_text("utf-8")
+    assert re.search(r"\.hidden \{[^}]*position: absolute", page)
+    assert re.search(r"\.scroll \{[^}]*position: relative[^}]*overflow-x: auto", page)
 
 
 def test_the_page_is_whole_self_contained_and_accessible(
