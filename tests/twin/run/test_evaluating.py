@@ -104,6 +104,16 @@ def test_a_verdict_says_how_many_answers_are_guesses_and_of_how_many_conditions(
     assert f"over 1 of {asked} measurable conditions" in sentence(found.scores, some)
 
 
+def test_of_two_conditions_nothing_is_answered(result: EvaluationResult) -> None:
+    """The bootstrap of two has their own range as its interval, which excludes 0 in one of two worlds of noise."""
+    found = result.evaluation
+    rows = (found.summary["split"] == "combo_seen2") & (found.summary["conditions"] == "measurable")
+    changed = dataclasses.replace(found, summary=found.summary.assign(n=found.summary["n"].mask(rows, 2)))
+    verdict = next(one for one in verdicts_of(changed) if "were all measured alone" in one.question)
+    assert verdict.answer == "undecided"
+    assert verdict.sentence.endswith("over 2 measurable conditions: too few to tell.")
+
+
 @pytest.mark.parametrize(("times", "said"), [(2, "With 2 permutations this may be chance"), (20, "")])
 def test_what_few_permutations_show_may_be_chance(result: EvaluationResult, times: int, said: str) -> None:
     found = result.evaluation

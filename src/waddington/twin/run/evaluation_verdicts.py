@@ -20,6 +20,9 @@ __all__ = ["verdicts_of"]
 _LEVEL = 0.005
 """Difference of r up to which two models are level."""
 
+_FEWEST = 3
+"""Conditions below which nothing is answered: the interval of two is their own range, and chance gives both signs."""
+
 _FEW = 10
 """Permutations below which chance alone may pass the limit: all conditions of one share its controls."""
 
@@ -117,8 +120,9 @@ def _judged(question: str, rows: pd.DataFrame, guesses: Mapping[str, int]) -> Ve
     if ceiling is not None:
         others.append(f"replicate {float(ceiling['value']):.2f}")
     evidence = f"r of others: {'; '.join(others)}" if others else ""
-    if row["low"] != row["low"]:
-        return Verdict(question=question, answer="undecided", sentence=f"{said}.", evidence=evidence)
+    if row["low"] != row["low"] or row["n"] < _FEWEST:
+        few = ": too few to tell" if row["n"] > 1 else ""
+        return Verdict(question=question, answer="undecided", sentence=f"{said}{few}.", evidence=evidence)
     if not row["low"] > 0:
         answer, why = ("no", "it points the wrong way") if row["high"] < 0 else ("undecided", "not told apart from 0")
         return Verdict(question=question, answer=answer, sentence=f"{said}: {why}.", evidence=evidence)
