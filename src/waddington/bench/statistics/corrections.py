@@ -1,0 +1,34 @@
+"""Corrections of p-values for the number of questions asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from waddington._checks import check_choice
+from waddington.bench.statistics._libraries import statsmodels_multitest
+
+__all__ = ["corrected"]
+
+
+def corrected(
+    p_values: Sequence[float | None], *, method: Literal["holm", "bonferroni"] = "holm"
+) -> tuple[float | None, ...]:
+    """Correct p-values of one family of contrasts.
+
+    Parameters
+    ----------
+    p_values
+        One for each contrast. None, a contrast that could not be tested, still counts as a question: as p = 1.
+    method
+        "holm" or "bonferroni", as ``statsmodels.stats.multitest.multipletests`` has them.
+
+    Returns
+    -------
+    The corrected values; None stays None.
+    """
+    check_choice("method", method, ("holm", "bonferroni"))
+    if not p_values:
+        return ()
+    found = statsmodels_multitest().multipletests([1.0 if p is None else p for p in p_values], method=method)[1]
+    return tuple(None if p is None else float(q) for p, q in zip(p_values, found, strict=True))

@@ -1,0 +1,209 @@
+"""A comparison in one sentence, which never claims more than the numbers say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from waddington._text import counted
+from waddington.bench.statistics.intervals import Interval
+from waddington.bench.statistics.pairs import Paired
+from waddington.bench.statistics.pooling import Pooled
+
+__all__ = ["Answer", "Verdict", "number", "pooled_verdict", "verdict"]
+
+Answer: TypeAlias = Literal["first", "second", "no difference", "cannot be told"]
+"""Which arm is better, if any."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What a contrast comes to.
+
+    Attributes
+    ----------
+    answer
+        The arm that is better, "no difference" (none was found), or "cannot be told" (none could have been).
+    sentence
+        The answer for people, with its numbers.
+    """
+
+    answer: Answer
+    sentence: str
+
+
+def verdict(paired: Paired, *, first: str, second: str, p: float | None, metric: str = "loss") -> Verdict:
+    """Put a paired comparison into a sentence.
+
+    An arm is called better only if the corrected p is at most the level and the rest agrees: the interval of the mean
+    leaves zero out or, where runs diverged, most seeds are on the side of the ranks. Fewer than three seeds never call
+    one.
+
+    Parameters
+    ----------
+    paired
+        What the pairs say.
+    first, second
+        Names of the arms.
+    p
+        The p-value of ``paired.test``, corrected for the family of contrasts.
+    metric
+        Name of the metric.
+    """
+    which = f"the {metric} of {first} and {second}"
+    if paired.n < 3:
+        return _untold(which, f"{counted(paired.n, 'seed')}, and three are the fewest that can tell")
+    if p is None:
+        return _untold(which, _without_p(paired, first, second))
+    if paired.mean is None:
+        return _by_ranks(paired, first, second, p, metric)
+    said = _p_text(p, paired.test, paired.n_contrasts)
+    interval = paired.interval
+    if p > paired.level or interval is None:
+        sentence = f"No difference found between {which} ({said}): {_could_have(paired)}."
+        return Verdict(answer="no difference", sentence=sentence)
+    if not interval.excludes_zero():
+        return _untold(which, f"the test finds a difference ({said}), its interval {_interval(interval)} does not")
+    word = "lower" if paired.mean < 0 else "higher"
+    size = Interval(-interval.high, -interval.low) if paired.mean < 0 else interval
+    return Verdict(
+        answer="first" if word == paired.better else "second",
+        sentence=f"{first} has a {word} {metric} than {second}, by {number(abs(paired.mean))} {_interval(size)} "
+        f"({said}), on {counted(paired.n, 'seed')}.",
+    )
+
+
+def pooled_verdict(pooled: Pooled, *, first: str, second: str, p: float | None, metric: str = "loss") -> Verdict:
+    """Put a comparison over tasks into a sentence; what is counted is tasks, and fewer than three never call an arm.
+
+    Parameters
+    ----------
+    pooled
+        What the tasks say.
+    first, second
+        Names of the arms.
+    p
+        The p-value of ``pooled.test``, ``pooled.p``, corrected for the family of contrasts.
+    metric
+        Name of the metric.
+    """
+    over, tasks = pooled.over_tasks, counted(pooled.n_tasks, "task")
+    which = f"the {metric} of {first} and {second} over {tasks}"
+    size = f"{_effect(pooled)} {_effect_interval(pooled)}"
+    if over.n < 3:
+        return _untold(which, f"three tasks are the fewest that can tell; seen was {size}")
+    if p is None:
+        why = over.reasons.get("p_wilcoxon" if pooled.scale == "net wins" else "p_t", "there is no test")
+        return _untold(which, f"{why.replace('seed', 'task')}; seen was {size}")
+    said = _p_text(p, pooled.test, over.n_contrasts)
+    if p > over.level:
+        sentence = f"No difference found between {which}, {size} ({said}): {_tasks_could_have(pooled)}."
+        return Verdict(answer="no difference", sentence=sentence)
+    if not pooled.interval.excludes_zero():
+        return _untold(which, f"the test finds a difference ({said}), its interval does not; seen was {size}")
+    word = "lower" if pooled.mean < 0 else "higher"
+    return Verdict(
+        answer="first" if word == over.better else "second",
+        sentence=f"Over {tasks} {first} has a {word} {metric} than {second}, {size} ({said}), "
+        f"with {counted(pooled.n_seeds, 'seed')} each.",
+    )
+
+
+def number(value: float) -> str:
+    """Write a number for people: three significant digits, no exponent where it is short without."""
+    if not math.isfinite(value):
+        return "∞" if value > 0 else "−∞" if value < 0 else "n/a"
+    text = f"{value:.3g}"
+    if "e" in text and 1e-4 <= abs(value) < 1e6:
+        text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:f}"
+    return text.replace("-", "−")
+
+
+def _p_text(p: float, test: str, n_contrasts: int) -> str:
+    """Write a p-value with what was done to get it."""
+    how = test if n_contrasts == 1 else f"{test}, Holm over {n_contrasts}"
+    return f"p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}, {how}"
+
+
+def _without_p(paired: Paired, first: str, second: str) -> str:
+    """Say why there is no p."""
+    if paired.by_ranks:
+        return f"{_divergence(paired, first, second)}; {paired.reasons['p_wilcoxon']}"
+    if paired.mean and "p_t" in paired.reasons:
+        word = "lower" if paired.mean < 0 else "higher"
+        size = number(abs(paired.mean))
+        return f"{first} is {word} by {size} in all {paired.n} seeds alike, so they count as one and repeat nothing"
+    return paired.reasons.get("p_t", "there is no test")
+
+
+def _by_ranks(paired: Paired, first: str, second: str, p: float, metric: str) -> Verdict:
+    """Put a comparison in which runs diverged into a sentence."""
+    said, diverged = _p_text(p, paired.test, paired.n_contrasts), _divergence(paired, first, second)
+    score = f"{paired.wins} seeds to {paired.losses}"
+    if p > paired.level:
+        could = (
+            f"{counted(paired.n, 'seed')} are too few for a sign test"
+            if paired.mde_wins is None
+            else f"a sign test would have told {paired.mde_wins} wins of {paired.n}"
+        )
+        sentence = f"No difference found between the {metric} of {first} and {second}, {score} ({said}): {could}. "
+        return Verdict(answer="no difference", sentence=f"{sentence}{diverged}.")
+    is_above = (paired.rank_biserial or 0.0) > 0
+    is_first = is_above == (paired.better == "higher")
+    if (paired.wins if is_first else paired.losses) <= paired.n / 2 - paired.ties / 2:
+        why = f"the ranks say one thing ({said}), the count of seeds another ({score}). {diverged}"
+        return _untold(f"the {metric} of {first} and {second}", why)
+    return Verdict(
+        answer="first" if is_first else "second",
+        sentence=f"{first} has a {'better' if is_first else 'worse'} {metric} than {second} by ranks, {score} "
+        f"({said}). {diverged}, so by how much is not measurable.",
+    )
+
+
+def _could_have(paired: Paired) -> str:
+    """Say what would have been detected."""
+    if paired.mde_d_z is None or paired.mde is None:
+        return f"{counted(paired.n, 'seed')} could not have detected anything"
+    size = f"d_z ≥ {paired.mde_d_z:.2g}, that is {number(paired.mde)}"
+    return f"n = {paired.n} would have detected {size}, with a chance of {paired.power:.0%}"
+
+
+def _tasks_could_have(pooled: Pooled) -> str:
+    """Say what the tasks would have detected, in the unit of the pooled effect."""
+    over, tasks = pooled.over_tasks, counted(pooled.n_tasks, "task")
+    if pooled.scale == "net wins":
+        wins = over.mde_wins
+        return (
+            f"{tasks} are too few for a sign test" if wins is None else f"a sign test would have told {wins} of {tasks}"
+        )
+    size = over.mde
+    if size is None:
+        return f"{tasks} could not have detected anything"
+    shown = number(size) if pooled.ratio is None else f"a factor of {number(math.exp(size))} or its inverse"
+    return f"{tasks} would have detected {shown}, with a chance of {over.power:.0%}"
+
+
+def _effect(pooled: Pooled) -> str:
+    if pooled.ratio is not None:
+        return f"a factor of {number(pooled.ratio)}"
+    return f"a {'mean d_z' if pooled.scale == 'standardized' else 'net share of seeds'} of {number(pooled.mean)}"
+
+
+def _effect_interval(pooled: Pooled) -> str:
+    ends = pooled.interval
+    return _interval(ends if pooled.ratio is None else Interval(math.exp(ends.low), math.exp(ends.high)))
+
+
+def _divergence(paired: Paired, first: str, second: str) -> str:
+    """Say whose runs diverged."""
+    named = zip(paired.n_diverged, (first, second), strict=True)
+    return " and ".join(f"{counted(n, 'run')} of {arm}" for n, arm in named if n) + " diverged"
+
+
+def _interval(interval: Interval) -> str:
+    return f"[{number(interval.low)}, {number(interval.high)}]"
+
+
+def _untold(which: str, why: str) -> Verdict:
+    return Verdict(answer="cannot be told", sentence=f"Nothing can be told of {which}: {why}.")

@@ -1,0 +1,215 @@
+"""Sentences that never claim more than the numbers say."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from waddington.bench.statistics import Interval, Paired, number, paired, pooled, pooled_verdict, several, verdict
+from waddington.bench.statistics.verdicts import Verdict
+
+INF = math.inf
+
+
+def said(result: Paired, p: float | None = None, metric: str = "loss") -> Verdict:
+    return verdict(result, first="A", second="B", p=result.p if p is None else p, metric=metric)
+
+
+def test_a_difference_is_told_with_size_interval_p_and_seeds() -> None:
+    rng = np.random.default_rng(0)
+    second = rng.normal(1, 0.1, 10)
+    first = second - 0.5 + rng.normal(0, 0.05, 10)
+    found = said(paired(first, second))
+    assert found.answer == "first"
+    assert found.sentence.startswith("A has a lower loss than B, by 0.5")
+    assert found.sentence.endswith("(p < 0.001, paired t), on 10 seeds.")
+    assert said(paired(second, first)).answer == "second"
+    better = said(paired(second, first, better="higher"), metric="accuracy")
+    assert (better.answer, better.sentence[:28]) == ("first", "A has a higher accuracy than")
+
+
+def test_no_difference_stands_beside_what_would_have_been_detected() -> None:
+    rng = np.random.default_rng(1)
+    found = said(paired(rng.normal(1, 0.1, 10), rng.normal(1, 0.1, 10)))
+    assert found.answer == "no difference"
+    assert "n = 10 would have detected d_z ≥ 1, that is 0." in found.sentence
+    assert "with a chance of 80%" in found.sentence
+
+
+def test_holm_decides_and_not_the_raw_p() -> None:
+    rng = np.random.default_rng(0)
+    result = paired(rng.normal(-0.8, 1, 10), np.zeros(10), n_contrasts=4)
+    assert result.p is not None
+    assert result.p < 0.05
+    found = said(result, p=0.2)
+    assert found.answer == "no difference"
+    assert "p = 0.200, paired t, Holm over 4" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ([1.0], [2.0], "1 seed, and three are the fewest"),
+        ([1.0, 1.1], [2.0, 2.5], "2 seeds, and three are the fewest"),
+        ([1.0, 1, 1], [2.0, 2, 2], "A is lower by 1 in all 3 seeds alike, so they count as one"),
+        ([1.0, 2, 3], [1.0, 2, 3], "no seed differs"),
+        ([1.0, 2, 3], [1.0, 2, INF], "1 run of B diverged; 1 seed that differ"),
+    ],
+)
+def test_what_cannot_be_told_is_not_told(first: list[float], second: list[float], words: str) -> None:
+    found = said(paired(first, second))
+    assert found.answer == "cannot be told"
+    assert words in found.sentence
+
+
+def test_a_test_without_its_interval_tells_nothing() -> None:
+    result = paired([1, 2, 1, 2, 2, 2, 1, 2, 1], np.zeros(9))
+    doubtful = dataclasses.replace(result, mean_interval=Interval(-0.1, 2.0))
+    found = said(doubtful)
+    assert found.answer == "cannot be told"
+    assert "its interval [−0.1, 2] does not" in found.sentence
+
+
+def test_diverged_runs_are_ranked_and_named() -> None:
+    first = np.arange(1.0, 11)
+    second = np.where(first > 8, INF, first + 1)
+    found = said(paired(first, second))
+    assert found.answer == "first"
+    assert "by ranks, 10 seeds to 0 (p = 0.002, Wilcoxon signed-rank)" in found.sentence
+    assert "2 runs of B diverged, so by how much is not measurable" in found.sentence
+    even = said(paired(np.where(first > 9, INF, first), np.where(first < 2, INF, first[::-1])))
+    assert even.answer == "no difference"
+    assert "a sign test would have told 9 wins of 10" in even.sentence
+
+
+def test_ranks_and_seeds_that_disagree_tell_nothing() -> None:
+    d = np.array([*([-1.0] * 12), *np.arange(10, 20), INF])
+    result = paired(d, np.zeros(len(d)))
+    assert (result.wins, result.losses) == (12, 11)
+    found = said(result, p=0.01)
+    assert found.answer == "cannot be told"
+    assert "the ranks say one thing" in found.sentence
+
+
+def test_over_tasks_what_is_counted_is_tasks() -> None:
+    rng = np.random.default_rng(0)
+    second = rng.uniform(1, 2, size=(5, 6))
+    first = second * rng.uniform(0.85, 0.95, size=(5, 6))
+    result = pooled(first, second)
+    found = pooled_verdict(result, first="A", second="B", p=result.p)
+    assert found.answer == "first"
+    assert found.sentence.startswith("Over 6 tasks A has a lower loss than B, a factor of 0.897 [0.8")
+    assert found.sentence.endswith("with 5 seeds each.")
+    none = pooled_verdict(result, first="A", second="B", p=0.3)
+    assert none.answer == "no difference"
+    assert "6 tasks would have detected a factor of 1.0" in none.sentence
+    two = pooled(first[:, :2], second[:, :2])
+    assert pooled_verdict(two, first="A", second="B", p=two.p).answer == "cannot be told"
+
+
+def test_over_tasks_with_diverged_runs() -> None:
+    first = np.ones((5, 8))
+    second = np.full((5, 8), 2.0)
+    second[0] = INF
+    result = pooled(first, second)
+    found = pooled_verdict(result, first="A", second="B", p=result.p)
+    assert found.answer == "first"
+    assert "net share of seeds of −1 [−1, −1] (p = 0.008, Wilcoxon signed-rank)" in found.sentence
+    few = pooled(first[:, :5], second[:, :5])
+    unknown = pooled_verdict(few, first="A", second="B", p=few.p)
+    assert unknown.answer == "cannot be told"
+    assert "5 tasks that differ" in unknown.sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0123456, "0.0123"), (1234567.0, "1.23e+06"), (12345.0, "12345"), (-0.00012, "−0.00012"), (INF, "∞"), (0, "0")],
+)
+def test_numbers_for_people(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+Maker = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
+
+
+def alike(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two arms that are one: skewed losses that share the seeds' luck."""
+    luck = rng.lognormal(0, 0.5, size=10)
+    first, second = luck * rng.lognormal(0, 0.2, size=(2, 10))
+    return first, second
+
+
+def permuted(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two arms that differ, with labels that say nothing."""
+    better, worse = alike(rng)
+    swap = rng.random(10) < 0.5
+    return np.where(swap, better, worse + 1), np.where(swap, worse + 1, better)
+
+
+def diverging(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    first, second = alike(rng)
+    return np.where(rng.random(10) < 0.2, INF, first), np.where(rng.random(10) < 0.2, INF, second)
+
+
+def false_claims(make: Maker, runs: int) -> int:
+    """Count the comparisons of equal arms that end with a better one."""
+    rng = np.random.default_rng(7)
+    results = [paired(*make(rng), n_resamples=200) for _ in range(runs)]
+    return sum(said(result).answer in ("first", "second") for result in results)
+
+
+def most(runs: int) -> int:
+    return int(stats.binom.ppf(0.999, runs, 0.05))
+
+
+@pytest.mark.parametrize("make", [alike, permuted, diverging])
+def test_noise_is_called_a_difference_no_more_often_than_the_level(make: Maker) -> None:
+    assert false_claims(make, 150) <= most(150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [alike, permuted, diverging])
+def test_of_2000_comparisons_of_equals_the_false_ones_stay_at_the_level(make: Maker) -> None:
+    count = false_claims(make, 2000)
+    assert count <= most(2000)
+    if make is not diverging:
+        assert count > 0  # it does speak
+
+
+def test_the_tests_p_is_uniform_where_arms_are_alike() -> None:
+    """Two-sided: neither too bold nor too shy, at two levels."""
+    rng = np.random.default_rng(3)
+    p = np.array([paired(*rng.normal(size=(2, 10)), n_resamples=100).p_t for _ in range(250)])
+    for level in (0.05, 0.5):
+        low, high = stats.binom.ppf((0.0005, 0.9995), len(p), level)
+        assert low <= (p <= level).sum() <= high
+
+
+def family_errors(runs: int) -> int:
+    """Count the families of four contrasts among five equal arms in which Holm lets one through."""
+    rng = np.random.default_rng(11)
+    contrasts = [("a", other) for other in "bcde"]
+    found = (several(rng.normal(size=(10, 5)), list("abcde"), contrasts, n_resamples=100) for _ in range(runs))
+    return sum(any((c.p_holm or 1.0) <= 0.05 for c in result.contrasts) for result in found)
+
+
+@pytest.mark.slow
+def test_a_family_of_contrasts_keeps_its_level() -> None:
+    assert family_errors(1000) <= most(1000)
+
+
+@pytest.mark.slow
+def test_pooled_noise_keeps_its_level() -> None:
+    rng = np.random.default_rng(5)
+    count = 0
+    for _ in range(2000):
+        tasks = rng.normal(0, 0.1, size=6)  # each task favours an arm a little, on average none
+        first, second = np.exp(rng.normal(0, 0.3, size=(2, 10, 6)) + np.stack([tasks, -tasks])[:, None])
+        result = pooled(first, second, n_resamples=200)
+        count += pooled_verdict(result, first="A", second="B", p=result.p).answer in ("first", "second")
+    assert 0 < count <= most(2000)
