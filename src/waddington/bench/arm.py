@@ -1,0 +1,227 @@
+"""An arm of a comparison: an optimizer, what of it is searched, and how its rate runs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from waddington._checks import check_known
+from waddington.bench import files
+from waddington.bench.schedule import Schedule
+from waddington.bench.space import Dimension, Log, OneMinus, Space, Times, Uniform
+from waddington.errors import ArgumentError, UnknownNameError
+from waddington.optim import registry
+
+__all__ = ["Arm", "build_optimizer", "usual_space"]
+
+RATES = Log(1e-4, 1e-1)
+"""Where a rate is searched unless the arm says otherwise: three decades."""
+_WIDER = {"SGD": Log(1e-3, 1.0), "Adagrad": Log(1e-3, 1.0), "Padam": Log(1e-3, 1.0), "ASGD2": Log(1e-6, 1e-3)}
+"""Rates of optimizers that live elsewhere: a power other than 1/2 of the second moment changes their unit."""
+_BETA2 = OneMinus(Log(1e-3, 1e-1))
+_SMALL_RATE = Times("lr", Log(1e-2, 1.0, closed="high"))
+_BETAS = ("beta1", "beta2", "beta3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One side of a comparison.
+
+    Attributes
+    ----------
+    name
+        Its name in tables and pictures.
+    optimizer
+        A name of :mod:`waddington.optim.registry`, ``"module:Class"``, or the name of a class or function in `source`.
+    arguments
+        Fixed arguments of the optimizer; ``beta1`` and ``beta2`` stand for entries of ``betas``.
+    space
+        Arguments that are searched.
+    schedule
+        Of its rate; None is the study's. An optimizer that brings its own course, such as Schedule-Free, has
+        ``Schedule()``, a constant one.
+    digest
+        Hash of the file that the optimizer was read from.
+    source
+        That file; where it lies is no part of what is computed.
+    """
+
+    name: str
+    optimizer: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    space: Space = field(default_factory=dict)
+    schedule: Schedule | None = None
+    digest: str = ""
+    source: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if twice := [name for name in self.arguments if name in self.space]:
+            raise ArgumentError(f"cannot use {', '.join(twice)} of arm {self.name!r} both fixed and searched")
+        for name, dimension in self.space.items():
+            if not isinstance(dimension, Dimension):
+                raise ArgumentError(
+                    f"cannot search {name}={dimension!r} in arm {self.name!r}: accepted are Log, Uniform, OneMinus,"
+                    " Times and Choice"
+                )
+        known = self.accepted
+        for argument in (*self.arguments, *(name for name in self.space if not name.startswith("task."))):
+            check_known(f"argument of {self.optimizer}", argument, known)
+
+    @property
+    def reference(self) -> str:
+        """The text under which another process finds the optimizer."""
+        return f"{self.source}:{self.optimizer}" if self.source else self.optimizer
+
+    @cached_property
+    def accepted(self) -> tuple[str, ...]:
+        """Names of the arguments that the optimizer takes."""
+        return tuple(_argument_names(self.reference))
+
+    @classmethod
+    def of(
+        cls,
+        optimizer: registry.OptimizerLike,
+        *,
+        name: str | None = None,
+        space: Space | None = None,
+        schedule: Schedule | None = None,
+        **arguments: Any,
+    ) -> Arm:
+        """Make an arm of an optimizer, with the space that suits it.
+
+        The rate is searched over three decades, β2 from .9 to .999, and what the optimizer alone has over the range
+        that its registry row names; a switch's small rate is a share of the large one, up to the whole.
+
+        Parameters
+        ----------
+        optimizer
+            A name, ``"module:Class"``, ``"file.py:Class"``, or a class or function that can be imported.
+        name
+            The optimizer's unless said otherwise.
+        space
+            In the place of the usual one.
+        schedule
+            As :attr:`Arm.schedule`.
+        **arguments
+            Fixed arguments; what is fixed is not searched.
+
+        Raises
+        ------
+        UnknownNameError
+            No such optimizer, or no such argument.
+        ArgumentError
+            The optimizer cannot be found again by its name, which other processes must.
+        """
+        source = digest = ""
+        if isinstance(optimizer, str) and ".py:" in optimizer:
+            path, _, called = optimizer.rpartition(":")
+            _, source, digest = _file_of(path, optimizer)
+            reference = f"{source}:{called}"
+        else:
+            called = reference = registry.name_of(optimizer)
+        if schedule is None and called.rpartition(":")[2].casefold().startswith("schedulefree"):
+            schedule = Schedule()
+        found = usual_space(reference) if space is None else space
+        return cls(
+            name=name or called.rpartition(":")[2],
+            optimizer=called,
+            arguments=arguments,
+            space={key: value for key, value in found.items() if key not in arguments},
+            schedule=schedule,
+            digest=digest,
+            source=source,
+        )
+
+
+def usual_space(optimizer: str) -> dict[str, Dimension]:
+    """Give the space that is searched where an arm names none."""
+    names = _argument_names(optimizer)
+    space: dict[str, Dimension] = {}
+    if "lr" in names:
+        space["lr"] = _WIDER.get(optimizer, RATES)
+    if "beta2" in names:
+        space["beta2"] = _BETA2
+    if "alpha_min" in names:
+        space["alpha_min"] = _SMALL_RATE
+    tunable = {} if ".py:" in optimizer else registry.get(optimizer).tunable
+    for name, (low, high) in tunable.items():
+        if name not in ("lr", "beta2", "weight_decay"):
+            space[name] = Log(low, high) if low > 0 and high / low > 20 else Uniform(low, high)
+    return space
+
+
+def build_optimizer(
+    optimizer: str, parameters: Iterable[Any], arguments: Mapping[str, Any], *, digest: str = ""
+) -> torch.optim.Optimizer:
+    """Build an arm's optimizer.
+
+    Parameters
+    ----------
+    optimizer
+        As :attr:`Arm.reference`.
+    parameters
+        Parameters or groups.
+    arguments
+        Keyword arguments; ``beta1``, ``beta2`` and ``beta3`` replace entries of its ``betas``.
+    digest
+        Hash that the file must have which the optimizer is read from.
+
+    Raises
+    ------
+    ArgumentError
+        The file has changed, or an argument lies outside its range.
+    """
+    found = _found(optimizer, digest)
+    given = {name: value for name, value in arguments.items() if name not in _BETAS}
+    if betas := {name: arguments[name] for name in _BETAS if name in arguments}:
+        usual = list(_usual_betas(optimizer))
+        for name, value in betas.items():
+            usual[_BETAS.index(name)] = value
+        given["betas"] = tuple(usual)
+    return registry.build(found, parameters, **given)
+
+
+def _found(optimizer: str, digest: str = "") -> registry.OptimizerLike:
+    if ".py:" not in optimizer:
+        return optimizer
+    path, _, attribute = optimizer.rpartition(":")
+    module, _, now = _file_of(path, optimizer)
+    if digest and digest != now:
+        raise ArgumentError(
+            f"cannot use {optimizer}: the file has changed since the study was made; accepted: a new study of it"
+        )
+    if not hasattr(module, attribute):
+        raise UnknownNameError(f"unknown optimizer {optimizer!r}: the file has no {attribute!r}")
+    found: registry.OptimizerLike = getattr(module, attribute)
+    return found
+
+
+def _file_of(path: str, reference: str) -> tuple[Any, str, str]:
+    try:
+        return files.load(Path(path))
+    except OSError as error:
+        raise UnknownNameError(
+            f"unknown optimizer {reference!r}: the file cannot be read ({error.strerror or error})"
+        ) from error
+
+
+def _argument_names(optimizer: str) -> list[str]:
+    spec = registry.get(_found(optimizer))
+    names = list(spec.arguments)
+    if "betas" in names:
+        names += _BETAS[: len(_usual_betas(optimizer))]
+    return names
+
+
+def _usual_betas(optimizer: str) -> tuple[float, ...]:
+    spec = registry.get(_found(optimizer))
+    if "betas" in spec.defaults:
+        return tuple(spec.defaults["betas"])
+    usual = inspect.signature(spec.cls).parameters["betas"].default
+    return tuple(usual) if isinstance(usual, tuple | list) else (0.9, 0.999)

@@ -1,0 +1,134 @@
+"""Run a study, or look up what it has come to: both drive the same course."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from waddington import jobs
+from waddington.bench.search import Cell, Course, Phase, course, expected_runs
+from waddington.bench.study import Study
+from waddington.errors import UnsupportedError
+
+__all__ = ["Progress", "conduct", "looked_up"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a study is.
+
+    Attributes
+    ----------
+    phase
+        ``"search"``, ``"widening"``, ``"selection"`` or ``"evaluation"``.
+    event
+        What happened to a run of this phase.
+    done, total
+        Runs of the whole study; the total grows where a search is widened.
+    """
+
+    phase: str
+    event: jobs.Event
+    done: int
+    total: int
+
+
+def conduct(
+    study: Study,
+    store: jobs.Store,
+    *,
+    executor: jobs.Executor | None = None,
+    listen: Callable[[Progress], None] = lambda progress: None,
+    retries: int = 1,
+) -> list[Cell]:
+    """Run what a study lacks, and give what it comes to.
+
+    Parameters
+    ----------
+    study
+        The study.
+    store
+        Where records are. Several studies and processes may use it at the same time; equal runs run once.
+    executor
+        Where runs run; None is this process.
+    listen
+        Told how far the study is.
+    retries
+        How many times a run that failed is run again, now. What fails then counts as worst.
+
+    Raises
+    ------
+    UnsupportedError
+        Every run of a phase failed: the task or the optimizer cannot work, and the message is the first one's.
+    """
+    going = course(study)
+    phase = next(going)
+    before, total = 0, expected_runs(study)
+    try:
+        while True:
+            runs = list({run.key: run for run in phase.runs}.values())
+            if phase.name == "widening":
+                total += len(runs)
+
+            def tell(event: jobs.Event, name: str = phase.name, start: int = before, most: int = total) -> None:
+                listen(Progress(phase=name, event=event, done=start + event.done, total=max(most, start + event.total)))
+
+            found = jobs.run(runs, store, executor=executor, on_failure="record", listen=tell)
+            for _ in range(retries):
+                failed = [record.key for record in found if record.status == "failed"]
+                if not failed:
+                    break
+                again = [run for run in runs if run.key in failed]
+                jobs.run(again, store, executor=executor, on_failure="record")
+            records = _records(phase, store)
+            _check_some_ran(phase, records)
+            before += len(runs)
+            phase = going.send(records)
+    except StopIteration as end:
+        cells: list[Cell] = end.value
+        return cells
+
+
+def looked_up(study: Study, store: jobs.Store) -> list[Cell]:
+    """Give what a study has come to, from its records alone.
+
+    Raises
+    ------
+    UnsupportedError
+        Records are missing: the study has not been run to its end.
+    """
+    going: Course = course(study)
+    phase = next(going)
+    try:
+        while True:
+            phase = going.send(_records(phase, store))
+    except StopIteration as end:
+        cells: list[Cell] = end.value
+        return cells
+
+
+def _records(phase: Phase, store: jobs.Store) -> Mapping[str, jobs.Record]:
+    found: dict[str, jobs.Record] = {}
+    missing = 0
+    for run in phase.runs:
+        if run.key not in found:
+            record = store.get(run)
+            if record is None:
+                missing += 1
+            else:
+                found[run.key] = record
+    if missing:
+        raise UnsupportedError(
+            f"cannot compare: {missing} of {len(phase.runs)} runs of the {phase.name} have no record; accepted: a study"
+            " that was run to its end (`waddington bench run` goes on where it was stopped)"
+        )
+    return found
+
+
+def _check_some_ran(phase: Phase, records: Mapping[str, jobs.Record]) -> None:
+    if records and all(record.status == "failed" for record in records.values()):
+        first = next(iter(records.values()))
+        raise UnsupportedError(
+            f"cannot go on: all {len(records)} runs of the {phase.name} failed, the first, {first.label}, by"
+            f" {first.error}; accepted: a task and optimizers that work"
+        )

@@ -1,0 +1,119 @@
+"""A study as a file: written before its first run, and refused when somebody has changed it since."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from waddington import jobs
+from waddington._files import write_text
+from waddington.bench.arm import Arm
+from waddington.bench.entry import Entry, Horizon
+from waddington.bench.schedule import Schedule
+from waddington.bench.space import Choice, Log, OneMinus, Times, Uniform
+from waddington.bench.study import Study
+from waddington.errors import ArgumentError, OutputError
+
+__all__ = ["from_json", "read_study", "to_json", "write_study"]
+
+_STUDY = "study.json"
+
+
+def to_json(study: Study) -> str:
+    """Write a study as JSON, with its hash and where files of its tasks and optimizers are."""
+    content = {
+        "hash": study.hash,
+        "name": study.name,
+        "sources": {entry.task: entry.source for entry in study.entries if entry.source},
+        "places": {arm.name: arm.source for arm in study.arms if arm.source},
+        "study": jobs.spec_of(study),
+    }
+    return json.dumps(content, indent=1)
+
+
+def from_json(text: str) -> Study:
+    """Read what :func:`to_json` wrote.
+
+    Raises
+    ------
+    ArgumentError
+        It is no study, or one that somebody has changed since it was hashed.
+    """
+    try:
+        content = json.loads(text)
+        found = _decoded(content["study"])
+        assert isinstance(found, Study)
+        entries = [dataclasses.replace(entry, source=content["sources"].get(entry.task, "")) for entry in found.entries]
+        arms = [dataclasses.replace(arm, source=content["places"].get(arm.name, "")) for arm in found.arms]
+        found = dataclasses.replace(found, entries=tuple(entries), arms=tuple(arms), name=content["name"])
+        registered = content["hash"]
+    except (KeyError, TypeError, AssertionError, json.JSONDecodeError) as error:
+        raise ArgumentError(
+            f"cannot read the study: {type(error).__name__}: {error}; accepted: what this version has written"
+        ) from error
+    if found.hash != registered:
+        raise ArgumentError(
+            f"cannot use the study: its hash is {found.hash} and {registered} was written down; accepted: a study that"
+            " is as it was registered"
+        )
+    return found
+
+
+def write_study(study: Study, folder: Path) -> None:
+    """Write a study into its folder, or make sure that it is the one that is there.
+
+    Raises
+    ------
+    OutputError
+        The folder holds another study, or cannot be written.
+    """
+    path = folder / _STUDY
+    if path.exists():
+        if (other := read_study(folder)).hash != study.hash:
+            raise OutputError(
+                f"cannot keep the study {study.hash[:8]} in {str(folder)!r}: it holds the study {other.hash[:8]} of"
+                f" {', '.join(entry.label for entry in other.entries)}; accepted: another folder, or the same settings,"
+                " with which it goes on"
+            )
+        return
+    write_text(path, to_json(study))
+
+
+def read_study(folder: Path) -> Study:
+    """Read the study of a folder.
+
+    Raises
+    ------
+    ArgumentError
+        There is none, or it has been changed.
+    """
+    try:
+        return from_json((folder / _STUDY).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArgumentError(
+            f"cannot read a study from {str(folder)!r}: {error.strerror or error}; accepted: a folder that"
+            " `waddington bench run` has written"
+        ) from error
+
+
+_CLASSES: dict[str, type] = {
+    f"{cls.__module__}.{cls.__qualname__}": cls
+    for cls in (Study, Entry, Horizon, Arm, Schedule, Log, Uniform, OneMinus, Times, Choice)
+}
+
+
+def _decoded(value: Any) -> Any:
+    """Bring a spec back to the dataclasses of a study, and to no others."""
+    if isinstance(value, list):
+        return tuple(_decoded(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "$float" in value:
+        return float(value["$float"])
+    fields = {name: _decoded(item) for name, item in value.items() if not name.startswith("$")}
+    if "$type" not in value:
+        return fields
+    cls = _CLASSES[value["$type"]]
+    return Choice(*fields["values"]) if cls is Choice else cls(**fields)

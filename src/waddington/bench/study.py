@@ -1,0 +1,273 @@
+"""A study: what is compared, written down and hashed before the first run."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+from waddington import jobs
+from waddington._checks import check_choice, check_count, check_known
+from waddington.bench._task import Task
+from waddington.bench.arm import Arm
+from waddington.bench.entry import HORIZONS, KNOWN, OPEN, Entry, Horizon
+from waddington.bench.run import Run
+from waddington.bench.space import Dimension, Space, apart
+from waddington.errors import ArgumentError
+from waddington.optim.registry import OptimizerLike
+
+__all__ = ["MOST_CONTRASTS", "TASK", "Study"]
+
+Search: TypeAlias = Literal["quasi-random", "grid", "bayes"]
+
+MOST_CONTRASTS = 4
+TASK = "task."
+"""Arguments that begin so are the task's, in a space or among fixed ones: ``task.batch_size``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A comparison that is registered before it is run. :meth:`of` makes one from names.
+
+    Attributes
+    ----------
+    entries
+        Tasks.
+    arms
+        Optimizers with their spaces; the first is the baseline unless `contrasts` says otherwise.
+    contrasts
+        Pairs of arms that are tested, at most four, ``(arm, against)``.
+    trials
+        Points that every arm tries, on every task and horizon.
+    search
+        ``"quasi-random"`` (Sobol's sequence, known before the first run), ``"grid"``, or ``"bayes"`` (Optuna's TPE,
+        which asks for a point after it has been told the ones before).
+    tuning_seeds, selection_seeds, evaluation_seeds
+        Disjoint. A point is as good as its median over the tuning seeds; the best `finalists` are run on the selection
+        seeds, and the best of them there is evaluated.
+    finalists
+        1 leaves selection out.
+    widenings
+        How many times the search goes on beyond a range on whose boundary some arm's best point lies; every arm then
+        gets as many further trials.
+    horizons
+        See :class:`Horizon`.
+    space, arguments
+        Shared by all arms that have such an argument: ``weight_decay``, or ``task.batch_size`` of the task.
+    seed
+        Of the points.
+    level
+        Of tests and intervals.
+    name
+        For people.
+    """
+
+    entries: tuple[Entry, ...]
+    arms: tuple[Arm, ...]
+    contrasts: tuple[tuple[str, str], ...]
+    trials: int = 20
+    search: Search = "quasi-random"
+    tuning_seeds: tuple[int, ...] = (0, 1, 2)
+    selection_seeds: tuple[int, ...] = (50, 51, 52)
+    evaluation_seeds: tuple[int, ...] = tuple(range(100, 110))
+    finalists: int = 1
+    widenings: int = 1
+    horizons: tuple[Horizon, ...] = (KNOWN, OPEN)
+    space: Space = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    level: float = 0.05
+    name: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("entries", "arms", "horizons", "tuning_seeds", "selection_seeds", "evaluation_seeds"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "contrasts", tuple((str(a), str(b)) for a, b in self.contrasts))
+        _check_several("tasks", [entry.label for entry in self.entries])
+        _check_several("arms", [arm.name for arm in self.arms])
+        _check_several("horizons", [horizon.name for horizon in self.horizons])
+        self._check_contrasts()
+        self._check_seeds()
+        check_count("trials", self.trials, 1)
+        check_count("finalists", self.finalists, 1)
+        check_count("widenings", self.widenings, 0)
+        check_choice("search", self.search, ("quasi-random", "grid", "bayes"))
+        for entry in self.entries:
+            self._check_task_arguments(entry)
+
+    @classmethod
+    def of(
+        cls,
+        tasks: Iterable[str | Task | Entry],
+        arms: Iterable[OptimizerLike | Arm],
+        *,
+        seeds: int | Sequence[int] = 10,
+        tuning_seeds: int | Sequence[int] = 3,
+        size: Literal["full", "tiny"] = "full",
+        steps: int | None = None,
+        horizons: Iterable[str | Horizon] = ("known", "open"),
+        contrasts: Iterable[tuple[str, str]] | None = None,
+        **settings: Any,
+    ) -> Study:
+        """Make a study from names.
+
+        Parameters
+        ----------
+        tasks
+            Names, files, tasks, or entries.
+        arms
+            Optimizers or arms. Every arm without weight decay of its own has none: regularization is the task's.
+        seeds, tuning_seeds
+            Evaluation and tuning seeds, or their number: 100, 101, … and 0, 1, ….
+        size, steps
+            As :meth:`Entry.of` takes them.
+        horizons
+            ``"known"`` (cosine, compared at the end), ``"open"`` (constant, compared all along), or horizons.
+        contrasts
+            As :class:`Study` has them; every other arm against the first unless said otherwise.
+        **settings
+            Further fields of a :class:`Study`.
+
+        Raises
+        ------
+        UnknownNameError
+            No such task, optimizer or setting.
+        ArgumentError
+            Seeds that repeat or are shared, more than four contrasts, or a setting outside what is accepted.
+        """
+        fields = {one.name for one in dataclasses.fields(cls)}
+        for setting in settings:
+            check_known("setting of a study", setting, sorted(fields))
+        found_arms = [arm if isinstance(arm, Arm) else Arm.of(arm) for arm in arms]
+        pairs = [(arm.name, found_arms[0].name) for arm in found_arms[1:]] if contrasts is None else list(contrasts)
+        if contrasts is None and len(pairs) > MOST_CONTRASTS:
+            raise ArgumentError(
+                f"cannot compare {len(pairs)} arms with {found_arms[0].name!r}: accepted are {MOST_CONTRASTS} contrasts"
+                " at most; name them by contrasts=[(arm, against), …] (`--contrast ARM:AGAINST`)"
+            )
+        return cls(
+            entries=tuple(
+                one if isinstance(one, Entry) else Entry.of(one, size=size, steps=steps) for one in _listed(tasks)
+            ),
+            arms=tuple(found_arms),
+            contrasts=tuple(pairs),
+            evaluation_seeds=_seeds("seeds", seeds, 100),
+            tuning_seeds=_seeds("tuning_seeds", tuning_seeds, 0),
+            horizons=tuple(_horizon(one) for one in horizons),
+            **{"arguments": {"weight_decay": 0.0}, **settings},
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """32 hexadecimal digits that stand for everything that the study's records depend on."""
+        return jobs.hash_of(self)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not fair by construction here, in words."""
+        spaces = {arm.name: arm.space for arm in self.arms}
+        return [f"The arms' spaces are not nested: {text}." for text in apart(spaces)]
+
+    def space_of(self, arm: Arm, entry: Entry) -> dict[str, Dimension]:
+        """Give what is searched for an arm on a task: the shared space first, so that all arms' points begin alike."""
+        names = {**dict.fromkeys(arm.accepted), **dict.fromkeys(TASK + name for name in entry.found.parameters)}
+        shared = {name: one for name, one in self.space.items() if name in names and name not in arm.arguments}
+        return {**shared, **arm.space}
+
+    def run(
+        self, entry: Entry, horizon: Horizon, arm: Arm, arguments: Mapping[str, Any], seed: int, *, test: bool
+    ) -> Run:
+        """Write down one training."""
+        shared = {
+            name: value for name, value in self.arguments.items() if name in arm.accepted or name.startswith(TASK)
+        }
+        given = {**shared, **arm.arguments, **arguments}
+        return Run(
+            task=entry.task,
+            task_version=entry.version,
+            digest=entry.digest,
+            parameters={
+                **entry.parameters,
+                **{name.removeprefix(TASK): value for name, value in given.items() if name.startswith(TASK)},
+            },
+            optimizer=arm.optimizer,
+            arguments={name: value for name, value in given.items() if not name.startswith(TASK)},
+            optimizer_digest=arm.digest,
+            schedule=arm.schedule or horizon.schedule,
+            steps=entry.steps,
+            evaluations=entry.evaluations,
+            patience=entry.patience,
+            metric=("-" if entry.larger_is_better else "") + entry.metric,
+            seed=seed,
+            test=test,
+            source=entry.source,
+            place=arm.source,
+        )
+
+    # --- checks ---
+
+    def _check_contrasts(self) -> None:
+        if len(self.contrasts) > MOST_CONTRASTS:
+            raise ArgumentError(
+                f"cannot test {len(self.contrasts)} contrasts: accepted are {MOST_CONTRASTS} at most, chosen beforehand"
+            )
+        names = [arm.name for arm in self.arms]
+        for pair in self.contrasts:
+            for name in pair:
+                check_known("arm of a contrast", name, names)
+            if pair[0] == pair[1]:
+                raise ArgumentError(f"cannot test {pair[0]!r} against itself: accepted are two arms")
+
+    def _check_seeds(self) -> None:
+        groups = {
+            "tuning_seeds": self.tuning_seeds,
+            "selection_seeds": self.selection_seeds if self.finalists > 1 else (),
+            "evaluation_seeds": self.evaluation_seeds,
+        }
+        for name, seeds in groups.items():
+            for seed in seeds:
+                check_count(f"a seed of {name}", seed, 0)
+            if len(set(seeds)) < len(seeds):
+                twice = next(seed for seed in seeds if seeds.count(seed) > 1)
+                raise ArgumentError(
+                    f"cannot use {name}={list(seeds)}: {twice} stands there twice, and a repeated seed is no repetition"
+                )
+            if not seeds and not (name == "selection_seeds" and self.finalists == 1):
+                raise ArgumentError(f"cannot use {name}=[]: accepted is one seed at least")
+        for (first, some), (second, others) in itertools.combinations(groups.items(), 2):
+            if common := sorted(set(some) & set(others)):
+                raise ArgumentError(
+                    f"cannot use {common[0]} both in {first} and in {second}: accepted are seeds that are not shared,"
+                    " or what was chosen by them is judged by them"
+                )
+
+    def _check_task_arguments(self, entry: Entry) -> None:
+        parameters = [TASK + name for name in entry.found.parameters]
+        for name in (*self.space, *self.arguments, *itertools.chain(*(arm.space for arm in self.arms))):
+            if name.startswith(TASK):
+                check_known(f"parameter of task {entry.task!r}", name, parameters)
+
+
+def _check_several(what: str, names: list[str]) -> None:
+    if not names:
+        raise ArgumentError(f"cannot make a study without {what}: accepted is one at least")
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ArgumentError(f"cannot use {what}: {', '.join(twice)} stands there twice; accepted are different names")
+
+
+def _listed(tasks: Any) -> Iterable[Any]:
+    return [tasks] if isinstance(tasks, str | Task | Entry) else tasks
+
+
+def _seeds(name: str, given: int | Sequence[int], first: int) -> tuple[int, ...]:
+    if isinstance(given, int):
+        check_count(name, given, 1)
+        return tuple(range(first, first + given))
+    return tuple(given)
+
+
+def _horizon(given: str | Horizon) -> Horizon:
+    return given if isinstance(given, Horizon) else HORIZONS[check_known("horizon", given, HORIZONS)]

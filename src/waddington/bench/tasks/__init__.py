@@ -1,0 +1,1 @@
+"""The bench's own tasks, a file for each domain."""
