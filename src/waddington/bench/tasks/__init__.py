@@ -1,1 +1,5 @@
 """The bench's own tasks, a file for each domain."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
