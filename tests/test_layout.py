@@ -76,6 +76,7 @@ FLOORS = {
         "registered": 5,
         "search": 5,
         "conducting": 6,
+        "store": 0,
         "statistics": 0,
         "__init__": 9,
     },

@@ -19,7 +19,7 @@ from waddington.bench._task import Task, task
 from waddington.bench.arm import Arm
 from waddington.bench.catalog import get as get_task
 from waddington.bench.catalog import names as task_names
-from waddington.bench.conducting import Progress, conduct, looked_up
+from waddington.bench.conducting import conduct, looked_up
 from waddington.bench.entry import Entry, Horizon
 from waddington.bench.problem import Problem, accuracy, supervised
 from waddington.bench.registered import read_study, write_study
@@ -27,9 +27,9 @@ from waddington.bench.run import Run
 from waddington.bench.schedule import Schedule
 from waddington.bench.search import Cell, Trial
 from waddington.bench.space import Choice, Dimension, Log, OneMinus, Times, Uniform
+from waddington.bench.store import Store
 from waddington.bench.study import Study
 from waddington.bench.training import Plan, Trained, train
-from waddington.jobs import Store
 
 __all__ = [
     "Arm",
@@ -42,7 +42,6 @@ __all__ = [
     "OneMinus",
     "Plan",
     "Problem",
-    "Progress",
     "Run",
     "Schedule",
     "Store",

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from waddington import jobs
-from waddington.bench.search import Cell, Course, Phase, course, expected_runs
+from waddington.bench.search import Cell, Course, Phase, course
 from waddington.bench.study import Study
 from waddington.errors import UnsupportedError
 
-__all__ = ["Progress", "conduct", "looked_up"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a study is.
-
-    Attributes
-    ----------
-    phase
-        ``"search"``, ``"widening"``, ``"selection"`` or ``"evaluation"``.
-    event
-        What happened to a run of this phase.
-    done, total
-        Runs of the whole study; the total grows where a search is widened.
-    """
-
-    phase: str
-    event: jobs.Event
-    done: int
-    total: int
+__all__ = ["conduct", "looked_up"]
 
 
 def conduct(
@@ -38,7 +17,7 @@ def conduct(
     store: jobs.Store,
     *,
     executor: jobs.Executor | None = None,
-    listen: Callable[[Progress], None] = lambda progress: None,
+    listener: jobs.Listener | None = None,
     retries: int = 1,
 ) -> list[Cell]:
     """Run what a study lacks, and give what it comes to.
@@ -51,8 +30,8 @@ def conduct(
         Where records are. Several studies and processes may use it at the same time; equal runs run once.
     executor
         Where runs run; None is this process.
-    listen
-        Told how far the study is.
+    listener
+        Told of every phase, and of every run in it.
     retries
         How many times a run that failed is run again, now. What fails then counts as worst.
 
@@ -63,17 +42,12 @@ def conduct(
     """
     going = course(study)
     phase = next(going)
-    before, total = 0, expected_runs(study)
+    hears = listener or jobs.Listener()
     try:
         while True:
             runs = list({run.key: run for run in phase.runs}.values())
-            if phase.name == "widening":
-                total += len(runs)
-
-            def tell(event: jobs.Event, name: str = phase.name, start: int = before, most: int = total) -> None:
-                listen(Progress(phase=name, event=event, done=start + event.done, total=max(most, start + event.total)))
-
-            found = jobs.run(runs, store, executor=executor, on_failure="record", listen=tell)
+            hears.stage(phase.name, len(runs))
+            found = jobs.run(runs, store, executor=executor, on_failure="record", listen=hears.advance)
             for _ in range(retries):
                 failed = [record.key for record in found if record.status == "failed"]
                 if not failed:
@@ -82,7 +56,6 @@ def conduct(
                 jobs.run(again, store, executor=executor, on_failure="record")
             records = _records(phase, store)
             _check_some_ran(phase, records)
-            before += len(runs)
             phase = going.send(records)
     except StopIteration as end:
         cells: list[Cell] = end.value

@@ -21,8 +21,7 @@ from rich.progress import (
 )
 
 from waddington._text import visible
-from waddington.jobs import Event
-from waddington.twin.run import Listener
+from waddington.jobs import Event, Listener
 
 __all__ = ["LineListener", "ProgressListener", "make_listener"]
 

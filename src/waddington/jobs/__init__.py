@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from waddington.jobs.executors import Executor, InProcess, Processes, Ray, WorkerDied
 from waddington.jobs.job import Context, Job
+from waddington.jobs.listener import Listener
 from waddington.jobs.lock import holder, locked
 from waddington.jobs.progress import Event, Listen, Progress
 from waddington.jobs.records import Record
@@ -38,6 +39,7 @@ __all__ = [
     "InProcess",
     "Job",
     "Listen",
+    "Listener",
     "Processes",
     "Progress",
     "Ray",

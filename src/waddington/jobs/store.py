@@ -64,7 +64,9 @@ class Store:
     Parameters
     ----------
     folder
-        Made if it does not exist; holds ``jobs.sqlite``.
+        Made if it does not exist; holds the file.
+    file
+        Name of the SQLite file.
     lease_s
         Seconds after which other machines may take a claim that was not renewed; a thread renews claims four times in
         that span.
@@ -84,6 +86,7 @@ class Store:
         self,
         folder: str | Path,
         *,
+        file: str = "jobs.sqlite",
         lease_s: float = 300.0,
         journal: Literal["wal", "delete"] = "wal",
         clock: Callable[[], float] = time.time,
@@ -91,7 +94,7 @@ class Store:
         check_in_range("lease_s", lease_s, 0.0, threading.TIMEOUT_MAX, open_low=True)
         check_choice("journal", journal, ("wal", "delete"))
         self.folder = Path(folder)
-        self.path = self.folder / "jobs.sqlite"
+        self.path = self.folder / file
         self._lease_s, self._journal, self._clock = lease_s, journal, clock
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from waddington.errors import WaddingtonError
+from waddington.jobs import Listener
 from waddington.twin.data import io
 from waddington.twin.data.io.reading import Source
 from waddington.twin.evaluate.protocol import write_tables
@@ -30,7 +31,6 @@ from waddington.twin.run.data import RunData, is_saved, load, save
 from waddington.twin.run.evaluation_pictures import evaluation_pictures, evaluation_tables
 from waddington.twin.run.evaluation_verdicts import verdicts_of
 from waddington.twin.run.folder import RunFolder, fingerprint
-from waddington.twin.run.listener import Listener
 from waddington.twin.run.model import assemble_model
 from waddington.twin.run.outputs import versions, write_config, write_measurability, write_metrics, write_weights
 from waddington.twin.run.pictures import metric_panels, shortened_labels, write_pictures

@@ -8,14 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from waddington.jobs import Event, Executor, InProcess, Processes, Ray, Store, core_count, run
+from waddington.jobs import Event, Executor, InProcess, Listener, Processes, Ray, Store, core_count, run
 from waddington.twin.run.agent_jobs import IDLE, RANDOM, AgentJob
 from waddington.twin.run.choice import Chosen, choose
 from waddington.twin.run.config import RunConfig
 from waddington.twin.run.encoder_jobs import TRIAL, BaselineJob, EncoderJob
 from waddington.twin.run.folder import RunFolder
 from waddington.twin.run.jobs import TwinJob
-from waddington.twin.run.listener import Listener
 from waddington.twin.run.prediction_jobs import PredictionJob
 from waddington.twin.run.records import RunRecords, tabulate_trials
 from waddington.twin.run.replicate_jobs import COLUMNS, ReplicateJob

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 
-from waddington.jobs import Event
+from waddington.jobs.progress import Event
 
 __all__ = ["Listener"]
 
 
 class Listener:
-    """Hears of a run's stages; this one warns of what matters. The command line's shows bars."""
+    """Hears of the stages of long work; this one warns of what matters. The command line's shows bars."""
 
     def stage(self, title: str, total: int) -> None:
         """Begin a stage of `total` pieces of work."""
