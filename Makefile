@@ -17,6 +17,8 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 # One thread a process, and none that spins while it waits: on a shared machine that costs more than the work.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
+# What is compiled is kept: tests start a hundred processes, and each would compile the package anew.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: run test test-slow test-all check format format-check lint types docs dist bench bench-trainings gpu conformance pictures clean
 
