@@ -60,6 +60,23 @@ FLOORS = {
         "testing": 6,
         "__init__": 7,
     },
+    "waddington.analysis": {
+        "records": 0,
+        "batches": 0,
+        "lanczos": 1,
+        "_surroundings": 0,
+        "objective": 1,
+        "preconditioner": 1,
+        "diagnostics": 1,
+        "curvature": 2,
+        "gradients": 2,
+        "noise": 2,
+        "trajectory": 2,
+        "landscape": 2,
+        "spectrum": 3,
+        "rates": 3,
+        "__init__": 5,
+    },
     "waddington.bench": {
         "files": 0,
         "space": 0,
@@ -182,7 +199,7 @@ def test_imports_run_downwards(path: Path) -> None:
 
 
 def test_every_room_has_a_floor_and_every_floor_a_room() -> None:
-    later = {"waddington.analysis", "waddington.claims"}
+    later = {"waddington.claims"}
     for package, floors in FLOORS.items():
         folder = SRC.joinpath(*package.split("."))
         found = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
@@ -254,6 +271,6 @@ def test_a_package_gives_no_name_that_is_also_its_module() -> None:
 
 def test_tests_mirror_the_source() -> None:
     folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
-    of_rooms = {folder for folder in folders if folder.parts[:1] == ("twin",)}
+    of_rooms = {folder for folder in folders if folder.parts[:1] in (("twin",), ("analysis",))}
     assert of_rooms
     assert not [str(folder) for folder in of_rooms if not (SRC / "waddington" / folder).is_dir()]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from waddington._version import __version__
 
 if TYPE_CHECKING:
-    from waddington import errors, jobs, optim, twin
+    from waddington import analysis, errors, jobs, optim, twin
     from waddington.optim import (
         AMGT,
         AMVT,
@@ -47,13 +47,14 @@ __all__ = [
     "Projected",
     "Switched",
     "__version__",
+    "analysis",
     "errors",
     "jobs",
     "optim",
     "twin",
 ]
 
-_ROOMS = ("errors", "jobs", "optim", "twin")
+_ROOMS = ("analysis", "errors", "jobs", "optim", "twin")
 
 
 def __getattr__(name: str) -> Any:

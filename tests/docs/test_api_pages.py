@@ -58,7 +58,7 @@ def named_rooms(name: str) -> list[str]:
     return [name, *(below for part in parts for below in named_rooms(f"{name}.{part}"))]
 
 
-NAMED = [room for name in ("errors", "jobs", "optim", "twin") for room in named_rooms(name)]
+NAMED = [room for name in ("analysis", "errors", "jobs", "optim", "twin") for room in named_rooms(name)]
 OPENED = {room_of(name): page for page, text in PAGES.items() for name, _ in entries(text)}
 ROOMS = sorted({*NAMED, *OPENED})
 

@@ -1,0 +1,72 @@
+"""Why an optimizer behaves as it does: curvature, loss surfaces, paths, gradients, rates.
+
+Every function takes a model and ``loss(model)``, a scalar tensor (:func:`over_batches` makes one of many batches), and
+leaves the model as it was. Results are plain arrays that save and load.
+"""
+
+from __future__ import annotations
+
+from waddington.analysis.batches import BatchLoss, over_batches
+from waddington.analysis.curvature import (
+    Eigenvalues,
+    Trace,
+    eigenvalues,
+    hessian_trace,
+    hessian_vector_product,
+    sharpness,
+)
+from waddington.analysis.diagnostics import Curves, DiagnosticsRecorder, watch_diagnostics
+from waddington.analysis.gradients import GroupNorms, StepQuality, generalization_gap, group_norms, measure_step
+from waddington.analysis.landscape import (
+    Landscape,
+    PathPlane,
+    interpolate,
+    loss_landscape,
+    path_directions,
+    project,
+    random_directions,
+)
+from waddington.analysis.noise import GradientNoise, gradient_noise, noise_from_norms, pooled_noise_scale
+from waddington.analysis.objective import parameter_vector
+from waddington.analysis.rates import SuggestedRate, suggest_lr
+from waddington.analysis.spectrum import Spectrum, spectral_density
+from waddington.analysis.trajectory import Path, PathRecorder, compare_paths, oscillation
+
+__all__ = [
+    "BatchLoss",
+    "Curves",
+    "DiagnosticsRecorder",
+    "Eigenvalues",
+    "GradientNoise",
+    "GroupNorms",
+    "Landscape",
+    "Path",
+    "PathPlane",
+    "PathRecorder",
+    "Spectrum",
+    "StepQuality",
+    "SuggestedRate",
+    "Trace",
+    "compare_paths",
+    "eigenvalues",
+    "generalization_gap",
+    "gradient_noise",
+    "group_norms",
+    "hessian_trace",
+    "hessian_vector_product",
+    "interpolate",
+    "loss_landscape",
+    "measure_step",
+    "noise_from_norms",
+    "oscillation",
+    "over_batches",
+    "parameter_vector",
+    "path_directions",
+    "pooled_noise_scale",
+    "project",
+    "random_directions",
+    "sharpness",
+    "spectral_density",
+    "suggest_lr",
+    "watch_diagnostics",
+]

@@ -1,0 +1,146 @@
+"""Directions through the space of parameters: random ones of the model's own scale, or those of a path.
+
+Random directions are those of Li, Xu, Taylor, Studer & Goldstein 2018, *Visualizing the loss landscape of neural nets*
+(NeurIPS, arXiv:1712.09913), section 4: without their scaling a picture shows the size of the weights, not the loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from waddington._checks import check_choice, check_count
+from waddington.analysis.records import Arrays
+from waddington.errors import ArgumentError
+
+__all__ = ["Normalize", "PathPlane", "path_directions", "random_directions"]
+
+Normalize = Literal["filter", "layer", "none"]
+"""What of a direction gets the norm that the weights have there."""
+
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+@dataclass(frozen=True)
+class PathPlane:
+    """The directions along which a path moves most.
+
+    Attributes
+    ----------
+    directions
+        Orthonormal, of shape (count, n).
+    shares
+        Share of the path's variance along each, of shape (count,), descending.
+    """
+
+    directions: torch.Tensor
+    shares: Arrays
+
+
+def random_directions(
+    model: nn.Module,
+    count: int = 2,
+    *,
+    normalize: Normalize = "filter",
+    seed: int = 0,
+) -> torch.Tensor:
+    """Draw random directions of the scale of the model's weights.
+
+    Every filter of a direction has the norm of the model's own filter: ``d ← d / ‖d‖ ‖w‖``. A filter is what makes one
+    output: a row of a matrix, a kernel of a convolution. Biases and the weights of normalization layers, which have one
+    dimension, get 0, as in the authors' code.
+
+    Parameters
+    ----------
+    model
+        Its parameters that require grad count, in their order, a shared one once.
+    count
+        How many.
+    normalize
+        ``"filter"``; ``"layer"``: each tensor of two or more dimensions as a whole; ``"none"``: standard normal numbers
+        everywhere, also in biases.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    torch.Tensor
+        Of shape (count, n). Random directions in many dimensions are nearly orthogonal, and are left so.
+
+    Raises
+    ------
+    ArgumentError
+        Every direction is zero: the model has no weight of two dimensions, or all of them are zero.
+    """
+    check_count("count", count, 1)
+    check_choice("normalize", normalize, ("filter", "layer", "none"))
+    generator = torch.Generator().manual_seed(seed)
+    params = [param for param in model.parameters() if param.requires_grad]
+    second = {id(module.weight) for module in model.modules() if isinstance(module, _TRANSPOSED)}
+    rows = []
+    for _ in range(count):
+        parts = []
+        for param in params:
+            noise = torch.randn(param.shape, generator=generator, dtype=torch.float64).to(param)
+            axis = 1 if id(param) in second else 0
+            parts.append(noise if normalize == "none" else _scaled(noise, param.detach(), normalize, axis))
+        rows.append(torch.cat([part.reshape(-1) for part in parts]))
+    found = torch.stack(rows)
+    if not found.any(dim=1).all():
+        raise ArgumentError(
+            f"cannot use normalize={normalize!r}: the model has no weight of two dimensions that is not zero; accepted"
+            " is normalize='none'"
+        )
+    return found
+
+
+def _scaled(noise: torch.Tensor, weight: torch.Tensor, normalize: Normalize, axis: int) -> torch.Tensor:
+    if weight.dim() < 2:
+        return torch.zeros_like(noise)
+    over = None if normalize == "layer" else [dim for dim in range(weight.dim()) if dim != axis]
+    length = torch.linalg.vector_norm(noise, dim=over, keepdim=True)
+    wanted = torch.linalg.vector_norm(weight, dim=over, keepdim=True)
+    found: torch.Tensor = noise * (wanted / length.clamp_min(torch.finfo(noise.dtype).tiny))
+    return found
+
+
+def path_directions(points: torch.Tensor, count: int = 2) -> PathPlane:
+    """Find the directions along which a path varies most: its principal components.
+
+    Parameters
+    ----------
+    points
+        Parameters along the path, of shape (T, n), T > count.
+    count
+        How many directions.
+
+    Returns
+    -------
+    PathPlane
+        Orthonormal directions, and the share of the variance that each holds. Random walks, too, look like smooth
+        curves in them (Antognini & Sohl-Dickstein 2018), so the shares belong beside every such picture.
+
+    Raises
+    ------
+    ArgumentError
+        There are too few points, or the path has fewer directions than wanted.
+    """
+    check_count("count", count, 1)
+    if points.dim() != 2 or len(points) <= count:
+        raise ArgumentError(
+            f"cannot find {count} directions of points of shape {tuple(points.shape)}: accepted is (T, n), T > {count}"
+        )
+    moved = points.double() - points.double().mean(0)
+    values, weights = np.linalg.eigh((moved @ moved.T).cpu().numpy())
+    values, weights = values[::-1], weights[:, ::-1]
+    total = values.clip(min=0.0).sum()
+    if not values[count - 1] > 1e-12 * max(total, np.finfo(float).tiny):
+        raise ArgumentError(
+            f"cannot find {count} directions of a path that moves along fewer; accepted is a smaller count"
+        )
+    mixed = torch.as_tensor(weights[:, :count].copy(), device=moved.device).T @ moved
+    return PathPlane((mixed / mixed.norm(dim=1, keepdim=True)).to(points), values[:count] / total)

@@ -1,0 +1,306 @@
+"""A model and its loss as a function of all parameters: the same number for the same parameters, every time."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from waddington._checks import check_choice
+from waddington.analysis._surroundings import Buffers, fixed_randomness, quiet, refusing_half_precision
+from waddington.analysis.batches import BatchLoss, Loss
+from waddington.errors import ArgumentError, UnsupportedError
+
+__all__ = ["Mode", "Objective", "evaluating", "parameter_vector"]
+
+Mode = Literal["eval", "train", "as-is"]
+"""Mode in which the model is evaluated; ``"as-is"`` leaves every module in its own."""
+
+_ONCE_ONLY = (
+    "not implemented",
+    "double backward",
+    "differentiate twice",
+    "once_differentiable",
+    "not compatible with .grad",
+)
+
+
+def parameter_vector(model: nn.Module) -> torch.Tensor:
+    """Give all parameters that require grad as one vector, a copy; a shared parameter counts once."""
+    params = [param for param in model.parameters() if param.requires_grad]
+    return _joined([param.detach() for param in params], _widest(params), params[0].device)
+
+
+class Objective:
+    """The loss as a function of one vector; made by :func:`evaluating`, and of use inside its block alone.
+
+    Attributes
+    ----------
+    model
+        The model.
+    params
+        Its parameters that require grad, each once.
+    names
+        Their names.
+    size
+        Their number of coordinates n.
+    dtype, device
+        Of the vectors: the widest dtype, and the device of the first parameter.
+    """
+
+    def __init__(self, model: nn.Module, loss: Loss, *, seed: int, order: int) -> None:
+        named = [(name, param) for name, param in model.named_parameters() if param.requires_grad]
+        _check_params(named, order)
+        self.model, self._loss, self._seed = model, loss, seed
+        self.names = [name for name, _ in named]
+        self.params = [param for _, param in named]
+        self.size = sum(param.numel() for param in self.params)
+        self.dtype, self.device = _widest(self.params), self.params[0].device
+        self._buffers = Buffers(model)
+        self._before: list[torch.Tensor] | None = None
+        self._graph: Sequence[torch.Tensor] | None = None
+        self._held: Mapping[str, torch.Tensor] = {}
+        self._is_twice = False
+
+    def value(self) -> float:
+        """Compute the loss; NaN and infinity are values like others."""
+        with torch.no_grad(), self._evaluation():
+            values = [self._scalar(piece).item() for piece in self._pieces()]
+        return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else sum(values) / len(values)
+
+    def gradient(self) -> torch.Tensor:
+        """Compute the gradient, of shape (n,)."""
+        with torch.enable_grad(), self._evaluation():
+            grads = [self.flat(self._first(piece, create_graph=False)) for piece in self._pieces()]
+        return torch.stack(grads).mean(0) if len(grads) > 1 else grads[0]
+
+    def piece_gradients(self) -> Iterator[torch.Tensor]:
+        """Compute the gradient of each batch, of shape (n,), one after the other."""
+        with torch.enable_grad(), self._evaluation():
+            for piece in self._pieces():
+                yield self.flat(self._first(piece, create_graph=False))
+
+    def hvp(self, vector: torch.Tensor) -> torch.Tensor:
+        """Multiply the Hessian with a vector of shape (n,)."""
+        parts = self.split(vector)
+        with torch.enable_grad():
+            if not isinstance(self._loss, BatchLoss):
+                if self._graph is None:  # one graph serves every product
+                    with self._evaluation():
+                        self._graph = self._first(self._loss, create_graph=True)
+                return self.flat(self._second(self._graph, parts, keep=True))
+            total, count = torch.zeros(self.size, dtype=self.dtype, device=self.device), 0
+            with self._evaluation():
+                for piece in self._pieces():
+                    total += self.flat(self._second(self._first(piece, create_graph=True), parts, keep=False))
+                    count += 1
+            return total / count
+
+    def split(self, vector: torch.Tensor) -> list[torch.Tensor]:
+        """Cut a vector of shape (n,) into parts that are shaped, typed and placed as the parameters."""
+        if vector.shape != (self.size,):
+            raise ArgumentError(
+                f"cannot use a vector of shape {tuple(vector.shape)}: the model has {self.size} coordinates that"
+                f" require grad; accepted is the shape ({self.size},)"
+            )
+        parts = torch.split(vector.detach(), [param.numel() for param in self.params])
+        return [part.view(param.shape).to(param) for part, param in zip(parts, self.params, strict=True)]
+
+    def flat(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Join parts that are shaped as the parameters into one vector of shape (n,)."""
+        return _joined([part.detach() for part in parts], self.dtype, self.device)
+
+    def place(self, vector: torch.Tensor) -> None:
+        """Write a vector of shape (n,) into the parameters, which get their own values back when the block ends."""
+        parts = self.split(vector)
+        if self._before is None:
+            self._before = [param.detach().clone() for param in self.params]
+        self._graph = None
+        for param, part in zip(self.params, parts, strict=True):
+            param.data.copy_(part)
+
+    def hold(self, buffers: Mapping[str, torch.Tensor]) -> None:
+        """Evaluate with other values of some buffers, by name, from now on."""
+        self._held = buffers
+
+    def restore(self) -> None:
+        """Put back parameters and buffers, to the bit."""
+        self._graph = None
+        self._buffers.restore()
+        for param, before in zip(self.params, self._before or [], strict=False):
+            param.data.copy_(before)
+
+    @contextlib.contextmanager
+    def _evaluation(self) -> Iterator[None]:
+        self._buffers.restore(self._held)
+        with fixed_randomness(self._seed):
+            yield
+
+    def _pieces(self) -> Iterator[Loss]:
+        if not isinstance(self._loss, BatchLoss):
+            yield self._loss
+            return
+        is_empty = True
+        for piece in self._loss.pieces():
+            is_empty = False
+            yield piece
+        if is_empty:
+            raise ArgumentError("cannot use batches without a batch; accepted: at least one")
+
+    def _scalar(self, piece: Loss) -> torch.Tensor:
+        value: Any = piece(self.model)
+        if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.is_floating_point():
+            found = (
+                f"shape {tuple(value.shape)}, {value.dtype}"
+                if isinstance(value, torch.Tensor)
+                else type(value).__name__
+            )
+            raise ArgumentError(f"cannot use a loss that gives {found}; accepted is a real tensor of one number")
+        return value.reshape(())
+
+    def _first(self, piece: Loss, *, create_graph: bool) -> Sequence[torch.Tensor]:
+        value = self._scalar(piece)
+        if not value.requires_grad:
+            raise ArgumentError(
+                "cannot differentiate the loss: it depends on no parameter that requires grad; accepted is a loss of"
+                " the model, without detach() or no_grad() on the way"
+            )
+        with _twice():
+            grads = torch.autograd.grad(value, self.params, create_graph=create_graph, materialize_grads=True)
+        return [grad.to_dense() if grad.is_sparse else grad for grad in grads]
+
+    def _second(
+        self, grads: Sequence[torch.Tensor], parts: Sequence[torch.Tensor], *, keep: bool
+    ) -> Sequence[torch.Tensor]:
+        live = [(grad, part) for grad, part in zip(grads, parts, strict=True) if grad.requires_grad]
+        if not live:  # linear in every parameter
+            return [torch.zeros_like(param) for param in self.params]
+        outputs, weights = zip(*live, strict=True)
+        if not self._is_twice:  # asked once; every piece of a loss runs the same operations
+            _check_twice(outputs)
+            self._is_twice = True
+        with _twice():
+            found = torch.autograd.grad(outputs, self.params, weights, retain_graph=keep, materialize_grads=True)
+        return [part.to_dense() if part.is_sparse else part for part in found]
+
+
+@contextlib.contextmanager
+def evaluating(
+    model: nn.Module, loss: Loss, *, mode: Mode = "eval", seed: int = 0, order: int = 0
+) -> Iterator[Objective]:
+    """Make a model and its loss one deterministic function while the block runs, and leave the model as it was.
+
+    Random numbers (dropout, noise, shuffling) are the same at every evaluation. Modes, buffers such as BatchNorm's
+    running statistics, parameters and the states of all generators are put back at the end, also after an error. A
+    surrounding autocast is switched off.
+
+    Parameters
+    ----------
+    model
+        The model.
+    loss
+        ``loss(model)``, or what :func:`over_batches` gave.
+    mode
+        Mode of the model while it is evaluated.
+    seed
+        Of the random numbers.
+    order
+        How many derivatives are wanted. At 2 attention runs on its plain kernel, which can be differentiated twice.
+
+    Raises
+    ------
+    ArgumentError
+        No parameter requires grad; the loss is no scalar, or gives two values at the same parameters.
+    UnsupportedError
+        A parameter is complex or sharded; of second order also: half precision, or an operation that can be
+        differentiated once alone.
+    """
+    check_choice("mode", mode, ("eval", "train", "as-is"))
+    objective = Objective(model, loss, seed=seed, order=order)
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        if mode != "as-is":
+            model.train(mode == "train")
+        with quiet(model, order=order):
+            _check_repeats(objective, order)
+            yield objective
+    finally:
+        for module, training in modes:
+            module.training = training
+        objective.restore()
+
+
+def _check_repeats(objective: Objective, order: int) -> None:
+    """Refuse what is no function of the parameters, and half precision where it spoils second derivatives."""
+    with refusing_half_precision() if order == 2 else contextlib.nullcontext():
+        first = objective.value()
+    second = objective.value()
+    if not math.isclose(first, second, rel_tol=1e-4, abs_tol=1e-7) and math.isfinite(first + second):
+        raise ArgumentError(
+            f"cannot use a loss that gives {first:.6g} and then {second:.6g} at the same parameters; accepted is a loss"
+            " on fixed data (one batch, or a list of them by over_batches)"
+        )
+
+
+def _check_params(named: Sequence[tuple[str, nn.Parameter]], order: int) -> None:
+    if not named:
+        raise ArgumentError("cannot analyse a model of which no parameter requires grad; accepted: at least one")
+    for name, param in named:
+        if isinstance(param, nn.parameter.UninitializedParameter):
+            raise ArgumentError(f"cannot analyse {name!r}: it has no shape yet; accepted is a model that has run once")
+        if param.is_complex():
+            raise UnsupportedError(f"cannot analyse {name!r}: it is complex; accepted are real parameters")
+        if type(param.data) is not torch.Tensor:
+            raise UnsupportedError(
+                f"cannot analyse {name!r}: it is a {type(param.data).__name__}; accepted: plain tensors"
+            )
+        if order == 2 and param.dtype not in (torch.float32, torch.float64):
+            raise UnsupportedError(
+                f"cannot take second derivatives of {name!r}: it is {param.dtype}; accepted: model.float() or .double()"
+            )
+
+
+def _check_twice(grads: Sequence[torch.Tensor]) -> None:
+    """Find functions marked as ``once_differentiable``: autograd would give 0 for what lies behind them."""
+    nodes: list[Any] = [grad.grad_fn for grad in grads]
+    seen = set(nodes)
+    while nodes:
+        node = nodes.pop()
+        if type(node).__name__ == "Error":
+            raise UnsupportedError(
+                "cannot take second derivatives of the loss: it runs an autograd.Function that is marked as"
+                " once_differentiable; accepted are operations with a second derivative"
+            )
+        following = {below for below, _ in getattr(node, "next_functions", ()) if below is not None} - seen
+        seen |= following
+        nodes += following
+
+
+@contextlib.contextmanager
+def _twice() -> Iterator[None]:
+    """Say plainly which operation has no second derivative."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(part in str(error) for part in _ONCE_ONLY):
+            raise
+        reason = str(error).splitlines()[0]
+        raise UnsupportedError(
+            f"cannot differentiate the loss: {reason}; accepted are operations with a second derivative, without"
+            " reentrant checkpoints and fused kernels"
+        ) from error
+
+
+def _widest(params: Sequence[torch.Tensor]) -> torch.dtype:
+    dtype = torch.float32
+    for param in params:
+        dtype = torch.promote_types(dtype, param.dtype)
+    return dtype
+
+
+def _joined(parts: Sequence[torch.Tensor], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    return torch.cat([part.reshape(-1).to(dtype=dtype, device=device) for part in parts])
