@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from waddington.bench.space import Dimension, Log, OneMinus, Space, Times, Unifo
 from waddington.errors import ArgumentError, UnknownNameError
 from waddington.optim import registry
 
-__all__ = ["Arm", "build_optimizer", "usual_space"]
+__all__ = ["Arm", "build_optimizer", "literal", "parse_arm", "usual_space", "with_ranges"]
 
 RATES = Log(1e-4, 1e-1)
 """Where a rate is searched unless the arm says otherwise: three decades."""
@@ -137,6 +138,49 @@ class Arm:
             digest=digest,
             source=source,
         )
+
+
+def parse_arm(text: str) -> Arm:
+    """Read an arm as the command line writes it: ``ASGDAdam`` or ``ASGDAdam,switch=linear,name=linear``.
+
+    Arguments are Python's literals, or texts where they are none.
+
+    Raises
+    ------
+    UnknownNameError
+        No such optimizer, or no such argument.
+    ArgumentError
+        A part that is no ``argument=value``.
+    """
+    optimizer, *parts = (part.strip() for part in text.split(","))
+    given: dict[str, Any] = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals or not key:
+            raise ArgumentError(
+                f"cannot read the arm {text!r}: found {part!r}; accepted is an optimizer, then argument=value, with"
+                " commas between: ASGDAdam,switch=linear,name=linear"
+            )
+        given[key.strip()] = literal(value.strip())
+    name = given.pop("name", None)
+    told = ", ".join(f"{key}={value}" for key, value in given.items())
+    found = Arm.of(optimizer, **given)
+    return replace(found, name=str(name) if name is not None else f"{found.name} ({told})" if told else found.name)
+
+
+def with_ranges(arm: Arm, ranges: Mapping[str | None, Space]) -> Arm:
+    """Give an arm that searches other ranges: those under its name, and those under None that it has arguments for."""
+    shared = {name: one for name, one in ranges.get(None, {}).items() if name in arm.accepted}
+    found = {**arm.space, **shared, **ranges.get(arm.name, {})}
+    return replace(arm, space={name: one for name, one in found.items() if name not in arm.arguments})
+
+
+def literal(text: str) -> Any:
+    """Give a text as Python's literal, or as it is where it is none."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
 
 
 def usual_space(optimizer: str) -> dict[str, Dimension]:

@@ -19,6 +19,7 @@ def conduct(
     executor: jobs.Executor | None = None,
     listener: jobs.Listener | None = None,
     retries: int = 1,
+    evaluate: bool = True,
 ) -> list[Cell]:
     """Run what a study lacks, and give what it comes to.
 
@@ -34,13 +35,15 @@ def conduct(
         Told of every phase, and of every run in it.
     retries
         How many times a run that failed is run again, now. What fails then counts as worst.
+    evaluate
+        Whether what was chosen is evaluated; without it the study is a search alone.
 
     Raises
     ------
     UnsupportedError
         Every run of a phase failed: the task or the optimizer cannot work, and the message is the first one's.
     """
-    going = course(study)
+    going = course(study, evaluate=evaluate)
     phase = next(going)
     hears = listener or jobs.Listener()
     try:

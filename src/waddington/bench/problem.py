@@ -149,7 +149,7 @@ def supervised(
             some_x, some_y = x[at : at + _AT_ONCE], y[at : at + _AT_ONCE]
             output = model(some_x)
             for name, measure in measures.items():
-                sums[name] += float(measure(output, some_y)) * len(some_x)
+                sums[name] += float(measure(output, some_y).detach()) * len(some_x)
         return {name: total / len(x) for name, total in sums.items()}
 
     return Problem(

@@ -23,14 +23,11 @@ _STUDY = "study.json"
 
 def to_json(study: Study) -> str:
     """Write a study as JSON, with its hash and where files of its tasks and optimizers are."""
-    content = {
-        "hash": study.hash,
-        "name": study.name,
-        "sources": {entry.task: entry.source for entry in study.entries if entry.source},
-        "places": {arm.name: arm.source for arm in study.arms if arm.source},
-        "study": jobs.spec_of(study),
-    }
-    return json.dumps(content, indent=1)
+    spec = jobs.spec_of(study)
+    sources = [entry.source for entry in study.entries] + [arm.source for arm in study.arms]
+    for written, source in zip((*spec["entries"], *spec["arms"]), sources, strict=True):
+        written["source"] = source
+    return json.dumps({"hash": study.hash, "name": study.name, "study": spec}, indent=1)
 
 
 def from_json(text: str) -> Study:
@@ -45,9 +42,7 @@ def from_json(text: str) -> Study:
         content = json.loads(text)
         found = _decoded(content["study"])
         assert isinstance(found, Study)
-        entries = [dataclasses.replace(entry, source=content["sources"].get(entry.task, "")) for entry in found.entries]
-        arms = [dataclasses.replace(arm, source=content["places"].get(arm.name, "")) for arm in found.arms]
-        found = dataclasses.replace(found, entries=tuple(entries), arms=tuple(arms), name=content["name"])
+        found = dataclasses.replace(found, name=content["name"])
         registered = content["hash"]
     except (KeyError, TypeError, AssertionError, json.JSONDecodeError) as error:
         raise ArgumentError(

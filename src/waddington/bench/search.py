@@ -81,8 +81,15 @@ Records: TypeAlias = Mapping[str, jobs.Record]
 Course: TypeAlias = Generator[Phase, Records, list[Cell]]
 
 
-def course(study: Study) -> Course:
+def course(study: Study, *, evaluate: bool = True) -> Course:
     """Go through a study: search, widen, select, evaluate.
+
+    Parameters
+    ----------
+    study
+        The study.
+    evaluate
+        Whether what was chosen is run on the evaluation seeds; without it the course is a search alone.
 
     Yields
     ------
@@ -109,6 +116,8 @@ def course(study: Study) -> Course:
     yield from _selected(study, cells)
     for cell in cells:
         cell.boundary = _ends(study, cell, cell.trials[cell.chosen])
+    if not evaluate:
+        return cells
     runs = {
         cell.key: [
             _run(study, cell, cell.trials[cell.chosen].arguments, seed, test=True) for seed in study.evaluation_seeds
@@ -242,7 +251,11 @@ def _beyond(study: Study, cell: Cell, number: int) -> list[Proposal]:
 
 
 def _ends(study: Study, cell: Cell, trial: Trial) -> dict[str, End]:
-    return ends_at(cell.space, trial.arguments, study.trials)
+    """Give the ends at which a trial lies, and towards which the best three lie: one alone may lie there by chance."""
+    best = sorted(cell.trials, key=lambda one: one.value)[:3]
+    agreed = [ends_at(cell.space, one.arguments, 2) for one in best if math.isfinite(one.value)]
+    found = ends_at(cell.space, trial.arguments, max(study.trials, 3))
+    return {name: end for name, end in found.items() if all(ends.get(name) == end for ends in agreed)}
 
 
 def _selected(study: Study, cells: list[Cell]) -> Generator[Phase, Records, None]:

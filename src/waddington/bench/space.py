@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import math
 from abc import ABC, abstractmethod
@@ -25,6 +26,7 @@ __all__ = [
     "arguments_at",
     "ends_at",
     "grid_points",
+    "parse_dimension",
     "quasi_random_points",
 ]
 
@@ -264,7 +266,7 @@ def ends_at(space: Space, arguments: Mapping[str, Any], trials: int) -> dict[str
 
     A point there says that better ones may lie beyond.
     """
-    margin = 1.0 / max(trials, 3)
+    margin = 1.0 / trials
     found: dict[str, End] = {}
     for name, dimension in space.items():
         value = arguments[name]
@@ -320,3 +322,30 @@ def apart(spaces: Mapping[str, Space]) -> list[str]:
 
 def _readable(value: float) -> float:
     return float(f"{value:.6g}")
+
+
+def parse_dimension(text: str) -> Dimension:
+    """Read a range as the command line writes it: ``1e-4:1e-1`` (logarithmic), ``0..1`` (even) or ``8,16,32`` (one of).
+
+    Raises
+    ------
+    ArgumentError
+        It is none of these.
+    """
+    for mark, kind in ((":", Log), ("..", Uniform)):
+        low, found, high = text.partition(mark)
+        if found:
+            try:
+                return kind(float(low), float(high))
+            except ValueError as error:
+                raise _unreadable(text, str(error)) from error
+    try:
+        return Choice(*(ast.literal_eval(part) for part in text.split(",")))
+    except (ValueError, SyntaxError) as error:
+        raise _unreadable(text, "no number, text in quotes, True, False or None") from error
+
+
+def _unreadable(text: str, why: str) -> ArgumentError:
+    return ArgumentError(
+        f"cannot read the range {text!r}: {why}; accepted: 1e-4:1e-1 (logarithmic), 0..1 (even) or 8,16,32 (one of)"
+    )

@@ -16,7 +16,7 @@ from torch import nn
 from waddington.bench.problem import Problem, Split
 from waddington.bench.schedule import Schedule
 
-__all__ = ["Plan", "Trained", "train"]
+__all__ = ["Plan", "Trained", "state_bytes", "train"]
 
 _CHECKPOINT = "checkpoint.pt"
 _TELL_S = 0.2
@@ -224,12 +224,7 @@ class _Loop:
             "optimizer": self.optimizer_s if is_cpu else None,
             "evaluating": self.evaluating_s,
         }
-        found.state_bytes = sum(
-            value.nbytes
-            for state in self.optimizer.state.values()
-            for value in (state.values() if isinstance(state, dict) else ())
-            if isinstance(value, torch.Tensor)
-        )
+        found.state_bytes = state_bytes(self.optimizer)
         if self.folder is not None:
             (self.folder / _CHECKPOINT).unlink(missing_ok=True)
         return found
@@ -299,6 +294,16 @@ class _Loop:
         self.training_s, self.optimizer_s, self.evaluating_s = content["seconds"]
         self.best = content["best"]
         return int(content["step"])
+
+
+def state_bytes(optimizer: torch.optim.Optimizer) -> int:
+    """Give the memory of an optimizer's state."""
+    return sum(
+        value.nbytes
+        for state in optimizer.state.values()
+        for value in (state.values() if isinstance(state, dict) else ())
+        if isinstance(value, torch.Tensor)
+    )
 
 
 def _seed_noise(seed: int) -> None:

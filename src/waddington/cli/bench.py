@@ -1,0 +1,337 @@
+"""``waddington bench``: compare optimizers by tuned, repeated runs, and see the page."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from waddington.cli._screen import make_console, plain, table_or_list
+from waddington.cli._spelling import SpellingCommand
+
+if TYPE_CHECKING:
+    from waddington import bench
+    from waddington.bench.comparison import Comparison
+
+__all__ = ["app", "compare", "list_tasks", "report", "run", "tune"]
+
+app = typer.Typer(help="Compare optimizers fairly.", no_args_is_help=True)
+
+_STUDY, _WHERE = "Study", "Running"
+_MEANINGS = {
+    "report.html": "everything on one page; start here",
+    "report.md": "the same as Markdown",
+    "summary.csv": "what every arm came to on every task, and what was chosen",
+    "contrasts.csv": "every test, with its interval, p-values and what it could have detected",
+    "tuning.csv": "every point that was tried",
+    "records.csv": "a line for every run",
+    "store.sqlite": "the runs themselves; the same command goes on from here",
+    "study.json": "the study as it was registered, with its hash",
+}
+
+Tasks = Annotated[list[str] | None, typer.Argument(help="Tasks: names of `bench list`, or files such as my_task.py.")]
+Optimizers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--optimizer",
+        help="Optimizer; repeat for several, the first is the baseline. NAME,argument=value,name=… fixes arguments.",
+        rich_help_panel=_STUDY,
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder of the study.")]
+Trials = Annotated[int, typer.Option(help="Points that every optimizer tries on a task.", rich_help_panel=_STUDY)]
+TuningSeeds = Annotated[
+    int, typer.Option("--tuning-seeds", help="Seeds that a point is tried on.", rich_help_panel=_STUDY)
+]
+Search = Annotated[str, typer.Option(help="quasi-random, grid or bayes.", rich_help_panel=_STUDY)]
+Horizons = Annotated[
+    str,
+    typer.Option(
+        "--horizon",
+        help="known (cosine, compared at the end), open (constant rate, compared all along) or both.",
+        rich_help_panel=_STUDY,
+    ),
+]
+Steps = Annotated[int | None, typer.Option(help="Steps of a run; the task's own without it.", rich_help_panel=_STUDY)]
+Tiny = Annotated[bool, typer.Option("--tiny", help="The tasks' smallest size: does it run?", rich_help_panel=_STUDY)]
+Ranges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--space",
+        help="Search an argument: [OPTIMIZER.]name=1e-4:1e-1, 0..1 or 8,16,32; task.name is the task's. Repeatable.",
+        rich_help_panel=_STUDY,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Fix an argument of all optimizers, or task.name=value. Repeatable.", rich_help_panel=_STUDY
+    ),
+]
+Workers = Annotated[int, typer.Option(help="Runs at once; 0: one for each core.", rich_help_panel=_WHERE)]
+Executor = Annotated[str, typer.Option(help="processes or ray.", rich_help_panel=_WHERE)]
+
+
+@app.callback()
+def _bench() -> None:
+    """Compare optimizers fairly."""
+
+
+@app.command("list")
+def list_tasks(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """List the tasks: what they are, how long a run is, and which data they read."""
+    from waddington import bench
+
+    tasks = [bench.get_task(name) for name in bench.task_names()]
+    if as_json:
+        fields = ("name", "tier", "steps", "metric", "larger_is_better", "needs", "about")
+        rows = [{**{field: getattr(one, field) for field in fields}, "parameters": one.parameters} for one in tasks]
+        typer.echo(json.dumps(rows, indent=2, default=str))
+        return
+    console = make_console()
+    columns = ("task", "tier", "steps", "metric", "data", "what it is")
+    lines = [(one.name, one.tier, one.steps, one.metric, ", ".join(one.needs) or "none", one.about) for one in tasks]
+    console.print(table_or_list(console, "Tasks", columns, lines, numeric=("steps",)))
+
+
+@app.command("run", cls=SpellingCommand)
+def run(
+    tasks: Tasks = None,
+    optimizer: Optimizers = None,
+    out: Out = Path("bench"),
+    seeds: Annotated[
+        int, typer.Option(help="Seeds that the chosen points are evaluated on.", rich_help_panel=_STUDY)
+    ] = 10,
+    trials: Trials = 20,
+    tuning_seeds: TuningSeeds = 3,
+    search: Search = "quasi-random",
+    finalists: Annotated[
+        int,
+        typer.Option(
+            help="Best points that are run again on seeds of their own, to choose one.", rich_help_panel=_STUDY
+        ),
+    ] = 1,
+    horizon: Horizons = "known",
+    steps: Steps = None,
+    tiny: Tiny = False,
+    space: Ranges = None,
+    setting: Settings = None,
+    contrast: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="ARM:AGAINST, at most four; every optimizer against the first without it.", rich_help_panel=_STUDY
+        ),
+    ] = None,
+    workers: Workers = 1,
+    executor: Executor = "processes",
+    costs: Annotated[bool, typer.Option(help="Time the optimizers' steps, too.", rich_help_panel=_WHERE)] = True,
+) -> None:
+    """Tune optimizers on tasks at equal budgets, compare them on fresh seeds, and write a page.
+
+    The study is written down before its first run. The same command goes on with one that was stopped.
+    """
+    from waddington import bench
+    from waddington.cli._progress import make_listener
+
+    study = _study(
+        tasks, optimizer, seeds=seeds, trials=trials, tuning_seeds=tuning_seeds, search=search, finalists=finalists,
+        horizon=horizon, steps=steps, tiny=tiny, space=space, setting=setting, contrast=contrast,
+    )  # fmt: skip
+    console = make_console()
+    command = _command()
+    try:
+        with make_listener(console) as listener, bench.make_executor(workers, executor) as where:  # type: ignore[arg-type]
+            found = bench.run_study(study, out, executor=where, listener=listener, costs=costs, command=command)
+    except KeyboardInterrupt:
+        console.print(plain(f"interrupted; the same command goes on from what is in {out}"))
+        raise
+    console.print(_screen(found, out, console))
+
+
+@app.command("tune", cls=SpellingCommand)
+def tune(
+    tasks: Tasks = None,
+    optimizer: Optimizers = None,
+    out: Out = Path("tuning"),
+    trials: Trials = 20,
+    tuning_seeds: TuningSeeds = 3,
+    search: Search = "quasi-random",
+    horizon: Horizons = "known",
+    steps: Steps = None,
+    tiny: Tiny = False,
+    space: Ranges = None,
+    setting: Settings = None,
+    workers: Workers = 1,
+    executor: Executor = "processes",
+) -> None:
+    """Search the arguments of optimizers on tasks, and say what is best; nothing is compared."""
+    from waddington import bench
+    from waddington.cli._progress import make_listener
+
+    study = _study(
+        tasks, optimizer, seeds=1, trials=trials, tuning_seeds=tuning_seeds, search=search, finalists=1,
+        horizon=horizon, steps=steps, tiny=tiny, space=space, setting=setting, contrast=[],
+    )  # fmt: skip
+    console = make_console()
+    with make_listener(console) as listener, bench.make_executor(workers, executor) as where:  # type: ignore[arg-type]
+        cells = bench.tune_study(study, out, executor=where, listener=listener)
+    columns = ("task", "horizon", "optimizer", "value", "best arguments", "at a boundary")
+    rows = [
+        (
+            *cell.key,
+            f"{abs(cell.trials[cell.chosen].value):.4g}",
+            _arguments(cell.trials[cell.chosen].arguments),
+            ", ".join(f"{name} ({end})" for name, end in cell.boundary.items()) or "no",
+        )
+        for cell in cells
+    ]
+    console.print(table_or_list(console, "Best points", columns, rows, numeric=("value",)))
+    console.print(_files(out))
+
+
+@app.command("compare")
+def compare(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study that was run.")] = Path("bench"),
+) -> None:
+    """Say what a study comes to, from its records."""
+    from waddington import bench
+
+    console = make_console()
+    console.print(_screen(bench.compare_folder(folder), folder, console))
+
+
+@app.command("report")
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study that was run.")] = Path("bench"),
+    out: Annotated[Path | None, typer.Option(help="Where to write; the study's folder without it.")] = None,
+) -> None:
+    """Write a study's page and tables anew, from its records."""
+    from waddington import bench
+
+    bench.write_results(bench.compare_folder(folder), out or folder, command=_command())
+    make_console().print(_files(out or folder))
+
+
+def _study(
+    tasks: list[str] | None, optimizers: list[str] | None, *, horizon: str, tiny: bool, space: list[str] | None,
+    setting: list[str] | None, contrast: list[str] | None, **numbers: Any,
+) -> bench.Study:  # fmt: skip
+    """Make the study that the flags name."""
+    from waddington import bench
+    from waddington.bench.arm import parse_arm, with_ranges
+    from waddington.errors import ArgumentError
+
+    if not tasks:
+        raise ArgumentError(f"cannot compare on no task: accepted are one or more of {', '.join(bench.task_names())}")
+    if not optimizers:
+        raise ArgumentError("cannot compare no optimizers: accepted are one or more, such as --optimizer AdamW")
+    shared, own = _ranges(space or [])
+    arms = [with_ranges(parse_arm(text), own) for text in optimizers]
+    pairs = None if contrast is None else [_pair(text) for text in contrast]
+    if unknown := set(own) - {None} - {arm.name for arm in arms}:
+        raise ArgumentError(
+            f"cannot search arguments of {', '.join(map(str, unknown))}: accepted are {', '.join(a.name for a in arms)}"
+        )
+    return bench.Study.of(
+        tasks,
+        arms,
+        size="tiny" if tiny else "full",
+        horizons=("known", "open") if horizon == "both" else (horizon,),
+        contrasts=pairs,
+        space=shared,
+        arguments={"weight_decay": 0.0, **dict(_setting(text) for text in setting or [])},
+        **numbers,
+    )
+
+
+def _ranges(texts: list[str]) -> tuple[dict[str, Any], dict[str | None, dict[str, Any]]]:
+    """Read ``--space``: ranges of tasks' arguments, and those of arms by the arm's name, None for all."""
+    from waddington.bench.space import parse_dimension
+
+    shared: dict[str, Any] = {}
+    own: dict[str | None, dict[str, Any]] = {}
+    for text in texts:
+        name, value = _setting(text, raw=True)
+        if name.startswith("task."):
+            shared[name] = parse_dimension(value)
+        else:
+            arm, dot, argument = name.rpartition(".")
+            own.setdefault(arm if dot else None, {})[argument] = parse_dimension(value)
+    return shared, own
+
+
+def _setting(text: str, *, raw: bool = False) -> tuple[str, Any]:
+    from waddington.bench.arm import literal
+    from waddington.errors import ArgumentError
+
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ArgumentError(f"cannot read {text!r}: accepted is name=value, such as weight_decay=0.01")
+    return name.strip(), value.strip() if raw else literal(value.strip())
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from waddington.errors import ArgumentError
+
+    first, colon, second = text.partition(":")
+    if not colon:
+        raise ArgumentError(f"cannot read the contrast {text!r}: accepted is ARM:AGAINST, such as AMVT:AdamW")
+    return first.strip(), second.strip()
+
+
+def _command() -> str:
+    import shlex
+
+    return shlex.join(["waddington", *sys.argv[1:]])
+
+
+def _screen(found: Comparison, folder: Path, console: Console) -> Group:
+    """Say what was found, what it rests on, and where things are."""
+    words: dict[str, str] = {"first": "yes", "second": "no", "no difference": "no difference", "cannot be told": "?"}
+    answers = Table.grid(padding=(0, 2))
+    answers.add_column(style="bold", no_wrap=True)
+    answers.add_column(overflow="fold")
+    for horizon in found.study.horizons:
+        for one in found.over_tasks(horizon):
+            asked = f"Is {one.first} better than {one.second}? ({horizon.name} length)"
+            said = Text("\n").join([plain(asked), plain(one.verdict.sentence, style="dim")])
+            answers.add_row(words.get(one.verdict.answer, one.verdict.answer), said)
+    columns = ("task", "length", "optimizer", "metric", "median", "range", "diverged", "step cost", "chosen")
+    rows = [
+        (
+            row["task"], row["horizon"], row["arm"], row["metric"], f"{row['median']:.4g}",
+            f"{row['least']:.4g} to {row['most']:.4g}", f"{row['diverged']} of {row['n']}",
+            "n/a" if row["step_cost"] is None else f"{row['step_cost']:.2f}×", _arguments(row["chosen"]),
+        )
+        for row in found.summary()
+    ]  # fmt: skip
+    shown: list[RenderableType] = [
+        table_or_list(console, f"Evaluated on {len(found.study.evaluation_seeds)} fresh seeds", columns, rows,
+                      numeric=("median", "diverged", "step cost")),
+    ]  # fmt: skip
+    if found.study.contrasts:
+        shown.insert(0, Panel(answers, title="What this study says", title_align="left"))
+    return Group(*shown, _files(folder))
+
+
+def _files(folder: Path) -> Panel:
+    files = Table.grid(padding=(0, 0))
+    for name, meaning in _MEANINGS.items():
+        if (folder / name).exists():
+            files.add_row(Text.assemble(plain(folder / name, "bold"), "  ", (meaning, "dim")))
+    return Panel(files, title="Where things are", title_align="left")
+
+
+def _arguments(given: Any) -> str:
+    return ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in given.items()
+    )

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from waddington import bench, jobs
+from waddington.bench.cost import costs_of
+from waddington.errors import ArgumentError, OutputError, UnsupportedError
+
+TASKS = """
+import torch
+from tests.bench.toys import bowl, line
+from waddington import bench
+
+@bench.task(steps=6, evaluations=3)
+def small_line(seed):
+    return line(seed)
+
+@bench.task(steps=6, evaluations=3)
+def exploding(seed):
+    return bowl(seed, start=1.0, explode_above=20.0)
+
+@bench.task(steps=6, evaluations=3)
+def raising(seed):
+    return bowl(seed, fail_above=0.0)
+
+@bench.task(steps=6, evaluations=3)
+def raising_sometimes(seed):
+    return bowl(seed, start=0.5, fail_above=50.0)
+"""
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    path = tmp_path / "tasks.py"
+    path.write_text(TASKS)
+    return path
+
+
+def small(tasks: Path, *names: str, **settings: Any) -> bench.Study:
+    return bench.Study.of(
+        [f"{tasks}:{name}" for name in names],
+        settings.pop("arms", ["SGD", "AMVT"]),
+        **{"seeds": 3, "trials": 2, "tuning_seeds": 1, "horizons": ["known"], "widenings": 0, **settings},
+    )
+
+
+class Heard(jobs.Listener):
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int]] = []
+        self.events: list[jobs.Event] = []
+
+    def stage(self, title: str, total: int) -> None:
+        self.stages.append((title, total))
+
+    def advance(self, event: jobs.Event | None = None) -> None:
+        if event is not None:
+            self.events.append(event)
+
+
+def test_a_study_is_run_and_looked_up_and_runs_nothing_twice(tasks: Path, tmp_path: Path) -> None:
+    study, heard, again = small(tasks, "small-line", finalists=2), Heard(), Heard()
+    with bench.Store(tmp_path / "out") as store:
+        cells = bench.conduct(study, store, listener=heard)
+        assert bench.looked_up(study, store) == cells
+        bench.conduct(study, store, listener=again)
+    assert heard.stages == [("search", 4), ("selection", 12), ("evaluation", 6)]
+    assert (tmp_path / "out" / "store.sqlite").exists()
+    assert all(event.is_recorded for event in again.events if event.what == "finished")
+    record = cells[0].evaluations[0]
+    assert record.result is not None
+    assert record.result["test"] is not None
+    assert list(record.result["curve"]["step"]) == [0, 2, 4, 6]
+    assert record.seeds == {"seed": 100}
+
+
+def test_two_studies_share_runs(tasks: Path, tmp_path: Path) -> None:
+    one, more = small(tasks, "small-line", arms=["SGD"]), small(tasks, "small-line", arms=["SGD", "AMVT"], seeds=4)
+    with bench.Store(tmp_path) as store:
+        bench.conduct(one, store)
+        before = len(store.records())
+        bench.conduct(more, store)
+        assert before == 2 + 3
+        assert len(store.records()) == 2 * (2 + 4)
+
+
+def test_records_of_two_processes_are_those_of_one(tasks: Path, tmp_path: Path) -> None:
+    study = small(tasks, "small-line", "exploding")
+    contents = []
+    for name, executor in (("one", jobs.InProcess()), ("two", jobs.Processes(2))):
+        with bench.Store(tmp_path / name) as store, executor:
+            bench.conduct(study, store, executor=executor)
+            contents.append({record.key: _timeless(record) for record in store.records()})
+    assert contents[0] == contents[1]
+
+
+def _timeless(record: jobs.Record) -> dict[str, Any]:
+    content = record.content
+    assert content["result"] is not None
+    return {**content, "result": {name: value for name, value in content["result"].items() if name != "clock"}}
+
+
+def test_a_run_that_diverges_is_kept_as_the_worst(tasks: Path, tmp_path: Path) -> None:
+    study = small(tasks, "exploding", arms=[bench.Arm.of("SGD", lr=1e-3), bench.Arm.of("SGD", name="far", lr=50.0)])
+    with bench.Store(tmp_path) as store:
+        comparison = bench.Comparison(study=study, cells=bench.conduct(study, store))
+    values = comparison.values(study.horizons[0])
+    assert values.shape == (3, 1, 2)
+    assert values[:, 0, 1].tolist() == [math.inf] * 3
+    row = comparison.contrasts()[0]
+    assert (row["diverged_first"], row["diverged_second"]) == (3, 0)
+    assert row["difference"] is None, "a mean with infinities is not measurable"
+
+
+def test_what_raises_is_retried_recorded_and_the_rest_goes_on(tasks: Path, tmp_path: Path) -> None:
+    arms = [bench.Arm.of("SGD", lr=1e-2), bench.Arm.of("SGD", name="far", lr=50.0)]
+    study = small(tasks, "raising-sometimes", arms=arms)
+    with bench.Store(tmp_path) as store:
+        cells = bench.conduct(study, store, retries=1)
+    near, far = cells
+    assert [record.status for record in near.evaluations] == ["done"] * 3
+    assert [record.status for record in far.evaluations] == ["failed"] * 3
+    assert far.evaluations[0].error == "RuntimeError: the task raises"
+    assert far.evaluations[0].attempts == 2
+    assert far.trials[0].value == math.inf
+
+
+def test_a_task_that_never_works_ends_the_study_with_its_own_words(tasks: Path, tmp_path: Path) -> None:
+    with bench.Store(tmp_path) as store, pytest.raises(UnsupportedError, match=r"all 4 runs.*RuntimeError: the task"):
+        bench.conduct(small(tasks, "raising"), store)
+
+
+def test_a_task_whose_file_was_edited_is_not_run_as_the_old_one(tasks: Path, tmp_path: Path) -> None:
+    study = small(tasks, "small-line")
+    tasks.write_text(TASKS + "\n# edited\n")
+    with (
+        bench.Store(tmp_path / "out") as store,
+        pytest.raises(UnsupportedError, match="it has changed since the study"),
+    ):
+        bench.conduct(study, store)
+
+
+def test_an_unfinished_study_is_not_compared(tasks: Path, tmp_path: Path) -> None:
+    study = small(tasks, "small-line")
+    with bench.Store(tmp_path) as store:
+        with pytest.raises(UnsupportedError, match=r"4 of 4 runs of the search have no record.*goes on where"):
+            bench.looked_up(study, store)
+        bench.conduct(study, store, evaluate=False)
+        with pytest.raises(UnsupportedError, match="6 of 6 runs of the evaluation"):
+            bench.looked_up(study, store)
+
+
+def test_a_store_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "store.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(OutputError, match=r"store.sqlite.*file is not a database"):
+        bench.Store(tmp_path)
+    (tmp_path / "other").mkdir()
+    with sqlite3.connect(tmp_path / "other" / "store.sqlite") as database:
+        database.execute("PRAGMA user_version=99")
+    with pytest.raises(OutputError, match="its format is 99"):
+        bench.Store(tmp_path / "other")
+
+
+def test_step_costs_are_ratios_to_fused_adamw(tasks: Path, tmp_path: Path) -> None:
+    study = small(tasks, "small-line", arms=["AdamW", "AMVT"])
+    wanted = costs_of(study.entries, study.arms, study.arguments)
+    with bench.Store(tmp_path) as store:
+        records = jobs.run([dataclasses.replace(cost, rounds=3) for cost in wanted], store)
+    for record in records:
+        assert record.result is not None
+        clock = record.result["clock"]
+        assert 0 < clock["low"] <= clock["ratio"] <= clock["high"]
+    adam, amvt = (record.result["state_ratio"] for record in records if record.result)
+    assert adam == 1.0
+    assert 1.4 < amvt < 1.7, "a third moment"
+
+
+def test_executors_are_made_by_name() -> None:
+    with bench.make_executor(1) as one, bench.make_executor(2) as two:
+        assert (type(one), type(two), two.slots) == (jobs.InProcess, jobs.Processes, 2)
+    with pytest.raises(ArgumentError, match="executor='dask'"):
+        bench.make_executor(1, "dask")  # type: ignore[arg-type]

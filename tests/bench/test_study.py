@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.bench.toys import BOWL, LINE
+
+from waddington import bench
+from waddington.bench import registered
+from waddington.bench.arm import parse_arm, usual_space, with_ranges
+from waddington.errors import ArgumentError, OutputError, UnknownNameError
+
+OPTIMIZER = """
+import torch
+
+class Mine(torch.optim.SGD):
+    def __init__(self, params, lr=0.1, betas=(0.5, 0.6)):
+        super().__init__(params, lr=lr)
+"""
+
+
+def study(**settings: Any) -> bench.Study:
+    return bench.Study.of(
+        settings.pop("tasks", ["rosenbrock"]), settings.pop("arms", ["AdamW", "AMVT"]), **{"seeds": 3, **settings}
+    )
+
+
+def test_the_first_arm_is_the_baseline_and_seeds_are_apart() -> None:
+    found = study(arms=["AdamW", "AMVT", "ASGDAdam"])
+    assert found.contrasts == (("AMVT", "AdamW"), ("ASGDAdam", "AdamW"))
+    assert found.evaluation_seeds == (100, 101, 102)
+    assert not set(found.tuning_seeds) & set(found.evaluation_seeds)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"seeds": (1, 1)}, "1 stands there twice, and a repeated seed is no repetition"),
+        ({"seeds": (1, 2), "tuning_seeds": (2, 3)}, "2 both in tuning_seeds and in evaluation_seeds"),
+        ({"finalists": 2, "selection_seeds": (100,)}, "100 both in selection_seeds and in evaluation_seeds"),
+        ({"finalists": 2, "selection_seeds": ()}, "selection_seeds=.*one seed at least"),
+        ({"seeds": ()}, "evaluation_seeds=.*one seed at least"),
+        ({"contrasts": [("AMVT", "Adam")]}, "unknown arm of a contrast 'Adam'. Did you mean 'AdamW'"),
+        ({"contrasts": [("AMVT", "AMVT")]}, "against itself"),
+        ({"contrasts": [("AMVT", "AdamW")] * 5}, "cannot test 5 contrasts: accepted are 4"),
+        ({"arms": ["AdamW", *["SGD", "AMVT", "AMGT", "Padam", "RAdam"]]}, "cannot compare 5 arms.*--contrast"),
+        ({"arms": ["AdamW", "AdamW"]}, "arms: AdamW stands there twice"),
+        ({"arms": []}, "without arms"),
+        ({"tasks": []}, "without tasks"),
+        ({"tasks": ["rosenbrock", "rosenbrock"]}, "tasks: rosenbrock stands there twice"),
+        ({"trials": 0}, "trials=0"),
+        ({"search": "random"}, "search='random'"),
+        ({"horizons": ["knwon"]}, "Did you mean 'known'"),
+        ({"trails": 3}, "Did you mean 'trials'"),
+        ({"space": {"task.dimension": bench.Choice(2, 3)}}, "Did you mean 'task.dimensions'"),
+        ({"steps": 0}, "steps=0"),
+        ({"tasks": ["rosenbroc"]}, "Did you mean 'rosenbrock'"),
+        ({"arms": ["AdamV"]}, "Did you mean 'Adam"),
+    ],
+)
+def test_what_is_no_fair_comparison_is_refused_before_it_runs(settings: dict[str, Any], match: str) -> None:
+    with pytest.raises(ArgumentError, match=match):
+        study(**settings)
+
+
+def test_the_hash_stands_for_all_that_records_depend_on() -> None:
+    base = study()
+    assert base.hash == study().hash == dataclasses.replace(base, name="other").hash
+    changed = [
+        study(seeds=4),
+        study(trials=5),
+        study(arms=["AdamW", "AMGT"]),
+        study(steps=7),
+        study(horizons=["open"]),
+        study(arguments={"weight_decay": 0.1}),
+        study(contrasts=[]),
+    ]
+    assert len({base.hash, *(one.hash for one in changed)}) == len(changed) + 1
+
+
+def test_spaces_are_nested_and_what_is_not_is_said() -> None:
+    adam, asgd = usual_space("AdamW"), usual_space("ASGDAdam")
+    assert {name: asgd[name] for name in adam} == adam
+    assert asgd["alpha_min"].at(1.0) == 1.0, "the small rate may equal the large one, which is Adam"
+    assert study(arms=["AdamW", "ASGDAdam"]).notes == []
+    assert study(arms=["AdamW", "SGD"]).notes == [
+        "The arms' spaces are not nested: lr is searched in different ranges (AdamW: 0.0001 to 0.1; SGD: 0.001 to 1)."
+    ]
+
+
+def test_arguments_go_to_those_that_have_them() -> None:
+    found = study(
+        tasks=[bench.Entry.of("rosenbrock", noise=0.5)],
+        arms=["AdamW", "torch.optim:Rprop"],
+        arguments={"weight_decay": 0.1, "task.dimensions": 4},
+        space={"task.noise": bench.Choice(1.0, 2.0), "weight_decay": bench.Log(1e-3, 1.0)},
+    )
+    entry, horizon = found.entries[0], found.horizons[0]
+    adam, rprop = found.arms
+    assert list(found.space_of(adam, entry)) == ["task.noise", "weight_decay", "lr", "beta2"]
+    assert list(found.space_of(rprop, entry)) == ["task.noise", "lr"]
+    run = found.run(entry, horizon, adam, {"lr": 0.1, "task.noise": 2.0}, 7, test=True)
+    assert run.parameters == {"noise": 2.0, "dimensions": 4}
+    assert run.arguments == {"weight_decay": 0.1, "lr": 0.1}
+    assert found.run(entry, horizon, rprop, {"lr": 0.1}, 7, test=True).arguments == {"lr": 0.1}
+
+
+def test_arms_are_read_as_they_are_written(tmp_path: Path) -> None:
+    assert parse_arm("asgdadam").name == "ASGDAdam"
+    found = parse_arm("ASGDAdam,switch=linear,lr=1e-3,name=linear")
+    assert (found.name, found.arguments) == ("linear", {"switch": "linear", "lr": 1e-3})
+    assert "lr" not in found.space
+    assert parse_arm("AdamW,beta1=0.8").name == "AdamW (beta1=0.8)"
+    with pytest.raises(UnknownNameError, match="Did you mean 'switch'"):
+        parse_arm("ASGDAdam,swich=linear")
+    with pytest.raises(ArgumentError, match="found 'linear'; accepted is an optimizer, then argument=value"):
+        parse_arm("ASGDAdam,linear")
+    path = tmp_path / "mine.py"
+    path.write_text(OPTIMIZER)
+    mine = parse_arm(f"{path}:Mine,beta2=0.9")
+    assert (mine.name, mine.optimizer, mine.source) == ("Mine (beta2=0.9)", "Mine", str(path))
+    with pytest.raises(UnknownNameError, match="no 'Other'"):
+        parse_arm(f"{path}:Other")
+
+
+def test_where_a_file_lies_is_no_part_of_the_hash_and_its_text_is(tmp_path: Path) -> None:
+    found = []
+    for folder, text in (("a", OPTIMIZER), ("b", OPTIMIZER), ("c", OPTIMIZER + "\n# edited\n")):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "mine.py"
+        path.write_text(text)
+        found.append(study(arms=["SGD", f"{path}:Mine"]).hash)
+    assert found[0] == found[1] != found[2]
+
+
+def test_ranges_of_one_arm_and_of_all() -> None:
+    arm = parse_arm("AMGT")
+    lr, gamma = bench.Log(1e-2, 1.0), bench.Log(1.0, 2.0)
+    assert with_ranges(arm, {None: {"lr": lr, "p": gamma}}).space["lr"] == lr
+    assert with_ranges(arm, {"AMGT": {"gamma": gamma}}).space["gamma"] == gamma
+    assert with_ranges(arm, {"AdamW": {"lr": lr}}).space == arm.space
+    with pytest.raises(UnknownNameError, match="argument of AMGT 'p'"):
+        with_ranges(arm, {"AMGT": {"p": gamma}})
+
+
+def test_a_study_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(OPTIMIZER)
+    found = study(
+        tasks=["rosenbrock", bench.Entry.of("digits", batch_size=16)],
+        arms=["ASGDAdam", f"{path}:Mine", bench.Arm.of("AdamW", schedule=bench.Schedule(name="periodic"))],
+        space={"weight_decay": bench.Choice(0.0, 0.1), "beta2": bench.OneMinus(bench.Log(1e-3, 0.1))},
+        name="a study",
+    )
+    bench.write_study(found, tmp_path)
+    again = bench.read_study(tmp_path)
+    assert again == found
+    assert (again.hash, again.name, again.arms[1].source) == (found.hash, "a study", str(path))
+    bench.write_study(found, tmp_path)
+    with pytest.raises(OutputError, match=r"holds the study .* of rosenbrock, digits.*accepted: another folder"):
+        bench.write_study(study(), tmp_path)
+
+
+def test_a_study_that_was_changed_after_it_was_registered_is_refused(tmp_path: Path) -> None:
+    bench.write_study(study(), tmp_path)
+    file = tmp_path / "study.json"
+    content = json.loads(file.read_text())
+    content["study"]["trials"] = 1
+    file.write_text(json.dumps(content))
+    with pytest.raises(ArgumentError, match="a study that is as it was registered"):
+        bench.read_study(tmp_path)
+    for text in ("{", "{}", '{"hash": 1, "name": "", "sources": {}, "places": {}, "study": {"$type": "os.system"}}'):
+        with pytest.raises(ArgumentError, match="cannot read the study"):
+            registered.from_json(text)
+    with pytest.raises(ArgumentError, match="accepted: a folder that `waddington bench run` has written"):
+        bench.read_study(tmp_path / "nowhere")
+
+
+def test_tasks_of_this_process_have_no_name_elsewhere() -> None:
+    """They cannot be found again: an entry would lead nowhere, and says so when the study is made."""
+    for task in (BOWL, LINE):
+        with pytest.raises(UnknownNameError, match="unknown task"):
+            study(tasks=[task])

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.bench.toys import BOWL, LINE
+from torch import nn
+
+from waddington import bench
+from waddington.bench import training
+from waddington.bench.schedule import Schedule
+
+
+def trained(seed: int = 0, optimizer: Any = torch.optim.AdamW, **settings: Any) -> tuple[bench.Trained, bench.Problem]:
+    problem = LINE.problem(seed, dropout=0.5)
+    plan = bench.Plan(**{"steps": 12, "seed": seed, "evaluations": 4, **settings})
+    return bench.train(problem, optimizer(problem.model.parameters(), lr=0.05), Schedule(), plan), problem
+
+
+def rows(found: bench.Trained) -> list[dict[str, float]]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in found.curve]
+
+
+def test_the_loop_is_the_textbooks() -> None:
+    """Written out: the same batches in the same order, one step after the other, then the validation loss."""
+    found, _ = trained(steps=4, evaluations=2)
+    problem = LINE.problem(0, dropout=0.5)
+    model, generator = problem.model, torch.Generator().manual_seed(training._mixed(0, -1))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
+    expected = []
+    for step in range(4):
+        model.train()
+        torch.manual_seed(training._mixed(0, step))
+        x, y = problem.batch(generator, step)
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        model.eval()
+        expected.append((float(loss.detach()), problem.evaluate(model, "validation")["loss"]))
+    assert [row["step"] for row in found.curve] == [0, 2, 4]
+    assert [row["loss"] for row in found.curve[1:]] == [expected[1][1], expected[3][1]]
+    assert found.curve[2]["train_loss"] == pytest.approx((expected[2][0] + expected[3][0]) / 2)
+
+
+def test_every_optimizer_sees_the_same_batches_and_the_same_noise() -> None:
+    seen: dict[str, list[Any]] = {}
+    for name, optimizer in (("AdamW", torch.optim.AdamW), ("SGD", torch.optim.SGD)):
+        problem = LINE.problem(3, dropout=0.5)
+        inner, noise = problem.batch, []
+
+        def batch(generator: torch.Generator, step: int, inner: Any = inner, noise: list[Any] = noise) -> Any:
+            pair = inner(generator, step)
+            noise.append((pair[0].tolist(), torch.random.get_rng_state().tolist()))
+            return pair
+
+        problem.batch = batch
+        bench.train(problem, optimizer(problem.model.parameters(), lr=0.1), Schedule(), bench.Plan(steps=12, seed=3))
+        seen[name] = noise
+    assert seen["AdamW"] == seen["SGD"]
+    assert len({str(step) for step in seen["SGD"]}) == 12
+
+
+def test_a_pass_shows_every_case_once_and_the_next_in_another_order() -> None:
+    draw = torch.Generator().manual_seed(0)
+    shuffled = bench.problem.Shuffled(20, 4)
+    first, second = ([i for step in range(at, at + 5) for i in shuffled(draw, step).tolist()] for at in (0, 5))
+    assert sorted(first) == sorted(second) == list(range(20))
+    assert first != second
+
+
+def test_the_caller_keeps_its_random_numbers() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    trained()
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_one_seed_is_one_training_and_another_is_another() -> None:
+    assert rows(trained(1)[0]) == rows(trained(1)[0]) != rows(trained(2)[0])
+
+
+def test_the_test_split_is_evaluated_once_at_the_end_and_only_where_it_is_asked_for() -> None:
+    problem = LINE.problem(0)
+    inner, asked = problem.evaluate, []
+
+    def evaluate(model: nn.Module, split: bench.problem.Split) -> Any:
+        asked.append(split)
+        return inner(model, split)
+
+    problem.evaluate = evaluate
+    optimizer = torch.optim.SGD(problem.model.parameters(), lr=0.1)
+    found = bench.train(problem, optimizer, Schedule(), bench.Plan(steps=4, seed=0, evaluations=2, test=True))
+    assert asked == ["validation"] * 3 + ["test"]
+    assert found.test is not None
+    assert trained()[0].test is None
+
+
+@pytest.mark.parametrize("lr", [3.0, 1e30])
+def test_a_run_that_diverges_stops_and_says_so(lr: float) -> None:
+    problem = BOWL.problem(0, explode_above=1e3)
+    optimizer = torch.optim.SGD(problem.model.parameters(), lr=lr)
+    found = bench.train(problem, optimizer, Schedule(), bench.Plan(steps=1000, seed=0, evaluations=50, test=True))
+    assert found.diverged
+    assert found.test is None
+    assert found.steps < 1000
+    assert not math.isfinite(found.curve[-1]["loss"])
+
+
+def test_weights_of_an_optimizer_with_modes_are_evaluated_in_its_mode() -> None:
+    class Moded(torch.optim.SGD):
+        modes: list[str]
+
+        def train(self) -> None:
+            self.modes = [*getattr(self, "modes", []), "train"]
+
+        def eval(self) -> None:
+            self.modes = [*self.modes, "eval"]
+
+    problem = LINE.problem(0)
+    optimizer = Moded(problem.model.parameters(), lr=0.1)
+    inner = problem.evaluate
+
+    def evaluate(model: nn.Module, split: bench.problem.Split) -> Any:
+        assert optimizer.modes[-1] == "eval"
+        assert not model.training
+        return inner(model, split)
+
+    problem.evaluate = evaluate
+    bench.train(problem, optimizer, Schedule(), bench.Plan(steps=4, seed=0, evaluations=2))
+    assert optimizer.modes == ["train", *["eval", "train"] * 3]
+
+
+def test_patience_ends_a_run_and_the_best_weights_are_tested() -> None:
+    problem = BOWL.problem(0)
+    optimizer = torch.optim.SGD(problem.model.parameters(), lr=0.4)
+    values = iter([5.0, 3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    kept = []
+
+    def evaluate(model: nn.Module, split: bench.problem.Split) -> dict[str, float]:
+        kept.append(float(model.get_parameter("x")))
+        return {"loss": next(values) if split == "validation" else kept[-1]}
+
+    problem.evaluate = evaluate
+    plan = bench.Plan(steps=100, seed=0, evaluations=100, patience=3, test=True)
+    found = bench.train(problem, optimizer, Schedule(), plan)
+    assert found.steps == 5
+    assert found.test == {"loss": kept[2]}
+
+
+def test_accumulated_batches_make_one_step_of_their_mean() -> None:
+    x, y = torch.randn(8, 3), torch.randn(8, 1)
+    models = [nn.Linear(3, 1), nn.Linear(3, 1)]
+    models[1].load_state_dict(models[0].state_dict())
+    for model, parts in zip(models, (1, 4), strict=True):
+        pieces = iter([*zip(x.chunk(parts), y.chunk(parts), strict=True)] * 3)
+        problem = bench.Problem(
+            model=model,
+            batch=lambda generator, step, pieces=pieces: next(pieces),  # type: ignore[misc]
+            loss=lambda model, pair: nn.functional.mse_loss(model(pair[0]), pair[1]),
+            evaluate=lambda model, split: {"loss": 0.0},
+            accumulate=parts,
+            clip=0.1,
+        )
+        bench.train(
+            problem, torch.optim.SGD(model.parameters(), lr=0.1), Schedule(), bench.Plan(steps=3, seed=0, evaluations=1)
+        )
+    for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+class _Killed(BaseException):
+    pass
+
+
+def test_a_training_that_was_killed_goes_on_from_its_checkpoint_to_the_bit(tmp_path: Path) -> None:
+    def run(folder: Path | None, kill_at: int | None = None) -> bench.Trained:
+        problem = LINE.problem(0, dropout=0.3)
+        inner = problem.batch
+
+        def batch(generator: torch.Generator, step: int) -> Any:
+            if step == kill_at:
+                raise _Killed
+            return inner(generator, step)
+
+        problem.batch = batch
+        optimizer = torch.optim.AdamW(problem.model.parameters(), lr=0.05)
+        plan = bench.Plan(steps=13, seed=0, evaluations=13, checkpoint_s=0.0, test=True)
+        return bench.train(problem, optimizer, Schedule(name="cosine"), plan, folder=folder)
+
+    whole = run(None)
+    with pytest.raises(_Killed):
+        run(tmp_path / "run", kill_at=8)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoint.pt"]
+    again = run(tmp_path / "run")
+    assert rows(again)[1:] == rows(whole)[1:]
+    assert again.test == whole.test
+    assert not list((tmp_path / "run").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (Schedule(), [1, 1, 1, 1]),
+        (Schedule(name="cosine"), [0.853553, 0.5, 0.146447, 0]),
+        (Schedule(name="cosine", end=0.5, warmup=0.5), [0.5, 1, 0.75, 0.5]),
+        (Schedule(name="inverse-sqrt"), [1, 0.707107, 0.57735, 0.5]),
+        (Schedule(name="periodic", period=2, low=0.1), [1, 0.1, 1, 0.1]),
+        (Schedule(name="mean", share=0.5, low=0.1), [0.55] * 4),
+        (Schedule(name="restarts", period=2), [1, 0.5, 1, 0.5]),
+    ],
+    ids=str,
+)
+def test_rates_run_as_they_are_said_to(schedule: Schedule, expected: list[float]) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = schedule.build(optimizer, steps=4, seed=0)
+    rates = []
+    for _ in range(4):
+        rates.append(optimizer.param_groups[0]["lr"] / 2.0)
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+    assert rates == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_random_control_has_its_share_and_is_the_seeds() -> None:
+    def rates(seed: int) -> list[float]:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+        scheduler = Schedule(name="random", share=0.3, low=0.1).build(optimizer, steps=400, seed=seed)
+        assert scheduler is not None
+        found = []
+        for _ in range(400):
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+        return found
+
+    assert rates(0) == rates(0) != rates(1)
+    assert 90 < sum(rate == 1.0 for rate in rates(0)) < 150
