@@ -39,8 +39,8 @@ def test_it_is_the_mean_over_all_subsets(better: str) -> None:
 def test_it_is_unbiased() -> None:
     """The mean over samples is the expected minimum of k draws: 1 / (k + 1) of a uniform variable."""
     rng = np.random.default_rng(1)
-    means = np.mean([expected_best(rng.uniform(size=6), n_resamples=100).expected for _ in range(1500)], axis=0)
-    assert means == pytest.approx([1 / (k + 1) for k in range(1, 7)], abs=0.015)
+    means = np.mean([expected_best(rng.uniform(size=6), n_resamples=100).expected for _ in range(800)], axis=0)
+    assert means == pytest.approx([1 / (k + 1) for k in range(1, 7)], abs=0.02)
 
 
 def test_diverged_trials_are_kept() -> None:

@@ -39,6 +39,14 @@ def test_a_tasks_time_is_the_median_over_seeds() -> None:
     assert found.taus[[0, -1]].tolist() == [1, 4]
 
 
+def test_intervals_hold_what_was_measured_though_many_arms_are_alike() -> None:
+    """The least of many noisy times, drawn anew, would move every interval away from its estimate."""
+    times = np.random.default_rng(2).lognormal(3, 0.5, size=(10, 8, 11))
+    found = profiles(times, n_resamples=500)
+    assert ((found.score_low < found.scores) & (found.scores < found.score_high)).all()
+    assert ((found.low <= found.shares) & (found.shares <= found.high)).mean() > 0.95
+
+
 def test_reached_at_the_start_is_the_fastest() -> None:
     assert profiles([[[0.0, 0.0, 1.0]]], n_resamples=100).ratios.tolist() == [[1, 1, INF]]
 

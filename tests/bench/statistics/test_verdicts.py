@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from waddington.bench.statistics import Interval, Paired, number, paired, pooled, pooled_verdict, several, verdict
+from waddington.bench.statistics import Interval, Paired, corrected, number, paired, pooled, pooled_verdict, verdict
 from waddington.bench.statistics.verdicts import Verdict
 
 INF = math.inf
@@ -58,7 +58,7 @@ def test_holm_decides_and_not_the_raw_p() -> None:
         ([1.0, 1.1], [2.0, 2.5], "2 seeds, and three are the fewest"),
         ([1.0, 1, 1], [2.0, 2, 2], "A is lower by 1 in all 3 seeds alike, so they count as one"),
         ([1.0, 2, 3], [1.0, 2, 3], "no seed differs"),
-        ([1.0, 2, 3], [1.0, 2, INF], "1 run of B diverged; 1 seed that differ"),
+        ([1.0, 2, 3], [1.0, 2, INF], "1 run of B diverged; p cannot be below 1 where 1 seed differs"),
     ],
 )
 def test_what_cannot_be_told_is_not_told(first: list[float], second: list[float], words: str) -> None:
@@ -103,7 +103,7 @@ def test_over_tasks_what_is_counted_is_tasks() -> None:
     result = pooled(first, second)
     found = pooled_verdict(result, first="A", second="B", p=result.p)
     assert found.answer == "first"
-    assert found.sentence.startswith("Over 6 tasks A has a lower loss than B, a factor of 0.897 [0.8")
+    assert found.sentence.startswith("Over 6 tasks A has a lower loss than B: a factor of 0.897 [0.8")
     assert found.sentence.endswith("with 5 seeds each.")
     none = pooled_verdict(result, first="A", second="B", p=0.3)
     assert none.answer == "no difference"
@@ -119,11 +119,11 @@ def test_over_tasks_with_diverged_runs() -> None:
     result = pooled(first, second)
     found = pooled_verdict(result, first="A", second="B", p=result.p)
     assert found.answer == "first"
-    assert "net share of seeds of −1 [−1, −1] (p = 0.008, Wilcoxon signed-rank)" in found.sentence
+    assert "minus those in which it is lower: −100% [−100%, −100%] (p = 0.008, Wilcoxon signed-rank)" in found.sentence
     few = pooled(first[:, :5], second[:, :5])
     unknown = pooled_verdict(few, first="A", second="B", p=few.p)
     assert unknown.answer == "cannot be told"
-    assert "5 tasks that differ" in unknown.sentence
+    assert "p cannot be below 0.062 where 5 tasks differ" in unknown.sentence
 
 
 @pytest.mark.parametrize(
@@ -169,47 +169,43 @@ def most(runs: int) -> int:
 
 @pytest.mark.parametrize("make", [alike, permuted, diverging])
 def test_noise_is_called_a_difference_no_more_often_than_the_level(make: Maker) -> None:
-    assert false_claims(make, 150) <= most(150)
+    assert false_claims(make, 100) <= most(100)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [alike, permuted, diverging])
-def test_of_2000_comparisons_of_equals_the_false_ones_stay_at_the_level(make: Maker) -> None:
-    count = false_claims(make, 2000)
-    assert count <= most(2000)
-    if make is not diverging:
-        assert count > 0  # it does speak
+@pytest.mark.parametrize(("make", "runs"), [(alike, 2000), (permuted, 1000), (diverging, 2000)])
+def test_of_2000_comparisons_of_equals_the_false_ones_stay_at_the_level(make: Maker, runs: int) -> None:
+    assert 0 < false_claims(make, runs) <= most(runs)  # and it does speak
 
 
 def test_the_tests_p_is_uniform_where_arms_are_alike() -> None:
     """Two-sided: neither too bold nor too shy, at two levels."""
     rng = np.random.default_rng(3)
-    p = np.array([paired(*rng.normal(size=(2, 10)), n_resamples=100).p_t for _ in range(250)])
+    p = np.array([paired(*rng.normal(size=(2, 10)), n_resamples=100).p_t for _ in range(120)])
     for level in (0.05, 0.5):
         low, high = stats.binom.ppf((0.0005, 0.9995), len(p), level)
         assert low <= (p <= level).sum() <= high
 
 
-def family_errors(runs: int) -> int:
-    """Count the families of four contrasts among five equal arms in which Holm lets one through."""
-    rng = np.random.default_rng(11)
-    contrasts = [("a", other) for other in "bcde"]
-    found = (several(rng.normal(size=(10, 5)), list("abcde"), contrasts, n_resamples=100) for _ in range(runs))
-    return sum(any((c.p_holm or 1.0) <= 0.05 for c in result.contrasts) for result in found)
-
-
 @pytest.mark.slow
 def test_a_family_of_contrasts_keeps_its_level() -> None:
-    assert family_errors(1000) <= most(1000)
+    """Four contrasts with one arm, among five that are alike: Holm lets any through in at most 5 % of families."""
+    rng = np.random.default_rng(11)
+    runs, errors = 400, 0
+    for _ in range(runs):
+        values = rng.normal(size=(5, 10))
+        raw = [paired(values[0], other, n_contrasts=4, n_resamples=100).p for other in values[1:]]
+        errors += any((p or 1.0) <= 0.05 for p in corrected(raw))
+    assert 0 < errors <= most(runs)
 
 
 @pytest.mark.slow
 def test_pooled_noise_keeps_its_level() -> None:
     rng = np.random.default_rng(5)
     count = 0
-    for _ in range(2000):
+    for _ in range(1000):
         tasks = rng.normal(0, 0.1, size=6)  # each task favours an arm a little, on average none
         first, second = np.exp(rng.normal(0, 0.3, size=(2, 10, 6)) + np.stack([tasks, -tasks])[:, None])
         result = pooled(first, second, n_resamples=200)
         count += pooled_verdict(result, first="A", second="B", p=result.p).answer in ("first", "second")
-    assert 0 < count <= most(2000)
+    assert 0 < count <= most(1000)

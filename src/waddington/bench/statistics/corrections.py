@@ -28,7 +28,7 @@ def corrected(
     The corrected values; None stays None.
     """
     check_choice("method", method, ("holm", "bonferroni"))
-    if not p_values:
-        return ()
+    if len(p_values) < 2:
+        return tuple(p_values)
     found = statsmodels_multitest().multipletests([1.0 if p is None else p for p in p_values], method=method)[1]
     return tuple(None if p is None else float(q) for p, q in zip(p_values, found, strict=True))

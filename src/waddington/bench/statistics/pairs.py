@@ -283,7 +283,8 @@ def _wilcoxon(ranked: FloatArray, each: float, reasons: dict[str, str]) -> float
     if len(ranked) == 0:
         reasons["p_wilcoxon"] = "no seed differs"
     elif least > each:
-        reasons["p_wilcoxon"] = f"{counted(len(ranked), 'seed')} that differ: p cannot be below {least:.2g}"
+        verb = "differs" if len(ranked) == 1 else "differ"
+        reasons["p_wilcoxon"] = f"p cannot be below {least:.2g} where {counted(len(ranked), 'seed')} {verb}"
     else:
         return _signed_rank_p(ranked)
     return None

@@ -68,7 +68,8 @@ def profiles(
     level
         Chance that an interval misses.
     n_resamples, seed
-        Of the bootstrap, which draws seeds within each task, the same for all arms.
+        Of the bootstrap, which draws seeds within each task. The fastest arm's time is held: drawn anew it would be the
+        least of several noisy times, and every arm would look slower than it is.
 
     Raises
     ------
@@ -88,13 +89,15 @@ def profiles(
         raise ArgumentError("cannot use taus: they must be two or more finite factors that increase from 1")
     check_in_range("level", level, 0, 1, open_low=True, open_high=True)
     check_count("n_resamples", n_resamples, FEWEST_RESAMPLES)
-    ratios = _ratios(np.median(array, axis=0))
+    medians = np.median(array, axis=0)
+    best = medians.min(axis=-1, keepdims=True)
+    ratios = _ratios(medians, best)
     n_seeds, n_tasks, _ = array.shape
     rng = np.random.default_rng(seed)
     shares, scores = [], []
     for start in range(0, n_resamples, _CHUNK):
         drawn = rng.integers(n_seeds, size=(n_seeds, min(_CHUNK, n_resamples - start), n_tasks))
-        resampled = _ratios(np.median(array[drawn, np.arange(n_tasks)], axis=0))
+        resampled = _ratios(np.median(array[drawn, np.arange(n_tasks)], axis=0), best)
         shares.append(_shares(resampled, grid))
         scores.append(_scores(resampled, float(grid[-1])))
     ends = (level / 2, 1 - level / 2)
@@ -112,12 +115,11 @@ def profiles(
     )
 
 
-def _ratios(times: FloatArray) -> FloatArray:
-    """Divide times by the best of the last axis; a missed target stays infinite, and 0 over 0 is 1."""
-    best = times.min(axis=-1, keepdims=True)
+def _ratios(times: FloatArray, best: FloatArray) -> FloatArray:
+    """Divide times by the best, giving at least 1; a missed target stays infinite, and 0 over 0 is 1."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = times / best
-    return np.where(np.isinf(times), np.inf, np.where(times == best, 1.0, found))
+        found = np.maximum(times / best, 1.0)
+    return np.where(np.isinf(times), np.inf, np.where(times <= best, 1.0, found))
 
 
 def _shares(ratios: FloatArray, taus: FloatArray) -> FloatArray:

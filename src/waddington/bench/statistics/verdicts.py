@@ -90,22 +90,22 @@ def pooled_verdict(pooled: Pooled, *, first: str, second: str, p: float | None, 
     """
     over, tasks = pooled.over_tasks, counted(pooled.n_tasks, "task")
     which = f"the {metric} of {first} and {second} over {tasks}"
-    size = f"{_effect(pooled)} {_effect_interval(pooled)}"
+    size = _effect(pooled, first)
     if over.n < 3:
-        return _untold(which, f"three tasks are the fewest that can tell; seen was {size}")
+        return _untold(which, f"three tasks are the fewest that can tell; measured: {size}")
     if p is None:
         why = over.reasons.get("p_wilcoxon" if pooled.scale == "net wins" else "p_t", "there is no test")
-        return _untold(which, f"{why.replace('seed', 'task')}; seen was {size}")
+        return _untold(which, f"{why.replace('seed', 'task')}; measured: {size}")
     said = _p_text(p, pooled.test, over.n_contrasts)
     if p > over.level:
-        sentence = f"No difference found between {which}, {size} ({said}): {_tasks_could_have(pooled)}."
+        sentence = f"No difference found between {which}: {size} ({said}); {_tasks_could_have(pooled)}."
         return Verdict(answer="no difference", sentence=sentence)
     if not pooled.interval.excludes_zero():
-        return _untold(which, f"the test finds a difference ({said}), its interval does not; seen was {size}")
+        return _untold(which, f"the test finds a difference ({said}), its interval does not; measured: {size}")
     word = "lower" if pooled.mean < 0 else "higher"
     return Verdict(
         answer="first" if word == over.better else "second",
-        sentence=f"Over {tasks} {first} has a {word} {metric} than {second}, {size} ({said}), "
+        sentence=f"Over {tasks} {first} has a {word} {metric} than {second}: {size} ({said}), "
         f"with {counted(pooled.n_seeds, 'seed')} each.",
     )
 
@@ -184,15 +184,15 @@ def _tasks_could_have(pooled: Pooled) -> str:
     return f"{tasks} would have detected {shown}, with a chance of {over.power:.0%}"
 
 
-def _effect(pooled: Pooled) -> str:
-    if pooled.ratio is not None:
-        return f"a factor of {number(pooled.ratio)}"
-    return f"a {'mean d_z' if pooled.scale == 'standardized' else 'net share of seeds'} of {number(pooled.mean)}"
-
-
-def _effect_interval(pooled: Pooled) -> str:
+def _effect(pooled: Pooled, first: str) -> str:
+    """Write the pooled effect with its interval."""
     ends = pooled.interval
-    return _interval(ends if pooled.ratio is None else Interval(math.exp(ends.low), math.exp(ends.high)))
+    if pooled.scale == "net wins":
+        shares = f"{pooled.mean:+.0%} [{ends.low:+.0%}, {ends.high:+.0%}]".replace("-", "−")
+        return f"seeds in which {first} is higher minus those in which it is lower: {shares}"
+    if pooled.scale == "standardized":
+        return f"a mean d_z of {number(pooled.mean)} {_interval(ends)}"
+    return f"a factor of {number(math.exp(pooled.mean))} {_interval(Interval(math.exp(ends.low), math.exp(ends.high)))}"
 
 
 def _divergence(paired: Paired, first: str, second: str) -> str:
