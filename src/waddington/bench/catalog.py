@@ -20,7 +20,7 @@ GROUP = "waddington.tasks"
 """Entry points of this group are tasks: a :class:`~waddington.bench.Task`, or a mapping of its fields."""
 
 _HOMES: dict[str, str] = {
-    "noisy-quadratic": "analytic",
+    "quadratic": "analytic",
     "paper-quadratic": "analytic",
     "rosenbrock": "analytic",
     "digits": "digits",

@@ -12,7 +12,7 @@ from waddington._checks import check_count, check_in_range
 from waddington.bench._task import task
 from waddington.bench.problem import Problem
 
-__all__ = ["noisy_quadratic", "paper_quadratic", "rosenbrock"]
+__all__ = ["paper_quadratic", "quadratic", "rosenbrock"]
 
 
 class _Point(nn.Module):
@@ -44,7 +44,7 @@ def _problem(
 
 
 @task(steps=2000, tiny={"steps": 20, "dimensions": 4})
-def noisy_quadratic(seed: int, *, dimensions: int = 50, condition: float = 1e4, noise: float = 1.0) -> Problem:
+def quadratic(seed: int, *, dimensions: int = 50, condition: float = 1e4, noise: float = 1.0) -> Problem:
     """An ill-conditioned quadratic ``½ Σ h_i x_i²`` whose minimum every step sees elsewhere.
 
     Parameters
