@@ -71,7 +71,7 @@ def report_data(comparison: Comparison, *, command: str = "", commit: str | None
         curves=[curves for cell in comparison.cells if (curves := _curves(cell)) is not None],
         divergences=[row for cell in comparison.cells for row in _divergences(cell)],
         costs=_costs(comparison),
-        notes=[*study.notes, *_boundary_notes(comparison)],
+        notes=study.notes,
         method=_method(comparison),
         study_hash=study.hash,
         commit=_commit() if commit is None else commit,
@@ -248,18 +248,6 @@ def _costs(comparison: Comparison) -> list[data.StepCost]:
                     ratio=cost.result["clock"]["ratio"] if cost is not None and cost.result else None,
                     state_bytes=max(int(one["state_bytes"]) for one in results),
                 )
-            )
-    return found
-
-
-def _boundary_notes(comparison: Comparison) -> list[str]:
-    found = []
-    for cell in comparison.cells:
-        at = ", ".join(f"{name} at its {end} end" for name, end in cell.boundary.items())
-        if at:
-            found.append(
-                f"{cell.arm.name} on {cell.entry.label} ({cell.horizon.name}): the best point lies at the boundary of"
-                f" what was searched, {at}; better ones may lie beyond."
             )
     return found
 

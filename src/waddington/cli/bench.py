@@ -131,7 +131,7 @@ def run(
             help="ARM:AGAINST, at most four; every optimizer against the first without it.", rich_help_panel=_STUDY
         ),
     ] = None,
-    workers: Workers = 1,
+    workers: Workers = 0,
     executor: Executor = "processes",
     costs: Annotated[bool, typer.Option(help="Time the optimizers' steps, too.", rich_help_panel=_WHERE)] = True,
 ) -> None:
@@ -170,7 +170,7 @@ def tune(
     tiny: Tiny = False,
     space: Ranges = None,
     setting: Settings = None,
-    workers: Workers = 1,
+    workers: Workers = 0,
     executor: Executor = "processes",
 ) -> None:
     """Search the arguments of optimizers on tasks, and say what is best; nothing is compared."""
