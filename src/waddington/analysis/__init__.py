@@ -1,10 +1,13 @@
 """Why an optimizer behaves as it does: curvature, loss surfaces, paths, gradients, rates.
 
 Every function takes a model and ``loss(model)``, a scalar tensor (:func:`over_batches` makes one of many batches), and
-leaves the model as it was. Results are plain arrays that save and load.
+leaves the model as it was. Results are plain arrays that save and load; :mod:`.plots` draws them.
 """
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from waddington.analysis.batches import BatchLoss, over_batches
 from waddington.analysis.curvature import (
@@ -31,6 +34,9 @@ from waddington.analysis.objective import parameter_vector
 from waddington.analysis.rates import SuggestedRate, suggest_lr
 from waddington.analysis.spectrum import Spectrum, spectral_density
 from waddington.analysis.trajectory import Path, PathRecorder, compare_paths, oscillation
+
+if TYPE_CHECKING:
+    from waddington.analysis import plots
 
 __all__ = [
     "BatchLoss",
@@ -62,6 +68,7 @@ __all__ = [
     "over_batches",
     "parameter_vector",
     "path_directions",
+    "plots",
     "pooled_noise_scale",
     "project",
     "random_directions",
@@ -70,3 +77,13 @@ __all__ = [
     "suggest_lr",
     "watch_diagnostics",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "plots":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.plots")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from waddington._checks import missing_extra
 from waddington._version import __version__
-from waddington.cli import bench, data, evaluate, optimizers, run, simulate
+from waddington.cli import bench, data, evaluate, landscape, optimizers, run, simulate
 from waddington.cli._screen import make_console, plain
 from waddington.cli._spelling import SpellingCommand
 from waddington.errors import UnsupportedError, WaddingtonError
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.command("run", cls=SpellingCommand)(run.run)
 app.command("evaluate", cls=SpellingCommand)(evaluate.evaluate)
 app.command("simulate", cls=SpellingCommand)(simulate.simulate)
+app.command("landscape", cls=SpellingCommand)(landscape.landscape)
 app.command("optimizers")(optimizers.optimizers)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")

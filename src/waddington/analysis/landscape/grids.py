@@ -240,7 +240,10 @@ def _checked(directions: torch.Tensor, objective: Objective) -> torch.Tensor:
         )
     rows = directions.to(dtype=objective.dtype, device=objective.device)
     if not bool(rows.isfinite().all()) or int(torch.linalg.matrix_rank(rows.double() @ rows.double().T)) < len(rows):
-        raise ArgumentError("cannot use directions that are not finite or not independent")
+        raise ArgumentError(
+            "cannot use directions that are not finite or not independent; accepted are independent"
+            " ones, of which a small model has few"
+        )
     return rows
 
 

@@ -1,0 +1,130 @@
+"""What a user names to be analysed: a function of theirs that gives a model and its loss."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from waddington.errors import ArgumentError, WaddingtonError
+
+__all__ = ["Subject", "find_subject"]
+
+_FORMS = "accepted is module:function or file.py:function"
+_KEYS = ("model", "loss", "optimizer", "paths")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model with its loss, and what else is known of how it was trained.
+
+    Attributes
+    ----------
+    model
+        A ``torch.nn.Module``.
+    loss
+        ``loss(model)``.
+    optimizer
+        What trained it, or None.
+    paths
+        Parameters along paths, by name, each of shape (T, n).
+    """
+
+    model: Any
+    loss: Any
+    optimizer: Any = None
+    paths: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find_subject(name: str) -> Subject:
+    """Find what a name stands for; a name with a colon is a function of the user's.
+
+    Parameters
+    ----------
+    name
+        ``module:function`` or ``file.py:function``; the function takes nothing and returns ``(model, loss)``,
+        ``(model, loss, optimizer)``, or a mapping with these names and ``paths``.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such function, it fails, or it returns something else.
+    """
+    if ":" in name:
+        return _subject_of(name, _call(name, _function(name)))
+    raise ArgumentError(f"cannot analyse {name!r}: {_FORMS}")
+
+
+def _function(name: str) -> Callable[[], Any]:
+    place, _, function = name.rpartition(":")
+    module = _loaded(name, place)
+    found = getattr(module, function, None)
+    if not callable(found):
+        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise ArgumentError(f"cannot analyse {name!r}: {place} has no function {function!r}; it has {', '.join(known)}")
+    result: Callable[[], Any] = found
+    return result
+
+
+def _loaded(name: str, place: str) -> Any:
+    """Import a module, or a file by its path; its folder is where it may import from."""
+    if not place.endswith(".py"):
+        _may_import_from(Path.cwd())
+        return _call(name, lambda: importlib.import_module(place))
+    path = Path(place).resolve()
+    if not path.is_file():
+        raise ArgumentError(f"cannot analyse {name!r}: there is no file {str(path)!r}; {_FORMS}")
+    _may_import_from(path.parent)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None  # noqa: PT018 - a .py file has both
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    loader = spec.loader
+    _call(name, lambda: loader.exec_module(module))
+    return module
+
+
+def _may_import_from(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _call(name: str, function: Callable[[], Any]) -> Any:
+    """Run the user's code; what it raises becomes one line that says where."""
+    try:
+        return function()
+    except WaddingtonError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}, line {last.lineno}"
+        raise ArgumentError(
+            f"cannot analyse {name!r}: {type(error).__name__}: {error} ({where}); accepted is code that runs"
+        ) from error
+
+
+def _subject_of(name: str, found: Any) -> Subject:
+    from torch import nn, optim
+
+    if isinstance(found, tuple | list):
+        found = dict(zip(_KEYS, found, strict=False)) if 2 <= len(found) <= 3 else {}
+    if isinstance(found, Mapping) and {"model", "loss"} <= found.keys() <= set(_KEYS):
+        subject = Subject(**found)
+        is_optimizer = subject.optimizer is None or isinstance(subject.optimizer, optim.Optimizer)
+        if isinstance(subject.model, nn.Module) and callable(subject.loss) and is_optimizer:
+            return subject
+    raise ArgumentError(
+        f"cannot analyse {name!r}: it returns {_described(found)}; accepted is (model, loss), (model, loss, optimizer)"
+        f" or a dictionary with {', '.join(_KEYS)}, where model is a torch.nn.Module and loss takes it"
+    )
+
+
+def _described(found: Any) -> str:
+    if isinstance(found, Mapping) and found:
+        return "{" + ", ".join(f"{key}: {type(value).__name__}" for key, value in found.items()) + "}"
+    return type(found).__name__

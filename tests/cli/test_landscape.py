@@ -1,0 +1,127 @@
+"""`waddington landscape`: what a user names, what is written, and one line for what cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from waddington.analysis import Landscape
+from waddington.cli._app import run_app
+
+SOURCE = """
+import torch
+from torch import nn
+
+
+def model_and_loss():
+    torch.manual_seed(0)
+    turn = torch.linspace(0.0, 2.0 * torch.pi, 21)[:20]
+    x = torch.stack([turn.cos(), turn.sin()], dim=1)
+    model = nn.Linear(2, 1)
+    return model, lambda model: nn.functional.mse_loss(model(x), 2.0 * x[:, :1])
+
+
+def with_optimizer():
+    model, loss = model_and_loss()
+    return model, loss, torch.optim.SGD(model.parameters(), lr=0.125, momentum=0.5)
+
+
+def with_paths():
+    model, loss = model_and_loss()
+    path = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.5, 0.1], [2.0, 0.2, 0.0]])
+    return {"model": model, "loss": loss, "paths": {"SGD": path}}
+
+
+def half():
+    model, loss = model_and_loss()
+    return model.bfloat16(), lambda model: (model.weight ** 2).sum()
+
+
+def nothing():
+    return 3
+
+
+def wrong():
+    return {"model": 3, "loss": len}
+
+
+def broken():
+    return 1 / 0
+
+
+def takes(x):
+    return x
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", ["", *__import__("sys").path])
+    path = tmp_path / "mine.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = run_app(["landscape", *arguments])
+    found = capsys.readouterr()
+    return code, found.out, found.err
+
+
+def test_files_are_written_and_sharpness_and_rates_printed(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, f"{source}:with_optimizer", "--out", "there", "--points", "5")
+    assert code == 0
+    assert sorted(path.name for path in Path("there").iterdir()) == ["landscape.html", "landscape.npz", "landscape.png"]
+    assert Landscape.load("there/landscape.npz").loss.shape == (5, 5)
+    # On a circle the loss is ((w1 - 2)² + w2²) / 2 + b².
+    assert "sharpness (largest eigenvalue): 2; smallest: 1" in out
+    assert "largest stable rate: 1.5 (3 / sharpness); it is 0.125 now" in out
+    assert "note: no fastest rate" in out
+    code, out, err = run(capsys, f"{source}:with_optimizer", "--out", "there", "--points", "3")
+    assert code == 2
+    assert "the file exists; accepted: another --out, or --force" in " ".join(err.split())
+    assert run(capsys, "mine:model_and_loss", "--out", "there", "--points", "3", "--force")[0] == 0
+
+
+def test_paths_span_the_plane_and_half_precision_has_a_surface_without_curvature(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, _ = run(capsys, f"{source}:with_paths", "--out", "paths", "--points", "3")
+    assert code == 0
+    found = Landscape.load("paths/landscape.npz")
+    assert list(found.paths) == ["SGD"]
+    assert found.names == ("component 1", "component 2")
+    assert found.shares is not None
+    code, out, _ = run(capsys, f"{source}:half", "--out", "half", "--directions", "1", "--points", "3")
+    assert code == 0
+    assert "curvature: cannot take second derivatives" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["mine.py"], "cannot analyse 'mine.py': accepted is module:function or file.py:function"),
+        (["missing.py:f"], "there is no file"),
+        (["no_such_module:f"], "ModuleNotFoundError: No module named 'no_such_module'"),
+        (["mine.py:other"], "mine.py has no function 'other'; it has model_and_loss"),
+        (["mine.py:broken"], "ZeroDivisionError: division by zero (mine.py, line 39)"),
+        (["mine.py:takes"], "TypeError: takes() missing 1 required positional argument"),
+        (["mine.py:nothing"], "it returns int; accepted is (model, loss), (model, loss, optimizer)"),
+        (["mine.py:wrong"], "it returns {model: int, loss: builtin_function_or_method}"),
+        (
+            ["mine.py:model_and_loss", "--directions", "4"],
+            "cannot use --directions 4: directions must be one of 1, 2, 3",
+        ),
+        (["mine.py:model_and_loss", "--mode", "test"], "cannot use --mode 'test': mode must be one of"),
+        (["mine.py:model_and_loss", "--points", "1"], "cannot use --points 1: points must be a whole number from 2"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(
+    source: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert not Path("landscape").exists()
