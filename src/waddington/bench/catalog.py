@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
@@ -57,7 +58,7 @@ def get(task: str | Task) -> Task:
         return _of_file(path, name if colon else None)
     if colon:
         return _of_module(place, name)
-    known = check_known("task", task, names())
+    known = task if task in _HOMES else check_known("task", task, names())
     if known in _HOMES:
         return _chosen(importlib.import_module(f"waddington.bench.tasks.{_HOMES[known]}"), known, known)
     return _of_point(known)
@@ -108,9 +109,8 @@ def _placed(found: Task, source: str, digest: str) -> Task:
     return Task(**{**fields, "source": source, "digest": digest})
 
 
+@functools.cache
 def _points() -> Mapping[str, Any]:
-    return {point.name: point for point in _sorted(entry_points(group=GROUP))}
-
-
-def _sorted(points: Iterable[Any]) -> list[Any]:
-    return sorted(points, key=lambda point: str(point.name))
+    """Give entry points by name; reading those of all installed packages takes longer than a short run."""
+    found: Iterable[Any] = entry_points(group=GROUP)
+    return {point.name: point for point in sorted(found, key=lambda point: str(point.name))}
