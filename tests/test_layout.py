@@ -86,6 +86,7 @@ FLOORS = {
         "_task": 1,
         "arm": 1,
         "training": 1,
+        "datasets": 1,
         "tasks": 2,
         "catalog": 2,
         "run": 3,
