@@ -26,6 +26,19 @@ _HOMES: dict[str, str] = {
     "rosenbrock": "analytic",
     "digits": "digits",
     "autoencoder": "digits",
+    "a9a": "convex",
+    "heavy-tailed-logistic": "convex",
+    "mnist-cnn": "mnist",
+    "lenet": "mnist",
+    "mnist-autoencoder": "mnist",
+    "cifar-resnet8": "cifar",
+    "char-lstm": "language",
+    "char-transformer": "language",
+    "ptb-lstm": "language",
+    "cifar-resnet": "cifar",
+    "cifar-vgg16": "cifar",
+    "cifar-vit": "cifar",
+    "ptb-lstm-large": "language",
 }
 """Module of ``waddington.bench.tasks`` by the name of a task, so that a name is known before its module is loaded."""
 

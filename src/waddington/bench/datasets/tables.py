@@ -67,22 +67,31 @@ def parse_libsvm(content: bytes, features: int) -> Pair:
     DataError
         A line is no line of this form, or has a larger index.
     """
-    lines = content.split(b"\n")
-    lines = [line for line in lines if line.strip()]
-    table = np.zeros((len(lines), features), np.float32)
-    labels = np.zeros(len(lines), np.float32)
+    lines = [line for line in content.split(b"\n") if line.strip()]
+    entries = np.array([line.count(b":") for line in lines], np.int64)
     for row, line in enumerate(lines):
-        label, *entries = line.split()
-        try:
-            labels[row] = {b"-1": 0.0, b"+1": 1.0, b"1": 1.0}[label]
-            for entry in entries:
-                index, value = entry.split(b":")
-                if not 1 <= int(index) <= features:
-                    raise ValueError(f"index {int(index)}")
-                table[row, int(index) - 1] = float(value)
-        except (KeyError, ValueError) as error:
-            raise DataError(
-                f"cannot read line {row + 1} of a LIBSVM file ({error}): accepted is a label of -1 or +1, and"
-                f" index:value with indices from 1 to {features}"
-            ) from error
-    return torch.from_numpy(table), torch.from_numpy(labels)
+        if len(line.split()) != 1 + entries[row]:
+            raise _refused(row, "it is no label and pairs", features)
+    try:
+        numbers = np.array(b" ".join(lines).replace(b":", b" ").split()).astype(np.float64)
+    except ValueError as error:
+        raise _refused(None, str(error), features) from error
+    starts = np.cumsum(1 + 2 * entries) - 1 - 2 * entries
+    labels = numbers[starts]
+    rows = np.repeat(np.arange(len(lines)), entries)
+    pairs = np.delete(numbers, starts).reshape(-1, 2)
+    columns = pairs[:, 0] - 1
+    is_wrong = (columns < 0) | (columns >= features) | (columns % 1 != 0)
+    for row in (*np.flatnonzero(np.abs(labels) != 1), *rows[is_wrong]):
+        raise _refused(int(row), "its label or an index", features)
+    table = np.zeros((len(lines), features), np.float32)
+    table[rows, columns.astype(np.int64)] = pairs[:, 1]
+    return torch.from_numpy(table), torch.from_numpy((labels > 0).astype(np.float32))
+
+
+def _refused(row: int | None, reason: str, features: int) -> DataError:
+    where = "a line" if row is None else f"line {row + 1}"
+    return DataError(
+        f"cannot read {where} of a LIBSVM file ({reason}): accepted is a label of -1 or +1, and index:value with"
+        f" indices from 1 to {features}"
+    )

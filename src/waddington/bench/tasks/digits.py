@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from waddington._checks import check_choice, check_count, check_in_range, require_extra
 from waddington.bench._task import task
 from waddington.bench.problem import Pair, Problem, accuracy, supervised
+from waddington.bench.tasks._moving import moving
 
 __all__ = ["autoencoder", "digits", "digits_data"]
 
@@ -85,7 +86,7 @@ def digits(
         metrics={"accuracy": accuracy},
         clip=clip,
     )
-    return _moving(problem, permute_every, seed) if permute_every else problem
+    return moving(problem, 64, permute_every, seed) if permute_every else problem
 
 
 @task(steps=800, tiny={"steps": 20, "hidden": 8})
@@ -128,37 +129,3 @@ def _cnn(hidden: int) -> nn.Module:
         nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(),
         nn.Linear(256, hidden), nn.ReLU(), nn.Linear(hidden, 10),
     )  # fmt: skip
-
-
-def _moving(problem: Problem, every: int, seed: int) -> Problem:
-    """Change the places of the pixels at unknown times: each gap is drawn from half to one and a half of `every`."""
-    generator = torch.Generator().manual_seed(seed + 1)
-    changes = [0]
-    places = [torch.arange(64)]
-    inner_batch, inner_evaluate = problem.batch, problem.evaluate
-    now = 0
-
-    def order(step: int) -> torch.Tensor:
-        while changes[-1] <= step:
-            gap = int(torch.randint(max(1, every // 2), every + every // 2 + 1, (), generator=generator))
-            changes.append(changes[-1] + gap)
-            places.append(torch.randperm(64, generator=generator))
-        return next(place for begun, place in zip(changes[-2::-1], places[-2::-1], strict=True) if begun <= step)
-
-    def batch(draw: torch.Generator, step: int) -> Pair:
-        nonlocal now
-        now = step
-        x, y = inner_batch(draw, step)
-        return x[:, order(step)], y
-
-    class _Seen(nn.Module):
-        def __init__(self, model: nn.Module) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.model(x[:, order(now)])  # type: ignore[no-any-return]
-
-    problem.batch = batch
-    problem.evaluate = lambda model, split: inner_evaluate(_Seen(model), split)
-    return problem
