@@ -24,7 +24,7 @@ def test_libsvm_text_becomes_a_table() -> None:
 
 @pytest.mark.parametrize("line", [b"-1 4:1", b"-1 0:1", b"2 1:1", b"-1 1", b"-1 1:x"])
 def test_a_line_that_is_none_of_libsvm_is_named(line: bytes) -> None:
-    with pytest.raises(DataError, match="cannot read (line 2|a line) of a LIBSVM file"):
+    with pytest.raises(DataError, match=r"cannot read (line 2|a line) of a LIBSVM file"):
         parse_libsvm(b"+1 1:1\n" + line, 3)
 
 
