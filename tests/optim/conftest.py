@@ -1,4 +1,4 @@
-"""Kernels of the tests: kept in a folder of the run, so that each is compiled once, or in an empty one on request."""
+"""Kernels of the tests: kept from run to run, so that each is compiled once, or in an empty folder on request."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from waddington.optim.kernels import cache
 
 
 @pytest.fixture(scope="session", autouse=True)
-def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Point WADDINGTON_CACHE to a folder that all processes of this run share, unless it is set already."""
-    given = os.environ.get("WADDINGTON_CACHE")
-    if given:  # whoever runs the tests over and over spares the compiling
-        return Path(given)
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has its own folder in the run's
-        base = base.parent
-    os.environ["WADDINGTON_CACHE"] = str(base / "kernels")
-    return base / "kernels"
+def kernels(pytestconfig: pytest.Config) -> Path:
+    """Point WADDINGTON_CACHE to a folder that all processes of all runs share, unless it is set already.
+
+    A kernel is named by its whole program and its compiler, so none that is kept is taken for a later one.
+    """
+    if not os.environ.get("WADDINGTON_CACHE"):
+        os.environ["WADDINGTON_CACHE"] = str(pytestconfig.cache.mkdir("kernels") / "waddington")
+    return Path(os.environ["WADDINGTON_CACHE"])
 
 
 @pytest.fixture
