@@ -51,8 +51,14 @@ def restore(optimizer, params, tensor, place, before):
             value[place] = old
 
 
-@each_variant
-@pytest.mark.parametrize("bad", [float("nan"), -float("inf"), 1e200])
+@pytest.mark.parametrize(
+    ("row", "bad"),
+    [
+        pytest.param(row, bad, id=f"{row.name}-{bad}")
+        for bad in (float("nan"), -float("inf"), 1e200)
+        for row in (MASKING if bad != bad else KINDS)  # what counts as broken is the engine's affair, not a setting's
+    ],
+)
 def test_a_broken_coordinate_stays_and_the_others_step_as_if_its_gradient_were_zero(row: Row, bad):
     params, twins, gradients = make_params(), make_params(), make_gradients(12)
     optimizer, other = row.build(params), row.build(twins, nonfinite="propagate")
@@ -91,7 +97,7 @@ def test_a_tensor_without_any_finite_gradient_takes_no_step(row: Row):
     assert optimizer.diagnostics()["masked_coordinates"] == params[1].numel()
 
 
-@each_variant
+@each_kind
 @pytest.mark.parametrize("free", [set(), {"cpu"}], ids=["read on the device", "read on the host"])
 def test_a_model_without_any_finite_gradient_is_left_as_it_is(row: Row, free, monkeypatch):
     monkeypatch.setattr(host, "FREE", free)
@@ -146,7 +152,7 @@ def test_the_largest_gradient_that_counts_is_the_power_below_the_root_of_the_lar
 
 @pytest.mark.parametrize("row", [r for r in MASKING if r.switches], ids=lambda row: row.name)
 def test_a_switch_that_takes_its_figures_while_writing_decides_as_one_that_looks_first(row: Row):
-    params, twins, gradients = make_params(), make_params(), make_gradients(40)
+    params, twins, gradients = make_params(), make_params(), make_gradients(20)
     late, early = row.build(params), row.build(twins, nonfinite="skip")
     for grads in gradients:
         run(late, params, [grads])
