@@ -57,5 +57,5 @@ def test_killed_workers_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # the same with fewer kills is the test above
-def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    work_and_kill(tmp_path, n_jobs=1500, n_kills=50)
+def test_twenty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    work_and_kill(tmp_path, n_jobs=600, n_kills=20)

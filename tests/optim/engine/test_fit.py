@@ -329,7 +329,7 @@ def test_whatever_is_replaced_kernels_do_what_operations_do():
 @pytest.mark.slow
 def test_whatever_is_replaced_for_long():
     seconds, seed = (
-        float(os.environ.get("WADDINGTON_FUZZ_SECONDS", "30")),
+        float(os.environ.get("WADDINGTON_FUZZ_SECONDS", "10")),
         int(os.environ.get("WADDINGTON_FUZZ_SEED", "1")),
     )
     while seconds > 0:
@@ -365,7 +365,7 @@ def test_a_memory_checker_finds_nothing(tmp_path):
         "WADDINGTON_CACHE": str(tmp_path),
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
-    seconds, seed = os.environ.get("WADDINGTON_FUZZ_SECONDS", "30"), os.environ.get("WADDINGTON_FUZZ_SEED", "1")
+    seconds, seed = os.environ.get("WADDINGTON_FUZZ_SECONDS", "10"), os.environ.get("WADDINGTON_FUZZ_SEED", "1")
     done = subprocess.run(
         [sys.executable, "-c", CHECKED, seed, seconds], env=environment, capture_output=True, text=True, check=False
     )

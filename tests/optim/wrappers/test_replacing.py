@@ -78,6 +78,6 @@ def test_whatever_is_replaced_components_do_by_kernels_what_they_do_without(twin
 @KINDS
 def test_whatever_is_replaced_for_long(twin, deeds, monkeypatch):
     monkeypatch.setattr(foreach, "COMPILE_FROM", 0)
-    seconds = float(os.environ.get("WADDINGTON_FUZZ_SECONDS", "30"))
+    seconds = float(os.environ.get("WADDINGTON_FUZZ_SECONDS", "10"))
     seed = int(os.environ.get("WADDINGTON_FUZZ_SEED", "1"))
     try_out(seed, seconds=seconds / 2, twin=twin, names=COMPONENTS, deeds=deeds)

@@ -284,16 +284,6 @@ def finding(case: str, result: str, *, must_refuse: bool) -> list[str]:
     return [f"{case} -> {result}"] if wrong else []
 
 
-@pytest.mark.slow  # test_bad_input.py names the kinds at once
-def test_sixty_damaged_files(tmp_path: Path) -> None:
-    found = [
-        line
-        for case, path, must_refuse in itertools.islice(cases(tmp_path), 60)
-        for line in finding(case, outcome(path), must_refuse=must_refuse)
-    ]
-    assert not found, "\n".join(found)
-
-
 # -- the long run --------------------------------------------------------------------------------------------------
 
 
@@ -327,9 +317,9 @@ class Reader:
         return process.returncode
 
 
-@pytest.mark.slow
-def test_a_thousand_damaged_files(tmp_path: Path) -> None:
-    number, seconds = int(os.environ.get("WADDINGTON_FUZZ_CASES", "1000")), os.environ.get("WADDINGTON_FUZZ_SECONDS")
+@pytest.mark.slow  # test_bad_input.py names the kinds at once
+def test_hundreds_of_damaged_files(tmp_path: Path) -> None:
+    number, seconds = int(os.environ.get("WADDINGTON_FUZZ_CASES", "300")), os.environ.get("WADDINGTON_FUZZ_SECONDS")
     end = time.monotonic() + float(seconds or 0)
     reader = Reader()
     found: list[str] = []
