@@ -1,4 +1,4 @@
-"""Shared by every test: one thread, one seed, and where the real data is."""
+"""Shared by every test: one thread, one seed, where the real data is, and what `-m slow` need not import."""
 
 from __future__ import annotations
 
@@ -23,3 +23,21 @@ def data_dir() -> Path:
     if not root:
         pytest.skip("real data are not part of the repository: WADDINGTON_DATA is not set (see CONTRIBUTING.md)")
     return Path(root)
+
+
+def _says_slow(path: Path) -> bool:
+    return "slow" in path.read_text(encoding="utf-8")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only slow tests are asked for, import the fifth of all files that speak of such."""
+    is_file = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if config.option.markexpr == "slow" and is_file and not _says_slow(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse slow tests that `-m slow` would not find: in a file that has the mark from another and does not say so."""
+    silent = [path for path in {item.path for item in items if item.get_closest_marker("slow")} if not _says_slow(path)]
+    if silent:
+        raise pytest.UsageError(f"tests are marked slow in files without that word: {sorted(map(str, silent))}")

@@ -7,17 +7,10 @@ import unittest
 import pytest
 import torch
 
-pytest.importorskip("expecttest")  # which torch.testing._internal needs
-
-from torch.testing._internal import common_optimizers as machinery
-
 from optim.table import BRIEF, OWN, Row
 from waddington.errors import ArgumentError
 from waddington.optim import AMGT, AlphaAdam, ASGDAdam, ASGDAMSGrad, Padam
 
-ADAM = next(info for info in machinery.optim_db if info.optim_cls is torch.optim.Adam)
-ADAMW = next(info for info in machinery.optim_db if info.optim_cls is torch.optim.AdamW)
-ERRORS = machinery.get_error_inputs_for_all_optims("cpu", None)
 each_kind = pytest.mark.parametrize("row", BRIEF, ids=lambda row: row.name)
 each_rule = pytest.mark.parametrize("row", OWN, ids=lambda row: row.name)
 
@@ -31,6 +24,19 @@ ADAMS = {
 }
 
 
+@pytest.fixture(scope="module")
+def machinery():
+    """Import it where it is used: that takes seconds."""
+    pytest.importorskip("expecttest")  # which torch.testing._internal needs
+    from torch.testing._internal import common_optimizers
+
+    return common_optimizers
+
+
+def info_of(machinery, cls):
+    return next(info for info in machinery.optim_db if info.optim_cls is cls)
+
+
 def _problem():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Sigmoid(), torch.nn.Linear(3, 1), torch.nn.Sigmoid())
@@ -39,10 +45,10 @@ def _problem():
 
 @pytest.mark.parametrize("name", ADAMS)
 @pytest.mark.parametrize("decoupled", [False, True], ids=["Adam", "AdamW"])
-def test_every_adam_input_that_fits_steps_as_torchs_own(name, decoupled):
+def test_every_adam_input_that_fits_steps_as_torchs_own(name, decoupled, machinery):
     """As torch compares foreach with the loop: parameters and moments at every step, aligned before the next."""
     case = unittest.TestCase()
-    info = ADAMW if decoupled else ADAM
+    info = info_of(machinery, torch.optim.AdamW if decoupled else torch.optim.Adam)
     tried = 0
     for entry in info.optim_inputs_func("cpu"):
         cls, settings = ADAMS[name]
@@ -89,28 +95,32 @@ class _Close:
 
 
 @each_rule
-@pytest.mark.parametrize("number", range(len(ERRORS)))
-def test_what_torch_refuses_of_all_optimizers_is_refused(row: Row, number):
-    entry = ERRORS[number]
-    given = entry.optimizer_error_input
-    params = given.params or [torch.nn.Parameter(torch.randn(1, 1))]
-    # What torch warns of it announces as an error to come: one parameter twice.
-    error = ArgumentError if issubclass(entry.error_type, Warning) else entry.error_type
-    with pytest.raises(error):
-        row.build(params, **given.kwargs)
+def test_what_torch_refuses_of_all_optimizers_is_refused(row: Row, machinery):
+    entries = machinery.get_error_inputs_for_all_optims("cpu", None)
+    assert entries
+    for entry in entries:
+        given = entry.optimizer_error_input
+        params = given.params or [torch.nn.Parameter(torch.randn(1, 1))]
+        # What torch warns of it announces as an error to come: one parameter twice.
+        error = ArgumentError if issubclass(entry.error_type, Warning) else entry.error_type
+        with pytest.raises(error):
+            row.build(params, **given.kwargs)
 
 
 @each_kind
-@pytest.mark.parametrize(
-    "number", [n if n % 4 == 0 else pytest.param(n, marks=pytest.mark.slow) for n in range(len(ADAM.scheduler_inputs))]
-)
-def test_it_goes_the_right_direction_under_torchs_schedulers(row: Row, number):
+@pytest.mark.parametrize("turn", [0, *(pytest.param(turn, marks=pytest.mark.slow) for turn in (1, 2, 3))])
+def test_it_goes_the_right_direction_under_torchs_schedulers(row: Row, turn, machinery):
+    for make_each in info_of(machinery, torch.optim.Adam).scheduler_inputs[turn::4]:
+        check_direction(row, make_each)
+
+
+def check_direction(row: Row, make_each):
     torch.manual_seed(0)
     weight = torch.nn.Parameter(torch.randn(10, 5))
     bias = torch.nn.Parameter(torch.randn(10))
     x = torch.randn(5)
     optimizer = row.build([weight, bias])
-    schedulers = [make(optimizer) for make in ADAM.scheduler_inputs[number]]
+    schedulers = [make(optimizer) for make in make_each]
     losses = []
     for _ in range(25):
         optimizer.zero_grad()

@@ -62,7 +62,7 @@ SHARDED = [hosted for hosted in HOSTED if hosted.row.shards]
 """Those that accept sharded parameters."""
 
 each_sharded = pytest.mark.parametrize("hosted", SHARDED, ids=lambda hosted: hosted.name)
-hosted_in_turn = pytest.mark.parametrize(
+each_hosted_some_slow = pytest.mark.parametrize(
     "hosted",
     [
         pytest.param(hosted, marks=[] if hosted in (SWITCHED, HOSTED[-1]) else pytest.mark.slow, id=hosted.name)

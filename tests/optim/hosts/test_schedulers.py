@@ -16,7 +16,7 @@ from optim.hosts.hosted import (
     Hosted,
     assert_equal,
     each_hosted,
-    hosted_in_turn,
+    each_hosted_some_slow,
     loss_of,
     net,
     train,
@@ -101,7 +101,7 @@ def test_turns_as_on_adamw_and_resumes(make):
 
 
 # What a scheduler finds to turn depends on the optimizer, how it turns it does not; OneCycleLR turns rates and momenta.
-@hosted_in_turn
+@each_hosted_some_slow
 def test_each_is_turned_as_adamw_and_resumes(hosted: Hosted):
     check_against_adamw(hosted, _one_cycle)
 

@@ -15,7 +15,7 @@ import torch
 import transformers
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
-from optim.hosts.hosted import SWITCHED, Hosted, assert_equal, hosted_in_turn, weights
+from optim.hosts.hosted import SWITCHED, Hosted, assert_equal, each_hosted_some_slow, weights
 
 STEPS = 8
 
@@ -84,7 +84,7 @@ def ours(trainer: Trainer) -> Any:
     return getattr(trainer.optimizer, "optimizer", trainer.optimizer)
 
 
-@hosted_in_turn
+@each_hosted_some_slow
 def test_trains_and_resumes_from_a_checkpoint_bit_for_bit(hosted: Hosted, tmp_path):
     check_that_it_resumes(hosted, by_class, tmp_path)
 
