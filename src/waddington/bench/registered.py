@@ -56,7 +56,7 @@ def from_json(text: str) -> Study:
     return found
 
 
-def write_study(study: Study, folder: Path) -> None:
+def write_study(study: Study, folder: str | Path) -> None:
     """Write a study into its folder, or make sure that it is the one that is there.
 
     Raises
@@ -64,7 +64,7 @@ def write_study(study: Study, folder: Path) -> None:
     OutputError
         The folder holds another study, or cannot be written.
     """
-    path = folder / _STUDY
+    path = Path(folder) / _STUDY
     if path.exists():
         if (other := read_study(folder)).hash != study.hash:
             raise OutputError(
@@ -76,7 +76,7 @@ def write_study(study: Study, folder: Path) -> None:
     write_text(path, to_json(study))
 
 
-def read_study(folder: Path) -> Study:
+def read_study(folder: str | Path) -> Study:
     """Read the study of a folder.
 
     Raises
@@ -85,7 +85,7 @@ def read_study(folder: Path) -> Study:
         There is none, or it has been changed.
     """
     try:
-        return from_json((folder / _STUDY).read_text(encoding="utf-8"))
+        return from_json((Path(folder) / _STUDY).read_text(encoding="utf-8"))
     except OSError as error:
         raise ArgumentError(
             f"cannot read a study from {str(folder)!r}: {error.strerror or error}; accepted: a folder that"

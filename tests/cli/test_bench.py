@@ -1,0 +1,156 @@
+"""The bench as its users meet it: a study, its folder, and one clear line for what cannot be compared."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from waddington.cli._app import run_app
+
+TASK = """
+import torch
+from torch.nn.functional import mse_loss
+from waddington import bench
+
+@bench.task(steps=5)
+def my_line(seed, *, slope=2.0):
+    x = torch.linspace(-1, 1, 12)[:, None]
+    pair = (x, slope * x)
+    return bench.supervised(torch.nn.Linear(1, 1), mse_loss, train=pair, validation=pair, test=pair, batch_size=4)
+"""
+
+
+def invoke(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = run_app(["bench", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return code, " ".join(captured.out.split()), " ".join(captured.err.split())
+
+
+def study(folder: Path, *more: object) -> list[object]:
+    names = ["rosenbrock", "quadratic", "--optimizer", "AdamW", "--optimizer", "AMVT", "--tiny", "--workers", 1]
+    return ["run", *names, "--trials", 2, "--tuning-seeds", 1, "--seeds", 3, "--out", folder, *more]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench") / "study"
+    assert run_app(["bench", *map(str, study(folder))]) == 0
+    return folder
+
+
+def test_a_study_leaves_its_page_its_tables_and_its_store(done: Path) -> None:
+    for name in (
+        "report.html",
+        "report.md",
+        "records.csv",
+        "summary.csv",
+        "contrasts.csv",
+        "store.sqlite",
+        "study.json",
+    ):
+        assert (done / name).stat().st_size > 0, name
+    with (done / "summary.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["task"], row["arm"], row["n"], row["diverged"]) for row in rows] == [
+        (task, arm, "3", "0") for task in ("rosenbrock", "quadratic (dimensions=4)") for arm in ("AdamW", "AMVT")
+    ]
+    with (done / "contrasts.csv").open(newline="") as file:
+        assert [row["first"] for row in csv.DictReader(file)] == ["AMVT"] * 2
+
+
+def test_the_same_command_runs_nothing_twice_and_says_what_it_found(
+    done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (done / "store.sqlite").read_bytes()
+    code, out, _ = invoke(capsys, *study(done))
+    assert code == 0
+    assert "Is AMVT better than AdamW? (known length)" in out
+    assert "report.html" in out
+    code, again, _ = invoke(capsys, "compare", done)
+    assert code == 0
+    assert "Is AMVT better than AdamW?" in again
+    assert len((done / "store.sqlite").read_bytes()) == len(before)
+
+
+def test_a_report_is_written_anew_from_records_alone(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, _ = invoke(capsys, "report", done, "--out", tmp_path / "page")
+    assert code == 0
+    assert (tmp_path / "page" / "report.html").exists()
+    for table in ("summary.csv", "contrasts.csv"):
+        assert (tmp_path / "page" / table).read_text() == (done / table).read_text()
+
+
+def test_a_folder_holds_one_study(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = invoke(capsys, *study(done, "--trials", 3))
+    assert code == 2
+    assert "it holds the study" in err
+    assert "accepted: another folder" in err
+
+
+def test_a_task_of_ones_own_works_by_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "my_task.py").write_text(TASK)
+    code, out, err = invoke(
+        capsys, "tune", tmp_path / "my_task.py", "--optimizer", "SGD,momentum=0.5", "--trials", 2, "--tuning-seeds", 1,
+        "--workers", 1, "--space", "lr=1e-3:1e-1", "--space", "task.slope=1,2", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "Best points" in out
+    with (tmp_path / "out" / "tuning.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= 2
+    arguments = [json.loads(row["arguments"]) for row in rows]
+    assert all(set(one) == {"task.slope", "lr"} for one in arguments)
+    assert all(1e-4 <= one["lr"] <= 1.0 for one in arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run"], "cannot compare on no task: accepted are one or more of"),
+        (["run", "rosenbrock"], "accepted are one or more, such as --optimizer AdamW"),
+        (["run", "rosenbrok", "--optimizer", "AdamW"], "Did you mean 'rosenbrock'"),
+        (["run", "rosenbrock", "--optimizer", "AdamV"], "Did you mean 'Adam"),
+        (["run", "nothing.py", "--optimizer", "AdamW"], "the file cannot be read"),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--set", "weight_decay"], "accepted is name=value"),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--space", "lr=1"], None),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--space", "lr=x:1"], "cannot read the range 'x:1'"),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--space", "AMVT.lr=1e-3:1"], "arguments of AMVT: accepted are"),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--contrast", "AMVT"], "accepted is ARM:AGAINST"),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--search", "random"], "'random'"),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--executor", "dask"], "'dask'"),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--set", "task.noice=1"], "Did you mean 'task.noise'"),
+        (["compare", "nowhere"], "accepted: a folder that `waddington bench run` has written"),
+        (["report", "nowhere"], "accepted: a folder that `waddington bench run` has written"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_one_line(
+    arguments: list[str],
+    said: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    extra = ["--tiny", "--trials", "1", "--seeds", "1", "--workers", "1"] if arguments[0] == "run" else []
+    code, _, err = invoke(capsys, *arguments, *extra)
+    if said is None:
+        assert code == 0
+        return
+    assert code == 2
+    assert err.startswith("error: ")
+    assert said in err
+    assert not (tmp_path / "bench").exists()
+
+
+def test_tasks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = invoke(capsys, "list", "--json")
+    assert code == 0
+    listed = {one["name"]: one for one in json.loads(out)}
+    assert listed["digits"]["parameters"]["batch_size"] == 32
+    code, out, _ = invoke(capsys, "list")
+    assert "rosenbrock" in out
