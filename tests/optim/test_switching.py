@@ -314,7 +314,7 @@ def test_look_sees_a_jump_and_its_direction():
     ],
 )
 def test_around_adam_it_is_asgdadam(switch, amsgrad, decoupled):
-    left, right, gradients = make_params(), make_params(), make_gradients(60)
+    left, right, gradients = make_params(), make_params(), make_gradients(30)
     rates = {"lr": LR, "alpha_min": ALPHA_MIN, "switch": switch, "switch_interval": 3}
     ours = (ASGDAMSGrad if amsgrad else ASGDAdam)(left, weight_decay=0.1, decoupled_weight_decay=decoupled, **rates)
     theirs = (torch.optim.AdamW if decoupled else torch.optim.Adam)(right, lr=LR, weight_decay=0.1, amsgrad=amsgrad)

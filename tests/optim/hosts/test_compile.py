@@ -22,7 +22,7 @@ from optim.hosts.hosted import (
     weights,
 )
 
-STEPS = 12
+STEPS = 8
 WARM_UP = 3
 
 Step = Callable[[torch.Tensor, torch.Tensor], None]

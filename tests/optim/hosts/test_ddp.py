@@ -23,7 +23,7 @@ from optim.hosts.hosted import (
 )
 from optim.hosts.processes import WORLD, host_all, of, on_two_ranks
 
-STEPS = 15
+STEPS = 9
 SIZE = len(batch(0)[0]) // WORLD  # rows of a rank
 
 
