@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import dataclasses
+import gc
 import gzip
 import html
 import json
@@ -12,6 +13,7 @@ import math
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +33,10 @@ from waddington.errors import ArgumentError
 
 
 @pytest.fixture(scope="module")
-def data() -> report.ReportData:
-    return made_up()
+def data() -> Iterator[report.ReportData]:
+    gc.freeze()  # statsmodels collects garbage in every call of Holm's; what is frozen it need not walk through
+    yield made_up()
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

@@ -206,7 +206,7 @@ def _costs(data: ReportData, styles: dict[str, ArmStyle]) -> Iterator[Panel]:
     ratios = [row for row in data.costs if row.ratio is not None]
     sizes = [row for row in data.costs if row.state_bytes]
     if ratios:
-        yield _dots(data, ratios, styles, "Time of a step over the fused baseline's", "times", one=True)
+        yield _dots(data, ratios, styles, "Time of a step over the fused baseline's", "times the baseline", one=True)
     if sizes:
         yield _dots(data, sizes, styles, "Memory of the optimizer's state", "bytes", one=False)
 

@@ -32,7 +32,7 @@ def render_markdown(data: ReportData) -> str:
         elif own:
             lines += ["", f"## {section.heading}"]
             for table in own:
-                lines += ["", f"{_plain(table.caption)}:", "", *_table(table)]
+                lines += ["", f"**{_plain(table.caption)}**", "", *_table(table)]
     lines += _items("Method", data.method)
     facts = {"Study": data.study_hash, "Commit": data.commit, **data.machine, **data.versions}
     lines += _items("How to make it again", [f"{name}: {value}" for name, value in facts.items() if value])
