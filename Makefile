@@ -1,4 +1,5 @@
 # make run    sets up and runs the main job on the embedded simulator
+# make compare  sets up and compares two optimizers on three tasks: a page in results/bench
 # make test   sets up and runs the tests, but for those that take minutes: under eight minutes on two cores
 # make test-all  those too; make test-slow runs them alone
 # make check  everything CI checks: format, lint, types, docs, all tests
@@ -20,7 +21,7 @@ export OMP_WAIT_POLICY ?= passive
 # What is compiled is kept: tests start a hundred processes, and each would compile the package anew.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run test test-slow test-all check format format-check lint types docs dist bench bench-trainings gpu conformance pictures clean
+.PHONY: run compare test test-slow test-all check format format-check lint types docs dist bench bench-trainings gpu conformance pictures clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "waddington needs Python 3.11 or newer; found %d.%d. Try: make PYTHON=python3.11" % v[:2])'
@@ -36,12 +37,19 @@ $(VENV)/.run: pyproject.toml $(VENV)/.torch
 	$(PIP_INSTALL) --editable '.[twin,cli]'
 	@touch $@
 
+$(VENV)/.bench: pyproject.toml $(VENV)/.torch
+	$(PIP_INSTALL) --editable '.[bench,cli]'
+	@touch $@
+
 $(VENV)/.dev: pyproject.toml $(VENV)/.torch
 	$(PIP_INSTALL) --editable '.[all]' --group dev
 	@touch $@
 
 run: $(VENV)/.run
 	$(VENV)/bin/waddington run --out $(OUT) $(ARGS)
+
+compare: $(VENV)/.bench
+	$(VENV)/bin/waddington bench run digits quadratic rosenbrock --optimizer AdamW --optimizer AMVT --seeds 5 --trials 6 --out $(OUT)/bench $(ARGS)
 
 PYTEST = $(VENV)/bin/python -m pytest --numprocesses $(JOBS) --dist loadfile
 

@@ -85,6 +85,7 @@ FLOORS = {
         "problem": 0,
         "_task": 1,
         "arm": 1,
+        "trackers": 0,
         "training": 1,
         "datasets": 1,
         "tasks": 2,

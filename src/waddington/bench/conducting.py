@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from waddington import jobs
+from waddington._checks import check_known
 from waddington.bench.search import Cell, Course, Phase, course
 from waddington.bench.study import Study
+from waddington.bench.trackers import TRACKERS
 from waddington.errors import UnsupportedError
 
 __all__ = ["conduct", "looked_up"]
@@ -20,6 +23,7 @@ def conduct(
     listener: jobs.Listener | None = None,
     retries: int = 1,
     evaluate: bool = True,
+    trackers: tuple[str, ...] = (),
 ) -> list[Cell]:
     """Run what a study lacks, and give what it comes to.
 
@@ -38,17 +42,24 @@ def conduct(
     evaluate
         Whether what was chosen is evaluated; without it the study is a search alone.
 
+    trackers
+        Names of :data:`waddington.bench.trackers.TRACKERS` that show curves while runs run.
+
     Raises
     ------
+    UnknownNameError
+        No such tracker.
     UnsupportedError
         Every run of a phase failed: the task or the optimizer cannot work, and the message is the first one's.
     """
     going = course(study, evaluate=evaluate)
     phase = next(going)
+    for tracker in trackers:
+        check_known("tracker", tracker, TRACKERS)
     hears = listener or jobs.Listener()
     try:
         while True:
-            runs = list({run.key: run for run in phase.runs}.values())
+            runs = [replace(run, trackers=trackers) for run in {run.key: run for run in phase.runs}.values()]
             hears.stage(phase.name, len(runs))
             found = jobs.run(runs, store, executor=executor, on_failure="record", listen=hears.advance)
             for _ in range(retries):

@@ -31,6 +31,7 @@ def run_study(
     executor: jobs.Executor | None = None,
     listener: jobs.Listener | None = None,
     costs: bool = True,
+    trackers: tuple[str, ...] = (),
     command: str = "",
 ) -> Comparison:
     """Run a study into a folder, go on with one that was stopped, and write its report.
@@ -48,6 +49,8 @@ def run_study(
         Told how far the study is.
     costs
         Whether step costs are taken, too.
+    trackers
+        ``"tensorboard"``, ``"mlflow"`` or ``"wandb"`` (offline): curves while runs run, in folders of their names.
     command
         What makes the study and its page again; the report shows it.
 
@@ -62,7 +65,7 @@ def run_study(
     write_study(study, folder)
     hears = listener or jobs.Listener()
     with Store(folder) as store:
-        conduct(study, store, executor=executor, listener=hears)
+        conduct(study, store, executor=executor, listener=hears, trackers=trackers)
         if costs:
             timed = costs_of(study.entries, study.arms, study.arguments)
             hears.stage("step costs", len(timed))

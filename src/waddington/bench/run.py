@@ -11,6 +11,7 @@ from waddington.bench import catalog
 from waddington.bench._task import Task
 from waddington.bench.arm import build_optimizer
 from waddington.bench.schedule import Schedule
+from waddington.bench.trackers import watching
 from waddington.bench.training import Plan, train
 from waddington.errors import ArgumentError
 
@@ -67,6 +68,9 @@ class Run(jobs.Job):
     place: str = field(default="", compare=False)
     """The file that the optimizer is read from; empty for one that is known by its name."""
 
+    trackers: tuple[str, ...] = field(default=(), compare=False)
+    """Names of trackers that are told how it goes; see :mod:`waddington.bench.trackers`."""
+
     @property
     def label(self) -> str:
         """Task, optimizer and seed."""
@@ -92,7 +96,17 @@ class Run(jobs.Job):
             patience=self.patience,
             test=self.test,
         )
-        found = train(problem, optimizer, self.schedule, plan, tell=context.progress, folder=context.folder_of(self))
+        name = f"{self.task}-{self.optimizer.replace(':', '.')}-{self.seed}-{self.key[:8]}"
+        with watching(self.trackers, context.root, name, self.spec) as watch:
+            found = train(
+                problem,
+                optimizer,
+                self.schedule,
+                plan,
+                tell=context.progress,
+                watch=watch,
+                folder=context.folder_of(self),
+            )
         columns = dict.fromkeys(name for row in found.curve for name in row if name != "seconds")
         return {
             "curve": {name: [row[name] for row in found.curve] for name in columns},

@@ -133,6 +133,13 @@ def run(
     ] = None,
     workers: Workers = 0,
     executor: Executor = "processes",
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="tensorboard, mlflow or wandb (offline): curves while runs run, in OUT; repeatable.",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
     costs: Annotated[bool, typer.Option(help="Time the optimizers' steps, too.", rich_help_panel=_WHERE)] = True,
 ) -> None:
     """Tune optimizers on tasks at equal budgets, compare them on fresh seeds, and write a page.
@@ -150,7 +157,15 @@ def run(
     command = _command()
     try:
         with make_listener(console) as listener, bench.make_executor(workers, executor) as where:  # type: ignore[arg-type]
-            found = bench.run_study(study, out, executor=where, listener=listener, costs=costs, command=command)
+            found = bench.run_study(
+                study,
+                out,
+                executor=where,
+                listener=listener,
+                costs=costs,
+                trackers=tuple(tracker or ()),
+                command=command,
+            )
     except KeyboardInterrupt:
         console.print(plain(f"interrupted; the same command goes on from what is in {out}"))
         raise
