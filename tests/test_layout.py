@@ -85,6 +85,8 @@ FLOORS = {
         "problem": 0,
         "_task": 1,
         "arm": 1,
+        "packing": 0,
+        "studies": 5,
         "trackers": 0,
         "training": 1,
         "datasets": 1,

@@ -21,7 +21,7 @@ from waddington.bench.catalog import names as task_names
 from waddington.bench.comparison import Comparison
 from waddington.bench.conducting import conduct, looked_up
 from waddington.bench.entry import Entry, Horizon
-from waddington.bench.folder import compare_folder, make_executor, run_study, tune_study, write_results
+from waddington.bench.folder import compare_folder, make_executor, pack_folders, run_study, tune_study, write_results
 from waddington.bench.problem import Problem, accuracy, supervised
 from waddington.bench.registered import read_study, write_study
 from waddington.bench.run import Run
@@ -59,6 +59,7 @@ __all__ = [
     "get_task",
     "looked_up",
     "make_executor",
+    "pack_folders",
     "read_study",
     "run_study",
     "supervised",

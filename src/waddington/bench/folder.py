@@ -15,13 +15,14 @@ from waddington._files import write_text
 from waddington.bench.comparison import Comparison, compare
 from waddington.bench.conducting import conduct
 from waddington.bench.cost import costs_of
+from waddington.bench.packing import pack, unpack
 from waddington.bench.registered import read_study, write_study
 from waddington.bench.search import Cell
 from waddington.bench.store import Store
 from waddington.bench.study import Study
 from waddington.errors import OutputError
 
-__all__ = ["compare_folder", "make_executor", "run_study", "tune_study", "write_results"]
+__all__ = ["compare_folder", "make_executor", "pack_folders", "run_study", "tune_study", "write_results"]
 
 
 def run_study(
@@ -32,6 +33,7 @@ def run_study(
     listener: jobs.Listener | None = None,
     costs: bool = True,
     trackers: tuple[str, ...] = (),
+    records: Iterable[str | Path] = (),
     command: str = "",
 ) -> Comparison:
     """Run a study into a folder, go on with one that was stopped, and write its report.
@@ -51,11 +53,15 @@ def run_study(
         Whether step costs are taken, too.
     trackers
         ``"tensorboard"``, ``"mlflow"`` or ``"wandb"`` (offline): curves while runs run, in folders of their names.
+    records
+        Files that :func:`pack_folders` has written: what they hold is not run again.
     command
         What makes the study and its page again; the report shows it.
 
     Raises
     ------
+    DataError
+        A file of records cannot be read.
     OutputError
         The folder holds another study, or cannot be written.
     UnsupportedError
@@ -65,6 +71,8 @@ def run_study(
     write_study(study, folder)
     hears = listener or jobs.Listener()
     with Store(folder) as store:
+        for path in records:
+            store.adopt(unpack(path))
         conduct(study, store, executor=executor, listener=hears, trackers=trackers)
         if costs:
             timed = costs_of(study.entries, study.arms, study.arguments)
@@ -145,6 +153,31 @@ def write_results(comparison: Comparison, folder: str | Path, *, command: str = 
     write_text(place / "summary.csv", _csv(comparison.summary()))
     write_text(place / "contrasts.csv", _csv(comparison.contrasts()))
     write_report(place, report_data(comparison, command=command))
+
+
+def pack_folders(folders: Iterable[str | Path], path: str | Path) -> int:
+    """Write the records of several studies into one small file; give their number.
+
+    Parameters
+    ----------
+    folders
+        Of studies.
+    path
+        The file; see :mod:`waddington.bench.packing`.
+
+    Raises
+    ------
+    ArgumentError
+        A folder holds no study.
+    OutputError
+        The file cannot be written.
+    """
+    found: dict[str, jobs.Record] = {}
+    for folder in folders:
+        read_study(folder)
+        with Store(folder) as store:
+            found |= {record.key: record for record in store.records()}
+    return pack(found.values(), path)
 
 
 def make_executor(

@@ -16,14 +16,14 @@ from waddington.bench.arm import Arm
 from waddington.bench.entry import HORIZONS, KNOWN, OPEN, Entry, Horizon
 from waddington.bench.run import Run
 from waddington.bench.space import Dimension, Space, apart
+from waddington.bench.statistics import MOST_CONTRASTS
 from waddington.errors import ArgumentError
 from waddington.optim.registry import OptimizerLike
 
-__all__ = ["MOST_CONTRASTS", "TASK", "Study"]
+__all__ = ["TASK", "Study"]
 
 Search: TypeAlias = Literal["quasi-random", "grid", "bayes"]
 
-MOST_CONTRASTS = 4
 TASK = "task."
 """Arguments that begin so are the task's, in a space or among fixed ones: ``task.batch_size``."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from waddington import bench
     from waddington.bench.comparison import Comparison
 
-__all__ = ["app", "compare", "list_tasks", "report", "run", "tune"]
+__all__ = ["app", "compare", "list_tasks", "pack", "report", "run", "tune"]
 
 app = typer.Typer(help="Compare optimizers fairly.", no_args_is_help=True)
 
@@ -108,6 +108,16 @@ def run(
     tasks: Tasks = None,
     optimizer: Optimizers = None,
     out: Out = Path("bench"),
+    study: Annotated[
+        str | None,
+        typer.Option(help="A study of this project, in the place of tasks and optimizers.", rich_help_panel=_STUDY),
+    ] = None,
+    records: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A file of `bench pack`: what it holds is not run again. Repeatable.", rich_help_panel=_WHERE
+        ),
+    ] = None,
     seeds: Annotated[
         int, typer.Option(help="Seeds that the chosen points are evaluated on.", rich_help_panel=_STUDY)
     ] = 10,
@@ -149,17 +159,22 @@ def run(
     from waddington import bench
     from waddington.cli._progress import make_listener
 
-    study = _study(
-        tasks, optimizer, seeds=seeds, trials=trials, tuning_seeds=tuning_seeds, search=search, finalists=finalists,
-        horizon=horizon, steps=steps, tiny=tiny, space=space, setting=setting, contrast=contrast,
-    )  # fmt: skip
+    if study is None:
+        wanted = _study(
+            tasks, optimizer, seeds=seeds, trials=trials, tuning_seeds=tuning_seeds, search=search,
+            finalists=finalists, horizon=horizon, steps=steps, tiny=tiny, space=space, setting=setting,
+            contrast=contrast,
+        )  # fmt: skip
+    else:
+        wanted = _named(study, tasks, optimizer)
     console = make_console()
     command = _command()
     try:
         with make_listener(console) as listener, bench.make_executor(workers, executor) as where:  # type: ignore[arg-type]
             found = bench.run_study(
-                study,
+                wanted,
                 out,
+                records=records or (),
                 executor=where,
                 listener=listener,
                 costs=costs,
@@ -170,6 +185,17 @@ def run(
         console.print(plain(f"interrupted; the same command goes on from what is in {out}"))
         raise
     console.print(_screen(found, out, console))
+
+
+@app.command("pack")
+def pack(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of studies.")],
+    out: Annotated[Path, typer.Option(help="The file of records.")] = Path("records.jsonl.xz"),
+) -> None:
+    """Write the records of studies into one small file, from which `bench run --records` goes on."""
+    from waddington import bench
+
+    make_console().print(plain(f"{bench.pack_folders(folders, out):,} records in {out}"))
 
 
 @app.command("tune", cls=SpellingCommand)
@@ -266,6 +292,16 @@ def _study(
         arguments={"weight_decay": 0.0, **dict(_setting(text) for text in setting or [])},
         **numbers,
     )
+
+
+def _named(study: str, tasks: list[str] | None, optimizers: list[str] | None) -> bench.Study:
+    """Give a study of this project, which names its own tasks and optimizers."""
+    from waddington.bench.studies import get_study
+    from waddington.errors import ArgumentError
+
+    if tasks or optimizers:
+        raise ArgumentError(f"cannot use tasks and optimizers with --study {study}: accepted is the one or the other")
+    return get_study(study)
 
 
 def _ranges(texts: list[str]) -> tuple[dict[str, Any], dict[str | None, dict[str, Any]]]:

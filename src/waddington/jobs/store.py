@@ -12,7 +12,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -213,6 +213,30 @@ class Store:
         self._owed.add(claim.job.key)
         with contextlib.suppress(OutputError):
             self._give_back_owed()
+
+    def adopt(self, records: Iterable[Record]) -> int:
+        """Take records over from elsewhere, such as a file; give the number of those that were taken.
+
+        Parameters
+        ----------
+        records
+            Only those count whose jobs are not known here yet: what was computed here stays.
+        """
+        taken = 0
+        with self._transaction() as database:
+            for record in records:
+                taken += database.execute(
+                    "INSERT OR IGNORE INTO jobs VALUES (?, ?, ?, ?, NULL, NULL, NULL, ?, ?)",
+                    [
+                        record.key,
+                        record.kind,
+                        canonical_json(record.spec),
+                        record.status,
+                        record.attempts,
+                        record.to_json(),
+                    ],
+                ).rowcount
+        return taken
 
     def renew(self) -> int:
         """Make the leases of all held claims last from now; give their number. A thread does so by itself."""

@@ -1,0 +1,134 @@
+"""The studies that this project's defaults and pages rest on, registered here before they were run.
+
+Every one is a function that gives a :class:`~waddington.bench.Study`; they share tasks, baseline, budget and seeds, so
+that runs of one serve the others. ``waddington bench run --study NAME --out FOLDER`` runs one, and skips what the
+records beside the code already hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from waddington._checks import check_known
+from waddington.bench.arm import Arm
+from waddington.bench.entry import Entry
+from waddington.bench.schedule import Schedule
+from waddington.bench.study import Study
+
+__all__ = ["STUDIES", "controls", "get_study", "masking", "moments", "rivals", "switching"]
+
+_TASKS: Mapping[str, dict[str, Any]] = {
+    "quadratic": {},
+    "a9a": {},
+    "digits": {},
+    "mnist-cnn": {},
+    "autoencoder": {},
+    "char-lstm": {},
+    "cifar-resnet8": {},
+    "char-transformer": {},
+}
+"""The eight tasks, at their usual sizes."""
+_PLAN: Mapping[str, Any] = {
+    "seeds": 10,
+    "trials": 20,
+    "tuning_seeds": 1,
+    "horizons": ("known", "open"),
+    "widenings": 1,
+}
+
+
+def _study(name: str, arms: list[Arm], **settings: Any) -> Study:
+    entries = [Entry.of(task, **parameters) for task, parameters in _TASKS.items()]
+    return Study.of(entries, [Arm.of("AdamW"), *arms], **{**_PLAN, "name": name, **settings})
+
+
+def switching() -> Study:
+    """Does a base rate that switches with curvature beat one that does not?
+
+    Arms: AdamW; ASGDAdam by its ``relative`` rule with the large rate in sharp and in flat regions, and by ``linear``.
+    """
+    return _study(
+        "Switched base rates",
+        [
+            Arm.of("ASGDAdam", name="ASGDAdam, sharp", large_rate_in="sharp"),
+            Arm.of("ASGDAdam", name="ASGDAdam, flat", large_rate_in="flat"),
+            Arm.of("ASGDAdam", name="ASGDAdam, linear", switch="linear"),
+        ],
+    )
+
+
+def controls() -> Study:
+    """Is it the curvature? A switch that knows nothing, and the constant rate that it has on average.
+
+    Arms: AdamW; AdamW with a rate that changes periodically, at random, and that is the mean of these. With a known
+    horizon they would lose their cosine, so the horizon is open.
+    """
+    return _study(
+        "Blind switches",
+        [
+            Arm.of("AdamW", name="periodic", schedule=Schedule(name="periodic")),
+            Arm.of("AdamW", name="random", schedule=Schedule(name="random")),
+            Arm.of("AdamW", name="mean rate", schedule=Schedule(name="mean")),
+        ],
+        horizons=("open",),
+    )
+
+
+def masking() -> Study:
+    """Do masks beat no mask, where what they leave out is made up for?
+
+    Arms: AdamW; AlphaAdam with each of its three compensations; CAdamW.
+    """
+    return _study(
+        "Masks",
+        [
+            *(Arm.of("AlphaAdam", name=f"AlphaAdam, {word}", compensation=word) for word in ("full", "norm", "none")),
+            Arm.of("CAdamW"),
+        ],
+    )
+
+
+def moments() -> Study:
+    """Do other moments beat Adam's?
+
+    Arms: AdamW; AMVT, AMGT and Padam.
+    """
+    return _study("Moments", [Arm.of("AMVT"), Arm.of("AMGT"), Arm.of("Padam")])
+
+
+def rivals() -> Study:
+    """How do the rivals that people use compare?
+
+    Arms: AdamW; NAdamW, AMSGrad, Schedule-Free AdamW and SGD.
+    """
+    return _study(
+        "Rivals",
+        [
+            Arm.of("NAdam", name="NAdamW", decoupled_weight_decay=True),
+            Arm.of("AMSGrad"),
+            Arm.of("ScheduleFreeAdamW"),
+            Arm.of("SGD"),
+        ],
+    )
+
+
+STUDIES: Mapping[str, Callable[[], Study]] = {
+    "switching": switching,
+    "controls": controls,
+    "masking": masking,
+    "moments": moments,
+    "rivals": rivals,
+}
+"""Studies by name."""
+
+
+def get_study(name: str) -> Study:
+    """Give a registered study.
+
+    Raises
+    ------
+    UnknownNameError
+        No such study.
+    """
+    return STUDIES[check_known("study", name, STUDIES)]()

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import lzma
+from pathlib import Path
+
+import pytest
+
+from waddington import bench, jobs
+from waddington.bench.comparison import compare
+from waddington.bench.packing import pack, unpack
+from waddington.bench.search import expected_runs
+from waddington.bench.studies import STUDIES, get_study
+from waddington.errors import ArgumentError, DataError, UnknownNameError
+
+
+class Counting(jobs.Listener):
+    def __init__(self) -> None:
+        self.ran = 0
+
+    def advance(self, event: jobs.Event | None = None) -> None:
+        self.ran += event is not None and event.what == "finished" and not event.is_recorded
+
+
+def small() -> bench.Study:
+    arms = ["AdamW", "AMVT"]
+    return bench.Study.of(["rosenbrock"], arms, size="tiny", seeds=3, trials=2, tuning_seeds=1, horizons=["known"])
+
+
+def test_what_a_file_of_records_holds_is_not_run_again(tmp_path: Path) -> None:
+    study = small()
+    first = bench.run_study(study, tmp_path / "a", costs=False, listener=Counting())
+    assert bench.pack_folders([tmp_path / "a"], tmp_path / "records.jsonl.xz") == 10
+    heard = Counting()
+    again = bench.run_study(study, tmp_path / "b", costs=False, listener=heard, records=[tmp_path / "records.jsonl.xz"])
+    assert heard.ran == 0
+    assert [row["sentence"] for row in again.contrasts()] == [row["sentence"] for row in first.contrasts()]
+    assert again.values(study.horizons[0]).tolist() == first.values(study.horizons[0]).tolist()
+
+
+def test_a_record_that_is_there_is_kept(tmp_path: Path) -> None:
+    study = small()
+    with bench.Store(tmp_path / "a") as store:
+        bench.conduct(study, store, listener=Counting())
+        pack(store.records(), tmp_path / "records")
+        assert store.adopt(unpack(tmp_path / "records")) == 0
+        before = [record.to_json() for record in store.records()]
+        sentences = [row["sentence"] for row in compare(study, store).contrasts()]
+    with bench.Store(tmp_path / "b") as other:
+        assert other.adopt(unpack(tmp_path / "records")) == len(before)
+        assert [row["sentence"] for row in compare(study, other).contrasts()] == sentences
+
+
+def test_packing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    with bench.Store(tmp_path / "a") as store:
+        bench.conduct(small(), store, listener=Counting())
+        pack(store.records(), tmp_path / "one")
+        pack(list(reversed(store.records())), tmp_path / "two")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    pack(unpack(tmp_path / "one"), tmp_path / "three")
+    assert (tmp_path / "three").read_bytes() == (tmp_path / "one").read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"no records", lzma.compress(b"{}\n"), lzma.compress(b"[1]\n"), b""])
+def test_what_is_no_file_of_records_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(DataError, match="cannot read records from"):
+        list(unpack(tmp_path / "file"))
+    with pytest.raises(DataError, match="cannot read records from"):
+        list(unpack(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("name", list(STUDIES))
+def test_registered_studies_are_whole(name: str) -> None:
+    """Eight tasks, twenty trials, ten seeds, AdamW among the arms: what a page of defaults rests on."""
+    study = get_study(name)
+    assert len(study.entries) >= 8
+    assert (study.trials, len(study.evaluation_seeds), study.arms[0].name) == (20, 10, "AdamW")
+    assert 0 < len(study.contrasts) <= 4
+    assert all(against == "AdamW" for _, against in study.contrasts)
+    assert expected_runs(study) <= 2500
+    baseline = get_study("switching")
+    assert study.arms[0] == baseline.arms[0], "runs of the baseline are shared"
+    assert study.entries == baseline.entries
+
+
+def test_a_study_that_is_not_registered_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'switching'"):
+        get_study("swiching")
+    with pytest.raises(ArgumentError):
+        bench.pack_folders(["nowhere"], "records")
