@@ -99,6 +99,20 @@ def test_records_of_two_processes_are_those_of_one(tasks: Path, tmp_path: Path) 
     assert contents[0] == contents[1]
 
 
+@pytest.mark.slow  # Ray takes ten seconds to start
+def test_records_of_ray_are_those_of_one_process(tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="the extra 'distributed' is not installed")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    study = small(tasks, "small-line")
+    contents = []
+    for name, workers in (("one", 0), ("ray", 2)):
+        with bench.Store(tmp_path / name) as store:
+            with bench.make_executor(workers, "ray") if workers else jobs.InProcess() as executor:
+                bench.conduct(study, store, executor=executor)
+            contents.append({record.key: _timeless(record) for record in store.records()})
+    assert contents[0] == contents[1]
+
+
 def _timeless(record: jobs.Record) -> dict[str, Any]:
     content = record.content
     assert content["result"] is not None
