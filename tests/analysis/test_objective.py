@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from analysis.cases import build, data, dense, flat, loss_of
-from waddington.analysis import hessian_vector_product, over_batches, parameter_vector
+from waddington.analysis import hessian_vector_product, load_parameter_vector, over_batches, parameter_vector
 from waddington.analysis.objective import evaluating
 from waddington.errors import ArgumentError, UnsupportedError
 
@@ -168,6 +168,19 @@ def test_a_shared_parameter_counts_once_and_a_frozen_one_not_at_all() -> None:
     with evaluating(model, loss_of("mlp"), order=2) as objective:
         assert objective.names == ["0.weight", "2.weight", "2.bias"]
         assert objective.hvp(torch.ones(objective.size)).shape == (objective.size,)
+
+
+def test_a_vector_of_parameters_is_loaded_where_it_came_from() -> None:
+    model = build("tied", torch.float32)
+    model.up.bias.requires_grad_(False)  # type: ignore[union-attr, operator]
+    before = parameter_vector(model)
+    load_parameter_vector(model, torch.arange(20.0).double())
+    assert parameter_vector(model).tolist() == list(range(20))
+    assert model.up.weight is model.down.weight  # type: ignore[union-attr]
+    load_parameter_vector(model, before)
+    assert torch.equal(parameter_vector(model), before)
+    with pytest.raises(ArgumentError, match=r"accepted is the shape \(20,\)"):
+        load_parameter_vector(model, torch.zeros(24))
 
 
 def test_parameters_of_two_dtypes_meet_in_the_wider_one() -> None:

@@ -30,7 +30,7 @@ from waddington.analysis.landscape import (
     random_directions,
 )
 from waddington.analysis.noise import GradientNoise, gradient_noise, noise_from_norms, pooled_noise_scale
-from waddington.analysis.objective import parameter_vector
+from waddington.analysis.objective import load_parameter_vector, parameter_vector
 from waddington.analysis.rates import SuggestedRate, suggest_lr
 from waddington.analysis.spectrum import Spectrum, spectral_density
 from waddington.analysis.trajectory import Path, PathRecorder, compare_paths, oscillation
@@ -61,6 +61,7 @@ __all__ = [
     "hessian_trace",
     "hessian_vector_product",
     "interpolate",
+    "load_parameter_vector",
     "loss_landscape",
     "measure_step",
     "noise_from_norms",

@@ -15,7 +15,7 @@ from waddington.analysis._surroundings import Buffers, fixed_randomness, quiet, 
 from waddington.analysis.batches import BatchLoss, Loss
 from waddington.errors import ArgumentError, UnsupportedError
 
-__all__ = ["Mode", "Objective", "evaluating", "parameter_vector"]
+__all__ = ["Mode", "Objective", "evaluating", "load_parameter_vector", "parameter_vector"]
 
 Mode = Literal["eval", "train", "as-is"]
 """Mode in which the model is evaluated; ``"as-is"`` leaves every module in its own."""
@@ -33,6 +33,26 @@ def parameter_vector(model: nn.Module) -> torch.Tensor:
     """Give all parameters that require grad as one vector, a copy; a shared parameter counts once."""
     params = [param for param in model.parameters() if param.requires_grad]
     return _joined([param.detach() for param in params], _widest(params), params[0].device)
+
+
+def load_parameter_vector(model: nn.Module, vector: torch.Tensor) -> None:
+    """Write what :func:`parameter_vector` gave into the parameters that require grad.
+
+    Parameters
+    ----------
+    model
+        Changed in place; every parameter keeps its dtype and device.
+    vector
+        Of shape (n,).
+
+    Raises
+    ------
+    ArgumentError
+        The vector has another length.
+    """
+    params = [param for param in model.parameters() if param.requires_grad]
+    for param, part in zip(params, _parts(vector, params), strict=True):
+        param.data.copy_(part)
 
 
 class Objective:
@@ -102,13 +122,7 @@ class Objective:
 
     def split(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """Cut a vector of shape (n,) into parts that are shaped, typed and placed as the parameters."""
-        if vector.shape != (self.size,):
-            raise ArgumentError(
-                f"cannot use a vector of shape {tuple(vector.shape)}: the model has {self.size} coordinates that"
-                f" require grad; accepted is the shape ({self.size},)"
-            )
-        parts = torch.split(vector.detach(), [param.numel() for param in self.params])
-        return [part.view(param.shape).to(param) for part, param in zip(parts, self.params, strict=True)]
+        return _parts(vector, self.params)
 
     def flat(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
         """Join parts that are shaped as the parameters into one vector of shape (n,)."""
@@ -293,6 +307,17 @@ def _twice() -> Iterator[None]:
             f"cannot differentiate the loss: {reason}; accepted are operations with a second derivative, without"
             " reentrant checkpoints and fused kernels"
         ) from error
+
+
+def _parts(vector: torch.Tensor, params: Sequence[nn.Parameter]) -> list[torch.Tensor]:
+    size = sum(param.numel() for param in params)
+    if vector.shape != (size,):
+        raise ArgumentError(
+            f"cannot use a vector of shape {tuple(vector.shape)}: the model has {size} coordinates that require grad;"
+            f" accepted is the shape ({size},)"
+        )
+    parts = torch.split(vector.detach(), [param.numel() for param in params])
+    return [part.view(param.shape).to(param) for part, param in zip(parts, params, strict=True)]
 
 
 def _widest(params: Sequence[torch.Tensor]) -> torch.dtype:

@@ -35,6 +35,7 @@ _MEANINGS = {
     "model": "preprocessor, encoder, response, dynamics and policy: twin.Twin.load(…)",
     "predictions.h5mu": "predicted and observed change of each scored condition, with its spread",
     "landscape.png": "Waddington's landscape of these cells, with the ways the agent led them",
+    "loss_landscape.png": "the encoder's loss over its weights, with the path of each optimizer",
     "trajectories.png": "features along pseudotime, with up and down calls",
     "loss_curves.png": "training and validation loss of each optimizer",
     "final_model.pt": "the model's weights of encoder and policy: torch.load(…, weights_only=True)",

@@ -56,6 +56,7 @@ def test_every_output_is_there(tiny: tuple[RunResult, Recorder]) -> None:
     for name in OUTPUTS:
         assert (out / name).stat().st_size > 100, name
     assert not [path for path in out.rglob("*") if ".part." in path.name]
+    assert "Loss landscape of the encoder" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_metrics_are_tidy_and_complete(tiny: tuple[RunResult, Recorder]) -> None:

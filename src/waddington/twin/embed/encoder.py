@@ -39,7 +39,7 @@ from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix, hold_ou
 from waddington.twin.embed.decoders import Decoder
 from waddington.twin.embed.history import History
 from waddington.twin.embed.module import TwinModule
-from waddington.twin.embed.reference import Reference, representations_of
+from waddington.twin.embed.reference import Reference, reference_rows, representations_of
 from waddington.twin.embed.scaling import EmbeddingScale
 from waddington.twin.embed.training import TrainingData, default_optimizer, save_atomically
 from waddington.twin.embed.training import train as train_module
@@ -378,10 +378,7 @@ class TwinEncoder:
         absent = [name for name in self.config.modalities if name not in cells.inputs]
         if absent:
             raise DataError(f"cannot fit without {absent}: accepted are all of {list(self.config.modalities)}")
-        limit = self.config.max_reference
-        kept = rows
-        if rows.size > limit:
-            kept = np.sort(np.random.default_rng((seed, 4)).choice(rows, size=limit, replace=False))
+        kept = reference_rows(rows, self.config.max_reference, seed=seed)
         self._reference = Reference(
             {name: x[kept] for name, x in sought.items()}, n_neighbors=self.config.n_neighbors, seed=seed
         )

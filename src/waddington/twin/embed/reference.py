@@ -17,7 +17,7 @@ from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix
 from waddington.twin.preprocess.graph import joint_neighbors, modality_neighbors
 from waddington.twin.preprocess.neighbors import present_rows
 
-__all__ = ["Reference", "representations_of"]
+__all__ = ["Reference", "reference_rows", "representations_of"]
 
 __getattr__ = names_moved_from(__name__)
 
@@ -148,6 +148,13 @@ class Reference:
 def _row_bytes(tables: list[FloatArray]) -> Iterator[bytes]:
     """Give each row of some tables side by side as bytes."""
     return (row.tobytes() for row in np.concatenate(tables, axis=1, dtype=np.float32))
+
+
+def reference_rows(rows: IntArray, limit: int, *, seed: int) -> IntArray:
+    """Draw the cells among which neighbours are looked up: all of these rows, or `limit` of them, sorted."""
+    if rows.size <= limit:
+        return rows
+    return np.sort(np.random.default_rng((seed, 4)).choice(rows, size=limit, replace=False))
 
 
 def representations_of(

@@ -31,6 +31,7 @@ from waddington.twin.run.data import RunData, is_saved, load, save
 from waddington.twin.run.evaluation_pictures import evaluation_pictures, evaluation_tables
 from waddington.twin.run.evaluation_verdicts import verdicts_of
 from waddington.twin.run.folder import RunFolder, fingerprint
+from waddington.twin.run.loss_surface import write_loss_landscape
 from waddington.twin.run.model import assemble_model
 from waddington.twin.run.outputs import versions, write_config, write_measurability, write_metrics, write_weights
 from waddington.twin.run.pictures import metric_panels, shortened_labels, write_pictures
@@ -181,7 +182,7 @@ def _write_outputs(
     listener: Listener,
 ) -> RunResult:
     metrics = finished.metrics()
-    listener.stage("Writing results", 8 + len(metric_panels(metrics)))
+    listener.stage("Writing results", 9 + len(metric_panels(metrics)))
     judged = None if finished.judged is None else read_evaluation(folder.files_of(finished.judged))
     found = [] if judged is None else list(verdicts_of(judged))
     found += verdicts(metrics, optimizers=config.optimizer, best=finished.best(), measurability=finished.measurability)
@@ -210,6 +211,8 @@ def _write_outputs(
         predicted=predicted,
         tell=listener.advance,
     )
+    pictures |= write_loss_landscape(folder, config, prepared, finished)
+    listener.advance()
     if judged is not None:
         write_tables(judged, folder.path)
         pictures = {**evaluation_pictures(judged, folder.path), **pictures}

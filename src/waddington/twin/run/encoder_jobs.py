@@ -25,8 +25,9 @@ from waddington.twin.run.config import RunConfig
 from waddington.twin.run.data import RunData
 from waddington.twin.run.jobs import TwinJob, read_inputs
 from waddington.twin.run.replicate_jobs import ReplicateJob, measurable_pairs
+from waddington.twin.run.snapshots import keep_snapshot
 
-__all__ = ["TRIAL", "VALIDATION", "BaselineJob", "EncoderJob", "untrained"]
+__all__ = ["TRIAL", "VALIDATION", "BaselineJob", "EncoderJob", "make_encoder", "untrained"]
 
 Float = npt.NDArray[np.float32]
 
@@ -40,7 +41,7 @@ VALIDATION = 0.1
 """Share of the training cells on which an encoder's loss is watched."""
 
 
-def _make_encoder(prepared: RunData, config: RunConfig, seed: int, *, start: str = "components") -> TwinEncoder:
+def make_encoder(prepared: RunData, config: RunConfig, seed: int, *, start: str = "components") -> TwinEncoder:
     """Build an encoder before training; its initial weights follow from the seed alone."""
     return TwinEncoder(
         {name: x.shape[1] for name, x in prepared.inputs.items()},
@@ -56,7 +57,7 @@ def _make_encoder(prepared: RunData, config: RunConfig, seed: int, *, start: str
 @functools.lru_cache(maxsize=4)
 def untrained(prepared: RunData, config: RunConfig, seed: int) -> dict[str, Float]:
     """Embed all cells with an encoder of random weights; kept for the other jobs of the same seed."""
-    encoder = _make_encoder(prepared, config, seed, start="random")
+    encoder = make_encoder(prepared, config, seed, start="random")
     encoder.fit(
         prepared.inputs, prepared.counts, prepared.spaces, train=prepared.design.train, epochs=0, seed=seed,
         batch_size=config.encoder.batch_size, device=config.encoder.device,
@@ -76,8 +77,15 @@ class EncoderJob(TwinJob):
     def run(self, context: Context) -> dict[str, Any]:
         """Train and score; embeddings and weights lie in the job's folder."""
         prepared, config = read_inputs(context)
-        encoder = _make_encoder(prepared, config, self.seed)
+        encoder = make_encoder(prepared, config, self.seed)
         checkpoint = context.folder / CHECKPOINT
+        is_drawn = self.variant != TRIAL and self.seed == config.evaluation_seeds[0]
+
+        def advance(news: dict[str, Any]) -> None:
+            if is_drawn:
+                keep_snapshot(context.folder, encoder.module, news["epoch"], news["epochs"])
+            context.progress(0.95 * news["epoch"] / news["epochs"])
+
         history = encoder.fit(
             prepared.inputs,
             prepared.counts,
@@ -91,7 +99,7 @@ class EncoderJob(TwinJob):
             validation=VALIDATION,
             seed=self.seed,
             checkpoint=checkpoint,
-            progress=lambda news: context.progress(0.95 * news["epoch"] / news["epochs"]),
+            progress=advance,
             device=config.encoder.device,
         )
         frame = history.to_frame()

@@ -27,6 +27,7 @@ OUTPUTS = (
     "measurability.csv",
     "loss_curves.png",
     "landscape.png",
+    "loss_landscape.png",
     "trajectories.png",
     "metrics.png",
     "model",
