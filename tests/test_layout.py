@@ -97,6 +97,7 @@ FLOORS = {
         "study": 4,
         "registered": 5,
         "search": 5,
+        "tracing": 3,
         "conducting": 6,
         "cost": 4,
         "comparison": 7,

@@ -99,10 +99,25 @@ def test_paths_span_the_plane_and_half_precision_has_a_surface_without_curvature
     assert "curvature: cannot take second derivatives" in out
 
 
+def test_a_task_is_trained_and_its_paths_lie_on_the_surface(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--optimizer", "Adam,lr=0.05", "--optimizer", "SGD,lr=0.001", "--steps", "30", "--points", "4"]
+    code, out, _ = run(capsys, "rosenbrock", *given, "--out", "there")
+    assert code == 0
+    found = Landscape.load("there/landscape.npz")
+    assert list(found.paths) == ["Adam (lr=0.05)", "SGD (lr=0.001)"]
+    assert "it is 0.001 now" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["mine.py"], "cannot analyse 'mine.py': accepted is module:function or file.py:function"),
+        (["mine.py"], "cannot analyse 'mine.py': accepted is a task, module:function or file.py:function"),
+        (["digit"], "unknown task 'digit'. Did you mean 'digits'?"),
+        (
+            ["mine.py:model_and_loss", "--steps", "3"],
+            "it is no task of the bench; accepted is no optimizer, and no steps",
+        ),
+        (["rosenbrock", "--optimizer", "Adamm"], "Did you mean 'Adam'?"),
         (["missing.py:f"], "there is no file"),
         (["no_such_module:f"], "ModuleNotFoundError: No module named 'no_such_module'"),
         (["mine.py:other"], "mine.py has no function 'other'; it has model_and_loss"),

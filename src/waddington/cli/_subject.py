@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from waddington.errors import ArgumentError, WaddingtonError
 
 __all__ = ["Subject", "find_subject"]
 
-_FORMS = "accepted is module:function or file.py:function"
+_FORMS = "accepted is a task, module:function or file.py:function"
 _KEYS = ("model", "loss", "optimizer", "paths")
 
 
@@ -41,34 +41,58 @@ class Subject:
     paths: Mapping[str, Any] = field(default_factory=dict)
 
 
-def find_subject(name: str) -> Subject:
-    """Find what a name stands for; a name with a colon is a function of the user's.
+def find_subject(name: str, optimizers: Sequence[str] = (), *, seed: int = 0, steps: int | None = None) -> Subject:
+    """Find what a name stands for: a function of the user's where it has a colon, else a task of the bench.
 
     Parameters
     ----------
     name
         ``module:function`` or ``file.py:function``; the function takes nothing and returns ``(model, loss)``,
-        ``(model, loss, optimizer)``, or a mapping with these names and ``paths``.
+        ``(model, loss, optimizer)``, or a mapping with these names and ``paths``. Or a task, which is trained.
+    optimizers
+        What trains a task, as ``waddington bench`` takes them.
+    seed, steps
+        Of a task.
 
     Raises
     ------
     ArgumentError
-        There is no such function, it fails, or it returns something else.
+        There is no such function or task, it fails, or it returns something else.
     """
-    if ":" in name:
-        return _subject_of(name, _call(name, _function(name)))
-    raise ArgumentError(f"cannot analyse {name!r}: {_FORMS}")
+    from waddington import bench
+
+    if ":" not in name and not name.endswith(".py"):
+        return _trained(bench.get_task(name), optimizers, seed, steps)
+    found = _function(name)
+    if isinstance(found, bench.Task):
+        return _trained(bench.get_task(name), optimizers, seed, steps)
+    if optimizers or steps is not None:
+        raise ArgumentError(
+            f"cannot train {name!r}: it is no task of the bench; accepted is no optimizer, and no steps"
+        )
+    return _subject_of(name, _call(name, found))
 
 
-def _function(name: str) -> Callable[[], Any]:
+def _trained(task: Any, optimizers: Sequence[str], seed: int, steps: int | None) -> Subject:
+    from waddington.bench.arm import parse_arm
+    from waddington.bench.tracing import trace
+
+    found = trace(task, [parse_arm(text) for text in optimizers or ("AdamW",)], seed=seed, steps=steps)
+    return Subject(model=found.model, loss=found.loss, optimizer=found.optimizer, paths=found.paths)
+
+
+def _function(name: str) -> Any:
     place, _, function = name.rpartition(":")
+    if not place:
+        raise ArgumentError(f"cannot analyse {name!r}: {_FORMS}")
     module = _loaded(name, place)
     found = getattr(module, function, None)
-    if not callable(found):
+    from waddington.bench import Task
+
+    if not callable(found) and not isinstance(found, Task):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise ArgumentError(f"cannot analyse {name!r}: {place} has no function {function!r}; it has {', '.join(known)}")
-    result: Callable[[], Any] = found
-    return result
+    return found
 
 
 def _loaded(name: str, place: str) -> Any:

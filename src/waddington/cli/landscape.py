@@ -26,11 +26,17 @@ def landscape(
     target: Annotated[
         str,
         typer.Argument(
-            help="`module:function` or `file.py:function`: takes nothing, returns `(model, loss)` with `loss(model)`, "
-            "`(model, loss, optimizer)`, or a dictionary with these names and `paths`."
+            help="A task of the bench; or `module:function` or `file.py:function`: takes nothing, returns "
+            "`(model, loss)` with `loss(model)`, `(model, loss, optimizer)`, or a dictionary with these names and "
+            "`paths`."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("landscape"),
+    optimizer: Annotated[
+        list[str] | None,
+        typer.Option("--optimizer", help="What trains a task, such as ASGDAdam or AdamW,lr=0.01. Repeatable."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Of training a task; its own without it.")] = None,
     directions: Annotated[int, typer.Option("--directions", help="1, 2 or 3.")] = 2,
     points: Annotated[int, typer.Option("--points", help="Points along each direction.")] = 25,
     span: Annotated[float, typer.Option("--span", help="From -span to span; 1 is as long as the weights.")] = 1.0,
@@ -44,7 +50,8 @@ def landscape(
     """Draw the loss around a model's parameters; print its sharpness and the learning rates that it allows.
 
     Writes `landscape.png`, `landscape.html` (turns under the pointer) and `landscape.npz`. Directions are random and
-    filter-normalized (Li et al. 2018); where the function gives `paths`, they are the paths' principal components.
+    filter-normalized (Li et al. 2018); of a task, or where the function gives `paths`, they are the paths' principal
+    components.
     """
     from waddington import analysis
     from waddington.analysis import plots
@@ -53,10 +60,12 @@ def landscape(
     taken = [name for name in _FILES if (out / name).exists()]
     if taken and not force:
         raise OutputError(f"cannot write {str(out / taken[0])!r}: the file exists; accepted: another --out, or --force")
-    subject = find_subject(target)
     console = make_console()
     settings: dict[str, Any] = {"mode": mode, "seed": seed}
     with make_listener(console) as listener:
+        listener.stage("Preparing", 1)
+        subject = find_subject(target, optimizer or (), seed=seed, steps=steps)
+        listener.advance()
         rows, shares, names = _directions(subject, directions, seed)
         listener.stage("Evaluating the loss", points**directions)
         found = analysis.loss_landscape(
