@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from analysis.cases import build, data, dense, flat, loss_of
 from waddington.analysis import hessian_vector_product, load_parameter_vector, over_batches, parameter_vector
@@ -255,6 +256,11 @@ def forever() -> Iterator[int]:
     yield from range(3)
 
 
+def checkpointed(reentrant: bool) -> Any:
+    x = torch.ones(2, 4, dtype=torch.float64, requires_grad=True)
+    return lambda model: checkpoint(model, x, use_reentrant=reentrant).square().sum()
+
+
 def drawing(batches: Iterator[int]) -> Any:
     return lambda model: model.weight.square().sum() * next(batches)
 
@@ -286,6 +292,7 @@ def complex_model() -> nn.Module:
             UnsupportedError,
             "once_differentiable; accepted",
         ),
+        (build("linear"), checkpointed(True), UnsupportedError, "reentrant checkpoint; accepted is checkpoint"),
     ],
 )
 def test_what_is_no_function_or_has_no_second_derivative_is_refused(
@@ -294,6 +301,13 @@ def test_what_is_no_function_or_has_no_second_derivative_is_refused(
     size = sum(p.numel() for p in model.parameters() if p.requires_grad and not isinstance(model, nn.LazyLinear))
     with pytest.raises(error, match=said):
         hessian_vector_product(model, loss, torch.ones(size))
+
+
+def test_a_checkpoint_that_is_not_reentrant_is_differentiated_twice() -> None:
+    model, vector = build("linear"), torch.linspace(-1.0, 1.0, 15).double()
+    plain = lambda model: model(torch.ones(2, 4).double()).square().sum()  # noqa: E731
+    found = [hessian_vector_product(model, loss, vector) for loss in (checkpointed(False), plain)]
+    torch.testing.assert_close(*found)
 
 
 def test_batches_that_can_be_walked_through_once_are_refused() -> None:

@@ -27,6 +27,12 @@ _ONCE_ONLY = (
     "once_differentiable",
     "not compatible with .grad",
 )
+_SILENT = {
+    "Error": "it runs an autograd.Function that is marked as once_differentiable; accepted are operations with a second"
+    " derivative",
+    "CheckpointFunctionBackward": "it runs a reentrant checkpoint; accepted is checkpoint(use_reentrant=False)",
+}
+"""Nodes of a graph behind which autograd would give 0 without a word."""
 
 
 def parameter_vector(model: nn.Module) -> torch.Tensor:
@@ -84,7 +90,7 @@ class Objective:
         self._before: list[torch.Tensor] | None = None
         self._graph: Sequence[torch.Tensor] | None = None
         self._held: Mapping[str, torch.Tensor] = {}
-        self._is_twice = False
+        self._checked: set[str] = set()
 
     def value(self) -> float:
         """Compute the loss; NaN and infinity are values like others."""
@@ -183,6 +189,9 @@ class Objective:
                 "cannot differentiate the loss: it depends on no parameter that requires grad; accepted is a loss of"
                 " the model, without detach() or no_grad() on the way"
             )
+        if "first" not in self._checked:
+            _check_graph([value])
+            self._checked.add("first")
         with _twice():
             grads = torch.autograd.grad(value, self.params, create_graph=create_graph, materialize_grads=True)
         return [grad.to_dense() if grad.is_sparse else grad for grad in grads]
@@ -194,9 +203,9 @@ class Objective:
         if not live:  # linear in every parameter
             return [torch.zeros_like(param) for param in self.params]
         outputs, weights = zip(*live, strict=True)
-        if not self._is_twice:  # asked once; every piece of a loss runs the same operations
-            _check_twice(outputs)
-            self._is_twice = True
+        if "second" not in self._checked:  # asked once; every piece of a loss runs the same operations
+            _check_graph(outputs)
+            self._checked.add("second")
         with _twice():
             found = torch.autograd.grad(outputs, self.params, weights, retain_graph=keep, materialize_grads=True)
         return [part.to_dense() if part.is_sparse else part for part in found]
@@ -278,17 +287,15 @@ def _check_params(named: Sequence[tuple[str, nn.Parameter]], order: int) -> None
             )
 
 
-def _check_twice(grads: Sequence[torch.Tensor]) -> None:
-    """Find functions marked as ``once_differentiable``: autograd would give 0 for what lies behind them."""
-    nodes: list[Any] = [grad.grad_fn for grad in grads]
+def _check_graph(tensors: Sequence[torch.Tensor]) -> None:
+    """Find operations behind which autograd would give 0 without a word."""
+    nodes: list[Any] = [tensor.grad_fn for tensor in tensors]
     seen = set(nodes)
     while nodes:
         node = nodes.pop()
-        if type(node).__name__ == "Error":
-            raise UnsupportedError(
-                "cannot take second derivatives of the loss: it runs an autograd.Function that is marked as"
-                " once_differentiable; accepted are operations with a second derivative"
-            )
+        reason = _SILENT.get(type(node).__name__)
+        if reason is not None:
+            raise UnsupportedError(f"cannot differentiate the loss: {reason}")
         following = {below for below, _ in getattr(node, "next_functions", ()) if below is not None} - seen
         seen |= following
         nodes += following
