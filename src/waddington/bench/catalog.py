@@ -35,10 +35,19 @@ _HOMES: dict[str, str] = {
     "char-lstm": "language",
     "char-transformer": "language",
     "ptb-lstm": "language",
+    "glue-bert": "glue",
     "cifar-resnet": "cifar",
     "cifar-vgg16": "cifar",
     "cifar-vit": "cifar",
     "ptb-lstm-large": "language",
+    "digits-adversarial": "adversarial",
+    "cifar-adversarial": "adversarial",
+    "gpt2": "gpt2",
+    "glue-roberta": "glue",
+    "gsm8k-llama": "gsm8k",
+    "imagenet-resnet50": "imagenet",
+    "imagenet-vit": "imagenet",
+    "glue-bert-base": "glue",
 }
 """Module of ``waddington.bench.tasks`` by the name of a task, so that a name is known before its module is loaded."""
 

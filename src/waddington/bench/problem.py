@@ -173,15 +173,23 @@ class Shuffled:
         Cases.
     batch_size
         Cases in a batch.
+    accumulate
+        Batches of a step, as :attr:`Problem.accumulate`: who asks again for a step is given its next batch.
     """
 
     size: int
     batch_size: int
+    accumulate: int = 1
     _order: torch.Tensor | None = field(default=None, repr=False)
+    _asked: tuple[int, int] = field(default=(-1, 0), repr=False)
+    """The step that was asked for last, and how often before."""
 
     def __call__(self, generator: torch.Generator, step: int) -> torch.Tensor:
         """Give the indices of a step's batch; steps must be asked for in order."""
-        at = step % (self.size // self.batch_size) * self.batch_size
+        before, times = self._asked
+        times = (times + 1) % self.accumulate if step == before else 0
+        self._asked = step, times
+        at = (step * self.accumulate + times) % (self.size // self.batch_size) * self.batch_size
         if at == 0 or self._order is None:
             self._order = torch.randperm(self.size, generator=generator)
         return self._order[at : at + self.batch_size]
@@ -193,3 +201,4 @@ class Shuffled:
     def load(self, state: dict[str, Any]) -> None:
         """Bring an order back."""
         self._order = state.get("order")
+        self._asked = -1, 0

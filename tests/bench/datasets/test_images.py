@@ -148,11 +148,12 @@ def test_a_folder_of_images_gives_what_is_asked_for(folder: Path) -> None:
     assert pixels[1].float().mean((1, 2)).argmax() == 2
 
 
-def test_random_cuts_come_from_the_generator(folder: Path) -> None:
+def test_random_cuts_come_from_the_numbers_given(folder: Path) -> None:
     Image.fromarray(DRAW.integers(0, 256, (80, 90, 3), np.uint8)).save(folder / "imagenet" / "train" / "n0" / "0.JPEG")
     found = image_folder("train", folder)
     chosen = torch.tensor([0, 0])
-    first, again = (found.read(chosen, 16, torch.Generator().manual_seed(1))[0] for _ in range(2))
+    random = torch.rand(2, 5, generator=torch.Generator().manual_seed(1))
+    first, again = (found.read(chosen, 16, random)[0] for _ in range(2))
     assert torch.equal(first, again)
     assert not torch.equal(first[0], first[1])
 

@@ -21,6 +21,7 @@ RUNS: dict[str, tuple[int, dict[str, Any]]] = {
     "cifar-resnet8": (20, {"cases": 600, "validation_cases": 100, "test_cases": 100, "width": 8}),
     "char-lstm": (30, {}),
     "char-transformer": (20, {"context": 32}),
+    "glue-bert": (20, {"dataset": "STS-B", "cases": 400, "width": 16}),
     "ptb-lstm": (15, {"data": "wikitext2_valid_test", "width": 16, "length": 5, "batch_size": 8, "evaluated": 5}),
 }
 

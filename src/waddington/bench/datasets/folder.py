@@ -44,7 +44,7 @@ class ImageFolder:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def read(self, chosen: torch.Tensor, size: int, generator: torch.Generator | None = None) -> Pair:
+    def read(self, chosen: torch.Tensor, size: int, random: torch.Tensor | None = None) -> Pair:
         """Read images.
 
         Parameters
@@ -53,10 +53,9 @@ class ImageFolder:
             Their indices.
         size
             Height and width of what is given.
-        generator
-            Each image is cut at random (8 to 100 % of its area, sides 3:4 to 4:3) and mirrored half of the time, as
-            ImageNet is trained on; None cuts the middle out of the image, whose shorter side is brought to 8/7 of
-            `size` before.
+        random
+            Five numbers from 0 to 1 for each image, by which it is cut (8 to 100 % of its area, sides 3:4 to 4:3) and
+            mirrored half of the time, as ImageNet is trained on; None cuts the middle out: 7/8 of the shorter side.
 
         Returns
         -------
@@ -64,10 +63,8 @@ class ImageFolder:
             Bytes, cases by 3 by `size` by `size`, and classes.
         """
         paths = [self.paths[int(i)] for i in chosen]
-        random: list[list[float] | None] = [None] * len(paths)
-        if generator is not None:
-            random = list(torch.rand(len(paths), 5, generator=generator).tolist())
-        pictures = self._pool.map(_read, paths, random, [size] * len(paths))
+        numbers = [None] * len(paths) if random is None else random.tolist()
+        pictures = self._pool.map(_read, paths, numbers, [size] * len(paths))
         return torch.stack(list(pictures)), self.labels[chosen]
 
 

@@ -10,8 +10,10 @@ from waddington.bench.datasets.glue import GLUE_TASKS, Sentences
 from waddington.bench.datasets.images import Images
 from waddington.bench.datasets.problems import WordProblem
 from waddington.bench.datasets.text import Text, encode_words, split_letters
+from waddington.bench.problem import Pair
 
 __all__ = [
+    "FolderStandin",
     "images_standin",
     "letters_standin",
     "problems_standin",
@@ -46,6 +48,28 @@ def images_standin(
 def _prose(count: int, seed: int = 0) -> list[str]:
     chosen = torch.randint(0, len(_WORDS), (count,), generator=_generator(seed))
     return [_WORDS[int(i)] for i in chosen]
+
+
+class FolderStandin:
+    """Images that are generated when they are asked for, read as those of an ImageFolder are."""
+
+    def __init__(self, cases: int, classes: int = 10, seed: int = 0) -> None:
+        self.labels = torch.arange(cases) % classes
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, chosen: torch.Tensor, size: int, random: torch.Tensor | None = None) -> Pair:
+        """Give images of noise around their class's shade, mirrored by the last of an image's numbers."""
+        rows = []
+        for i in chosen.tolist():
+            noise = 40 * torch.randn(3, size, size, generator=_generator(1000 * self.seed + i))
+            rows.append((noise + 25 * float(self.labels[i])).clamp(0, 255).to(torch.uint8))
+        x = torch.stack(rows)
+        if random is not None:
+            x = torch.where(random[:, -1, None, None, None] < 0.5, x.flip(-1), x)
+        return x, self.labels[chosen]
 
 
 @functools.cache

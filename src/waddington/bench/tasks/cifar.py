@@ -7,32 +7,21 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import nn
 
-from waddington._checks import check_choice, require_extra
+from waddington._checks import check_choice
 from waddington.bench._task import task
 from waddington.bench.problem import Problem
 from waddington.bench.tasks._networks import resnet8, vgg16
+from waddington.bench.tasks._transformers import Logits, small_image_resnet, transformers_library
 from waddington.bench.tasks._vision import Augment, Data, Normalize, image_data, image_problem
 
 __all__ = ["cifar_resnet", "cifar_resnet8", "cifar_vgg16", "cifar_vit"]
 
 _PASSES_200 = 70_400
 """Steps of 200 passes over 45,000 images in batches of 128."""
-_DEPTHS = {50: [3, 4, 6, 3], 101: [3, 4, 23, 3], 152: [3, 8, 36, 3]}
 _TINY = {"steps": 5, "data": "stand-in", "validation_cases": 32, "batch_size": 8}
 _TINY_GPU = {**_TINY, "size": "tiny", "device": "cpu", "autocast": False}
 
 Size: TypeAlias = Literal["full", "tiny"]
-
-
-class _Logits(nn.Module):
-    """A classifier of transformers', as one that gives logits alone."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.model(x).logits  # type: ignore[no-any-return]
 
 
 @task(
@@ -174,24 +163,11 @@ def cifar_resnet(
     device
         Where it is computed.
     """
-    check_choice("depth", depth, _DEPTHS)
+    check_choice("depth", depth, (50, 101, 152))
     check_choice("size", size, ("full", "tiny"))
-    transformers: Any = require_extra("transformers", "models")
-    is_tiny = size == "tiny"
-    config = transformers.ResNetConfig(
-        embedding_size=8 if is_tiny else 64,
-        hidden_sizes=[8, 8, 16, 16] if is_tiny else [256, 512, 1024, 2048],
-        depths=[1, 1, 1, 1] if is_tiny else _DEPTHS[depth],
-        num_labels=classes,
-    )
-    model = transformers.ResNetForImageClassification(config)
-    embedder = model.resnet.embedder
-    first = embedder.embedder.convolution
-    embedder.embedder.convolution = nn.Conv2d(3, first.out_channels, 3, 1, 1, bias=False)
-    embedder.pooler = nn.Identity()
-    model.classifier = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(config.hidden_sizes[-1], classes))
+    model = small_image_resnet(depth, classes, is_tiny=size == "tiny", dropout=dropout)
     return _large(
-        _Logits(model),
+        Logits(model),
         seed=seed, classes=classes, data=data, autocast=autocast, batch_size=batch_size, crop=crop, flip=flip,
         jitter=jitter, validation_cases=validation_cases, label_smoothing=label_smoothing, clip=clip, device=device,
     )  # fmt: skip
@@ -268,7 +244,7 @@ def cifar_vit(
         As for `cifar-resnet`.
     """
     check_choice("size", size, ("full", "tiny"))
-    transformers: Any = require_extra("transformers", "models")
+    library = transformers_library()
     is_tiny = size == "tiny"
     shape: dict[str, Any] = (
         {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
@@ -276,10 +252,8 @@ def cifar_vit(
         else {}
     )
     side = 32 if is_tiny else resolution
-    config = transformers.ViTConfig(
-        image_size=side, patch_size=16, num_labels=classes, hidden_dropout_prob=dropout, **shape
-    )
-    model = _Logits(transformers.ViTForImageClassification(config))
+    config = library.ViTConfig(image_size=side, patch_size=16, num_labels=classes, hidden_dropout_prob=dropout, **shape)
+    model = Logits(library.ViTForImageClassification(config))
     scaled = nn.Identity() if side == 32 else nn.Upsample((side, side), mode="bilinear", align_corners=False)
     return _large(
         nn.Sequential(scaled, model),

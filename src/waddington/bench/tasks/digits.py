@@ -14,7 +14,7 @@ from waddington.bench._task import task
 from waddington.bench.problem import Pair, Problem, accuracy, supervised
 from waddington.bench.tasks._moving import moving
 
-__all__ = ["autoencoder", "digits", "digits_data"]
+__all__ = ["autoencoder", "digits", "digits_data", "digits_splits"]
 
 
 @functools.cache
@@ -27,9 +27,9 @@ def digits_data() -> Pair:
     return images, torch.from_numpy(found.target).long()[order]
 
 
-def _splits(data: Pair) -> dict[str, Pair]:
-    """Cut: 1,000 to train, 397 to choose by, 400 to test; the same for every seed."""
-    x, y = data
+def digits_splits() -> dict[str, Pair]:
+    """Give them cut: 1,000 to train, 397 to choose by, 400 to test; the same for every seed."""
+    x, y = digits_data()
     return {"train": (x[:1000], y[:1000]), "validation": (x[1000:1397], y[1000:1397]), "test": (x[1397:], y[1397:])}
 
 
@@ -68,7 +68,7 @@ def digits(
     check_count("hidden", hidden, 1)
     check_in_range("label_noise", label_noise, 0.0, 1.0)
     check_count("permute_every", permute_every, 0)
-    data = _splits(digits_data())
+    data = digits_splits()
     x, y = data["train"]
     if label_noise:
         generator = torch.Generator().manual_seed(1)
@@ -107,7 +107,7 @@ def autoencoder(seed: int, *, hidden: int = 128, code: int = 8, batch_size: int 
     layers: list[nn.Module] = []
     for i, (before, after) in enumerate(zip((*sizes, *sizes[-2:0:-1]), (*sizes[1:], *sizes[-2::-1]), strict=True)):
         layers += [nn.Linear(before, after)] + ([nn.ReLU()] if i < 2 * len(sizes) - 3 else [])
-    data = {name: (x, x) for name, (x, _) in _splits(digits_data()).items()}
+    data = {name: (x, x) for name, (x, _) in digits_splits().items()}
     return supervised(
         nn.Sequential(*layers),
         F.mse_loss,
