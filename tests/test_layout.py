@@ -86,7 +86,7 @@ FLOORS = {
         "_task": 1,
         "arm": 1,
         "packing": 0,
-        "studies": 5,
+        "studies": 6,
         "trackers": 0,
         "training": 1,
         "datasets": 1,

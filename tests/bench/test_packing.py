@@ -83,6 +83,13 @@ def test_registered_studies_are_whole(name: str) -> None:
     assert study.entries == baseline.entries
 
 
+def test_somebody_elses_study_is_run_from_its_file(tmp_path: Path) -> None:
+    bench.write_study(small(), tmp_path)
+    assert get_study(str(tmp_path / "study.json")) == small()
+    with pytest.raises(ArgumentError, match="cannot read the study"):
+        get_study(str(tmp_path / "other.json"))
+
+
 def test_a_study_that_is_not_registered_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'switching'"):
         get_study("swiching")

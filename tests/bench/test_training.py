@@ -12,6 +12,7 @@ from torch import nn
 from waddington import bench
 from waddington.bench import training
 from waddington.bench.schedule import Schedule
+from waddington.errors import ArgumentError
 
 
 def trained(seed: int = 0, optimizer: Any = torch.optim.AdamW, **settings: Any) -> tuple[bench.Trained, bench.Problem]:
@@ -109,6 +110,11 @@ def test_a_run_that_diverges_stops_and_says_so(lr: float) -> None:
     assert found.test is None
     assert found.steps < 1000
     assert not math.isfinite(found.curve[-1]["loss"])
+
+
+def test_a_metric_that_is_not_measured_is_named() -> None:
+    with pytest.raises(ArgumentError, match="cannot compare by 'accuracy': the task's evaluate gives loss"):
+        trained(metric="accuracy")
 
 
 def test_weights_of_an_optimizer_with_modes_are_evaluated_in_its_mode() -> None:

@@ -8,13 +8,16 @@ records beside the code already hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from waddington._checks import check_known
 from waddington.bench.arm import Arm
 from waddington.bench.entry import Entry
+from waddington.bench.registered import from_json
 from waddington.bench.schedule import Schedule
 from waddington.bench.study import Study
+from waddington.errors import ArgumentError
 
 __all__ = ["STUDIES", "controls", "get_study", "masking", "moments", "rivals", "switching"]
 
@@ -124,11 +127,18 @@ STUDIES: Mapping[str, Callable[[], Study]] = {
 
 
 def get_study(name: str) -> Study:
-    """Give a registered study.
+    """Give a registered study: by its name, or from the ``study.json`` that somebody else's folder has.
 
     Raises
     ------
     UnknownNameError
         No such study.
+    ArgumentError
+        The file cannot be read, or was changed since its study was registered.
     """
+    if name.endswith(".json"):
+        try:
+            return from_json(Path(name).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ArgumentError(f"cannot read the study {name!r}: {error.strerror or error}") from error
     return STUDIES[check_known("study", name, STUDIES)]()

@@ -15,6 +15,7 @@ from torch import nn
 
 from waddington.bench.problem import Problem, Split
 from waddington.bench.schedule import Schedule
+from waddington.errors import ArgumentError
 
 __all__ = ["Plan", "Trained", "state_bytes", "train"]
 
@@ -189,7 +190,8 @@ class _Loop:
         mean = float(self.train_loss) / self.batches if self.batches else math.nan
         row = {"step": float(step), "train_loss": mean, "seconds": self.training_s, **self.measures("validation")}
         if self.plan.metric not in row:
-            raise KeyError(f"the task's evaluate gives {', '.join(row)}, and not the metric {self.plan.metric!r}")
+            given = ", ".join(name for name in row if name not in ("step", "train_loss", "seconds")) or "nothing"
+            raise ArgumentError(f"cannot compare by {self.plan.metric!r}: the task's evaluate gives {given}")
         self.train_loss.zero_()
         self.batches = 0
         is_better = self.is_best(row)

@@ -88,8 +88,9 @@ def _bench() -> None:
 def list_tasks(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List the tasks: what they are, how long a run is, and which data they read."""
+    """List the tasks: what they are, how long a run is, and which data they read; and this project's studies."""
     from waddington import bench
+    from waddington.bench.studies import STUDIES
 
     tasks = [bench.get_task(name) for name in bench.task_names()]
     if as_json:
@@ -101,6 +102,8 @@ def list_tasks(
     columns = ("task", "tier", "steps", "metric", "data", "what it is")
     lines = [(one.name, one.tier, one.steps, one.metric, ", ".join(one.needs) or "none", one.about) for one in tasks]
     console.print(table_or_list(console, "Tasks", columns, lines, numeric=("steps",)))
+    told = [(name, " ".join((make.__doc__ or "").split("\n\n")[0].split())) for name, make in STUDIES.items()]
+    console.print(table_or_list(console, "Studies (bench run --study NAME)", ("study", "asks"), told, numeric=()))
 
 
 @app.command("run", cls=SpellingCommand)
@@ -110,7 +113,10 @@ def run(
     out: Out = Path("bench"),
     study: Annotated[
         str | None,
-        typer.Option(help="A study of this project, in the place of tasks and optimizers.", rich_help_panel=_STUDY),
+        typer.Option(
+            help="A study of `bench list`, or a study.json, in the place of tasks and optimizers.",
+            rich_help_panel=_STUDY,
+        ),
     ] = None,
     records: Annotated[
         list[Path] | None,
