@@ -104,7 +104,7 @@ def test_arguments_go_to_those_that_have_them() -> None:
     assert list(found.space_of(rprop, entry)) == ["task.noise", "lr"]
     run = found.run(entry, horizon, adam, {"lr": 0.1, "task.noise": 2.0}, 7, test=True)
     assert run.parameters == {"noise": 2.0, "dimensions": 4}
-    assert run.arguments == {"weight_decay": 0.1, "lr": 0.1}
+    assert run.arguments == {"weight_decay": 0.1, "fused": True, "lr": 0.1}
     assert found.run(entry, horizon, rprop, {"lr": 0.1}, 7, test=True).arguments == {"lr": 0.1}
 
 

@@ -97,7 +97,8 @@ class Arm:
         """Make an arm of an optimizer, with the space that suits it.
 
         The rate is searched over three decades, β2 from .9 to .999, and what the optimizer alone has over the range
-        that its registry row names; a switch's small rate is a share of the large one, up to the whole.
+        that its registry row names; a switch's small rate is a share of the large one, up to the whole. Torch's own
+        optimizers take their fused step where they have one: a slower one would flatter the others' seconds.
 
         Parameters
         ----------
@@ -128,6 +129,8 @@ class Arm:
             called = reference = registry.name_of(optimizer)
         if schedule is None and called.rpartition(":")[2].casefold().startswith("schedulefree"):
             schedule = Schedule()
+        if not source and registry.get(reference).package == "torch" and "fused" in registry.get(reference).arguments:
+            arguments = {"fused": True, **arguments}
         found = usual_space(reference) if space is None else space
         return cls(
             name=name or called.rpartition(":")[2],
