@@ -8,7 +8,7 @@ import torch
 
 from analysis.cases import build, loss_of
 from waddington import optim
-from waddington.analysis import DiagnosticsRecorder, watch_diagnostics
+from waddington.analysis import DiagnosticsRecorder, GradientNoise, StepQuality, as_curves, watch_diagnostics
 from waddington.errors import ArgumentError
 
 
@@ -72,6 +72,22 @@ def test_other_optimizers_have_their_rate_and_nothing_is_changed_by_watching() -
     assert torch.equal(*ends)
     assert recorder.curves().steps.tolist() == [2, 4]
     np.testing.assert_allclose(recorder.curves().figures["base_rate"], [0.025, 0.00625])
+
+
+def test_results_along_a_run_become_curves() -> None:
+    steps_taken = [StepQuality(1.0, 0.5 * at, 1.0, 2.0, 0.1, 3.0, 2.0) for at in range(3)]
+    curves = as_curves(steps_taken, [10, 20, 30])
+    assert curves.steps.tolist() == [10, 20, 30]
+    assert curves.figures["sharpness"].tolist() == [0.0, 0.5, 1.0]
+    assert curves.figures["predicted"].tolist() == [1.0, 0.75, 0.5]
+    noise = as_curves([GradientNoise(2.0, 4.0, 3, 8)])
+    assert (noise.steps.tolist(), noise.figures["noise_scale"].tolist()) == ([1], [2.0])
+    with pytest.raises(ArgumentError, match="curves of GradientNoise, StepQuality: accepted are results of one kind"):
+        as_curves([steps_taken[0], GradientNoise(2.0, 4.0, 3, 8)])
+    with pytest.raises(ArgumentError, match="curves of nothing"):
+        as_curves([])
+    with pytest.raises(ArgumentError, match="2 steps of 3 results"):
+        as_curves(steps_taken, [1, 2])
 
 
 def test_a_pause_of_no_steps_is_refused() -> None:

@@ -18,7 +18,7 @@ from waddington.analysis.curvature import (
     hessian_vector_product,
     sharpness,
 )
-from waddington.analysis.diagnostics import Curves, DiagnosticsRecorder, watch_diagnostics
+from waddington.analysis.diagnostics import Curves, DiagnosticsRecorder, as_curves, watch_diagnostics
 from waddington.analysis.gradients import GroupNorms, StepQuality, generalization_gap, group_norms, measure_step
 from waddington.analysis.landscape import (
     Landscape,
@@ -53,6 +53,7 @@ __all__ = [
     "StepQuality",
     "SuggestedRate",
     "Trace",
+    "as_curves",
     "compare_paths",
     "eigenvalues",
     "generalization_gap",

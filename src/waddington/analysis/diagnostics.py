@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import torch
 
 from waddington._checks import check_count
 from waddington.analysis.records import Arrays, Saved
+from waddington.errors import ArgumentError
 
-__all__ = ["Curves", "DiagnosticsRecorder", "figures_of", "watch_diagnostics"]
+__all__ = ["Curves", "DiagnosticsRecorder", "as_curves", "figures_of", "watch_diagnostics"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,39 @@ def watch_diagnostics(optimizer: torch.optim.Optimizer, every: int = 1) -> Itera
         handle.remove()
         if switch is not None and not was_on:
             switch(False)
+
+
+def as_curves(results: Sequence[Saved], steps: Sequence[int] | None = None) -> Curves:
+    """Make curves of results that were taken along a run, such as those of :func:`measure_step`.
+
+    Parameters
+    ----------
+    results
+        All of one kind; their numbers, and what follows from them (``predicted``, ``noise_scale``), become figures.
+    steps
+        When each was taken; without it they are counted from 1.
+
+    Returns
+    -------
+    Curves
+        To be drawn and saved.
+
+    Raises
+    ------
+    ArgumentError
+        There is none, they differ in kind, or there are more or fewer steps.
+    """
+    kinds = sorted({type(result).__name__ for result in results})
+    if len(kinds) != 1:
+        raise ArgumentError(f"cannot make curves of {', '.join(kinds) or 'nothing'}: accepted are results of one kind")
+    at = list(range(1, len(results) + 1)) if steps is None else list(steps)
+    if len(at) != len(results):
+        raise ArgumentError(f"cannot use {len(at)} steps of {len(results)} results: accepted is one for each")
+    kind = type(results[0])
+    names = [each.name for each in fields(kind)] + [name for name, of in vars(kind).items() if isinstance(of, property)]
+    numbers = [name for name in names if isinstance(getattr(results[0], name), int | float)]
+    figures = {name: np.array([getattr(result, name) for result in results], dtype=float) for name in numbers}
+    return Curves(np.array(at, dtype=np.int64), figures)
 
 
 def figures_of(optimizer: torch.optim.Optimizer) -> dict[str, float]:
