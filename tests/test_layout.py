@@ -40,6 +40,7 @@ FLOORS = {
         "lookahead": 1,
         "rule": 1,
         "adaptation": 1,
+        "alignment": 1,
         "updating": 1,
         "amvt_momentum": 2,
         "switching": 2,

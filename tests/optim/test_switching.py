@@ -199,6 +199,8 @@ def test_the_switch_is_carried_by_any_rule_with_moments():
             "switch_interval": 1,
             "hysteresis": 0.1,
             "memory": 10,
+            "alignment": "dual",
+            "tau": 50.0,
         }
 
     assert Adaptive._rule is PADAM_RULE
@@ -220,12 +222,14 @@ def test_settings_of_the_whole_model_agree_between_groups():
     [
         ({"alpha_min": 0.1}, r"alpha_min=0.1 with lr=0.01: lr is the large base rate"),
         ({"alpha_min": -1e-3}, r"cannot use alpha_min=-0.001"),
-        ({"switch": "median"}, r"'relative', 'linear', 'mean', 'coordinate', 'momentum'"),
+        ({"switch": "median"}, r"'relative', 'linear', 'mean', 'coordinate', 'momentum', 'alignment'"),
         ({"large_rate_in": "both"}, r"'sharp', 'flat'"),
         ({"count_ratio": 0.0}, r"cannot use count_ratio=0.0"),
         ({"switch_interval": 0}, r"cannot use switch_interval=0"),
         ({"switch_interval": 2.5}, r"switch_interval must be a whole number"),
         ({"memory": 0}, r"cannot use memory=0"),
+        ({"alignment": "both"}, r"'dual', 'clock', 'ratchet'"),
+        ({"tau": 0.0}, r"cannot use tau=0.0"),
         ({"hysteresis": 0.0}, r"cannot use hysteresis=0.0"),
     ],
 )
@@ -303,7 +307,7 @@ def test_look_sees_a_jump_and_its_direction():
 # -- around any optimizer --
 
 
-@pytest.mark.parametrize("switch", ["relative", "linear", "mean", "coordinate", "momentum"])
+@pytest.mark.parametrize("switch", ["relative", "linear", "mean", "coordinate", "momentum", "alignment"])
 @pytest.mark.parametrize(
     ("amsgrad", "decoupled"),
     [

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from reference.alignment import AlignmentRule, cosine
+
 
 def sign_votes(tensors):
     """Lines 8-13 and 17 of Algorithm 1 over a list of arrays; True is α_max."""
@@ -81,6 +83,8 @@ def asgd(
     switch_interval=10,
     hysteresis=0.1,
     memory=10,
+    alignment="dual",
+    tau=50.0,
     bias_correction=True,
     amsgrad=False,
 ):
@@ -97,8 +101,13 @@ def asgd(
         sharp_is_large=large_rate_in == "sharp",
         linear=switch == "linear",
     )
+    aligned = AlignmentRule(alignment, tau)
     trajectory, rates = [], []
     for t, grads in enumerate(gradients, start=1):
+        if switch == "alignment":
+            weight = 1 - beta2 ** (t - 1) if bias_correction and t > 1 else 1.0
+            before = [np.sqrt(a / weight) + eps for a in (h_max if amsgrad else h)]
+            large = aligned(cosine(grads, n, before))
         n = [beta1 * a + (1 - beta1) * g for a, g in zip(n, grads, strict=True)]
         h = [beta2 * a + (1 - beta2) * g**2 for a, g in zip(h, grads, strict=True)]
         h_max = [np.maximum(a, b) for a, b in zip(h_max, h, strict=True)]
@@ -108,9 +117,10 @@ def asgd(
             large = float(sign_votes(n))
         elif switch == "coordinate":
             large = float(coordinate_votes(h, count_ratio))
-        else:
+        elif switch != "alignment":
             large = rule(grads)
-        rate = alpha_min + (lr - alpha_min) * large
+        small = 0.0 if switch == "alignment" and alignment != "dual" else alpha_min
+        rate = small + (lr - small) * large
         c1, c2 = (1 - beta1**t, 1 - beta2**t) if bias_correction else (1.0, 1.0)
         second = h_max if amsgrad else h
         params = [

@@ -19,11 +19,12 @@ from waddington.optim.engine import RuleOptimizer
 from waddington.optim.ldadam import LDAdam
 from waddington.optim.microadam import MicroAdam
 from waddington.optim.padam import ASGD2, Padam
-from waddington.optim.wrappers import Compressed, Lookahead, Masked, Projected, Switched
+from waddington.optim.wrappers import Averaged, Compressed, Lookahead, Masked, Projected, Switched
 
 if TYPE_CHECKING:
     from waddington.optim import (
         adaptation,
+        alignment,
         communication,
         compression,
         masking,
@@ -45,6 +46,7 @@ __all__ = [
     "ASGDAMSGrad",
     "ASGDAdam",
     "AlphaAdam",
+    "Averaged",
     "CAdamW",
     "Compressed",
     "LDAdam",
@@ -56,6 +58,7 @@ __all__ = [
     "RuleOptimizer",
     "Switched",
     "adaptation",
+    "alignment",
     "communication",
     "compression",
     "masking",

@@ -23,6 +23,7 @@ from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice
 from waddington.optim._moved import renamed_arguments
+from waddington.optim.alignment import Alignment
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.settings import Compile, Nonfinite, StateDtype, check_common, settings_of
 from waddington.optim.engine.torch_options import TorchOptions
@@ -58,7 +59,8 @@ class ASGDAdam(RuleOptimizer):
         Decay λ; see `decoupled_weight_decay`.
     switch
         What chooses the rate: ``"relative"`` (this project's), ``"linear"`` (its limit without jumps), or the readings
-        of the paper, ``"mean"``, ``"coordinate"`` and ``"momentum"``. See :mod:`waddington.optim.switching`.
+        of the paper, ``"mean"``, ``"coordinate"`` and ``"momentum"``. ``"alignment"`` (this project's) is not judged
+        yet. See :mod:`waddington.optim.switching`.
     large_rate_in
         Which region gets the large rate under ``"relative"`` and ``"linear"``: ``"sharp"`` or ``"flat"``. The paper
         says both. The paper's own rules have their direction built in.
@@ -72,6 +74,12 @@ class ASGDAdam(RuleOptimizer):
         and width of the logistic function of ``"linear"``. Above 0.
     memory
         Looks that the slow reference of ``"relative"`` and ``"linear"`` remembers.
+    alignment
+        How ``"alignment"`` sets the rate: ``"dual"``, at `lr` or at `alpha_min`; ``"clock"``, lower while noise
+        prevails and at `lr` again after an alarm; ``"ratchet"``, halved and never raised. The latter two have no use
+        for `alpha_min`. See :mod:`waddington.optim.alignment`.
+    tau
+        τ of ``"clock"``: after so many steps of noise the rate has fallen to ``lr/√2``. Above 0.
     bias_correction
         Divide both moments by their weight, as Adam does and Algorithm 1 does not.
     decoupled_weight_decay
@@ -108,6 +116,8 @@ class ASGDAdam(RuleOptimizer):
         switch_interval: int = 10,
         hysteresis: float = 0.1,
         memory: int = 10,
+        alignment: Alignment = "dual",
+        tau: float = 50.0,
         bias_correction: bool = True,
         decoupled_weight_decay: bool = True,
         maximize: bool = False,

@@ -88,10 +88,13 @@ class Stage(NamedTuple):
         ``size``, the number of coordinates of the whole tensor.
     reads
         The buffers that it looks at, as they are after the step.
+    before
+        Whether it looks at them as they were before the step instead. `totals` then has the rule's scalars, too.
     """
 
     terms: Callable[[torch.Tensor, Tensors, Tensors], Tensors]
     reads: tuple[str, ...] = ()
+    before: bool = False
 
 
 def _moments(settings: Settings) -> tuple[str, ...]:

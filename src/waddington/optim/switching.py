@@ -17,6 +17,9 @@ names of the argument ``switch``:
     The curvature of the last few steps against its own recent course; see below. It does alternate.
 ``"linear"`` (Eqs. 3 and 4 read as a real-valued f)
     ``"relative"`` without jumps: a logistic function of the same statistic, whose limit is the dual rate.
+``"alignment"`` (this project's own)
+    The cosine between the gradient and Adam's previous update, over the whole model. `alignment` says how the rate is
+    read off it: two rates, a clock that noise turns, or a ratchet. See :mod:`waddington.optim.alignment`.
 
 The relative rule in full. Curvature is read off mean squared gradients, as the paper does. The mean of v over
 coordinates obeys the same recursion as v, so a second moment of any horizon costs one scalar for the whole model. The
@@ -48,6 +51,7 @@ import torch
 
 from waddington._checks import check_choice, check_count, check_in_range
 from waddington.errors import ArgumentError
+from waddington.optim import alignment as aligned
 from waddington.optim._moved import moved, renamed_arguments
 from waddington.optim.moments import DEVICE, Arithmetic, Number, Numbers
 from waddington.optim.rule import Settings, Stage, Tensors
@@ -69,7 +73,7 @@ __all__ = [
 RENAMED = {"adaptive": "count_ratio"}
 """Old names of arguments and settings, which work for one release more."""
 
-Switch = Literal["relative", "linear", "mean", "coordinate", "momentum"]
+Switch = Literal["relative", "linear", "mean", "coordinate", "momentum", "alignment"]
 """What chooses the rate."""
 LargeRateIn = Literal["sharp", "flat"]
 """The region that gets the large rate."""
@@ -95,8 +99,10 @@ def check_switch(settings: Settings) -> None:
     """
     check_choice("switch", settings["switch"], SWITCHES)
     check_choice("large_rate_in", settings["large_rate_in"], get_args(LargeRateIn))
+    check_choice("alignment", settings["alignment"], aligned.ALIGNMENTS)
     check_in_range("count_ratio", settings["count_ratio"], 0.0, open_low=True, open_high=True)
     check_in_range("hysteresis", settings["hysteresis"], 0.0, open_low=True, open_high=True)
+    check_in_range("tau", settings["tau"], 0.0, open_low=True, open_high=True)
     for name in ("switch_interval", "memory"):
         check_count(name, settings[name], 1)
     large, small = settings.get("base_lr", float(settings["lr"])), settings["alpha_min"]
@@ -118,7 +124,12 @@ def small_rate(settings: Settings) -> float | None:
 
 
 def _ratio(settings: Settings) -> float:
-    """Give the small rate as a fraction of the large one: as both were first, which schedulers scale together."""
+    """Give the small rate as a fraction of the large one: as both were first, which schedulers scale together.
+
+    The clock and the ratchet of ``"alignment"`` have none: what they choose is a fraction of `lr` itself.
+    """
+    if settings["switch"] == "alignment" and settings["alignment"] != "dual":
+        return 0.0
     large, small = settings["base_lr"], settings["alpha_min"]
     if small is None:
         return 1.0 / _RATIO
@@ -225,24 +236,32 @@ _STAGES: dict[str, tuple[Stage, ...]] = {
     "linear": (Stage(_energy),),
 }
 
+_ALIGNMENT = Stage(aligned.alignment_terms, ("exp_avg", "exp_avg_sq"), before=True)
+_ALIGNMENT_OF_MAXIMUM = Stage(aligned.alignment_terms, ("exp_avg", "max_exp_avg_sq"), before=True)
+
 
 class BaseRateSwitch:
     """The switch as a rate control (:class:`waddington.optim.rule.RateControl`); it has no state of its own."""
 
-    settings: tuple[str, ...] = ("switch", "large_rate_in", "count_ratio", "switch_interval", "hysteresis", "memory")
+    settings: tuple[str, ...] = (
+        *("switch", "large_rate_in", "count_ratio", "switch_interval", "hysteresis", "memory", "alignment", "tau"),
+    )
 
     def initial(self, settings: Settings) -> dict[str, float]:
         """Name the entries of the state.
 
         A training starts where its gradients are largest, so the first region is a sharp one.
         """
-        large = 1.0 if settings["large_rate_in"] == "sharp" else 0.0
-        followed = ("steps", "curvature", "looks", "reference", "trend", "variance", "statistic")
-        reported = ("rate", "mean_rate", "large_fraction")
-        return {f"switch_{name}": 0.0 for name in (*followed, *reported)} | {"switch_large": large}
+        is_aligned = settings["switch"] == "alignment"
+        large = 1.0 if is_aligned or settings["large_rate_in"] == "sharp" else 0.0
+        followed = aligned.STATE if is_aligned else ("curvature", "looks", "reference", "trend", "variance")
+        reported = ("statistic", "rate", "mean_rate", "large_fraction")
+        return {f"switch_{name}": 0.0 for name in ("steps", *followed, *reported)} | {"switch_large": large}
 
     def stages(self, settings: Settings) -> tuple[Stage, ...]:
         """Give the statistics of one tensor that the rule asks for."""
+        if settings["switch"] == "alignment":
+            return (_ALIGNMENT_OF_MAXIMUM if settings.get("amsgrad") else _ALIGNMENT,)
         return _STAGES[settings["switch"]]
 
     def defers_stats(self, state: Mapping[str, float], settings: Settings) -> bool:
@@ -251,7 +270,9 @@ class BaseRateSwitch:
         return followed and state["switch_steps"] % settings["switch_interval"] != 0.0
 
     def summarize(self, totals: Tensors, sizes: torch.Tensor, settings: Settings) -> torch.Tensor:
-        """Give the mean squared gradient, or the vote of the paper's rules."""
+        """Give the mean squared gradient, the cosine, or the vote of the paper's rules."""
+        if settings["switch"] == "alignment":
+            return aligned.cosine(*(totals[name].sum() for name in ("product", "gradient", "update")))
         if settings["switch"] in ("relative", "linear"):
             return totals["energy"].sum() / sizes.sum().clamp_min(1.0)
         if settings["switch"] == "coordinate":
@@ -263,6 +284,8 @@ class BaseRateSwitch:
         old = {name.removeprefix("switch_"): value for name, value in state.items()}
         if settings["switch"] in ("relative", "linear"):
             new = _relative(summary, old, settings, arithmetic)
+        elif settings["switch"] == "alignment":
+            new = aligned.follow(summary, old, settings, arithmetic)
         else:
             new = {"statistic": summary, "large": arithmetic.number(summary >= 0.0)}
         steps = old["steps"] + 1.0
@@ -277,13 +300,19 @@ class BaseRateSwitch:
         return _mix(state["switch_large"], settings)
 
     def describe(self, state: Mapping[str, float]) -> dict[str, float]:
-        """Give ``base_rate``, ``statistic``, ``large_rate_fraction`` and ``mean_rate``, of the steps taken so far."""
-        return {
+        """Give ``base_rate``, ``statistic``, ``large_rate_fraction`` and ``mean_rate``, of the steps taken so far.
+
+        ``"alignment"`` has ``cosine`` of the last step, ``noise_steps`` since the last alarm, and ``alarms``, besides.
+        """
+        found = {
             "base_rate": state["switch_rate"],
             "statistic": state["switch_statistic"],
             "large_rate_fraction": state["switch_large_fraction"],
             "mean_rate": state["switch_mean_rate"],
         }
+        if "switch_alarms" in state:
+            found |= {name: state[f"switch_{name}"] for name in ("cosine", "noise_steps", "alarms")}
+        return found
 
 
 def _relative(mean_square: Number, state: Numbers, settings: Settings, arithmetic: Arithmetic) -> dict[str, Number]:

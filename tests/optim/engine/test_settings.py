@@ -12,6 +12,7 @@ from waddington.errors import ArgumentError
 from waddington.optim import (
     AMGT,
     AMVT,
+    Averaged,
     Compressed,
     Lookahead,
     Masked,
@@ -135,7 +136,7 @@ def test_keys_of_hosts_and_what_the_other_groups_have_are_accepted():
 
 SIGNED = [
     *{spec.cls for spec in map(registry.get, registry.names()) if spec.package == "waddington"},
-    *(Switched, Masked, Compressed, Lookahead, Projected, Ball, CompressionHook),
+    *(Averaged, Switched, Masked, Compressed, Lookahead, Projected, Ball, CompressionHook),
 ]
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from optim.training import run
-from waddington.optim import AlphaAdam, ASGDAdam, Compressed, Lookahead, Masked, Switched
+from waddington.optim import AlphaAdam, ASGDAdam, Averaged, Compressed, Lookahead, Masked, Switched
 from waddington.optim.engine.params import ParamSlot
 from waddington.optim.kernels import cache, foreach
 from waddington.optim.wrappers.columns import Scratch
@@ -46,6 +46,8 @@ BUILD = {
     "coordinate": lambda p: Switched(torch.optim.Adam(p, lr=1e-2), switch="coordinate"),
     "mean": lambda p: Switched(torch.optim.Adam(p, lr=1e-2, weight_decay=0.1), switch="mean"),
     "lookahead": lambda p: Lookahead(torch.optim.AdamW(p, lr=1e-2), k=2, alpha=0.3),
+    "aligned": lambda p: Switched(torch.optim.Adam(p, lr=1e-2), switch="alignment", alignment="clock"),
+    "averaged": lambda p: Averaged(torch.optim.AdamW(p, lr=1e-2)),
     "top-k": lambda p: Compressed(
         torch.optim.AdamW([{"params": p[:2], "error_feedback": False}, {"params": p[2:]}], lr=1e-2, weight_decay=0.1)
     ),

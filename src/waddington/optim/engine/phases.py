@@ -152,17 +152,19 @@ def collect_stats(
         terms[DROPPED] = keep.logical_not()
     grad = _minimized(bound, value, grad, scalars)
     terms |= {"grad_sq": grad.square()} if stats.squares else {}
-    reads = stats.stage is not None and bool(stats.stage.reads)
+    reads = stats.stage is not None and bool(stats.stage.reads) and not stats.stage.before
     measured = None
     if stats.own or stats.stage is not None:
         buffers = _raised(bound, buffers)
         grad = _prepared(bound, grad, buffers, scalars)
+        after = buffers
         if stats.own or reads:
             measured = bound.rule.update_moments(grad, buffers, scalars, flags)
-            buffers = buffers | measured.buffers
+            after = buffers | measured.buffers
             terms |= measured.terms if stats.own else {}
         if stats.stage is not None:
-            terms |= stats.stage.terms(grad, buffers, scalars)  # type: ignore[arg-type]
+            seen = buffers if stats.stage.before else after
+            terms |= stats.stage.terms(grad, seen, scalars)  # type: ignore[arg-type]
     return {name: total(term) for name, term in terms.items()}, measured
 
 

@@ -11,6 +11,7 @@ from waddington.optim.asgd import ASGDAdam, ASGDAMSGrad
 from waddington.optim.ldadam import LDAdam
 from waddington.optim.microadam import MicroAdam
 from waddington.optim.padam import ASGD2, Padam
+from waddington.optim.registry.averaged import AveragedAdamW, AveragedASGDAdam
 from waddington.optim.registry.spec import BETA2, RATES, OptimizerSpec
 
 __all__ = ["CATALOGUE"]
@@ -26,6 +27,7 @@ _SWITCHED = {
     "switch_interval": 10,
 }
 _ASGD_PAPER = "Boabang & Gyamerah, Enhanced Adaptive Stochastic Gradient Descent, Algorithm {}"
+_MODES = "Call eval() before evaluating or saving the model and train() before going on."
 
 CATALOGUE = (
     OptimizerSpec(
@@ -111,6 +113,27 @@ CATALOGUE = (
         paper=_ASGD_PAPER.format(2),
         switching=True,
         tunable={"lr": RATES, "beta2": BETA2},
+    ),
+    OptimizerSpec(
+        name="AveragedASGDAdam",
+        source=AveragedASGDAdam,
+        defaults={
+            **{"lr": 1e-2, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0},
+            **{"alignment": "clock", "tau": 50.0, "since": "noise", "eta": 1.0, "ema_decay": 1.0},
+        },
+        paper="This package's; its average: Shamir & Zhang 2013, ICML",
+        modes=True,
+        needs=_MODES,
+        tunable={"lr": RATES, "beta2": BETA2},
+    ),
+    OptimizerSpec(
+        name="AveragedAdamW",
+        source=AveragedAdamW,
+        defaults={**_ADAM, "weight_decay": 1e-2, "eta": 1.0, "ema_decay": 1.0},
+        paper="Loshchilov & Hutter 2019, ICLR; its average: Shamir & Zhang 2013, ICML",
+        modes=True,
+        needs=_MODES,
+        tunable={"lr": RATES, "beta2": BETA2, "weight_decay": (1e-4, 1e-1)},
     ),
     OptimizerSpec(
         name="Padam",

@@ -118,7 +118,7 @@ class OptimizerWrapper(WrapperState):
             allowed = self.optimizer._may_step(slots)
             self._finite = self.optimizer._finite
             return allowed
-        if self._nonfinite == "propagate" or isinstance(self.optimizer, RuleOptimizer):
+        if self._nonfinite == "propagate" or isinstance(self.optimizer, RuleOptimizer) or slots[0].param.is_meta:
             return True
         squares = self._squares_of(slots)
         if math.isfinite(squares.sum().item()):  # one wait; a sum that overflows says nothing yet

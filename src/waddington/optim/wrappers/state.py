@@ -51,11 +51,14 @@ class WrapperState(Recorded, torch.optim.Optimizer):
         Those that must be the same in all groups.
     _renamed
         Old names of settings, with the present ones.
+    _is_outermost
+        Whether it has methods that a component around it would hide.
     """
 
     _own: ClassVar[tuple[str, ...]] = ()
     _of_the_model: ClassVar[tuple[str, ...]] = ()
     _renamed: ClassVar[dict[str, str]] = {}
+    _is_outermost: ClassVar[bool] = False
     optimizer: torch.optim.Optimizer
     _settings: dict[str, Any]
     _nonfinite: str
@@ -80,6 +83,11 @@ class WrapperState(Recorded, torch.optim.Optimizer):
             raise UnsupportedError(
                 f"cannot put {type(self).__name__} around {type(optimizer).__name__}: that has the setting {taken[0]!r}"
                 " itself; accepted are optimizers that do not do the same already"
+            )
+        if getattr(optimizer, "_is_outermost", False):
+            raise UnsupportedError(
+                f"cannot put {type(self).__name__} around {type(optimizer).__name__}: its train() and eval() would be"
+                f" hidden; put {type(optimizer).__name__} around {type(self).__name__} instead"
             )
         for group in optimizer.param_groups:
             for old, new in self._renamed.items():

@@ -8,11 +8,12 @@ import torch
 
 from waddington.errors import UnsupportedError
 from waddington.optim._moved import renamed_arguments
+from waddington.optim.alignment import Alignment
 from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, local_real
 from waddington.optim.engine.settings import NonfiniteUnmasked, settings_of
 from waddington.optim.engine.step import decide
-from waddington.optim.moments import Numbers
+from waddington.optim.moments import Number, Numbers, ema_weight
 from waddington.optim.rule import Settings, Stage, Tensors
 from waddington.optim.switching import (
     RENAMED,
@@ -23,7 +24,7 @@ from waddington.optim.switching import (
     chosen_fraction,
     small_rate,
 )
-from waddington.optim.wrappers.columns import sizes_of
+from waddington.optim.wrappers.columns import column_of, sizes_of
 from waddington.optim.wrappers.rates import are_settable, rates_set, scales_with_rate
 from waddington.optim.wrappers.update import Observed, Pending, UpdateWrapper
 
@@ -43,8 +44,8 @@ class Switched(UpdateWrapper):
     ----------
     optimizer
         What is switched. The rules ``"mean"``, ``"coordinate"`` and ``"momentum"`` read its ``exp_avg_sq`` or
-        ``exp_avg``.
-    alpha_min, switch, large_rate_in, count_ratio, switch_interval, hysteresis, memory
+        ``exp_avg``, ``"alignment"`` both.
+    alpha_min, switch, large_rate_in, count_ratio, switch_interval, hysteresis, memory, alignment, tau
         As for :class:`~waddington.optim.ASGDAdam`.
     nonfinite
         See :class:`~.state.WrapperState`.
@@ -57,7 +58,7 @@ class Switched(UpdateWrapper):
         The optimizer switches already, or lacks the moment that the rule reads.
     """
 
-    _own = ("alpha_min", "switch", "large_rate_in", "count_ratio", "switch_interval", "hysteresis", "memory")
+    _own = ("alpha_min", *BaseRateSwitch.settings)
     _of_the_model = BaseRateSwitch.settings
     _renamed = RENAMED
     _control = BaseRateSwitch()
@@ -74,6 +75,8 @@ class Switched(UpdateWrapper):
         switch_interval: int = 10,
         hysteresis: float = 0.1,
         memory: int = 10,
+        alignment: Alignment = "dual",
+        tau: float = 50.0,
         nonfinite: NonfiniteUnmasked = "skip",
     ) -> None:
         super().__init__(optimizer, settings_of(locals(), "optimizer", "nonfinite"), nonfinite=nonfinite)
@@ -93,13 +96,13 @@ class Switched(UpdateWrapper):
 
     def _around(self, slots: list[ParamSlot]) -> None:
         """Choose the rate before the step where that can be done, and after it where not."""
-        settings = self.param_groups[0]
-        first, *others = self._control.stages(settings)
-        if first.reads or others or not scales_with_rate(self.optimizer):
+        first, *others = self._control.stages(self.param_groups[0])
+        if others or not self._can_look_first(slots, first) or not scales_with_rate(self.optimizer):
             super()._around(slots)
             return
         state = self._switch_state()
-        decided, row = self._decide(slots, state, {"energy": self._squares_of(slots)}, sizes_of(slots))
+        totals = self._sums_before(slots, first) if first.before else {"energy": self._squares_of(slots)}
+        decided, row = self._decide(slots, state, totals, sizes_of(slots))
         rates = [self._control.rate(decided, group) for group in self.param_groups]
         if not are_settable(self.param_groups, rates):
             super()._around(slots)
@@ -122,10 +125,41 @@ class Switched(UpdateWrapper):
         on_host = host_sync_is_free(row.device)
         return decide(self._control, summary, list(state), row, settings, self._finite, on_host=on_host)
 
+    def _before(self, slots: list[ParamSlot]) -> list[Any]:
+        first = self._control.stages(self.param_groups[0])[0]
+        return [self._sums_before(slots, first)] if first.before else super()._before(slots)
+
+    def _sums_before(self, slots: list[ParamSlot], stage: Stage) -> Tensors:
+        """Take the sums of a stage that looks at moments before the step; those not made yet are zero."""
+        columns = {"grad": [slot.grad for slot in slots]}
+        for name in stage.reads:
+            columns[name] = [
+                self._moment(slot, name) if self._has_moments(slot, stage) else torch.zeros_like(slot.grad)
+                for slot in slots
+            ]
+        sizes = sizes_of(slots)
+        numbers = [_numbers_before(slot) for slot in slots]
+        named = {name: column_of([row[name] for row in numbers], sizes) for name in numbers[0]}
+        return self._passes(_stage_sums, slots, columns, named, stage=stage)
+
+    def _can_look_first(self, slots: list[ParamSlot], stage: Stage) -> bool:
+        """Tell whether a stage's statistics may be taken before the step, and lead to a rate that may be set."""
+        if not stage.reads:
+            return True
+        free = host_sync_is_free(slots[0].param.device)  # else the rate would have to wait
+        return stage.before and free and all(self._has_moments(slot, stage) for slot in slots)
+
+    def _has_moments(self, slot: ParamSlot, stage: Stage) -> bool:
+        state = self.state.get(slot.param, {})
+        return all(name in state for name in stage.reads)
+
     def _after(self, slots: list[ParamSlot], pending: list[Pending], before: list[Any]) -> Observed:
         stages, sizes = self._control.stages(self.param_groups[0]), sizes_of(slots)
         buffers = {name: [self._moment(slot, name) for slot in slots] for name in stages[0].reads}
         totals: Tensors = {"size": sizes}
+        if stages[0].before:
+            (totals,) = before
+            stages = ()
         for stage in stages:
             columns = {"grad": [slot.grad for slot in slots], **buffers}
             totals |= self._passes(_stage_sums, slots, columns, totals, stage=stage)
@@ -159,6 +193,17 @@ class Switched(UpdateWrapper):
     def _figures(self) -> dict[str, float]:
         values = {name: float(value) for name, value in self._switch_state().items()}
         return super()._figures() | self._control.describe(values)
+
+
+def _numbers_before(slot: ParamSlot) -> dict[str, Number]:
+    """Give what a stage that looks at moments before the step computes with: of Adam's kind, by torch's names."""
+    beta = slot.group["betas"][1] if "betas" in slot.group else 0.0
+    count = slot.state.get("step", 0.0)
+    if isinstance(count, torch.Tensor) and host_sync_is_free(count.device):
+        count = count.item()
+    corrects = "betas" in slot.group and slot.group.get("bias_correction", True)
+    correction = 1.0 / ema_weight(count + 1.0, beta) if corrects else 1.0
+    return {"eps": slot.group.get("eps", 0.0), "beta2": beta, "rest2": 1.0 - beta, "correction2": correction}
 
 
 def _shortened(value: torch.Tensor, old: torch.Tensor, factor: torch.Tensor) -> Tensors:
