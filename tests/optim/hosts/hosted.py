@@ -58,12 +58,11 @@ HOSTED = [Hosted(row) for row in BRIEF if row.name in _CLASSES]
 SWITCHED = next(hosted for hosted in HOSTED if hosted.name == "ASGDAdam-relative")
 """The one with most state to lose, for tests that need only one."""
 
-SHARDED = [
-    *(hosted for hosted in HOSTED if hosted.row.shards),
-    # Reads moments before the step, and exchanges local weights.
-    *(Hosted(row) for row in BRIEF if row.name == "Averaged-ASGDAdam-clock"),
-]
-"""Those that accept sharded parameters, with one that only here could go wrong in ways of its own."""
+AVERAGED = Hosted(next(row for row in BRIEF if row.name == "Averaged-ASGDAdam-clock"))
+"""One that reads moments before the step and exchanges local weights; only shards ask something new of it."""
+
+SHARDED = [*(hosted for hosted in HOSTED if hosted.row.shards), AVERAGED]
+"""Those that accept sharded parameters."""
 
 each_sharded = pytest.mark.parametrize("hosted", SHARDED, ids=lambda hosted: hosted.name)
 each_hosted_some_slow = pytest.mark.parametrize(

@@ -56,10 +56,12 @@ def _run(rank: int, worker: Callable[..., Any], folder: str, args: tuple[Any, ..
     dist.destroy_process_group()
 
 
-def host_all(train: Callable[..., dict[str, Any]], rank: int, *args: Any) -> dict[str, dict[str, Any]]:
+def host_all(
+    train: Callable[..., dict[str, Any]], rank: int, *args: Any, every: Sequence[Hosted] = tuple(HOSTED)
+) -> dict[str, dict[str, Any]]:
     """Train every optimizer in this one pair of processes; one that fails leaves its error in place of its results."""
     found = {}
-    for hosted in HOSTED:
+    for hosted in every:
         try:
             found[hosted.name] = train(rank, hosted, *args)
         except Exception:  # noqa: BLE001  (`of` raises it, in the tests of this optimizer and no other)

@@ -22,6 +22,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
 from optim.hosts.hosted import (
+    AVERAGED,
     HOSTED,
     SHARDED,
     Hosted,
@@ -160,7 +161,7 @@ KEPT = {
 
 def _train_all(rank: int, folder: str) -> dict[str, dict[str, Any]]:
     kept = {name: _mix_layouts(rank, each, _spoil_on_one_rank, nonfinite="skip") for name, each in KEPT.items()}
-    return {**host_all(_train_both_ways, rank, folder), **kept}
+    return {**host_all(_train_both_ways, rank, folder, every=[*HOSTED, AVERAGED]), **kept}
 
 
 @pytest.fixture(scope="module")
