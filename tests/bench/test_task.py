@@ -110,7 +110,7 @@ def test_parameters_are_checked_by_name() -> None:
         LINE.problem(0, slop=1.0)
 
 
-@pytest.mark.parametrize("name", list(catalog._HOMES))
+@pytest.mark.parametrize("name", list(catalog.HOMES))
 def test_every_task_is_known_by_one_sentence(name: str) -> None:
     found = bench.get_task(name)
     assert found.name == name

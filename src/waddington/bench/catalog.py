@@ -15,12 +15,12 @@ from waddington.bench import files
 from waddington.bench._task import Task, unknown_task
 from waddington.errors import ArgumentError
 
-__all__ = ["get", "names"]
+__all__ = ["HOMES", "get", "names"]
 
 GROUP = "waddington.tasks"
 """Entry points of this group are tasks: a :class:`~waddington.bench.Task`, or a mapping of its fields."""
 
-_HOMES: dict[str, str] = {
+HOMES: dict[str, str] = {
     "quadratic": "analytic",
     "paper-quadratic": "analytic",
     "rosenbrock": "analytic",
@@ -54,7 +54,7 @@ _HOMES: dict[str, str] = {
 
 def names() -> tuple[str, ...]:
     """Give the names of all tasks that are known without a file."""
-    return (*_HOMES, *(point for point in _points() if point not in _HOMES))
+    return (*HOMES, *(point for point in _points() if point not in HOMES))
 
 
 def get(task: str | Task) -> Task:
@@ -80,9 +80,9 @@ def get(task: str | Task) -> Task:
         return _of_file(path, name if colon else None)
     if colon:
         return _of_module(place, name)
-    known = task if task in _HOMES else check_known("task", task, names())
-    if known in _HOMES:
-        return _chosen(importlib.import_module(f"waddington.bench.tasks.{_HOMES[known]}"), known, known)
+    known = task if task in HOMES else check_known("task", task, names())
+    if known in HOMES:
+        return _chosen(importlib.import_module(f"waddington.bench.tasks.{HOMES[known]}"), known, known)
     return _of_point(known)
 
 
