@@ -151,7 +151,7 @@ def test_a_study_is_read_as_it_was_written(tmp_path: Path) -> None:
     path.write_text(OPTIMIZER)
     found = study(
         tasks=["rosenbrock", bench.Entry.of("digits", batch_size=16)],
-        arms=["ASGDAdam", f"{path}:Mine", bench.Arm.of("AdamW", schedule=bench.Schedule(name="periodic"))],
+        arms=["ASGDAdam", f"{path}:Mine", bench.Arm.of("AdamW", schedule=bench.Schedule(control="periodic"))],
         space={"weight_decay": bench.Choice(0.0, 0.1), "beta2": bench.OneMinus(bench.Log(1e-3, 0.1))},
         name="a study",
     )
@@ -184,3 +184,15 @@ def test_tasks_of_this_process_have_no_name_elsewhere() -> None:
     for task in (BOWL, LINE):
         with pytest.raises(UnknownNameError, match="unknown task"):
             study(tasks=[task])
+
+
+def test_fields_of_the_schedule_are_fixed_and_searched_like_arguments() -> None:
+    low = {"schedule.low": bench.Log(1e-2, 1.0, closed="high")}
+    arm = bench.Arm.of("SGD", space=low, **{"schedule.control": "periodic"})
+    found = study(arms=["AdamW", arm], horizons=["known", "open"])
+    for horizon, course in zip(found.horizons, ("cosine", "constant"), strict=True):
+        run = found.run(found.entries[0], horizon, found.arms[1], {"schedule.low": 0.3}, 0, test=False)
+        assert run.schedule == bench.Schedule(name=course, control="periodic", low=0.3)
+        assert run.arguments == {"weight_decay": 0.0, "fused": True}
+    with pytest.raises(UnknownNameError, match=r"field of a schedule 'lo'.*Did you mean 'low'"):
+        bench.Arm.of("SGD", **{"schedule.lo": 0.1})

@@ -215,8 +215,9 @@ def test_a_training_that_was_killed_goes_on_from_its_checkpoint_to_the_bit(tmp_p
         (Schedule(name="cosine"), [0.853553, 0.5, 0.146447, 0]),
         (Schedule(name="cosine", end=0.5, warmup=0.5), [0.5, 1, 0.75, 0.5]),
         (Schedule(name="inverse-sqrt"), [1, 0.707107, 0.57735, 0.5]),
-        (Schedule(name="periodic", period=2, low=0.1), [1, 0.1, 1, 0.1]),
-        (Schedule(name="mean", share=0.5, low=0.1), [0.55] * 4),
+        (Schedule(control="periodic", period=2, low=0.1), [1, 0.1, 1, 0.1]),
+        (Schedule(control="mean", share=0.5, low=0.1), [0.55] * 4),
+        (Schedule(name="cosine", control="periodic", period=2, low=0.1), [0.853553, 0.05, 0.146447, 0]),
         (Schedule(name="restarts", period=2), [1, 0.5, 1, 0.5]),
     ],
     ids=str,
@@ -236,7 +237,7 @@ def test_rates_run_as_they_are_said_to(schedule: Schedule, expected: list[float]
 def test_the_random_control_has_its_share_and_is_the_seeds() -> None:
     def rates(seed: int) -> list[float]:
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-        scheduler = Schedule(name="random", share=0.3, low=0.1).build(optimizer, steps=400, seed=seed)
+        scheduler = Schedule(control="random", share=0.3, low=0.1).build(optimizer, steps=400, seed=seed)
         assert scheduler is not None
         found = []
         for _ in range(400):

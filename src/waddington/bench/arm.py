@@ -19,7 +19,7 @@ from waddington.bench.space import Dimension, Log, OneMinus, Space, Times, Unifo
 from waddington.errors import ArgumentError, UnknownNameError
 from waddington.optim import registry
 
-__all__ = ["Arm", "build_optimizer", "literal", "parse_arm", "usual_space", "with_ranges"]
+__all__ = ["SCHEDULE", "TASK", "Arm", "build_optimizer", "literal", "parse_arm", "usual_space", "with_ranges"]
 
 RATES = Log(1e-4, 1e-1)
 """Where a rate is searched unless the arm says otherwise: three decades."""
@@ -28,6 +28,8 @@ _WIDER = {"SGD": Log(1e-3, 1.0), "Adagrad": Log(1e-3, 1.0), "Padam": Log(1e-3, 1
 _BETA2 = OneMinus(Log(1e-3, 1e-1))
 _SMALL_RATE = Times("lr", Log(1e-2, 1.0, closed="high"))
 _BETAS = ("beta1", "beta2", "beta3")
+TASK, SCHEDULE = "task.", "schedule."
+"""Arguments that begin so are the task's and the schedule's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +43,10 @@ class Arm:
     optimizer
         A name of :mod:`waddington.optim.registry`, ``"module:Class"``, or the name of a class or function in `source`.
     arguments
-        Fixed arguments of the optimizer; ``beta1`` and ``beta2`` stand for entries of ``betas``.
+        Fixed arguments of the optimizer; ``beta1`` and ``beta2`` stand for entries of ``betas``, ``schedule.low`` for a
+        field of its :class:`~waddington.bench.Schedule`, ``task.batch_size`` for a parameter of the task.
     space
-        Arguments that are searched.
+        Arguments that are searched, named likewise.
     schedule
         Of its rate; None is the study's. An optimizer that brings its own course, such as Schedule-Free, has
         ``Schedule()``, a constant one.
@@ -70,9 +73,11 @@ class Arm:
                     f"cannot search {name}={dimension!r} in arm {self.name!r}: accepted are Log, Uniform, OneMinus,"
                     " Times and Choice"
                 )
-        known = self.accepted
-        for argument in (*self.arguments, *(name for name in self.space if not name.startswith("task."))):
-            check_known(f"argument of {self.optimizer}", argument, known)
+        for argument in (*self.arguments, *self.space):
+            if argument.startswith(SCHEDULE):
+                check_known("field of a schedule", argument.removeprefix(SCHEDULE), Schedule.__dataclass_fields__)
+            elif not argument.startswith(TASK):
+                check_known(f"argument of {self.optimizer}", argument, self.accepted)
 
     @property
     def reference(self) -> str:

@@ -8,14 +8,15 @@ records beside the code already hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from waddington._checks import check_known
-from waddington.bench.arm import Arm
+from waddington.bench.arm import Arm, usual_space
 from waddington.bench.entry import Entry
 from waddington.bench.registered import from_json
-from waddington.bench.schedule import Schedule
+from waddington.bench.space import Log
 from waddington.bench.study import Study
 from waddington.errors import ArgumentError
 
@@ -62,19 +63,15 @@ def switching() -> Study:
 
 
 def controls() -> Study:
-    """Is it the curvature? A switch that knows nothing, and the constant rate that it has on average.
+    """Is it the curvature? Switches between two rates that know nothing of it.
 
-    Arms: AdamW; AdamW with a rate that changes periodically, at random, and that is the mean of these. With a known
-    horizon they would lose their cosine, so the horizon is open.
+    Arms: AdamW, which is any constant mean of two rates; AdamW whose rate is switched every ten steps, and at random on
+    half of the steps. Their small rate is searched as ASGDAdam's is.
     """
+    space = {**usual_space("AdamW"), "schedule.low": Log(1e-2, 1.0, closed="high")}
+    arms = [Arm.of("AdamW", name=name, space=space) for name in ("periodic", "random")]
     return _study(
-        "Blind switches",
-        [
-            Arm.of("AdamW", name="periodic", schedule=Schedule(name="periodic")),
-            Arm.of("AdamW", name="random", schedule=Schedule(name="random")),
-            Arm.of("AdamW", name="mean rate", schedule=Schedule(name="mean")),
-        ],
-        horizons=("open",),
+        "Blind switches", [replace(arm, arguments={**arm.arguments, "schedule.control": arm.name}) for arm in arms]
     )
 
 

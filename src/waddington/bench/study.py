@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from waddington import jobs
 from waddington._checks import check_choice, check_count, check_known
 from waddington.bench._task import Task
-from waddington.bench.arm import Arm
+from waddington.bench.arm import SCHEDULE, TASK, Arm
 from waddington.bench.entry import HORIZONS, KNOWN, OPEN, Entry, Horizon
 from waddington.bench.run import Run
 from waddington.bench.space import Dimension, Space, apart
@@ -20,12 +20,9 @@ from waddington.bench.statistics import MOST_CONTRASTS
 from waddington.errors import ArgumentError
 from waddington.optim.registry import OptimizerLike
 
-__all__ = ["TASK", "Study"]
+__all__ = ["Study"]
 
 Search: TypeAlias = Literal["quasi-random", "grid", "bayes"]
-
-TASK = "task."
-"""Arguments that begin so are the task's, in a space or among fixed ones: ``task.batch_size``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,9 +179,12 @@ class Study:
     ) -> Run:
         """Write down one training."""
         shared = {
-            name: value for name, value in self.arguments.items() if name in arm.accepted or name.startswith(TASK)
+            name: value
+            for name, value in self.arguments.items()
+            if name in arm.accepted or name.startswith((TASK, SCHEDULE))
         }
         given = {**shared, **arm.arguments, **arguments}
+        of_schedule = {name.removeprefix(SCHEDULE): value for name, value in given.items() if name.startswith(SCHEDULE)}
         return Run(
             task=entry.task,
             task_version=entry.version,
@@ -194,9 +194,9 @@ class Study:
                 **{name.removeprefix(TASK): value for name, value in given.items() if name.startswith(TASK)},
             },
             optimizer=arm.optimizer,
-            arguments={name: value for name, value in given.items() if not name.startswith(TASK)},
+            arguments={name: value for name, value in given.items() if not name.startswith((TASK, SCHEDULE))},
             optimizer_digest=arm.digest,
-            schedule=arm.schedule or horizon.schedule,
+            schedule=dataclasses.replace(arm.schedule or horizon.schedule, **of_schedule),
             steps=entry.steps,
             evaluations=entry.evaluations,
             patience=entry.patience,

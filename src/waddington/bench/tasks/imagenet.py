@@ -29,7 +29,7 @@ from waddington.bench.arm import build_optimizer
 from waddington.bench.datasets.folder import ImageFolder, image_folder
 from waddington.bench.datasets.standins import FolderStandin
 from waddington.bench.problem import Pair, Problem, Shuffled, Split
-from waddington.bench.schedule import SCHEDULES, Schedule
+from waddington.bench.schedule import COURSES, Schedule
 from waddington.bench.tasks._sharding import (
     average_statistics,
     mean_over_ranks,
@@ -230,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the task")
-    parser.add_argument("--schedule", default="cosine", choices=SCHEDULES)
+    parser.add_argument("--schedule", default="cosine", choices=COURSES)
     parser.add_argument("--warmup", type=float, default=0.0, help="share of the steps")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int)
