@@ -19,6 +19,7 @@ from waddington.twin._keys import key_table
 TARGET = Path(__file__).with_name("cli.md")
 KEYS = Path(__file__).with_name("keys.md")
 TASKS = Path(__file__).with_name("tasks.md")
+TIERS = {"seconds": "Seconds of a core", "minutes": "Minutes of a core", "gpu": "One GPU", "gpus": "Several GPUs"}
 reflowed = runpy.run_path(str(Path(__file__).with_name("lines.py")))["reflowed"]
 
 
@@ -74,14 +75,20 @@ def tasks_page() -> str:
 
 
 def task_table() -> str:
-    """Give a row for each of the bench's own tasks."""
-    lines = ["| task | what it is | steps | tier | data | parameters |", "| --- | --- | --- | --- | --- | --- |"]
-    tiers = ("seconds", "minutes", "gpu", "gpus")
-    for task in sorted(map(catalog.get, catalog.HOMES), key=lambda one: tiers.index(one.tier)):
+    """Give a table for each tier of the bench's own tasks, and one of all their parameters."""
+    tasks = [catalog.get(name) for name in catalog.HOMES]
+    lines = []
+    for tier, needs in TIERS.items():
+        lines += [f"### {needs}", "", "| task | what it is | steps | data |", "| --- | --- | --- | --- |"]
+        for task in (one for one in tasks if one.tier == tier):
+            data = "GLUE" if any(need.startswith("glue/") for need in task.needs) else ", ".join(task.needs)
+            about = task.about.replace("``", "`").replace("|", r"\|")
+            lines.append(f"| `{task.name}` | {about} | {task.steps:,} | {data} |")
+        lines.append("")
+    lines += ["### Parameters", "", "| task | parameters and their defaults |", "| --- | --- |"]
+    for task in tasks:
         said = ", ".join(f"`{key}={value!r}`" for key, value in task.parameters.items())
-        data = "all of GLUE" if any(need.startswith("glue/") for need in task.needs) else ", ".join(task.needs)
-        about = task.about.replace("``", "`").replace("|", r"\|")
-        lines.append(f"| `{task.name}` | {about} | {task.steps:,} | {task.tier} | {data} | {said} |")
+        lines.append(f"| `{task.name}` | {said} |")
     return "\n".join(lines) + "\n"
 
 

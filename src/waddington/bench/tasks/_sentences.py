@@ -55,10 +55,9 @@ class Encoded:
     def batch(self, chosen: torch.Tensor, device: str) -> dict[str, torch.Tensor]:
         """Give cases, cut to the longest of them."""
         longest = int(self.lengths[chosen].max())
-        tokens = self.tokens[chosen, :longest]
         found = {
-            "input_ids": tokens,
-            "token_type_ids": self.segments[chosen, :longest],
+            "input_ids": self.tokens[chosen, :longest].long(),
+            "token_type_ids": self.segments[chosen, :longest].long(),
             "attention_mask": (torch.arange(longest) < self.lengths[chosen, None]).long(),
             "labels": self.labels[chosen],
         }
@@ -69,11 +68,11 @@ def encoded(sentences: Sentences, encode: Encoder, task: GlueTask, pad: int) -> 
     """Number all sentences."""
     pairs = encode(sentences.texts)
     lengths = torch.tensor([len(tokens) for tokens, _ in pairs])
-    tokens = torch.full((len(pairs), int(lengths.max())), pad)
-    segments = torch.zeros_like(tokens)
+    tokens = torch.full((len(pairs), int(lengths.max())), pad, dtype=torch.int32)  # QQP's fill a gigabyte
+    segments = torch.zeros_like(tokens, dtype=torch.int8)
     for row, (numbers, from_which) in enumerate(pairs):
-        tokens[row, : len(numbers)] = torch.tensor(numbers)
-        segments[row, : len(numbers)] = torch.tensor(from_which)
+        tokens[row, : len(numbers)] = torch.tensor(numbers, dtype=torch.int32)
+        segments[row, : len(numbers)] = torch.tensor(from_which, dtype=torch.int8)
     labels = torch.tensor(sentences.labels)
     return Encoded(
         tokens=tokens, segments=segments, lengths=lengths, labels=labels.long() if task.labels else labels, pad=pad

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+from torch.optim.optimizer import ParamsT
+
 from waddington._checks import check_choice
 from waddington.bench.arm import Arm
 from waddington.bench.schedule import Schedule
 from waddington.bench.space import Choice
+from waddington.optim import AMVT, Lookahead
 
-__all__ = ["amvt_arms", "glue_arms", "gpt2_arms", "gsm8k_arms"]
+__all__ = ["amvt_arms", "glue_arms", "gpt2_arms", "gsm8k_arms", "lookahead_adam", "lookahead_amvt"]
 
 _GLUE_RATES = Choice(1e-5, 2e-5, 3e-5, 4e-5, 5e-5)
 _GSM8K_RATES = Choice(1e-5, 5e-5, 1e-4, 5e-4)
@@ -72,8 +76,8 @@ def gpt2_arms(size: str = "125M") -> tuple[Arm, ...]:
 def amvt_arms(period: int) -> tuple[Arm, ...]:
     """Give the arms of the AMVT paper's comparison: its baselines' settings, its grid of rates, cosine with restarts.
 
-    The paper's grid also holds weight decay and β, which a study searches by its own `space`; Lookahead goes around an
-    optimizer (:class:`waddington.optim.Lookahead`) and is an arm as a function in a file.
+    The paper's grid also holds weight decay and β, which a study searches by its own `space`. Lookahead has the
+    defaults of its paper, around Adam and, as in section 5.9, around AMVT.
 
     Parameters
     ----------
@@ -88,10 +92,21 @@ def amvt_arms(period: int) -> tuple[Arm, ...]:
         "RAdam": {"betas": (0.9, 0.999), "weight_decay": 0.0},
         "SGD": {"momentum": 0.9, "weight_decay": 0.0},
     }
-    return tuple(
-        Arm.of(optimizer, space={"lr": _GRID_004}, schedule=schedule, **settings)
-        for optimizer, settings in arms.items()
-    )
+    single = [Arm.of(name, space={"lr": _GRID_004}, schedule=schedule, **found) for name, found in arms.items()]
+    around = [
+        Arm.of(optimizer, space={"lr": _GRID_004}, schedule=schedule) for optimizer in (lookahead_adam, lookahead_amvt)
+    ]
+    return (*single, *around)
+
+
+def lookahead_adam(params: ParamsT, lr: float = 1e-3) -> torch.optim.Optimizer:
+    """Build Lookahead around Adam, as an arm that other processes find."""
+    return Lookahead(torch.optim.Adam(params, lr=lr))
+
+
+def lookahead_amvt(params: ParamsT, lr: float = 1e-3) -> torch.optim.Optimizer:
+    """Build Lookahead around AMVT, as an arm that other processes find."""
+    return Lookahead(AMVT(params, lr=lr))
 
 
 def _table(rank: int) -> dict[str, dict[str, Any]]:
