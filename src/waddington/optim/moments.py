@@ -89,10 +89,10 @@ def ema_weight(step: Number, beta: float) -> Number:
     Dividing by it is the bias correction of Kingma & Ba (2015). ``expm1`` keeps every digit that float32 has where
     ``1 - beta ** step`` would cancel: at the first step with beta 0.999 that would cost four of the seven.
     """
-    rate = math.log(beta) if beta > 0.0 else -math.inf
-    if isinstance(step, torch.Tensor):
-        return -torch.expm1(step * rate)
-    return -math.expm1(step * rate) if step else 0.0
+    if not beta > 0.0:  # the last value has all the weight, from the first step on; 0 · log 0 would be NaN
+        return step.clamp(0.0, 1.0) if isinstance(step, torch.Tensor) else min(step, 1.0)
+    rate = math.log(beta)
+    return -torch.expm1(step * rate) if isinstance(step, torch.Tensor) else -math.expm1(step * rate)
 
 
 def bias_corrections(step: Number, betas: Sequence[float]) -> dict[str, Number]:
