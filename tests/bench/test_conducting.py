@@ -89,6 +89,7 @@ def test_two_studies_share_runs(tasks: Path, tmp_path: Path) -> None:
         assert len(store.records()) == 2 * (2 + 4)
 
 
+@pytest.mark.slow  # workers import torch; tests/jobs/test_executors.py is the fast one
 def test_records_of_two_processes_are_those_of_one(tasks: Path, tmp_path: Path) -> None:
     study = small(tasks, "small-line", "exploding")
     contents = []
