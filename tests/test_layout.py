@@ -129,6 +129,7 @@ FLOORS = {
         "plots": 5,
         "report": 5,
         "models": 6,
+        "objectives": 6,
         "run": 7,
         "pp": 7,
         "tl": 7,

@@ -18,7 +18,7 @@ from waddington.twin.embed.module import Batch, TwinModule
 from waddington.twin.embed.reference import Reference
 from waddington.twin.preprocess.components import leading_axes
 
-__all__ = ["encode", "evaluate", "make_batch", "refresh", "start", "start_at_components", "weighted_losses"]
+__all__ = ["encode", "evaluate", "make_batch", "refresh", "start", "weighted_losses"]
 
 _BLOCK = 1024  # cells handled at once where no gradient is needed
 
@@ -86,7 +86,7 @@ def weighted_losses(module: TwinModule, batch: Batch, config: EncoderConfig) -> 
 
 
 @torch.no_grad()
-def start(module: TwinModule, cells: CellDataset, rows: IntArray) -> None:
+def start(module: TwinModule, cells: CellDataset, rows: IntArray, *, at: str = "random") -> None:
     """Set what the data fix before training: each feature's location and scale, baseline and dispersion.
 
     Parameters
@@ -97,6 +97,8 @@ def start(module: TwinModule, cells: CellDataset, rows: IntArray) -> None:
         All cells.
     rows
         Which of them may be looked at.
+    at
+        ``"components"``: embeddings begin at leading components too; ``"random"``: at the weights as they are.
     """
     for name, matrix in cells.inputs.items():
         here = rows[cells.present[name][rows]]
@@ -108,11 +110,13 @@ def start(module: TwinModule, cells: CellDataset, rows: IntArray) -> None:
         if cells.counts is not None:
             mean, deviation = (torch.from_numpy(moment) for moment in moments(cells.counts[name], here))
             cast(Decoder, module.decoders[name]).start(mean, deviation**2)
+    if at == "components":
+        _start_at_components(module, cells, rows)
 
 
 @torch.no_grad()
-def start_at_components(module: TwinModule, cells: CellDataset, rows: IntArray) -> None:
-    """Let embeddings begin at the leading components of each modality, and of all side by side; after `start`.
+def _start_at_components(module: TwinModule, cells: CellDataset, rows: IntArray) -> None:
+    """Let embeddings begin at the leading components of each modality, and of all side by side.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ from waddington.optim.registry import OptimizerLike
 from waddington.twin._arrays import check_arrays
 from waddington.twin._moved import renamed_arguments
 from waddington.twin.data.device import check_device
-from waddington.twin.embed.batches import encode, evaluate, refresh, start, start_at_components
+from waddington.twin.embed.batches import encode, evaluate, refresh, start
 from waddington.twin.embed.config import EncoderConfig
 from waddington.twin.embed.dataset import CellDataset, IntArray, Matrix, hold_out
 from waddington.twin.embed.decoders import Decoder
@@ -184,15 +184,13 @@ class TwinEncoder:
         reference_rows = self._prepare(cells, sought, train_rows, seed=seed)
         history = History()
         if epochs > 0:
-            reference = self._known_reference()
-            data = TrainingData(
-                cells=cells,
-                train=train_rows,
-                validation=validation_rows,
+            data = TrainingData.of(
+                cells,
+                sought,
+                train_rows,
+                validation_rows,
+                reference=self._known_reference(),
                 reference_rows=reference_rows,
-                reference=reference,
-                train_tables=reference.attach({name: x[train_rows] for name, x in sought.items()}),
-                validation_tables=reference.attach({name: x[validation_rows] for name, x in sought.items()}),
             )
             history = train_module(
                 self.module,
@@ -382,9 +380,7 @@ class TwinEncoder:
         self._reference = Reference(
             {name: x[kept] for name, x in sought.items()}, n_neighbors=self.config.n_neighbors, seed=seed
         )
-        start(self.module, cells, rows)
-        if self.config.start == "components":
-            start_at_components(self.module, cells, rows)
+        start(self.module, cells, rows, at=self.config.start)
         return kept
 
     def _finish(self, cells: CellDataset, sought: Mapping[str, FloatArray], rows: IntArray) -> None:

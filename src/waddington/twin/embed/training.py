@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
@@ -24,12 +25,24 @@ from waddington.twin.embed.batches import evaluate, make_batch, refresh, weighte
 from waddington.twin.embed.config import EncoderConfig
 from waddington.twin.embed.dataset import CellDataset, IntArray, sample_neighbors, shuffled_batches
 from waddington.twin.embed.history import History
-from waddington.twin.embed.module import TwinModule
+from waddington.twin.embed.module import Batch, TwinModule
 from waddington.twin.embed.reference import Reference
 
-__all__ = ["TrainingData", "default_optimizer", "modality_weights", "save_atomically", "schedule_factor", "train"]
+__all__ = [
+    "REFRESH_STEPS",
+    "TrainingData",
+    "balanced_total",
+    "default_optimizer",
+    "draw_batch",
+    "first_losses",
+    "modality_weights",
+    "save_atomically",
+    "schedule_factor",
+    "train",
+]
 
-_REFRESH_STEPS = 500
+REFRESH_STEPS = 500
+"""Steps of an epoch after which the reference's hidden states are computed anew, beside its start."""
 _WARM_UP = 0.05
 _FLOOR = 0.02
 _MOST_WEIGHT = 20.0
@@ -43,7 +56,7 @@ class TrainingData:
     cells: CellDataset
     """All cells."""
     train: IntArray
-    """Rows that are trained on."""
+    """Rows that are trained on, ascending."""
     validation: IntArray
     """Rows of the validation cells."""
     reference_rows: IntArray
@@ -54,6 +67,28 @@ class TrainingData:
     """Neighbours of the training cells, (cells, neighbours) by modality and under ``"joint"``."""
     validation_tables: Mapping[str, IntArray]
     """Neighbours of the validation cells, likewise."""
+
+    @classmethod
+    def of(
+        cls,
+        cells: CellDataset,
+        representations: Mapping[str, npt.NDArray[np.float32]],
+        train: IntArray,
+        validation: IntArray,
+        *,
+        reference: Reference,
+        reference_rows: IntArray,
+    ) -> TrainingData:
+        """Look the neighbours of training and validation cells up; `representations` are those of all cells."""
+        return cls(
+            cells=cells,
+            train=train,
+            validation=validation,
+            reference_rows=reference_rows,
+            reference=reference,
+            train_tables=reference.attach({name: x[train] for name, x in representations.items()}),
+            validation_tables=reference.attach({name: x[validation] for name, x in representations.items()}),
+        )
 
 
 def default_optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -135,7 +170,7 @@ def train(
     written_for = {**settings, "optimizer": _described(stepper)}
     history = History()
     refresh(module, data.cells, data.reference_rows, data.reference)
-    first = _first_losses(module, data, config, seed=seed) if config.balanced and epochs else {}
+    first = first_losses(module, data, config, seed=seed) if config.balanced and epochs else {}
     if checkpoint is not None and checkpoint.exists():
         history = _resume(checkpoint, written_for, module, stepper, rate)
         refresh(module, data.cells, data.reference_rows, data.reference)
@@ -188,14 +223,14 @@ def modality_weights(first: Mapping[str, float], last: Mapping[str, float]) -> d
     return {name: value * len(inverse) / sum(inverse.values()) for name, value in inverse.items()}
 
 
-def _first_losses(module: TwinModule, data: TrainingData, config: EncoderConfig, *, seed: int) -> dict[str, float]:
-    """Terms of the loss before training, on training cells drawn at random: files stand in order of batch or type."""
+def first_losses(module: TwinModule, data: TrainingData, config: EncoderConfig, *, seed: int) -> dict[str, float]:
+    """Give the terms before training, of training cells drawn at random: files stand in order of batch or type."""
     some = np.sort(np.random.default_rng((seed, 3)).permutation(len(data.train))[:_FIRST_CELLS])
     tables = {name: table[some] for name, table in data.train_tables.items()}
     return evaluate(module, data.cells, data.train[some], tables, data.reference, config, seed=seed)
 
 
-def _balanced(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+def balanced_total(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """Give the total with every modality's terms times its weight."""
     extra = [
         (weights[name.split("/")[1]] - 1.0) * term
@@ -203,6 +238,24 @@ def _balanced(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tens
         if "/" in name and name.split("/")[1] in weights
     ]
     return terms["total"] + torch.stack(extra).sum() if extra else terms["total"]
+
+
+def draw_batch(
+    data: TrainingData, rows: IntArray, config: EncoderConfig, *, device: torch.device, rng: np.random.Generator
+) -> Batch:
+    """Give some of the training cells with neighbours, masks and dropped modalities drawn for them."""
+    place = np.searchsorted(data.train, rows)
+    near = {name: sample_neighbors(table[place], config.fanout, rng) for name, table in data.train_tables.items()}
+    return make_batch(
+        data.cells,
+        rows,
+        near,
+        data.reference,
+        device=device,
+        mask_fraction=config.mask_fraction,
+        modality_dropout=config.modality_dropout,
+        rng=rng,
+    )
 
 
 def save_atomically(state: Mapping[str, Any], path: Path) -> None:
@@ -237,28 +290,14 @@ def _epoch(
 ) -> dict[str, float]:
     """One pass over the training cells; mean of each loss term over them."""
     device = next(module.parameters()).device
-    place = np.zeros(data.cells.n_cells, dtype=np.int64)
-    place[data.train] = np.arange(data.train.size)
     sums: dict[str, Tensor] = {}
     for step, rows in enumerate(shuffled_batches(data.train, batch_size, rng)):
-        if step > 0 and step % _REFRESH_STEPS == 0:
+        if step > 0 and step % REFRESH_STEPS == 0:
             refresh(module, data.cells, data.reference_rows, data.reference)
-        near = {
-            name: sample_neighbors(table[place[rows]], config.fanout, rng) for name, table in data.train_tables.items()
-        }
-        batch = make_batch(
-            data.cells,
-            rows,
-            near,
-            data.reference,
-            device=device,
-            mask_fraction=config.mask_fraction,
-            modality_dropout=config.modality_dropout,
-            rng=rng,
-        )
+        batch = draw_batch(data, rows, config, device=device, rng=rng)
         terms = weighted_losses(module, batch, config)
         stepper.zero_grad()
-        torch.autograd.backward(_balanced(terms, weights))
+        torch.autograd.backward(balanced_total(terms, weights))
         stepper.step()
         rate.step()
         # Kept as tensors until the epoch ends: reading each one would make a GPU wait in every step.
