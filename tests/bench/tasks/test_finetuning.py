@@ -19,7 +19,7 @@ from waddington.bench.tasks._sentences import END, START, UNKNOWN, glue_measures
 from waddington.bench.tasks._transformers import image_resnet, local_weights, small_image_resnet
 from waddington.bench.tasks.glue import passes
 from waddington.bench.tasks.gpt2 import gpt2_model
-from waddington.bench.tasks.gsm8k import _Worked, is_right, prompt
+from waddington.bench.tasks.gsm8k import _answered, _Worked, is_right, prompt
 from waddington.errors import ArgumentError, DataError
 
 
@@ -145,18 +145,24 @@ def test_an_answer_is_right_if_its_number_is(said: str, right: bool) -> None:
     assert is_right(said, WordProblem("?", "16-3=<<16-3=13>>13\n#### 13")) is right
 
 
-def test_a_model_that_knows_the_answer_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = tiny("gsm8k-llama", answered=2)
-    model = problem.model
+class Knowing:
+    """Answers every question with the same words; sees questions filled up before, never behind."""
 
-    def generate(input_ids: torch.Tensor, **settings: object) -> torch.Tensor:
+    def __init__(self, said: list[int]) -> None:
+        self.said = said
+
+    def generate(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **settings: object) -> torch.Tensor:
         assert settings["do_sample"] is False
-        said = torch.full((len(input_ids), 1), 3)  # a question mark: no number
-        return torch.cat([input_ids, said], 1)
+        assert (attention_mask[:, -1] == 1).all()
+        assert ((input_ids == settings["pad_token_id"]) == (attention_mask == 0)).all()
+        return torch.cat([input_ids, torch.tensor(self.said).expand(len(input_ids), -1)], 1)
 
-    monkeypatch.setattr(model, "generate", generate)
-    with torch.no_grad():
-        assert problem.evaluate(model.eval(), "validation")["accuracy"] == 0.0
+
+def test_the_share_of_exact_answers_is_counted() -> None:
+    problems = [WordProblem(f"{'long ' * i}?", f"#### {i}") for i in range(1, 21)]
+    tokenizer = LetterTokenizer([*map(prompt, problems), "#### 0123456789 so it is"])
+    model = Knowing(tokenizer.encode(" so it is 7", add_special_tokens=False))
+    assert _answered(model, problems, tokenizer, 10, "cpu") == 1 / 20
 
 
 def test_gpt2_is_nanogpts(monkeypatch: pytest.MonkeyPatch) -> None:
