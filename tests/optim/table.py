@@ -99,9 +99,6 @@ def _switched(name: str, cls: type[torch.optim.Optimizer], amsgrad: bool) -> lis
         "faithful": {"switch": "mean", "bias_correction": False},
         "coordinate": {"switch": "coordinate", "count_ratio": 0.5},
         "momentum": {"switch": "momentum"},
-        "alignment": {"switch": "alignment"},
-        "clock": {"switch": "alignment", "alignment": "clock", "tau": 5.0, "bias_correction": False},
-        "ratchet": {"switch": "alignment", "alignment": "ratchet", "weight_decay": 0.1},
         "decay": {"weight_decay": 0.1, "switch_interval": 2, "memory": 4},
     }
     return [
@@ -135,6 +132,19 @@ _CAUTIOUS = {"mask": "synchronous", "strict_mask": True, "compensation": "count"
 ROWS = [
     *_switched("ASGDAdam", ASGDAdam, amsgrad=False),
     *_switched("ASGDAMSGrad", ASGDAMSGrad, amsgrad=True),
+    Row(
+        "ASGDAdam-alignment",
+        ASGDAdam,
+        {"lr": RATE, "alpha_min": 1e-3, "switch": "alignment", "bias_correction": False},
+        asgd,
+    ),
+    Row(
+        "ASGDAMSGrad-clock",
+        ASGDAMSGrad,
+        {"lr": RATE, "alpha_min": 1e-3, "switch": "alignment", "alignment": "clock", "weight_decay": 0.1},
+        asgd,
+        {"amsgrad": True},
+    ),
     Row("Padam", Padam, {"lr": 1e-1}, padam),
     Row(
         "Padam-half",
@@ -213,12 +223,6 @@ WRAPPED = [
     Row("Masked-ASGDAdam", ASGDAdam, {"lr": RATE, "alpha_min": 1e-3, "switch_interval": 3}, wrap=(Masked,)),
     Row("Switched-Adam", torch.optim.Adam, {"lr": RATE}, wrap=(_switch,)),
     Row("Switched-SGD", torch.optim.SGD, {"lr": RATE}, wrap=(_switch,), steep=0.02),
-    Row(
-        "Switched-AdamW-clock",
-        torch.optim.AdamW,
-        {"lr": RATE},
-        wrap=(partial(Switched, switch="alignment", alignment="clock"),),
-    ),
     Row("Switched-AMVT", AMVT, {"lr": RATE}, wrap=(_switch,)),
     Row("Compressed-AMGT", AMGT, {"lr": RATE}, wrap=(partial(Compressed, fraction=0.3),), steep=0.03),
     Row(
@@ -235,12 +239,11 @@ WRAPPED = [
         wrap=(partial(Projected, onto=Ball(20.0), metric="denominator"),),
         is_real=True,
     ),
-    Row("Averaged-Switched-AdamW", torch.optim.AdamW, {"lr": RATE}, wrap=(_switch, Averaged)),
     Row(
-        "Averaged-ASGDAdam-clock",
-        ASGDAdam,
-        {"lr": RATE, "alpha_min": 1e-3, "switch": "alignment", "alignment": "clock"},
-        wrap=(partial(Averaged, since="noise"),),
+        "Averaged-Switched-AdamW",
+        torch.optim.AdamW,
+        {"lr": RATE},
+        wrap=(partial(Switched, switch="alignment", alignment="clock"), partial(Averaged, since="noise")),
     ),
     Row("Lookahead-Masked-Switched-AdamW", torch.optim.AdamW, {"lr": RATE}, wrap=(_switch, Masked, Lookahead)),
 ]
@@ -248,9 +251,8 @@ WRAPPED = [
 
 _KINDS = (
     "ASGDAdam-relative",
-    "ASGDAMSGrad-linear",
-    "ASGDAdam-coordinate",
     "ASGDAMSGrad-clock",
+    "ASGDAdam-coordinate",
     "Padam",
     "ASGD2",
     "AMGT-hard",

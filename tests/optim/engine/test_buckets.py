@@ -24,7 +24,7 @@ from waddington.optim.engine import dispatch
 
 each_kind = pytest.mark.parametrize("row", [row for row in OWN if row in COMPILED], ids=lambda row: row.name)
 # What is remembered depends on a rule by its buffers and statistics alone: the most of both, and the least.
-EXTREMES = [row for row in OWN if row.name in ("ASGDAMSGrad-linear", "CAdamW")]
+EXTREMES = [row for row in OWN if row.name in ("ASGDAMSGrad-clock", "CAdamW")]
 each_extreme = pytest.mark.parametrize("row", EXTREMES, ids=lambda row: row.name)
 STEPS = 6
 

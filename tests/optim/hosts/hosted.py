@@ -42,7 +42,7 @@ class Hosted:
 
 _CLASSES = (
     "ASGDAdam-relative",  # one decision for a whole group, and a second rate that schedulers turn
-    "ASGDAMSGrad-linear",  # a third buffer of a parameter's shape
+    "ASGDAMSGrad-clock",  # a third buffer of a parameter's shape, and sums of moments before the step
     "AMGT-hard",  # a threshold for each coordinate
     "AlphaAdam-default",  # one factor for a tensor
     "AMVT-preprocessed",  # a norm of the whole model, before the step
@@ -58,8 +58,8 @@ HOSTED = [Hosted(row) for row in BRIEF if row.name in _CLASSES]
 SWITCHED = next(hosted for hosted in HOSTED if hosted.name == "ASGDAdam-relative")
 """The one with most state to lose, for tests that need only one."""
 
-AVERAGED = Hosted(next(row for row in BRIEF if row.name == "Averaged-ASGDAdam-clock"))
-"""One that reads moments before the step and exchanges local weights; only shards ask something new of it."""
+AVERAGED = Hosted(next(row for row in BRIEF if row.name == "Averaged-Switched-AdamW"))
+"""It reads a wrapped optimizer's moments before the step, and keeps a buffer that begins as the weights."""
 
 SHARDED = [*(hosted for hosted in HOSTED if hosted.row.shards), AVERAGED]
 """Those that accept sharded parameters."""

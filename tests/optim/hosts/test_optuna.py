@@ -15,7 +15,7 @@ import torch
 from optim.hosts.hosted import Hosted, assert_equal, each_hosted, loss_of, net, train, weights
 from waddington.optim import registry
 
-NAMES = [name for name in registry.names() if registry.get(name).package == "waddington"]
+NAMES = [spec.name for spec in map(registry.get, registry.names()) if spec.package == "waddington" and not spec.modes]
 STEPS = 10
 TEMPLATE = net()
 

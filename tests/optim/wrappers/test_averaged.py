@@ -109,15 +109,14 @@ def drifting(steps):
     return [[0.5 * d + rng.standard_normal((6,))] for d in drift]
 
 
-@pytest.mark.parametrize("since", ["start", "alarm", "noise"])
-@pytest.mark.parametrize("around", ["built in", "switched"])
+@pytest.mark.parametrize(("since", "around"), [("start", "built in"), ("alarm", "switched"), ("noise", "built in")])
 def test_the_alarm_begins_the_average_anew(since, around):
     params = make_params(shapes=[(6,)])
     how = {"switch": "alignment", "alignment": "clock"}
     inner = ASGDAdam(params, lr=1e-2, **how) if around == "built in" else Switched(adamw(params), **how)
     optimizer = Averaged(inner, since=since)
     count, alarms, expected = 0.0, 0.0, params[0].detach().clone()
-    for n, grads in enumerate(drifting(160)):
+    for n, grads in enumerate(drifting(100)):
         run(optimizer, params, [grads])
         figures = optimizer.diagnostics()
         if since == "noise":
