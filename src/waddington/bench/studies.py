@@ -1,13 +1,14 @@
 """The studies that this project's defaults and pages rest on, registered here before they were run.
 
-Every one is a function that gives a :class:`~waddington.bench.Study`; they share tasks, baseline, budget and seeds, so
-that runs of one serve the others. ``waddington bench run --study NAME --out FOLDER`` runs one, and skips what the
+Every one is a function that gives a :class:`~waddington.bench.Study`. Those that judge what is there share tasks,
+baseline, budget and seeds, so that runs of one serve the others; those that judge what was made from such runs have
+tasks and seeds of their own. ``waddington bench run --study NAME --out FOLDER`` runs one, and skips what the
 records beside the code already hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,18 @@ from waddington.bench.space import Log
 from waddington.bench.study import Study
 from waddington.errors import ArgumentError
 
-__all__ = ["STUDIES", "controls", "get_study", "masking", "moments", "rivals", "switching"]
+__all__ = [
+    "STUDIES",
+    "alignment",
+    "averaging",
+    "controls",
+    "get_study",
+    "masking",
+    "moments",
+    "moving",
+    "rivals",
+    "switching",
+]
 
 _TASKS: Mapping[str, dict[str, Any]] = {
     "quadratic": {},
@@ -113,12 +125,106 @@ def rivals() -> Study:
     )
 
 
+# --- what is ours, tried anew: on tasks and seeds that did not suggest it ---
+
+_STILL: Mapping[str, dict[str, Any]] = {
+    "heavy-tailed-logistic": {},
+    "lenet": {},
+    "mnist-autoencoder": {},
+    "digits-adversarial": {},
+    "glue-bert": {},
+    "cifar-resnet8": {"label_noise": 0.2},
+    "twin-encoder": {},
+    "twin-ppo": {},
+}
+"""Tasks whose data stay what they are."""
+_MOVING: tuple[tuple[str, dict[str, Any]], ...] = tuple(
+    (task, {"rename_every": every, **clip})
+    for task, every in (("lenet", 100), ("cifar-resnet8", 50))
+    for clip in ({}, {"clip": 1.0})
+)
+"""Tasks whose classes are renamed at times that no optimizer knows; free and clipped."""
+_ANEW: Mapping[str, Any] = {
+    "seeds": tuple(range(200, 210)),
+    "trials": 20,
+    "tuning_seeds": (20,),
+    "horizons": ("open",),
+    "widenings": 1,
+}
+
+
+def _rate(optimizer: str, name: str, *more: str, **arguments: Any) -> Arm:
+    """Give an arm whose rate is searched, and what else is named of its usual space: all others keep their defaults."""
+    space = usual_space(optimizer)
+    return Arm.of(optimizer, name=name, space={key: space[key] for key in ("lr", *more)}, **arguments)
+
+
+def alignment() -> Study:
+    """Does a switch by the cosine of gradient and previous update beat the constant rate, and `relative`?
+
+    Arms: AdamW; ASGDAdam with its present rule, `relative`, and with `alignment` in its three readings: two rates,
+    clock, ratchet. The two rates of a switch are searched, of the others the rate alone.
+    """
+    return _named_study(
+        "Switching by alignment",
+        _STILL.items(),
+        [
+            _rate("AdamW", "AdamW"),
+            _rate("ASGDAdam", "relative", "alpha_min"),
+            _rate("ASGDAdam", "two rates", "alpha_min", switch="alignment", alignment="dual"),
+            _rate("ASGDAdam", "clock", switch="alignment", alignment="clock"),
+            _rate("ASGDAdam", "ratchet", switch="alignment", alignment="ratchet"),
+        ],
+        [("two rates", "AdamW"), ("clock", "AdamW"), ("ratchet", "AdamW"), ("two rates", "relative")],
+    )
+
+
+def averaging() -> Study:
+    """Do averaged weights with a clock lose anything, on still data, against averages that know no alarm?
+
+    Arms: AdamW; its weights averaged as polynomials, and exponentially; ASGDAdam's clock with averaged weights;
+    Schedule-Free AdamW. The rate alone is searched.
+    """
+    return _named_study("Averages on still data", _STILL.items(), _averaged(), _AVERAGED)
+
+
+def moving() -> Study:
+    """Does an alarm save averaged weights where the data change at unknown times?
+
+    Arms: those of the study of averages on still data. The primary figure is the worst task.
+    """
+    return _named_study("Averages on data that change", _MOVING, _averaged(), _AVERAGED)
+
+
+_AVERAGED = [("clock, averaged", against) for against in ("polynomial", "AdamW", "exponential", "Schedule-Free")]
+
+
+def _averaged() -> list[Arm]:
+    return [
+        _rate("AdamW", "AdamW"),
+        _rate("AveragedAdamW", "polynomial"),
+        _rate("AveragedAdamW", "exponential", ema_decay=0.99),
+        _rate("AveragedASGDAdam", "clock, averaged"),
+        _rate("ScheduleFreeAdamW", "Schedule-Free"),
+    ]
+
+
+def _named_study(
+    name: str, tasks: Iterable[tuple[str, dict[str, Any]]], arms: list[Arm], contrasts: list[tuple[str, str]]
+) -> Study:
+    entries = [Entry.of(task, **parameters) for task, parameters in tasks]
+    return Study.of(entries, arms, contrasts=contrasts, name=name, **_ANEW)
+
+
 STUDIES: Mapping[str, Callable[[], Study]] = {
     "switching": switching,
     "controls": controls,
     "masking": masking,
     "moments": moments,
     "rivals": rivals,
+    "alignment": alignment,
+    "averaging": averaging,
+    "moving": moving,
 }
 """Studies by name."""
 
