@@ -77,23 +77,46 @@ def test_what_fills_up_changes_nothing() -> None:
         assert torch.allclose(problem.loss(problem.model, batch), problem.loss(problem.model, longer))
 
 
+def write_tokenizer(folder: Path, words: list[str], **special: str) -> None:
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", **special)
+    fast.save_pretrained(folder)
+
+
 @pytest.fixture
 def roberta(tmp_path: Path) -> Path:
     """Write a tiny RoBERTa and a tokenizer into a folder, as weights are downloaded."""
     import transformers
-    from tokenizers import Tokenizer, models, pre_tokenizers
 
     words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "a", "quick", "brown", "fox"]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    special = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(tmp_path)
+    write_tokenizer(tmp_path, words, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
     config = transformers.RobertaConfig(
         vocab_size=len(words), hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
         max_position_embeddings=64, num_labels=2,
     )  # fmt: skip
     transformers.RobertaForSequenceClassification(config).save_pretrained(tmp_path)
     return tmp_path
+
+
+def test_llama_is_read_from_a_folder_and_trains_in_bfloat16_with_checkpointing(tmp_path: Path) -> None:
+    import transformers
+
+    words = ["<unk>", "<s>", "</s>", "Question", "Answer", ":", "apples", *map(str, range(10))]
+    write_tokenizer(tmp_path, words, bos_token="<s>", eos_token="</s>")  # Llama-2's has no token that fills up
+    config = transformers.LlamaConfig(
+        vocab_size=len(words), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
+    )
+    transformers.LlamaForCausalLM(config).save_pretrained(tmp_path)
+    problem = tiny("gsm8k-llama", weights=str(tmp_path), precision="bfloat16", checkpointing=True)
+    assert {p.dtype for p in problem.model.parameters()} == {torch.bfloat16}
+    assert any(getattr(module, "gradient_checkpointing", False) for module in problem.model.modules())
+    optimizer = torch.optim.AdamW(problem.model.parameters(), lr=1e-2)
+    found = bench.train(problem, optimizer, bench.Schedule(), bench.Plan(steps=6, seed=0, evaluations=1, test=True))
+    assert found.curve[-1]["loss"] < found.curve[0]["loss"]
 
 
 def test_weights_are_read_from_a_folder(roberta: Path) -> None:

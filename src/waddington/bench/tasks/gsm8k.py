@@ -182,7 +182,8 @@ def gsm8k_llama(
         tokenizer = LetterTokenizer(text for one in (*train, *test) for text in (prompt(one), one.answer))
         model = _tiny_llama(len(tokenizer), length + new_tokens)
     if checkpointing and weights:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})  # the older name of early versions of transformers 5
     parts = {"train": train[:-held_out], "validation": train[-held_out:], "test": test}
     worked = {name: _Worked(part, tokenizer, length) for name, part in parts.items()}
     check_count("batch_size", batch_size, 1, len(worked["train"]))
