@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from optim.replacing import Twin, try_out
-from waddington.optim import Compressed, Lookahead, Masked, Projected, Switched
+from waddington.optim import Averaged, Compressed, Lookahead, Masked, Projected, Switched
 from waddington.optim.kernels import cache, foreach
 
 pytestmark = pytest.mark.skipif(bool(cache.why_unavailable("cpu")), reason="no C compiler")
@@ -19,6 +19,8 @@ COMPONENTS = {
     "masked late": lambda adam: Masked(adam, mask="synchronous"),
     "switched before": Switched,
     "switched after": lambda adam: Switched(adam, switch="mean"),
+    "aligned": lambda adam: Switched(adam, switch="alignment", alignment="clock"),
+    "averaged": Averaged,
     "lookahead": lambda adam: Lookahead(adam, k=2),
     "largest": Compressed,
     "quantized": lambda adam: Compressed(adam, method="quantize"),
