@@ -203,7 +203,7 @@ def _averaged() -> list[Arm]:
     return [
         _rate("AdamW", "AdamW"),
         _rate("AveragedAdamW", "polynomial"),
-        _rate("AveragedAdamW", "exponential", ema_decay=0.99),
+        _rate("AveragedAdamW", "exponential", ema_decay=0.99, eta=0.0),
         _rate("AveragedASGDAdam", "clock, averaged"),
         _rate("ScheduleFreeAdamW", "Schedule-Free"),
     ]
