@@ -51,9 +51,41 @@ def test_a_file_that_was_edited_is_another_task(file: Path) -> None:
     assert before.digest != after.digest
 
 
+def test_a_file_whose_helper_was_edited_is_another_task_and_runs_the_new_one(file: Path) -> None:
+    def target() -> float:
+        found = bench.get_task(str(file)).problem(0)
+        return float(found.batch(torch.Generator(), 0)[1].max())
+
+    (file.parent / "beside.py").write_text("from package.inner import SLOPE\n")
+    (file.parent / "package").mkdir()
+    (file.parent / "package" / "__init__.py").write_text("")
+    (file.parent / "package" / "inner.py").write_text("from .slopes import SLOPE\n")
+    slopes = file.parent / "package" / "slopes.py"
+    slopes.write_text("SLOPE = 3.0\n")
+    before, was = bench.get_task(str(file)).digest, target()
+    slopes.write_text("SLOPE = 14.0\n")
+    assert bench.get_task(str(file)).digest != before
+    assert target() == pytest.approx(was * 14 / 3)
+    (file.parent / "no_helper.py").write_text("SLOPE = 5.0\n")
+    slopes.write_text("SLOPE = 3.0\n")
+    assert bench.get_task(str(file)).digest == before
+
+
+def test_helpers_of_one_name_in_two_folders_are_two(file: Path) -> None:
+    other = file.parent / "other" / "my_task.py"
+    other.parent.mkdir()
+    other.write_text(FILE)
+    (other.parent / "beside.py").write_text("SLOPE = 14.0\n")
+    targets = [
+        float(bench.get_task(str(path)).problem(0).batch(torch.Generator(), 0)[1].max()) for path in (file, other)
+    ]
+    assert targets[1] > 3 * targets[0]
+
+
 @pytest.mark.parametrize(
     ("content", "match"),
     [
+        ("raise SystemExit(0)", "cannot run .*SystemExit: 0"),
         ("x = 1", "it has no task: is the function decorated"),
         ("raise ValueError('no')", "ValueError: no"),
         ("def f(:", "SyntaxError"),
