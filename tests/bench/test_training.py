@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests.bench.toys import BOWL, LINE
@@ -156,6 +158,76 @@ def test_patience_ends_a_run_and_the_best_weights_are_tested() -> None:
     found = bench.train(problem, optimizer, Schedule(), plan)
     assert found.steps == 5
     assert found.test == {"loss": kept[2]}
+
+
+def test_the_best_weights_are_those_that_were_measured_and_not_those_that_are_trained() -> None:
+    class Moved(torch.optim.SGD):
+        """Evaluates at the weights plus one."""
+
+        at = 0.0
+
+        def _to(self, at: float) -> None:
+            with torch.no_grad():
+                self.param_groups[0]["params"][0].add_(at - self.at)
+            self.at = at
+
+        def train(self) -> None:
+            self._to(0.0)
+
+        def eval(self) -> None:
+            self._to(1.0)
+
+    problem = BOWL.problem(0)
+    values = iter([5.0, 1.0, 2.0, 2.0])
+    kept = []
+
+    def evaluate(model: nn.Module, split: bench.problem.Split) -> dict[str, float]:
+        kept.append(float(model.get_parameter("x")))
+        return {"loss": next(values) if split == "validation" else 0.0}
+
+    problem.evaluate = evaluate
+    plan = bench.Plan(steps=9, seed=0, evaluations=9, patience=2, test=True)
+    bench.train(problem, Moved(problem.model.parameters(), lr=0.4), Schedule(), plan)
+    assert kept[-1] == kept[1] != kept[-2]
+
+
+@pytest.mark.parametrize("source", [np.random.rand, random.random, lambda: float(torch.rand(()))])
+def test_global_random_numbers_are_the_seeds_and_come_back(source: Any) -> None:
+    """In model, batches and evaluation; whatever the optimizer, whatever came before."""
+
+    def make(seed: int) -> bench.Problem:
+        problem = LINE.make(seed)
+        assert isinstance(problem, bench.Problem)
+        drawn = [source()]
+        problem.batch = lambda generator, step: drawn.append(source())
+        problem.loss = lambda model, batch: sum(p.sum() for p in model.parameters()) * drawn[-1]
+        problem.evaluate = lambda model, split: {"loss": source() + len(drawn)}
+        seen.append(drawn)
+        return problem
+
+    seen: list[list[float]] = []
+    task = bench.Task(name="drawing", make=make, steps=4)
+    losses = []
+    for optimizer in (torch.optim.SGD, torch.optim.AdamW, torch.optim.SGD):
+        source()
+        before = np.random.get_state()[2], random.getstate()  # type: ignore[index]  # noqa: NPY002
+        problem = task.problem(3)
+        plan = bench.Plan(steps=4, seed=3, evaluations=2)
+        found = bench.train(problem, optimizer(problem.model.parameters(), lr=0.1), Schedule(), plan)
+        losses.append([row["loss"] for row in found.curve])
+        assert (np.random.get_state()[2], random.getstate()) == before  # type: ignore[index]  # noqa: NPY002
+    assert seen[0] == seen[1] == seen[2]
+    assert len(set(seen[0])) == 5
+    assert losses[0] == losses[1] == losses[2]
+
+
+def test_a_checkpoint_that_cannot_be_loaded_fails_once_and_the_run_then_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"torn")
+    problem, plan = LINE.problem(0), bench.Plan(steps=4, seed=0, evaluations=2)
+    optimizer = torch.optim.SGD(problem.model.parameters(), lr=0.1)
+    with pytest.raises(Exception):  # noqa: B017, PT011  # torch's own, of many kinds
+        bench.train(problem, optimizer, Schedule(), plan, folder=tmp_path)
+    assert bench.train(problem, optimizer, Schedule(), plan, folder=tmp_path).steps == 4
 
 
 def test_accumulated_batches_make_one_step_of_their_mean() -> None:

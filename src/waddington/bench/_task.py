@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
-import torch
-
 from waddington._checks import check_choice, check_count, check_known
+from waddington.bench import _seeding
 from waddington.bench.problem import Problem
 from waddington.errors import ArgumentError, UnknownNameError
 
@@ -31,8 +30,8 @@ class Task:
         Its name in tables, files and on the command line.
     make
         ``(seed, **parameters) -> Problem``, or a mapping of a Problem's fields. Parameters are its keyword-only
-        arguments; each has a default. The loop seeds torch before it calls, so that a model made in it begins alike
-        for every optimizer.
+        arguments; each has a default. Random numbers of torch, numpy and Python are seeded
+        before, so that what is made in it begins alike for every optimizer.
     steps
         Steps of one run.
     metric
@@ -95,7 +94,7 @@ class Task:
         return f"{self.source}:{self.name}" if self.source else self.name
 
     def problem(self, seed: int, **parameters: Any) -> Problem:
-        """Make the problem of a seed; torch's random numbers are those of the seed while it is made, and come back.
+        """Make the problem of a seed; global random numbers are the seed's meanwhile, and come back.
 
         Parameters
         ----------
@@ -114,8 +113,7 @@ class Task:
         for name in parameters:
             if name not in self.parameters:
                 check_known(f"parameter of task {self.name!r}", name, self.parameters)
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(seed)
+        with _seeding.seeded(seed):
             found = self.make(seed, **parameters)
         if isinstance(found, Mapping):
             found = Problem(**found)

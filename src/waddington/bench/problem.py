@@ -34,7 +34,9 @@ class Problem:
         The model, initialized. It has been made under the run's seed.
     batch
         ``(generator, step) -> batch``: the batch of a step, counted from 0. All that is random in it comes from the
-        generator, so that every optimizer sees the same data in the same order.
+        generator, so that every optimizer sees the same data in the same order. (The global random numbers of torch,
+        numpy and Python are seeded, too; a generator that the task keeps for itself is not, unless it is made in the
+        task's function. What a run begins with is compared, and the page says where arms did not begin alike.)
     loss
         ``(model, batch) -> loss``: a scalar tensor with a graph. Dropout and other noise come from torch's own random
         numbers, which the loop seeds anew for every step.

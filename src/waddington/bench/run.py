@@ -112,6 +112,7 @@ class Run(jobs.Job):
             "curve": {name: [row[name] for row in found.curve] for name in columns},
             "test": found.test,
             "diverged": found.diverged,
+            "first_loss": found.first_loss,
             "steps": found.steps,
             "state_bytes": found.state_bytes,
             "clock": {**found.seconds, "at": [row["seconds"] for row in found.curve]},

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from waddington.bench import _seeding
 from waddington.bench.problem import Problem, Split
 from waddington.bench.schedule import Schedule
 from waddington.errors import ArgumentError
@@ -69,6 +70,8 @@ class Trained:
         The test split's measures, if asked for and not diverged.
     diverged
         Whether a loss was no finite number; training stopped there.
+    first_loss
+        Of the first batch, before any step: the same for every optimizer, or the task draws what the seed does not set.
     steps
         Steps taken.
     seconds
@@ -81,6 +84,7 @@ class Trained:
     curve: list[dict[str, float]] = field(default_factory=list)
     test: dict[str, float] | None = None
     diverged: bool = False
+    first_loss: float = math.nan
     steps: int = 0
     seconds: dict[str, float | None] = field(default_factory=dict)
     state_bytes: int = 0
@@ -116,7 +120,7 @@ def train(
         Where checkpoints go, so that a training that was killed goes on; None keeps none.
     """
     loop = _Loop(problem, optimizer, schedule, plan, tell, watch, folder)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with _seeding.seeded(plan.seed):
         return loop.run()
 
 
@@ -152,6 +156,7 @@ class _Loop:
         due = iter([at for at in self.at if at > step])
         until = next(due, None)
         while until is not None and not self.found.diverged and not self.is_patience_spent():
+            _seeding.seed_all(_mixed(self.plan.seed, step))
             begun = time.perf_counter()
             while step < until:
                 self.step(step)
@@ -167,7 +172,7 @@ class _Loop:
     def step(self, step: int) -> None:
         """Take one step of the optimizer."""
         problem, optimizer = self.problem, self.optimizer
-        _seed_noise(_mixed(self.plan.seed, step))
+        _seeding.seed_torch(_mixed(self.plan.seed, step))
         optimizer.zero_grad()
         for _ in range(problem.accumulate):
             batch = problem.batch(self.generator, step)
@@ -176,6 +181,8 @@ class _Loop:
             torch.autograd.backward(loss / problem.accumulate if problem.accumulate > 1 else loss)
             self.train_loss += loss.detach()
             self.batches += 1
+            if math.isnan(self.found.first_loss) and step == 0:
+                self.found.first_loss = float(loss.detach())
         if problem.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), problem.clip)
         begun = time.perf_counter()
@@ -188,35 +195,44 @@ class _Loop:
         """Add a row to the curve."""
         begun = time.perf_counter()
         mean = float(self.train_loss) / self.batches if self.batches else math.nan
-        row = {"step": float(step), "train_loss": mean, "seconds": self.training_s, **self.measures("validation")}
+        row = {"step": float(step), "train_loss": mean, "seconds": self.training_s, **self.measured_and_kept()}
         if self.plan.metric not in row:
             given = ", ".join(name for name in row if name not in ("step", "train_loss", "seconds")) or "nothing"
             raise ArgumentError(f"cannot compare by {self.plan.metric!r}: the task's evaluate gives {given}")
         self.train_loss.zero_()
         self.batches = 0
-        is_better = self.is_best(row)
         self.found.curve.append(row)
         numbers = [value for name, value in row.items() if name != "train_loss" or step]
         self.found.diverged = not all(math.isfinite(value) for value in numbers)
-        if is_better and self.plan.patience is not None:
-            self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.watch(row)
         self.evaluating_s += time.perf_counter() - begun
         if (now := time.monotonic()) - self.told > _TELL_S:
             self.told = now
             self.tell(step / self.plan.steps)
 
-    def measures(self, split: Split) -> dict[str, float]:
+    def measured_and_kept(self) -> dict[str, float]:
+        """Measure on the validation split; keep the best weights where training is patient.
+
+        Kept are the weights that were measured: an optimizer that averages trains others.
+        """
         self.modes("eval")
-        with torch.no_grad(), self.precision():
-            found = {name: float(value) for name, value in self.problem.evaluate(self.model, split).items()}
+        found = self.measures("validation")
+        if self.plan.patience is not None and self.plan.metric in found and self.is_best(found[self.plan.metric]):
+            self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.modes("train")
         return found
+
+    def measures(self, split: Split) -> dict[str, float]:
+        """Measure the model as it is, in evaluation mode; random numbers are the same at every evaluation."""
+        _seeding.seed_all(_mixed(self.plan.seed, -2))
+        with torch.no_grad(), self.precision():
+            return {name: float(value) for name, value in self.problem.evaluate(self.model, split).items()}
 
     def ended(self, step: int) -> Trained:
         found = self.found
         found.steps = step
         if self.plan.test and not found.diverged:
+            self.modes("eval")
             if self.best is not None:
                 self.model.load_state_dict(self.best)
             found.test = self.measures("test")
@@ -231,9 +247,8 @@ class _Loop:
             (self.folder / _CHECKPOINT).unlink(missing_ok=True)
         return found
 
-    def is_best(self, row: dict[str, float]) -> bool:
+    def is_best(self, value: float) -> bool:
         before = [one[self.plan.metric] for one in self.found.curve]
-        value = row[self.plan.metric]
         return not before or (value > max(before) if self.plan.larger_is_better else value < min(before))
 
     def is_patience_spent(self) -> bool:
@@ -270,6 +285,7 @@ class _Loop:
             "scheduler": self.scheduler.state_dict() if self.scheduler is not None else None,
             "generator": self.generator.get_state(),
             "curve": self.found.curve,
+            "first_loss": self.found.first_loss,
             "seconds": [self.training_s, self.optimizer_s, self.evaluating_s],
             "best": self.best,
             "batches": self.problem.state() if self.problem.state is not None else {},
@@ -284,7 +300,15 @@ class _Loop:
         path = None if self.folder is None else self.folder / _CHECKPOINT
         if path is None or not path.exists():
             return 0
-        content = torch.load(path, map_location=self.problem.device, weights_only=True)
+        try:
+            content = torch.load(path, map_location=self.problem.device, weights_only=True)
+            self.restore(content)
+        except Exception:
+            path.unlink(missing_ok=True)  # half of it may be loaded: this run fails, and begins anew when it is retried
+            raise
+        return int(content["step"])
+
+    def restore(self, content: dict[str, Any]) -> None:
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         if self.scheduler is not None:
@@ -292,10 +316,9 @@ class _Loop:
         self.generator.set_state(content["generator"].cpu())
         if self.problem.load is not None:
             self.problem.load(content["batches"])
-        self.found.curve = content["curve"]
+        self.found.curve, self.found.first_loss = content["curve"], content["first_loss"]
         self.training_s, self.optimizer_s, self.evaluating_s = content["seconds"]
         self.best = content["best"]
-        return int(content["step"])
 
 
 def state_bytes(optimizer: torch.optim.Optimizer) -> int:
@@ -306,13 +329,6 @@ def state_bytes(optimizer: torch.optim.Optimizer) -> int:
         for value in (state.values() if isinstance(state, dict) else ())
         if isinstance(value, torch.Tensor)
     )
-
-
-def _seed_noise(seed: int) -> None:
-    """Seed torch's own random numbers; ``torch.manual_seed`` records its callers, dearer than a small step."""
-    torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_available():
-        torch.cuda.manual_seed_all(seed)
 
 
 def _mixed(seed: int, step: int) -> int:
