@@ -82,6 +82,7 @@ FLOORS = {
     "waddington.bench": {
         "files": 0,
         "space": 0,
+        "_seeding": 0,
         "schedule": 0,
         "problem": 0,
         "_task": 1,

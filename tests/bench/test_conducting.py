@@ -21,6 +21,23 @@ from waddington import bench
 def small_line(seed):
     return line(seed)
 
+def negative(seed, *, shift=-100.0):
+    problem = line(seed)
+    inner = problem.evaluate
+    problem.evaluate = lambda model, split: {"loss": inner(model, split)["loss"] + shift}
+    return problem
+
+below, lower, lowest = (bench.task(steps=6, name=name)(negative) for name in ("below", "lower", "lowest"))
+
+OWN = torch.Generator().manual_seed(0)
+
+@bench.task(steps=6, evaluations=3)
+def unpaired(seed):
+    problem = line(seed)
+    inner = problem.batch
+    problem.batch = lambda generator, step: inner(OWN, step)
+    return problem
+
 @bench.task(steps=6, evaluations=3)
 def exploding(seed):
     return bowl(seed, start=1.0, explode_above=20.0)
@@ -118,6 +135,22 @@ def _timeless(record: jobs.Record) -> dict[str, Any]:
     content = record.content
     assert content["result"] is not None
     return {**content, "result": {name: value for name, value in content["result"].items() if name != "clock"}}
+
+
+def test_losses_below_zero_are_not_all_one_where_tasks_are_pooled(tasks: Path, tmp_path: Path) -> None:
+    study = small(tasks, "below", "lower", "lowest")
+    pooled = bench.run_study(study, tmp_path / "out", costs=False).over_tasks(study.horizons[0])[0].pooled
+    assert pooled is not None
+    assert pooled.scale == "standardized"
+    assert pooled.mean != 0.0
+
+
+def test_runs_that_do_not_begin_alike_are_said(tasks: Path, tmp_path: Path) -> None:
+    found = bench.run_study(small(tasks, "unpaired", "small-line"), tmp_path / "out", costs=False)
+    said = [note for note in found.notes if "begin alike" in note]
+    assert len(said) == 1
+    assert "on unpaired do not begin alike (seeds 100" in said[0]
+    assert said[0] in (tmp_path / "out" / "report.md").read_text()
 
 
 def test_a_run_that_diverges_is_kept_as_the_worst(tasks: Path, tmp_path: Path) -> None:

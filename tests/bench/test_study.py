@@ -57,6 +57,12 @@ def test_the_first_arm_is_the_baseline_and_seeds_are_apart() -> None:
         ({"trails": 3}, "Did you mean 'trials'"),
         ({"space": {"task.dimension": bench.Choice(2, 3)}}, "Did you mean 'task.dimensions'"),
         ({"steps": 0}, "steps=0"),
+        ({"arguments": {"weight_decya": 0.1}}, "Did you mean 'weight_decay'"),
+        ({"arguments": {"LR": 0.1}}, "unknown argument of the arms 'LR'. Did you mean 'lr'"),
+        ({"arguments": {"task.Dimensions": 4}}, "Did you mean 'task.dimensions'"),
+        ({"space": {"nothing": bench.Log(0.1, 1.0)}}, "unknown argument of the arms 'nothing'"),
+        ({"arguments": {"lr": 0.1}, "space": {"lr": bench.Log(0.1, 1.0)}}, "lr both fixed for all arms and searched"),
+        ({"arguments": {"lr": 0.1}, "arms": [bench.Arm.of("AdamW")]}, "lr both fixed for all arms and searched"),
         ({"tasks": ["rosenbroc"]}, "Did you mean 'rosenbrock'"),
         ({"arms": ["AdamV"]}, "Did you mean 'Adam"),
     ],
@@ -106,6 +112,13 @@ def test_arguments_go_to_those_that_have_them() -> None:
     assert run.parameters == {"noise": 2.0, "dimensions": 4}
     assert run.arguments == {"weight_decay": 0.1, "fused": True, "lr": 0.1}
     assert found.run(entry, horizon, rprop, {"lr": 0.1}, 7, test=True).arguments == {"lr": 0.1}
+
+
+def test_what_is_fixed_for_all_is_not_searched_by_arms_that_are_named() -> None:
+    found = study(arguments={"lr": 0.1})
+    assert list(found.arms[0].space) == ["beta2"]
+    run = found.run(found.entries[0], found.horizons[0], found.arms[0], {"beta2": 0.9}, 0, test=False)
+    assert run.arguments["lr"] == 0.1
 
 
 def test_arms_are_read_as_they_are_written(tmp_path: Path) -> None:

@@ -19,7 +19,17 @@ from waddington.bench.space import Dimension, Log, OneMinus, Space, Times, Unifo
 from waddington.errors import ArgumentError, UnknownNameError
 from waddington.optim import registry
 
-__all__ = ["SCHEDULE", "TASK", "Arm", "build_optimizer", "literal", "parse_arm", "usual_space", "with_ranges"]
+__all__ = [
+    "SCHEDULE",
+    "TASK",
+    "Arm",
+    "build_optimizer",
+    "literal",
+    "parse_arm",
+    "usual_space",
+    "with_ranges",
+    "without",
+]
 
 RATES = Log(1e-4, 1e-1)
 """Where a rate is searched unless the arm says otherwise: three decades."""
@@ -181,6 +191,12 @@ def with_ranges(arm: Arm, ranges: Mapping[str | None, Space]) -> Arm:
     shared = {name: one for name, one in ranges.get(None, {}).items() if name in arm.accepted}
     found = {**arm.space, **shared, **ranges.get(arm.name, {})}
     return replace(arm, space={name: one for name, one in found.items() if name not in arm.arguments})
+
+
+def without(arm: Arm, names: Iterable[str]) -> Arm:
+    """Give an arm that does not search some arguments, because they are fixed for all arms."""
+    fixed = set(names)
+    return replace(arm, space={name: one for name, one in arm.space.items() if name not in fixed})
 
 
 def literal(text: str) -> Any:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from waddington import jobs
 from waddington.bench import statistics as stats
+from waddington.bench.arm import TASK
 from waddington.bench.conducting import looked_up
 from waddington.bench.cost import costs_of
 from waddington.bench.entry import Entry, Horizon
@@ -184,6 +185,42 @@ class Comparison:
             for (first, second), pool, p in zip(self.study.contrasts, pools, corrected, strict=True)
         ]
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know: spaces that differ, runs that raised, arms that did not begin alike."""
+        return [*self.study.notes, *self._failed(), *self._apart()]
+
+    def _failed(self) -> list[str]:
+        found = []
+        for cell in self.cells:
+            failed = [record for record in cell.evaluations if record.status == "failed"]
+            if failed:
+                found.append(
+                    f"{len(failed)} of {len(cell.evaluations)} runs of {cell.arm.name} on {cell.entry.label} raised an"
+                    f" error and count as the worst, the first by {failed[0].error}."
+                )
+        return found
+
+    def _apart(self) -> list[str]:
+        """Name the tasks whose runs of one seed and equal parameters do not begin alike: pairs are none there."""
+        found = []
+        for entry in self.study.entries:
+            begun: dict[tuple[str, int], list[tuple[float, ...]]] = {}
+            for cell in (one for one in self.cells if one.entry.label == entry.label):
+                arguments = {**cell.arm.arguments, **cell.trials[cell.chosen].arguments}
+                parameters = {name: value for name, value in arguments.items() if name.startswith(TASK)}
+                for seed, record in zip(self.study.evaluation_seeds, cell.evaluations, strict=True):
+                    if record.result:
+                        start = record.result["curve"][entry.metric][0], record.result.get("first_loss", math.nan)
+                        begun.setdefault((repr(sorted(parameters.items())), seed), []).append(start)
+            seeds = sorted({seed for (_, seed), starts in begun.items() if not _are_alike(starts)})
+            if seeds:
+                found.append(
+                    f"Runs of one seed on {entry.label} do not begin alike (seeds {', '.join(map(str, seeds))}): the"
+                    " task draws random numbers that the seed does not set, and differences are not those of pairs."
+                )
+        return found
+
     def summary(self) -> list[dict[str, Any]]:
         """Give a row for every task, horizon and arm: what was chosen, and what it came to."""
         return [self._row(cell) for cell in self.cells]
@@ -251,11 +288,16 @@ class Comparison:
         }
 
     def _comparable(self, horizon: Horizon) -> npt.NDArray[np.float64]:
-        """Give values that tasks can be pooled by: lower is better, and what is a millionth of the start is nothing."""
+        """Give values that tasks can be pooled by: lower is better, and what is a millionth of the start is nothing.
+
+        A loss that goes below zero, such as a log density, has no such floor.
+        """
         values = self.values(horizon)
         for i, entry in enumerate(self.study.entries):
             if entry.larger_is_better:
                 values[:, i] *= -1.0
+                continue
+            if (values[:, i] < 0).any():
                 continue
             starts = [
                 record.result["curve"][entry.metric][0]
@@ -298,6 +340,16 @@ def evaluated(cell: Cell) -> list[float]:
         sign * value_of(record, cell.entry, cell.horizon.criterion, test=cell.horizon.criterion == "final")
         for record in cell.evaluations
     ]
+
+
+def _are_alike(starts: list[tuple[float, ...]]) -> bool:
+    """Tell whether numbers agree but for the arithmetic of another machine; what is missing or infinite agrees."""
+    return all(
+        math.isclose(one, other, rel_tol=1e-2, abs_tol=1e-12)
+        for start in starts
+        for one, other in zip(start, starts[0], strict=True)
+        if math.isfinite(one) and math.isfinite(other)
+    )
 
 
 def metric_name(entry: Entry, horizon: Horizon) -> str:

@@ -51,7 +51,7 @@ def from_json(text: str) -> Study:
     if found.hash != registered:
         raise ArgumentError(
             f"cannot use the study: its hash is {found.hash} and {registered} was written down; accepted: a study that"
-            " is as it was registered"
+            " is as it was registered, and the version of waddington that registered it"
         )
     return found
 

@@ -71,7 +71,7 @@ def report_data(comparison: Comparison, *, command: str = "", commit: str | None
         curves=[curves for cell in comparison.cells if (curves := _curves(cell)) is not None],
         divergences=[row for cell in comparison.cells for row in _divergences(cell)],
         costs=_costs(comparison),
-        notes=study.notes,
+        notes=comparison.notes,
         method=_method(comparison),
         study_hash=study.hash,
         commit=_commit() if commit is None else commit,

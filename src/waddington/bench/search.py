@@ -115,7 +115,8 @@ def course(study: Study, *, evaluate: bool = True) -> Course:
         yield from _tried(study, {id(cell): _beyond(study, cell, widening) for cell in going_on}, going_on, "widening")
     yield from _selected(study, cells)
     for cell in cells:
-        cell.boundary = _ends(study, cell, cell.trials[cell.chosen])
+        chosen = cell.trials[cell.chosen]
+        cell.boundary = _ends(study, cell, chosen) if math.isfinite(chosen.value) else {}
     if not evaluate:
         return cells
     runs = {

@@ -12,17 +12,20 @@ from typing import Any, Literal, TypeAlias
 from waddington import jobs
 from waddington._checks import check_choice, check_count, check_known
 from waddington.bench._task import Task
-from waddington.bench.arm import SCHEDULE, TASK, Arm
+from waddington.bench.arm import SCHEDULE, TASK, Arm, without
 from waddington.bench.entry import HORIZONS, KNOWN, OPEN, Entry, Horizon
 from waddington.bench.run import Run
 from waddington.bench.space import Dimension, Space, apart
 from waddington.bench.statistics import MOST_CONTRASTS
-from waddington.errors import ArgumentError
+from waddington.errors import ArgumentError, UnknownNameError
 from waddington.optim.registry import OptimizerLike
 
 __all__ = ["Study"]
 
 Search: TypeAlias = Literal["quasi-random", "grid", "bayes"]
+
+DECAY = "weight_decay"
+"""Regularization: fixed at zero for all arms but those that search it or fix it otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,7 @@ class Study:
         check_count("finalists", self.finalists, 1)
         check_count("widenings", self.widenings, 0)
         check_choice("search", self.search, ("quasi-random", "grid", "bayes"))
+        self._check_shared()
         for entry in self.entries:
             self._check_task_arguments(entry)
 
@@ -138,7 +142,8 @@ class Study:
         fields = {one.name for one in dataclasses.fields(cls)}
         for setting in settings:
             check_known("setting of a study", setting, sorted(fields))
-        found_arms = [arm if isinstance(arm, Arm) else Arm.of(arm) for arm in arms]
+        fixed = settings.get("arguments", {})
+        found_arms = [arm if isinstance(arm, Arm) else without(Arm.of(arm), fixed) for arm in arms]
         pairs = [(arm.name, found_arms[0].name) for arm in found_arms[1:]] if contrasts is None else list(contrasts)
         if contrasts is None and len(pairs) > MOST_CONTRASTS:
             raise ArgumentError(
@@ -154,7 +159,7 @@ class Study:
             evaluation_seeds=_seeds("seeds", seeds, 100),
             tuning_seeds=_seeds("tuning_seeds", tuning_seeds, 0),
             horizons=tuple(_horizon(one) for one in horizons),
-            **{"arguments": {"weight_decay": 0.0}, **settings},
+            **{"arguments": {DECAY: 0.0}, **settings},
         )
 
     @cached_property
@@ -244,11 +249,28 @@ class Study:
                     " or what was chosen by them is judged by them"
                 )
 
+    def _check_shared(self) -> None:
+        """Refuse shared arguments that nobody has, and those that an arm's own range would silently replace.
+
+        Weight decay alone is fixed at zero for all but those that search it.
+        """
+        known = {name for arm in self.arms for name in arm.accepted}
+        for name in (*self.space, *self.arguments):
+            if not name.startswith((TASK, SCHEDULE)) and name != DECAY:
+                _check_exactly("argument of the arms", name, sorted(known))
+        for name in self.arguments:
+            searching = [arm.name for arm in self.arms if name in arm.space or name in self.space]
+            if searching and name != DECAY:
+                raise ArgumentError(
+                    f"cannot use {name} both fixed for all arms and searched by {', '.join(searching)}: accepted is the"
+                    " one or the other"
+                )
+
     def _check_task_arguments(self, entry: Entry) -> None:
         parameters = [TASK + name for name in entry.found.parameters]
         for name in (*self.space, *self.arguments, *itertools.chain(*(arm.space for arm in self.arms))):
             if name.startswith(TASK):
-                check_known(f"parameter of task {entry.task!r}", name, parameters)
+                _check_exactly(f"parameter of task {entry.task!r}", name, parameters)
 
 
 def _check_several(what: str, names: list[str]) -> None:
@@ -256,6 +278,11 @@ def _check_several(what: str, names: list[str]) -> None:
         raise ArgumentError(f"cannot make a study without {what}: accepted is one at least")
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise ArgumentError(f"cannot use {what}: {', '.join(twice)} stands there twice; accepted are different names")
+
+
+def _check_exactly(what: str, name: str, known: Iterable[str]) -> None:
+    if (found := check_known(what, name, known)) != name:
+        raise UnknownNameError(f"unknown {what} {name!r}. Did you mean {found!r}?")
 
 
 def _listed(tasks: Any) -> Iterable[Any]:

@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from waddington.cli._flags import read_pair, read_ranges, read_setting
 from waddington.cli._screen import make_console, plain, table_or_list
 from waddington.cli._spelling import SpellingCommand
 
@@ -274,16 +275,23 @@ def _study(
 ) -> bench.Study:  # fmt: skip
     """Make the study that the flags name."""
     from waddington import bench
-    from waddington.bench.arm import parse_arm, with_ranges
+    from waddington._checks import check_known
+    from waddington.bench.arm import parse_arm, with_ranges, without
     from waddington.errors import ArgumentError
 
     if not tasks:
         raise ArgumentError(f"cannot compare on no task: accepted are one or more of {', '.join(bench.task_names())}")
     if not optimizers:
         raise ArgumentError("cannot compare no optimizers: accepted are one or more, such as --optimizer AdamW")
-    shared, own = _ranges(space or [])
-    arms = [with_ranges(parse_arm(text), own) for text in optimizers]
-    pairs = None if contrast is None else [_pair(text) for text in contrast]
+    shared, own = read_ranges(space or [])
+    fixed = dict(read_setting(text) for text in setting or [])
+    searched = {*shared, *(name for ranges in own.values() for name in ranges)}
+    if both := sorted(searched & set(fixed)):
+        raise ArgumentError(f"cannot use {', '.join(both)} in --set and --space: accepted is the one or the other")
+    arms = [with_ranges(without(parse_arm(text), fixed), own) for text in optimizers]
+    for name in own.get(None, {}):
+        check_known("argument of the optimizers", name, sorted({known for arm in arms for known in arm.accepted}))
+    pairs = None if contrast is None else [read_pair(text) for text in contrast]
     if unknown := set(own) - {None} - {arm.name for arm in arms}:
         raise ArgumentError(
             f"cannot search arguments of {', '.join(map(str, unknown))}: accepted are {', '.join(a.name for a in arms)}"
@@ -295,7 +303,7 @@ def _study(
         horizons=("known", "open") if horizon == "both" else (horizon,),
         contrasts=pairs,
         space=shared,
-        arguments={"weight_decay": 0.0, **dict(_setting(text) for text in setting or [])},
+        arguments={"weight_decay": 0.0, **fixed},
         **numbers,
     )
 
@@ -308,41 +316,6 @@ def _named(study: str, tasks: list[str] | None, optimizers: list[str] | None) ->
     if tasks or optimizers:
         raise ArgumentError(f"cannot use tasks and optimizers with --study {study}: accepted is the one or the other")
     return get_study(study)
-
-
-def _ranges(texts: list[str]) -> tuple[dict[str, Any], dict[str | None, dict[str, Any]]]:
-    """Read ``--space``: ranges of tasks' arguments, and those of arms by the arm's name, None for all."""
-    from waddington.bench.space import parse_dimension
-
-    shared: dict[str, Any] = {}
-    own: dict[str | None, dict[str, Any]] = {}
-    for text in texts:
-        name, value = _setting(text, raw=True)
-        if name.startswith("task."):
-            shared[name] = parse_dimension(value)
-        else:
-            arm, dot, argument = name.rpartition(".")
-            own.setdefault(arm if dot else None, {})[argument] = parse_dimension(value)
-    return shared, own
-
-
-def _setting(text: str, *, raw: bool = False) -> tuple[str, Any]:
-    from waddington.bench.arm import literal
-    from waddington.errors import ArgumentError
-
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise ArgumentError(f"cannot read {text!r}: accepted is name=value, such as weight_decay=0.01")
-    return name.strip(), value.strip() if raw else literal(value.strip())
-
-
-def _pair(text: str) -> tuple[str, str]:
-    from waddington.errors import ArgumentError
-
-    first, colon, second = text.partition(":")
-    if not colon:
-        raise ArgumentError(f"cannot read the contrast {text!r}: accepted is ARM:AGAINST, such as AMVT:AdamW")
-    return first.strip(), second.strip()
 
 
 def _command() -> str:
@@ -375,6 +348,8 @@ def _screen(found: Comparison, folder: Path, console: Console) -> Group:
         table_or_list(console, f"Evaluated on {len(found.study.evaluation_seeds)} fresh seeds", columns, rows,
                       numeric=("median", "diverged", "step cost")),
     ]  # fmt: skip
+    if found.notes:
+        shown.append(Panel(plain("\n".join(found.notes)), title="Before you believe it", title_align="left"))
     if found.study.contrasts:
         shown.insert(0, Panel(answers, title="What this study says", title_align="left"))
     return Group(*shown, _files(folder))
