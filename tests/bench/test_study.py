@@ -9,7 +9,7 @@ import pytest
 from tests.bench.toys import BOWL, LINE
 
 from waddington import bench
-from waddington.bench import registered
+from waddington.bench import registered, search
 from waddington.bench.arm import parse_arm, usual_space, with_ranges
 from waddington.errors import ArgumentError, OutputError, UnknownNameError
 
@@ -119,6 +119,18 @@ def test_what_is_fixed_for_all_is_not_searched_by_arms_that_are_named() -> None:
     assert list(found.arms[0].space) == ["beta2"]
     run = found.run(found.entries[0], found.horizons[0], found.arms[0], {"beta2": 0.9}, 0, test=False)
     assert run.arguments["lr"] == 0.1
+
+
+@pytest.mark.parametrize(
+    "settings", [{"arms": ["AdamW", bench.Arm.of("ASGDAdam", lr=0.01)]}, {"arguments": {"lr": 0.01}}]
+)
+def test_a_small_rate_is_a_share_of_a_large_one_that_is_fixed(settings: dict[str, Any]) -> None:
+    found = study(**{"arms": ["AdamW", "ASGDAdam"], "search": "grid", **settings})
+    runs = [run for run in next(search.course(found)).runs if run.optimizer == "ASGDAdam"]
+    assert {run.arguments["lr"] for run in runs} == {0.01}
+    rates = {run.arguments["alpha_min"] for run in runs}
+    assert min(rates) == pytest.approx(1e-4)
+    assert max(rates) == pytest.approx(1e-2)
 
 
 def test_arms_are_read_as_they_are_written(tmp_path: Path) -> None:

@@ -127,6 +127,18 @@ def test_entry_points_are_tasks_and_may_be_plain_mappings(monkeypatch: pytest.Mo
         catalog._points.cache_clear()
 
 
+def test_an_entry_point_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Point:
+        name = "broken"
+
+        def load(self) -> Any:
+            raise ModuleNotFoundError("No module named 'theirs'")
+
+    monkeypatch.setattr(catalog, "_points", lambda: {"broken": Point()})
+    with pytest.raises(ArgumentError, match=r"cannot load the entry point 'broken' .*No module named 'theirs'"):
+        bench.get_task("broken")
+
+
 def test_models_begin_alike_for_a_seed_and_torch_forgets_that(file: Path) -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)

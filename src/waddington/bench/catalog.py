@@ -87,7 +87,13 @@ def get(task: str | Task) -> Task:
 
 
 def _of_point(name: str) -> Task:
-    found = _points()[name].load()
+    try:
+        found = _points()[name].load()
+    except Exception as error:
+        raise ArgumentError(
+            f"cannot load the entry point {name!r} of {GROUP}: {type(error).__name__}: {error}; accepted: a"
+            " package that can be imported"
+        ) from error
     if isinstance(found, Task):
         return found
     if isinstance(found, Mapping):

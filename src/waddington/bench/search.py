@@ -183,7 +183,7 @@ def _searched(study: Study, cells: list[Cell]) -> Generator[Phase, Records, None
         size = len(cell.space)
         # The first columns of one sequence: arms whose spaces begin alike try the same values there.
         points = grid_points(size, study.trials) if study.search == "grid" else [point[:size] for point in sobol]
-        proposals[id(cell)] = [(arguments_at(cell.space, point), 0) for point in points]
+        proposals[id(cell)] = [(arguments_at(cell.space, point, _fixed(study, cell)), 0) for point in points]
     yield from _tried(study, proposals, cells, "search")
 
 
@@ -198,7 +198,7 @@ def _asked(study: Study, cells: list[Cell]) -> Generator[Phase, Records, None]:
         for cell in cells:
             trial = asked[id(cell)] = searches[id(cell)].ask()
             place = tuple(trial.suggest_float(name, 0.0, 1.0) for name in cell.space)
-            proposals[id(cell)] = [(arguments_at(cell.space, place), 0)]
+            proposals[id(cell)] = [(arguments_at(cell.space, place, _fixed(study, cell)), 0)]
         yield from _tried(study, proposals, cells, "search")
         for cell in cells:
             value = cell.trials[-1].value
@@ -240,23 +240,28 @@ def _beyond(study: Study, cell: Cell, number: int) -> list[Proposal]:
     ends = list(_ends(study, cell, cell.trials[cell.best]).items())
     if not ends:
         points = quasi_random_points(len(cell.space), count, seed=study.seed, skip=len(cell.trials))
-        return [(arguments_at(cell.space, point), number) for point in points]
+        return [(arguments_at(cell.space, point, _fixed(study, cell)), number) for point in points]
     before = dict(cell.space)
     for name, end in ends:
         cell.space[name] = before[name].enlarged(end)
     found: list[Proposal] = []
     for i, point in enumerate(quasi_random_points(len(before), count, seed=study.seed + number)):
         name, end = ends[i % len(ends)]
-        found.append((arguments_at({**before, name: before[name].beyond(end)}, point), number))
+        found.append((arguments_at({**before, name: before[name].beyond(end)}, point, _fixed(study, cell)), number))
     return found
 
 
 def _ends(study: Study, cell: Cell, trial: Trial) -> dict[str, End]:
     """Give the ends at which a trial lies, and towards which the best three lie: one alone may lie there by chance."""
+    fixed = _fixed(study, cell)
     best = sorted(cell.trials, key=lambda one: one.value)[:3]
-    agreed = [ends_at(cell.space, one.arguments, 2) for one in best if math.isfinite(one.value)]
-    found = ends_at(cell.space, trial.arguments, max(study.trials, 3))
+    agreed = [ends_at(cell.space, {**fixed, **one.arguments}, 2) for one in best if math.isfinite(one.value)]
+    found = ends_at(cell.space, {**fixed, **trial.arguments}, max(study.trials, 3))
     return {name: end for name, end in found.items() if all(ends.get(name) == end for ends in agreed)}
+
+
+def _fixed(study: Study, cell: Cell) -> dict[str, Any]:
+    return {**study.arguments, **cell.arm.arguments}
 
 
 def _selected(study: Study, cells: list[Cell]) -> Generator[Phase, Records, None]:

@@ -8,6 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from waddington._checks import check_in_range, require_extra
@@ -239,24 +240,34 @@ Space: TypeAlias = Mapping[str, Dimension]
 """Ranges by argument. The order counts: spaces that begin alike have points that begin alike."""
 
 
-def arguments_at(space: Space, point: Sequence[float]) -> dict[str, Any]:
+def arguments_at(
+    space: Space, point: Sequence[float], fixed: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
     """Give the arguments at a point of the unit cube.
+
+    Parameters
+    ----------
+    space, point
+        The space, and a place of [0, 1] for each of its arguments.
+    fixed
+        Arguments that are not searched, of which others may be multiples.
 
     Raises
     ------
     ArgumentError
-        A multiple of an argument that does not stand before it in the space.
+        A multiple of an argument that is not fixed and does not stand before it in the space.
     """
     found: dict[str, Any] = {}
     for (name, dimension), u in zip(space.items(), point, strict=True):
         value = dimension.at(float(u))
         if isinstance(dimension, Times):
-            if dimension.name not in found:
+            before = {**fixed, **found}
+            if dimension.name not in before:
                 raise ArgumentError(
-                    f"cannot use {name} as a multiple of {dimension.name!r}: accepted is an argument that stands before"
-                    f" it in the space: {', '.join(found) or 'none does'}"
+                    f"cannot use {name} as a multiple of {dimension.name!r}: accepted is an argument that is fixed or"
+                    f" stands before it in the space: {', '.join(before) or 'none does'}"
                 )
-            value = _readable(value * found[dimension.name])
+            value = _readable(value * before[dimension.name])
         found[name] = value
     return found
 
