@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from waddington import bench, jobs
+from waddington.bench.comparison import Comparison
 from waddington.bench.cost import costs_of
 from waddington.errors import ArgumentError, OutputError, UnsupportedError
 
@@ -171,6 +172,10 @@ def test_what_raises_is_retried_recorded_and_the_rest_goes_on(tasks: Path, tmp_p
     with bench.Store(tmp_path) as store:
         cells = bench.conduct(study, store, retries=1)
     near, far = cells
+    assert Comparison(study=study, cells=cells).notes == [
+        "3 of 6 runs on raising-sometimes raised an error and count as the worst (far); the first by RuntimeError: the"
+        " task raises."
+    ]
     assert [record.status for record in near.evaluations] == ["done"] * 3
     assert [record.status for record in far.evaluations] == ["failed"] * 3
     assert far.evaluations[0].error == "RuntimeError: the task raises"

@@ -192,12 +192,15 @@ class Comparison:
 
     def _failed(self) -> list[str]:
         found = []
-        for cell in self.cells:
-            failed = [record for record in cell.evaluations if record.status == "failed"]
+        for entry in self.study.entries:
+            cells = [cell for cell in self.cells if cell.entry.label == entry.label]
+            runs = [(cell.arm.name, record) for cell in cells for record in cell.evaluations]
+            failed = [(arm, record) for arm, record in runs if record.status == "failed"]
             if failed:
+                arms = ", ".join(dict.fromkeys(arm for arm, _ in failed))
                 found.append(
-                    f"{len(failed)} of {len(cell.evaluations)} runs of {cell.arm.name} on {cell.entry.label} raised an"
-                    f" error and count as the worst, the first by {failed[0].error}."
+                    f"{len(failed)} of {len(runs)} runs on {entry.label} raised an error and count as the worst"
+                    f" ({arms}); the first by {failed[0][1].error}."
                 )
         return found
 
