@@ -11,7 +11,7 @@ import pytest
 from waddington import bench, jobs
 from waddington.bench.comparison import Comparison
 from waddington.bench.cost import costs_of
-from waddington.errors import ArgumentError, OutputError, UnsupportedError
+from waddington.errors import ArgumentError, DataError, OutputError, UnsupportedError
 
 TASKS = """
 import torch
@@ -50,6 +50,15 @@ def raising(seed):
 @bench.task(steps=6, evaluations=3)
 def raising_sometimes(seed):
     return bowl(seed, start=0.5, fail_above=50.0)
+"""
+
+
+TASKS += """
+from waddington.errors import DataError
+
+@bench.task(steps=2, evaluations=1, needs=("letters",))
+def reading(seed):
+    raise DataError("cannot read letters: no such file")
 """
 
 
@@ -186,6 +195,13 @@ def test_what_raises_is_retried_recorded_and_the_rest_goes_on(tasks: Path, tmp_p
 def test_a_task_that_never_works_ends_the_study_with_its_own_words(tasks: Path, tmp_path: Path) -> None:
     with bench.Store(tmp_path) as store, pytest.raises(UnsupportedError, match=r"all 4 runs.*RuntimeError: the task"):
         bench.conduct(small(tasks, "raising"), store)
+
+
+def test_missing_data_are_said_before_anything_runs(tasks: Path, tmp_path: Path) -> None:
+    with bench.Store(tmp_path) as store:
+        with pytest.raises(DataError, match="cannot read letters"):
+            bench.conduct(small(tasks, "small-line", "reading"), store)
+        assert not store.records()
 
 
 def test_a_task_whose_file_was_edited_is_not_run_as_the_old_one(tasks: Path, tmp_path: Path) -> None:

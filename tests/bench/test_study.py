@@ -11,6 +11,7 @@ from tests.bench.toys import BOWL, LINE
 from waddington import bench
 from waddington.bench import registered, search
 from waddington.bench.arm import parse_arm, usual_space, with_ranges
+from waddington.bench.cost import costs_of
 from waddington.errors import ArgumentError, OutputError, UnknownNameError
 
 OPTIMIZER = """
@@ -221,3 +222,12 @@ def test_fields_of_the_schedule_are_fixed_and_searched_like_arguments() -> None:
         assert run.arguments == {"weight_decay": 0.0, "fused": True}
     with pytest.raises(UnknownNameError, match=r"field of a schedule 'lo'.*Did you mean 'low'"):
         bench.Arm.of("SGD", **{"schedule.lo": 0.1})
+
+
+def test_steps_are_timed_at_the_sizes_and_arguments_of_the_study() -> None:
+    arm = bench.Arm.of("SGD", momentum=0.5, **{"schedule.control": "random"})
+    found = study(arms=["AdamW", arm], arguments={"task.dimensions": 5, "weight_decay": 0.1, "eps": 1e-6})
+    adam, sgd = costs_of(found.entries, found.arms, found.arguments)
+    assert adam.entry.parameters == sgd.entry.parameters == {"dimensions": 5}
+    assert adam.arguments == {"weight_decay": 0.1, "eps": 1e-6, "fused": True}
+    assert sgd.arguments == {"weight_decay": 0.1, "fused": True, "momentum": 0.5}

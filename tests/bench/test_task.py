@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +179,13 @@ def test_splits_without_cases_are_refused() -> None:
         bench.supervised(
             torch.nn.Linear(1, 1), torch.nn.functional.mse_loss, train=(x, x), validation=(x, x), test=(x, x)
         )
+
+
+def test_an_edit_of_the_same_second_and_size_is_seen(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python takes kept bytecode for a file whose time and size are those that it was made of."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    assert bench.get_task(str(file)).steps == 5
+    times = file.stat()
+    file.write_text(FILE.replace("steps=5", "steps=6"))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert bench.get_task(str(file)).steps == 6

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -23,6 +23,7 @@ __all__ = [
     "SCHEDULE",
     "TASK",
     "Arm",
+    "Given",
     "build_optimizer",
     "literal",
     "parse_arm",
@@ -40,6 +41,14 @@ _SMALL_RATE = Times("lr", Log(1e-2, 1.0, closed="high"))
 _BETAS = ("beta1", "beta2", "beta3")
 TASK, SCHEDULE = "task.", "schedule."
 """Arguments that begin so are the task's and the schedule's."""
+
+
+class Given(NamedTuple):
+    """Arguments by whose they are."""
+
+    optimizer: dict[str, Any]
+    task: dict[str, Any]
+    schedule: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +107,25 @@ class Arm:
     def accepted(self) -> tuple[str, ...]:
         """Names of the arguments that the optimizer takes."""
         return tuple(_argument_names(self.reference))
+
+    def given(self, shared: Mapping[str, Any], arguments: Mapping[str, Any] | None = None) -> Given:
+        """Sort arguments by whose they are: those shared by all arms, then the arm's own, then a point's.
+
+        Parameters
+        ----------
+        shared
+            Those that the optimizer does not have are left out.
+        arguments
+            Of a point of the space.
+        """
+        known = {
+            name: one for name, one in shared.items() if name in self.accepted or name.startswith((TASK, SCHEDULE))
+        }
+        found: dict[str, dict[str, Any]] = {"": {}, TASK: {}, SCHEDULE: {}}
+        for name, value in {**known, **self.arguments, **(arguments or {})}.items():
+            whose = next((one for one in (TASK, SCHEDULE) if name.startswith(one)), "")
+            found[whose][name.removeprefix(whose)] = value
+        return Given(*found.values())
 
     @classmethod
     def of(

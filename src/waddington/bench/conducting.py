@@ -41,7 +41,6 @@ def conduct(
         How many times a run that failed is run again, now. What fails then counts as worst.
     evaluate
         Whether what was chosen is evaluated; without it the study is a search alone.
-
     trackers
         Names of :data:`waddington.bench.trackers.TRACKERS` that show curves while runs run.
 
@@ -49,6 +48,8 @@ def conduct(
     ------
     UnknownNameError
         No such tracker.
+    DataError
+        A task's data are not on disk, said before anything runs.
     UnsupportedError
         Every run of a phase failed: the task or the optimizer cannot work, and the message is the first one's.
     """
@@ -56,6 +57,7 @@ def conduct(
     phase = next(going)
     for tracker in trackers:
         check_known("tracker", tracker, TRACKERS)
+    _check_data(study, phase, store)
     hears = listener or jobs.Listener()
     try:
         while True:
@@ -92,6 +94,19 @@ def looked_up(study: Study, store: jobs.Store) -> list[Cell]:
     except StopIteration as end:
         cells: list[Cell] = end.value
         return cells
+
+
+def _check_data(study: Study, phase: Phase, store: jobs.Store) -> None:
+    """Make one problem of every task that has runs to do and reads data: what is missing is said at once.
+
+    Those of a GPU are left alone: their models are large, and data may lie where the workers are.
+    """
+    known = store.recorded()
+    waiting = {run.task for run in phase.runs if run.key not in known}
+    for entry in study.entries:
+        found = entry.found
+        if entry.task in waiting and found.needs and found.tier in ("seconds", "minutes"):
+            found.problem(study.tuning_seeds[0], **entry.parameters)
 
 
 def _records(phase: Phase, store: jobs.Store) -> Mapping[str, jobs.Record]:

@@ -6,7 +6,7 @@ import copy
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -89,16 +89,16 @@ def costs_of(entries: tuple[Entry, ...], arms: tuple[Arm, ...], arguments: Mappi
     arguments
         Shared ones, for arms that have them.
     """
+    pairs = [(entry, arm, arm.given(arguments)) for entry in entries for arm in arms]
     return [
         Cost(
-            entry=entry,
+            entry=replace(entry, parameters={**entry.parameters, **given.task}),
             optimizer=arm.optimizer,
-            arguments={**{name: value for name, value in arguments.items() if name in arm.accepted}, **arm.arguments},
+            arguments=given.optimizer,
             digest=arm.digest,
             source=arm.source,
         )
-        for entry in entries
-        for arm in arms
+        for entry, arm, given in pairs
     ]
 
 

@@ -7,12 +7,14 @@ import functools
 import hashlib
 import importlib.util
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from waddington.errors import ArgumentError
 
-__all__ = ["load"]
+__all__ = ["Fresh", "load"]
 
 _OURS: dict[str, ModuleType] = {}
 """Helpers that a user's file has imported, by name: another version, or another folder, does not get them."""
@@ -74,11 +76,19 @@ def _imported(text: bytes, parts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(prefixes) if name.partition(".")[0] != "waddington")
 
 
+class Fresh(SourceFileLoader):
+    """Compiles a file's present text: bytecode is taken for it by second and size, and an edit may change neither."""
+
+    def get_code(self, fullname: str) -> Any:
+        """Compile."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 @functools.lru_cache(maxsize=64)
 def _run(path: str, digest: str, helpers: tuple[str, ...]) -> ModuleType:
     """Run a file as a module of its own; once for each of its versions."""
     name = f"waddington_task_{Path(path).stem}_{digest}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=Fresh(name, path))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -89,6 +99,7 @@ def _run(path: str, digest: str, helpers: tuple[str, ...]) -> ModuleType:
     beside = str(Path(path).parent)
     sys.path.insert(0, beside)
     importlib.invalidate_caches()
+    writes_none, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # of helpers, which may be edited as quickly
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -96,6 +107,7 @@ def _run(path: str, digest: str, helpers: tuple[str, ...]) -> ModuleType:
         said = f"{type(error).__name__}: {error}".rstrip(": ")
         raise ArgumentError(f"cannot run {path}: {said}; accepted: a file that can be imported") from error
     finally:
+        sys.dont_write_bytecode = writes_none
         sys.path.remove(beside)
         _OURS.update({helper: sys.modules[helper] for helper in helpers if helper in sys.modules})
     return module

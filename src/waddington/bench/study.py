@@ -183,25 +183,16 @@ class Study:
         self, entry: Entry, horizon: Horizon, arm: Arm, arguments: Mapping[str, Any], seed: int, *, test: bool
     ) -> Run:
         """Write down one training."""
-        shared = {
-            name: value
-            for name, value in self.arguments.items()
-            if name in arm.accepted or name.startswith((TASK, SCHEDULE))
-        }
-        given = {**shared, **arm.arguments, **arguments}
-        of_schedule = {name.removeprefix(SCHEDULE): value for name, value in given.items() if name.startswith(SCHEDULE)}
+        given = arm.given(self.arguments, arguments)
         return Run(
             task=entry.task,
             task_version=entry.version,
             digest=entry.digest,
-            parameters={
-                **entry.parameters,
-                **{name.removeprefix(TASK): value for name, value in given.items() if name.startswith(TASK)},
-            },
+            parameters={**entry.parameters, **given.task},
             optimizer=arm.optimizer,
-            arguments={name: value for name, value in given.items() if not name.startswith((TASK, SCHEDULE))},
+            arguments=given.optimizer,
             optimizer_digest=arm.digest,
-            schedule=dataclasses.replace(arm.schedule or horizon.schedule, **of_schedule),
+            schedule=dataclasses.replace(arm.schedule or horizon.schedule, **given.schedule),
             steps=entry.steps,
             evaluations=entry.evaluations,
             patience=entry.patience,

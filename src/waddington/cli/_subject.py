@@ -104,7 +104,9 @@ def _loaded(name: str, place: str) -> Any:
     if not path.is_file():
         raise ArgumentError(f"cannot analyse {name!r}: there is no file {str(path)!r}; {_FORMS}")
     _may_import_from(path.parent)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    from waddington.bench.files import Fresh
+
+    spec = importlib.util.spec_from_file_location(path.stem, path, loader=Fresh(path.stem, str(path)))
     assert spec is not None and spec.loader is not None  # noqa: PT018 - a .py file has both
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module

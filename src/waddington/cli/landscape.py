@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from waddington._checks import check_choice, check_count
-from waddington.cli._progress import make_listener
 from waddington.cli._screen import make_console, plain
 from waddington.cli._subject import Subject, find_subject
 from waddington.errors import OutputError, UnsupportedError
@@ -55,6 +54,7 @@ def landscape(
     """
     from waddington import analysis
     from waddington.analysis import plots
+    from waddington.cli._progress import make_listener
 
     _check(directions, points, mode, scale)
     taken = [name for name in _FILES if (out / name).exists()]

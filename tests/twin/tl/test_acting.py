@@ -85,9 +85,10 @@ def test_fates_are_cell_types_among_all_types(screen: md.MuData) -> None:
     ):
         with pytest.raises(error, match=words):
             twin.tl.environment(screen, **wrong)
-    del screen.obs["cell_type"]
+    bare = screen.copy()
+    del bare.obs["cell_type"]
     with pytest.raises(DataError, match="cannot tell fates: cells bear no types"):
-        twin.tl.environment(screen, fates=last)
+        twin.tl.environment(bare, fates=last)
 
 
 def test_cells_drift_where_they_are_ordered(screen: md.MuData) -> None:
