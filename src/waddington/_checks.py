@@ -7,6 +7,7 @@ import importlib
 import inspect
 import math
 import re
+import traceback
 from collections.abc import Callable, Iterable
 from numbers import Integral
 from types import ModuleType
@@ -134,28 +135,33 @@ def missing_extra(error: ModuleNotFoundError, extra: str | None = None) -> Missi
     error
         From an import.
     extra
-        The extra that brings the module; None looks it up in the package's metadata.
+        The extra that brings the module; None looks it up in the package's metadata. Of several, the one that is
+        called as a room of the package through which the import went: the twin's, where the twin asked for it.
     """
     module = (error.name or str(error)).partition(".")[0]
-    found = extra or _extra_of(module)
+    known = [extra] if extra else _extras_of(module)
+    asked = [name for name in known if any(room.startswith(f"waddington.{name}") for room in _rooms_of(error))]
+    found = next(iter(asked or known), None)
     whose = f"it belongs to the extra {found!r}" if found else "it comes with one of the extras"
     return MissingExtraError(f"{module!r} is not installed; {whose}: pip install 'waddington[{found or 'all'}]'")
 
 
-def _extra_of(module: str) -> str | None:
-    """Find the first extra, other than all of them, that brings a module."""
+def _rooms_of(error: BaseException) -> list[str]:
+    """Give the modules through which an error came."""
+    return [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+
+
+def _extras_of(module: str) -> list[str]:
+    """Find the extras, other than all of them, that bring a module."""
     from importlib.metadata import PackageNotFoundError, requires
 
     wanted = _plain(_DISTRIBUTIONS.get(module, module))
     try:
         entries = requires("waddington") or []
     except PackageNotFoundError:
-        return None
-    for entry in entries:
-        found = re.match(r"""([\w.-]+).*extra\s*==\s*['"]([\w-]+)""", entry)
-        if found and _plain(found[1]) == wanted and found[2] != "all":
-            return found[2]
-    return None
+        return []
+    matches = (re.match(r"""([\w.-]+).*extra\s*==\s*['"]([\w-]+)""", entry) for entry in entries)
+    return [found[2] for found in matches if found and _plain(found[1]) == wanted and found[2] != "all"]
 
 
 def _plain(name: str) -> str:
