@@ -15,6 +15,7 @@ from waddington import bench
 from waddington.bench import training
 from waddington.bench.schedule import Schedule
 from waddington.errors import ArgumentError
+from waddington.optim import schedules
 
 
 def trained(seed: int = 0, optimizer: Any = torch.optim.AdamW, **settings: Any) -> tuple[bench.Trained, bench.Problem]:
@@ -304,6 +305,24 @@ def test_rates_run_as_they_are_said_to(schedule: Schedule, expected: list[float]
         if scheduler is not None:
             scheduler.step()
     assert rates == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "theirs"),
+    [
+        (Schedule(name="cosine", warmup=0.2, end=0.1), lambda o: schedules.cosine(o, 20, min_lr=0.2, warmup_steps=4)),
+        (Schedule(name="inverse-sqrt"), schedules.inverse_sqrt),
+        (Schedule(name="restarts", period=7), lambda o: schedules.cosine_with_restarts(o, 7)),
+    ],
+    ids=["cosine", "inverse-sqrt", "restarts"],
+)
+def test_courses_are_those_of_the_optimizers_schedules(schedule: Schedule, theirs: Any) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = theirs(optimizer)
+    for step in range(20):
+        assert 2.0 * schedule.factor(step, steps=20, seed=0) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
 
 
 def test_the_random_control_has_its_share_and_is_the_seeds() -> None:

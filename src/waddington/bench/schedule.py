@@ -58,11 +58,6 @@ class Schedule:
         check_in_range("share", self.share, 0.0, 1.0)
         check_in_range("low", self.low, 0.0, 1.0)
 
-    @property
-    def knows_the_horizon(self) -> bool:
-        """Whether it needs to know how long the training is."""
-        return self.name == "cosine" or self.warmup > 0.0
-
     def factor(self, step: int, *, steps: int, seed: int) -> float:
         """Give the factor on the rate at a step.
 

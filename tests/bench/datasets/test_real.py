@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.bench.real import skip_without
 
 from waddington.bench.datasets import (
     final_answer,
-    find,
-    get_data_set,
     read_a9a,
     read_glue,
     read_gsm8k,
@@ -17,20 +16,12 @@ from waddington.bench.datasets import (
     read_tiny_shakespeare,
     read_words,
 )
-from waddington.errors import DataError
 
 pytestmark = pytest.mark.data
 
 
-def at_hand(name: str, data_dir: Path) -> None:
-    try:
-        find(get_data_set(name), data_dir)
-    except DataError as error:
-        pytest.skip(str(error))
-
-
 def test_mnist(data_dir: Path) -> None:
-    at_hand("mnist", data_dir)
+    skip_without("mnist", data_dir)
     found = read_images("mnist", root=data_dir)
     assert found.train[0].shape == (60000, 1, 28, 28)
     assert found.train[1].bincount()[:4].tolist() == [5923, 6742, 5958, 6131]
@@ -39,7 +30,7 @@ def test_mnist(data_dir: Path) -> None:
 
 
 def test_cifar10(data_dir: Path) -> None:
-    at_hand("cifar10", data_dir)
+    skip_without("cifar10", data_dir)
     found = read_images("cifar10", root=data_dir, train_cases=500, test_cases=50)
     assert (found.train[0].shape, found.test[0].shape) == ((500, 3, 32, 32), (50, 3, 32, 32))
     assert found.train[0].float().mean((0, 2, 3)).div(255).tolist() == pytest.approx([0.49, 0.48, 0.45], abs=0.02)
@@ -47,21 +38,21 @@ def test_cifar10(data_dir: Path) -> None:
 
 
 def test_a9a(data_dir: Path) -> None:
-    at_hand("a9a", data_dir)
+    skip_without("a9a", data_dir)
     train, test = read_a9a(data_dir)
     assert (train[0].shape, int(train[1].sum())) == ((32561, 123), 7841)
     assert (test[0].shape, int(test[1].sum())) == ((16281, 123), 3846)
 
 
 def test_tiny_shakespeare(data_dir: Path) -> None:
-    at_hand("tinyshakespeare", data_dir)
+    skip_without("tinyshakespeare", data_dir)
     found = read_tiny_shakespeare(data_dir)
     assert len(found.train) + len(found.validation) + len(found.test) == 1_115_394
     assert len(found.tokens) == 65
 
 
 def test_wikitext2_valid_test(data_dir: Path) -> None:
-    at_hand("wikitext2_valid_test", data_dir)
+    skip_without("wikitext2_valid_test", data_dir)
     found = read_words("wikitext2_valid_test", data_dir)
     assert (len(found.train) + len(found.validation), len(found.test)) == (217_646, 245_569)
 
@@ -71,14 +62,14 @@ def test_wikitext2_valid_test(data_dir: Path) -> None:
     [("CoLA", 8551, 1043), ("RTE", 2490, 277), ("SST-2", 67349, 872), ("STS-B", 5749, 1500)],
 )
 def test_glue(data_dir: Path, task: str, train: int, development: int) -> None:
-    at_hand(f"glue/{task}", data_dir)
+    skip_without(f"glue/{task}", data_dir)
     found = read_glue(task, data_dir)
     assert [len(part.texts) for part in found] == [train, development]
     assert [part.skipped for part in found] == [0, 0]
 
 
 def test_every_answer_of_gsm8k_is_read(data_dir: Path) -> None:
-    at_hand("gsm8k", data_dir)
+    skip_without("gsm8k", data_dir)
     train, test = read_gsm8k(data_dir)
     assert (len(train), len(test)) == (7473, 1319)
     for one in (*train, *test):
