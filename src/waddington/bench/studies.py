@@ -2,8 +2,8 @@
 
 Every one is a function that gives a :class:`~waddington.bench.Study`. Those that judge what is there share tasks,
 baseline, budget and seeds, so that runs of one serve the others; those that judge what was made from such runs have
-tasks and seeds of their own. ``waddington bench run --study NAME --out FOLDER`` runs one, and skips what the
-records beside the code already hold.
+tasks and seeds of their own. ``waddington bench run --study NAME --out FOLDER`` runs one; with ``--records
+FILE`` it skips what a file of ``waddington bench pack`` already holds.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def masking() -> Study:
     return _study(
         "Masks",
         [
-            *(Arm.of("AlphaAdam", name=f"AlphaAdam, {word}", compensation=word) for word in ("full", "norm", "none")),
+            *(Arm.of("AlphaAdam", name=f"AlphaAdam, {word}", compensation=word) for word in ("full", "norm", "count")),
             Arm.of("CAdamW"),
         ],
     )
