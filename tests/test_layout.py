@@ -76,6 +76,7 @@ FLOORS = {
         "landscape": 2,
         "spectrum": 3,
         "rates": 3,
+        "bounds": 3,
         "plots": 4,
         "__init__": 5,
     },

@@ -6,9 +6,10 @@ network. Both come with the extra ``bench``.
 
 from __future__ import annotations
 
+from waddington.analysis.plots._bounds import bound
 from waddington.analysis.plots._curves import curves, line, spectrum
 from waddington.analysis.plots._page import page, write_page
 from waddington.analysis.plots._style import save
 from waddington.analysis.plots._surfaces import contour, slices, surface
 
-__all__ = ["contour", "curves", "line", "page", "save", "slices", "spectrum", "surface", "write_page"]
+__all__ = ["bound", "contour", "curves", "line", "page", "save", "slices", "spectrum", "surface", "write_page"]

@@ -1,0 +1,24 @@
+"""The theorems of the papers as calculators: what they promise, what they assume, what a run does.
+
+One module a paper: :mod:`.asgd`, :mod:`.amgt`, :mod:`.alphaadam` and :mod:`.amvt`. Their functions give numbers, or a
+:class:`Bound`, which :func:`judge` puts beside a measured curve; :class:`ConstantsRecorder` measures what it needs.
+"""
+
+from __future__ import annotations
+
+from waddington.analysis.bounds.assumption import Assumption, at_most, broken, not_measured, stated
+from waddington.analysis.bounds.bound import Bound, Judgement, judge
+from waddington.analysis.bounds.constants import ConstantsRecorder, RunConstants
+
+__all__ = [
+    "Assumption",
+    "Bound",
+    "ConstantsRecorder",
+    "Judgement",
+    "RunConstants",
+    "at_most",
+    "broken",
+    "judge",
+    "not_measured",
+    "stated",
+]
