@@ -1,7 +1,8 @@
 """Why an optimizer behaves as it does: curvature, loss surfaces, paths, gradients, rates.
 
 Every function takes a model and ``loss(model)``, a scalar tensor (:func:`over_batches` makes one of many batches), and
-leaves the model as it was. Results are plain arrays that save and load; :mod:`.plots` draws them.
+leaves the model as it was. Results are plain arrays that save and load; :mod:`.plots` draws them. :mod:`.bounds` has
+the theorems of the papers as calculators.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from waddington.analysis.spectrum import Spectrum, spectral_density
 from waddington.analysis.trajectory import Path, PathRecorder, compare_paths, oscillation
 
 if TYPE_CHECKING:
-    from waddington.analysis import plots
+    from waddington.analysis import bounds, plots
 
 __all__ = [
     "BatchLoss",
@@ -54,6 +55,7 @@ __all__ = [
     "SuggestedRate",
     "Trace",
     "as_curves",
+    "bounds",
     "compare_paths",
     "eigenvalues",
     "generalization_gap",
@@ -82,9 +84,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name != "plots":
+    if name not in ("bounds", "plots"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module(f"{__name__}.plots")
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def __dir__() -> list[str]:
