@@ -10,16 +10,18 @@ said to be registered and not run.
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 from pathlib import Path
 
 from measuring import ROOT, say
 from waddington import bench
 from waddington._files import write_text
-from waddington.bench.comparison import compare
+from waddington.bench.comparison import Comparison, compare
 from waddington.bench.packing import unpack
 from waddington.bench.search import expected_runs
-from waddington.bench.studies import STUDIES, get_study
+from waddington.bench.statistics import Interval
+from waddington.bench.studies import MARGINS, STUDIES, get_study
 from waddington.errors import UnsupportedError
 
 PAGE = ROOT / "docs" / "studies.md"
@@ -69,6 +71,8 @@ def found(name: str, store: bench.Store) -> list[str]:
     lines = [""]
     for horizon in study.horizons:
         lines += [f"- {one.verdict.sentence} (length {horizon.name})" for one in comparison.over_tasks(horizon)]
+        lines += [f"- {margin_of(name, comparison, horizon, *pair)}" for pair in MARGINS.get(name, {})]
+    lines += regrets_of(comparison)
     lines += [
         "",
         "| task | length | contrast | difference | p (Holm) | answer |",
@@ -85,6 +89,38 @@ def found(name: str, store: bench.Store) -> list[str]:
         answer = {"first": row["first"], "second": row["second"]}.get(row["answer"], row["answer"])
         lines.append(f"| {row['task']} | {row['horizon']} | {pair} | {gap} | {p} | {answer} |")
     return [*lines, ""]
+
+
+def margin_of(name: str, comparison: Comparison, horizon: bench.Horizon, first: str, second: str) -> str:
+    """Say whether an arm is no worse than another one by more than the margin that was written down beforehand."""
+    margin = MARGINS[name][first, second]
+    pool = comparison.ratio(first, second, horizon)
+    asked = f"{first} is no worse than {second} by more than {margin:.0%} (length {horizon.name})"
+    if pool is None or pool.scale != "log ratio":
+        return f"**Cannot be told** whether {asked}: {pool.reason if pool else 'no task has a loss above zero'}."
+    low, high = (math.exp(end) for end in (pool.interval.low, pool.interval.high))
+    answer = "Yes" if high < 1.0 + margin else "No" if low > 1.0 + margin else "Cannot be told"
+    return (
+        f"**{answer}**: {asked}? The loss ratio over {pool.n_tasks} tasks is {math.exp(pool.mean):.3f} [{low:.3f},"
+        f" {high:.3f}]."
+    )
+
+
+def regrets_of(comparison: Comparison) -> list[str]:
+    """Tabulate what it costs to have chosen an arm before the task was known."""
+    lines = ["", "| length | arm | mean regret | worst regret | worst task |", "| --- | --- | ---: | ---: | --- |"]
+    for horizon in comparison.study.horizons:
+        entries, found = comparison.regrets(horizon)
+        for one in sorted(found, key=lambda regret: regret.worst):
+            mean, worst = percent(one.mean, one.mean_interval), percent(one.worst, one.worst_interval)
+            lines.append(f"| {horizon.name} | {one.arm} | {mean} | {worst} | {entries[one.worst_task].label} |")
+    return lines
+
+
+def percent(value: float, interval: Interval | None) -> str:
+    """Write a share with its interval."""
+    ends = "" if interval is None else f" [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    return f"{100 * value:.1f} %{ends}"
 
 
 def main() -> None:

@@ -155,6 +155,17 @@ def test_losses_below_zero_are_not_all_one_where_tasks_are_pooled(tasks: Path, t
     assert pooled.mean != 0.0
 
 
+def test_regrets_are_over_losses_above_zero_alone(tasks: Path, tmp_path: Path) -> None:
+    found = bench.run_study(small(tasks, "small-line", "below"), tmp_path / "out", costs=False)
+    entries, regrets = found.regrets(found.study.horizons[0])
+    assert [entry.label for entry in entries] == ["small-line"]
+    assert min(one.worst for one in regrets) == 0.0
+    ratio = found.ratio("SGD", "AMVT", found.study.horizons[0])
+    assert ratio is not None
+    assert ratio.n_tasks == 1
+    assert "1 task without a loss above zero left out" in (tmp_path / "out" / "report.md").read_text()
+
+
 def test_runs_that_do_not_begin_alike_are_said(tasks: Path, tmp_path: Path) -> None:
     found = bench.run_study(small(tasks, "unpaired", "small-line"), tmp_path / "out", costs=False)
     said = [note for note in found.notes if "begin alike" in note]

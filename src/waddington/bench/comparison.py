@@ -18,7 +18,7 @@ from waddington.bench.conducting import looked_up
 from waddington.bench.cost import costs_of
 from waddington.bench.entry import Entry, Horizon
 from waddington.bench.search import Cell, value_of
-from waddington.bench.statistics import Pooled, Several, Verdict
+from waddington.bench.statistics import Pooled, Regret, Several, Verdict
 from waddington.bench.study import Study
 
 __all__ = ["Comparison", "TaskContrast", "TasksContrast", "compare", "evaluated", "metric_name"]
@@ -185,6 +185,31 @@ class Comparison:
             for (first, second), pool, p in zip(self.study.contrasts, pools, corrected, strict=True)
         ]
 
+    def regrets(self, horizon: Horizon) -> tuple[list[Entry], list[Regret]]:
+        """Give the regret of every arm to the best one of each task, over the tasks whose metric is a loss above zero.
+
+        Returns
+        -------
+        The tasks, in the order of each regret's `by_task`, and the regrets; both empty where no task has such a metric.
+        """
+        entries, values = self._losses(horizon)
+        names = [arm.name for arm in self.study.arms]
+        return entries, stats.regrets(values, names, level=self.study.level) if entries else []
+
+    def ratio(self, first: str, second: str, horizon: Horizon) -> Pooled | None:
+        """Pool log(first / second) over the tasks whose metric is a loss above zero: what a margin in percent is of.
+
+        Returns
+        -------
+        The statistics, of this contrast alone; None where no task has such a metric.
+        """
+        _, values = self._losses(horizon)
+        if not values.size:
+            return None
+        names = [arm.name for arm in self.study.arms]
+        a, b = (values[:, :, names.index(arm)] for arm in (first, second))
+        return stats.pooled(a, b, level=self.study.level)
+
     @property
     def notes(self) -> list[str]:
         """What a reader must know: spaces that differ, runs that raised, arms that did not begin alike."""
@@ -289,6 +314,12 @@ class Comparison:
             "step_cost": cost.result["clock"]["ratio"] if cost and cost.result else None,
             "state_ratio": cost.result["state_ratio"] if cost and cost.result else None,
         }
+
+    def _losses(self, horizon: Horizon) -> tuple[list[Entry], npt.NDArray[np.float64]]:
+        """Give the tasks whose metric is a loss above zero, and their values."""
+        values, entries = self._comparable(horizon), self.study.entries
+        kept = [at for at, one in enumerate(entries) if not one.larger_is_better and bool((values[:, at] > 0).all())]
+        return [entries[at] for at in kept], values[:, kept]
 
     def _comparable(self, horizon: Horizon) -> npt.NDArray[np.float64]:
         """Give values that tasks can be pooled by: lower is better, and what is a millionth of the start is nothing.

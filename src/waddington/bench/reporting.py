@@ -65,6 +65,7 @@ def report_data(comparison: Comparison, *, command: str = "", commit: str | None
             for one in comparison.over_tasks(horizon)
             if one.pooled is not None
         ],
+        regrets=[row for horizon in study.horizons for row in _regrets(comparison, horizon)],
         profiles=[profile for horizon in study.horizons for profile in _profiles(comparison, horizon)],
         tuning=[point for cell in comparison.cells for point in _tuning(cell)],
         budgets=[_budget(comparison, cell) for cell in comparison.cells],
@@ -91,6 +92,12 @@ def _result(comparison: Comparison, entry: Entry, horizon: Horizon) -> data.Task
         several=comparison.several(entry, horizon),
         metric=metric_name(entry, horizon),
     )
+
+
+def _regrets(comparison: Comparison, horizon: Horizon) -> list[data.ArmRegret]:
+    entries, found = comparison.regrets(horizon)
+    tasks = tuple(entry.label for entry in entries)
+    return [data.ArmRegret(horizon=horizon.name, arm=one.arm, regret=one, tasks=tasks) for one in found]
 
 
 def target_on(comparison: Comparison, entry: Entry, horizon: Horizon) -> float:

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from waddington.bench import report
-from waddington.bench.statistics import attempts_to_success, corrected, expected_best, pooled, profiles, several
+from waddington.bench.statistics import (
+    attempts_to_success,
+    corrected,
+    expected_best,
+    pooled,
+    profiles,
+    regrets,
+    several,
+)
 
 HORIZONS = {"known": "known horizon (cosine)", "open": "open horizon (constant)"}
 
@@ -23,7 +31,9 @@ def made_up(
     """Make the data of a report."""
     rng = np.random.default_rng(0)
     contrasts = [(arm, arms[0]) for arm in arms[1:4]]
-    rows: dict[str, list] = {name: [] for name in ("results", "pooled", "tuning", "budgets", "curves", "divergences")}
+    rows: dict[str, list] = {
+        name: [] for name in ("results", "pooled", "regrets", "tuning", "budgets", "curves", "divergences")
+    }
     profile_rows = []
     for horizon in horizons:
         finals = {}
@@ -55,6 +65,11 @@ def made_up(
         rows["pooled"] += [
             report.PooledContrast(horizon=horizon, first=pair[0], second=pair[1], pooled=one, p_holm=p)
             for pair, one, p in zip(contrasts, found, corrected([one.p for one in found]), strict=True)
+        ]
+        everything = np.stack([finals[task] for task in tasks], 1)
+        rows["regrets"] += [
+            report.ArmRegret(horizon=horizon, arm=one.arm, regret=one, tasks=tuple(tasks))
+            for one in regrets(everything, arms, n_resamples=n_resamples)
         ]
         for quantity in ("steps", "seconds"):
             times = rng.lognormal(3, 0.5, size=(seeds, len(tasks), len(arms)))

@@ -27,7 +27,7 @@ from waddington.bench.report.markdown import render_markdown
 from waddington.bench.report.page import render_page
 from waddington.bench.report.style import arm_styles
 from waddington.bench.report.summary import boundary_warnings, headlines
-from waddington.bench.report.tables import tables_of
+from waddington.bench.report.tables import regret_table, tables_of
 from waddington.bench.statistics import several
 from waddington.errors import ArgumentError
 
@@ -133,6 +133,18 @@ def test_diverged_runs_are_counted_and_drawn(data: report.ReportData, page: str)
     assert "Every run came to its end." in render_markdown(without)
 
 
+def test_regrets_stand_least_on_the_worst_task_first_and_say_what_is_left_out(data: report.ReportData) -> None:
+    table = tables_of(data)["regrets"]
+    assert len(table.rows) == 2 * 4
+    worst = [row[table.headings.index("Worst regret")] for row in table.rows if row[0] == "known"]
+    assert worst[-1] == "∞ %"  # SGD diverged on the last task
+    assert table.caption == "Regret to the best arm of each task"
+    fewer = dataclasses.replace(data.regrets[0], tasks=data.regrets[0].tasks[:-1])
+    assert (
+        "1 task without a loss above zero left out" in regret_table(dataclasses.replace(data, regrets=[fewer])).caption
+    )
+
+
 def test_tables_for_programs_have_every_digit(data: report.ReportData, tmp_path: Path) -> None:
     assert report.write_report(tmp_path, data) == tmp_path / "report.html"
     files = {path.stem for path in (tmp_path / "tables").iterdir()}
@@ -144,6 +156,7 @@ def test_tables_for_programs_have_every_digit(data: report.ReportData, tmp_path:
         "divergences",
         "finals",
         "pooled",
+        "regrets",
         "scores",
         "tuning",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from waddington.bench.report.data import (
+    ArmRegret,
     Budget,
     Curves,
     Divergence,
@@ -16,6 +17,7 @@ from waddington.bench.report.data import (
 from waddington.bench.report.writing import write_report
 
 __all__ = [
+    "ArmRegret",
     "Budget",
     "Curves",
     "Divergence",

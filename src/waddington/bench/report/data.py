@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waddington._checks import check_choice
-from waddington.bench.statistics import Attempts, BestOf, Pooled, Profiles, Several
+from waddington.bench.statistics import Attempts, BestOf, Pooled, Profiles, Regret, Several
 from waddington.errors import ArgumentError
 
 __all__ = [
+    "ArmRegret",
     "Budget",
     "Curves",
     "Divergence",
@@ -72,6 +73,26 @@ class PooledContrast:
     pooled: Pooled
     p_holm: float | None
     metric: str = "loss"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArmRegret:
+    """What it costs at one horizon to have chosen an arm before the task was known.
+
+    Attributes
+    ----------
+    horizon, arm
+        Where, and of which arm.
+    regret
+        By how much it is worse than the best arm of each task.
+    tasks
+        Names of the tasks that it is over; those whose metric is no loss above zero are left out.
+    """
+
+    horizon: str
+    arm: str
+    regret: Regret
+    tasks: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,7 +242,7 @@ class ReportData:
         Names, in the order in which they are shown; an arm keeps its colour throughout.
     horizons
         Name of each horizon to its words for people.
-    results, pooled, profiles, tuning, budgets, curves, divergences, costs
+    results, pooled, regrets, profiles, tuning, budgets, curves, divergences, costs
         The rows. What is empty is left out of the page.
     rate
         The argument that is drawn along the axis of rate-sensitivity curves.
@@ -246,6 +267,7 @@ class ReportData:
     horizons: Mapping[str, str]
     results: Sequence[TaskResult] = ()
     pooled: Sequence[PooledContrast] = ()
+    regrets: Sequence[ArmRegret] = ()
     profiles: Sequence[Profile] = ()
     tuning: Sequence[TuningPoint] = ()
     budgets: Sequence[Budget] = ()
@@ -265,7 +287,7 @@ class ReportData:
         if not self.tasks or not self.arms or not self.horizons:
             raise ArgumentError("cannot report on nothing: a report needs a task, an arm and a horizon")
         rows = (*self.results, *self.tuning, *self.budgets, *self.curves, *self.divergences, *self.costs)
-        for row in (*rows, *self.pooled, *self.profiles):
+        for row in (*rows, *self.pooled, *self.regrets, *self.profiles):
             known = (("task", self.tasks), ("arm", self.arms), ("horizon", self.horizons))
             for name, names in (*known, ("first", self.arms), ("second", self.arms)):
                 if hasattr(row, name):

@@ -55,6 +55,11 @@ def csv_rows(data: ReportData) -> dict[str, list[Row]]:
             for row in data.budgets
             for at in range(len(row.best.k))
         ],
+        "regrets": [
+            {"horizon": row.horizon, "arm": row.arm, "task": task, "regret": float(value)}
+            for row in data.regrets
+            for task, value in zip(row.tasks, row.regret.by_task, strict=True)
+        ],
         "scores": _scores(data),
         "divergences": [
             {**_named(row), "purpose": row.purpose, "runs": row.runs, "diverged": row.diverged, "failed": row.failed}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from waddington._text import counted
 from waddington.bench.report.data import ReportData
 from waddington.bench.report.summary import task_verdict
 from waddington.bench.statistics import Interval, number
@@ -21,6 +22,7 @@ __all__ = [
     "cost_table",
     "divergence_table",
     "finals_table",
+    "regret_table",
     "score_table",
     "tables_of",
 ]
@@ -130,6 +132,40 @@ def finals_table(data: ReportData) -> Table:
     )
 
 
+def regret_table(data: ReportData) -> Table:
+    """List by how much each arm is worse than the best one of each task, least on its worst task first."""
+    rows = []
+    for row in sorted(data.regrets, key=lambda one: (list(data.horizons).index(one.horizon), one.regret.worst)):
+        regret = row.regret
+        rows.append(
+            (
+                row.horizon,
+                row.arm,
+                str(len(row.tasks)),
+                _percent(regret.mean),
+                _percents(regret.mean_interval),
+                _percent(regret.worst),
+                _percents(regret.worst_interval),
+                row.tasks[regret.worst_task],
+            )
+        )
+    left_out = len(data.tasks) - len(data.regrets[0].tasks) if data.regrets else 0
+    without = f"; {counted(left_out, 'task')} without a loss above zero left out" if left_out else ""
+    headings = (
+        "Horizon",
+        "Arm",
+        "Tasks",
+        "Mean regret",
+        "Interval of the mean",
+        "Worst regret",
+        "Interval of the worst",
+        "Worst task",
+    )
+    return Table(
+        caption=f"Regret to the best arm of each task{without}", headings=headings, rows=tuple(rows), n_names=2
+    )
+
+
 def score_table(data: ReportData) -> Table:
     """List integrated scores of performance profiles, best first."""
     rows = []
@@ -195,6 +231,7 @@ def tables_of(data: ReportData) -> dict[str, Table]:
         "contrasts": contrast_table(data),
         "analyses": analysis_table(data),
         "finals": finals_table(data),
+        "regrets": regret_table(data),
         "scores": score_table(data),
         "chosen": chosen_table(data),
         "divergences": divergence_table(data),
@@ -236,6 +273,14 @@ def _p(value: float | None) -> str:
 
 def _interval(interval: Interval | None) -> str:
     return "n/a" if interval is None else f"[{number(interval.low)}, {number(interval.high)}]"
+
+
+def _percent(value: float) -> str:
+    return f"{number(100 * value)} %"
+
+
+def _percents(interval: Interval | None) -> str:
+    return "n/a" if interval is None else f"[{number(100 * interval.low)}, {number(100 * interval.high)}]"
 
 
 def _quartiles(values: Sequence[float] | np.ndarray) -> str:

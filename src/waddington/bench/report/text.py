@@ -30,8 +30,9 @@ SECTIONS: Mapping[str, Section] = {
         heading="Paired differences",
         words="Each mark is a mean difference over seeds that both arms share, with its interval. Left of zero the "
         "first arm is lower. A filled mark is a difference that was found; an open one was not. A difference inside "
-        "the grey bar would have been missed more than once in five times. The last row puts the tasks together.",
-        tables=("contrasts", "analyses", "finals"),
+        "the grey bar would have been missed more than once in five times. The last row puts the tasks together. "
+        "Regret is what it costs to have chosen an arm before the task was known.",
+        tables=("contrasts", "regrets", "analyses", "finals"),
     ),
     "profile": Section(
         heading="Performance profiles",

@@ -14,6 +14,7 @@ from waddington.bench.statistics.pairs import Paired, paired
 from waddington.bench.statistics.performance import Profiles, profiles
 from waddington.bench.statistics.pooling import Pooled, pooled
 from waddington.bench.statistics.power import detectable_wins, minimum_detectable_effect
+from waddington.bench.statistics.regrets import Regret, regrets
 from waddington.bench.statistics.targets import best_configuration, cost_at, first_reach, target_of
 from waddington.bench.statistics.values import worst
 from waddington.bench.statistics.verdicts import Verdict, number, pooled_verdict, verdict
@@ -27,6 +28,7 @@ __all__ = [
     "Paired",
     "Pooled",
     "Profiles",
+    "Regret",
     "Several",
     "Verdict",
     "anytime_loss",
@@ -43,6 +45,7 @@ __all__ = [
     "pooled",
     "pooled_verdict",
     "profiles",
+    "regrets",
     "several",
     "target_of",
     "verdict",
