@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import statistics
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ import torch
 
 from waddington import jobs
 from waddington._version import __version__
+from waddington._version import commit as code_commit
 from waddington.bench import statistics as stats
 from waddington.bench.comparison import Comparison, evaluated, metric_name
 from waddington.bench.entry import Entry, Horizon
@@ -75,7 +74,7 @@ def report_data(comparison: Comparison, *, command: str = "", commit: str | None
         notes=comparison.notes,
         method=_method(comparison),
         study_hash=study.hash,
-        commit=_commit() if commit is None else commit,
+        commit=code_commit() if commit is None else commit,
         command=command,
         machine={"host": ", ".join(hosts), "system": platform.platform(), "cores": jobs.core_count()},
         versions={"waddington": __version__, "torch": torch.__version__, "python": platform.python_version()},
@@ -277,12 +276,3 @@ def _method(comparison: Comparison) -> list[str]:
         "Spaces, seeds and contrasts were hashed before the first run. p-values are Holm's over the contrasts. A run"
         " that diverged is the worst value, never left out.",
     ]
-
-
-def _commit() -> str:
-    """Ask git for the commit of this package; empty where it does not lie in a checkout."""
-    try:
-        asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from waddington._checks import missing_extra
 from waddington._version import __version__
-from waddington.cli import bench, data, evaluate, landscape, optimizers, run, simulate
+from waddington.cli import bench, claims, data, evaluate, landscape, optimizers, run, simulate
 from waddington.cli._screen import make_console, plain
 from waddington.cli._spelling import SpellingCommand
 from waddington.errors import UnsupportedError, WaddingtonError
@@ -34,6 +34,7 @@ app.command("simulate", cls=SpellingCommand)(simulate.simulate)
 app.command("landscape", cls=SpellingCommand)(landscape.landscape)
 app.command("optimizers")(optimizers.optimizers)
 app.add_typer(bench.app, name="bench")
+app.add_typer(claims.app, name="claims")
 app.add_typer(data.app, name="data")
 
 

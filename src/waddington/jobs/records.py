@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from waddington._version import __version__
+from waddington._version import __version__, commit
 from waddington.errors import ArgumentError
 from waddington.jobs.job import Job
 
@@ -41,7 +41,7 @@ class Record:
     seeds: Mapping[str, int]
     """Its seeds, by field."""
     code: Mapping[str, str]
-    """Versions: of the job's class, of this package and of Python."""
+    """Versions: of the job's class, of this package and of Python; in a checkout also its commit."""
     machine: Mapping[str, str]
     """Host, system and processor."""
     started: str
@@ -92,7 +92,12 @@ def make_record(
         result=result,
         error=error,
         seeds={name: spec[name] for name in type(job).seeds if name in spec},
-        code={"job": str(type(job).version), "waddington": __version__, "python": platform.python_version()},
+        code={
+            "job": str(type(job).version),
+            "waddington": __version__,
+            "python": platform.python_version(),
+            **({"commit": of} if (of := commit()) else {}),
+        },
         machine=machine,
         started=datetime.fromtimestamp(started, UTC).isoformat(timespec="milliseconds"),
         seconds=seconds,

@@ -14,7 +14,7 @@ from waddington.bench.statistics.pairs import Paired, paired
 from waddington.bench.statistics.performance import Profiles, profiles
 from waddington.bench.statistics.pooling import Pooled, pooled
 from waddington.bench.statistics.power import detectable_wins, minimum_detectable_effect
-from waddington.bench.statistics.regrets import Regret, regrets
+from waddington.bench.statistics.regret import Regret, regrets
 from waddington.bench.statistics.targets import best_configuration, cost_at, first_reach, target_of
 from waddington.bench.statistics.values import worst
 from waddington.bench.statistics.verdicts import Verdict, number, pooled_verdict, verdict

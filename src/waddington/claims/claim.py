@@ -1,0 +1,138 @@
+"""A claim of a paper, and its parts: statement, source, and how each is decided. A verdict is no field of either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from waddington import jobs
+from waddington._checks import check_choice
+from waddington.claims.finding import Finding
+from waddington.errors import ArgumentError
+
+__all__ = ["TIERS", "Claim", "Judge", "Need", "Part", "Tier"]
+
+Tier: TypeAlias = Literal["seconds", "minutes", "hours"]
+TIERS: tuple[Tier, ...] = ("seconds", "minutes", "hours")
+"""How long the measurements of a part take, all together, on two cores."""
+
+Judge: TypeAlias = Callable[[Sequence[jobs.Record]], Finding]
+"""A pure function of the records of a part's measurements, in their order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """What the claimed scale needs and is not here.
+
+    Attributes
+    ----------
+    kind
+        ``"hardware"`` or ``"data"``.
+    words
+        What is needed, and where it is to be had.
+    command
+        What would run it there; proven at a smaller size.
+    """
+
+    kind: Literal["hardware", "data"]
+    words: str
+    command: str
+
+    def __post_init__(self) -> None:
+        check_choice("kind", self.kind, ("hardware", "data"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One statement that can be decided.
+
+    Attributes
+    ----------
+    name
+        Unique among the parts of a claim; a word or two.
+    statement
+        What the paper says, in one sentence of ours.
+    source
+        Where: section, equation, table.
+    check
+        Whether the paper's own numbers or algebra agree with the statement: a pure function of `numbers`, without a
+        run. Where it does not hold the part is contradicted.
+    numbers
+        What the paper prints, and the check reads.
+    consistent
+        Other values of some of `numbers`, with which the check would hold. A test puts them in: a check that nothing
+        can satisfy is no check.
+    measurements
+        Jobs whose records decide.
+    judge
+        What their records say.
+    tier
+        How long they take.
+    need
+        Where the claimed scale cannot be run here; `measurements` are evidence then, not the verdict.
+    rule
+        The predicate in words.
+    """
+
+    name: str
+    statement: str
+    source: str
+    check: Callable[[Mapping[str, Any]], Finding] | None = None
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    consistent: Mapping[str, Any] = field(default_factory=dict)
+    measurements: tuple[jobs.Job, ...] = ()
+    judge: Judge | None = None
+    tier: Tier = "seconds"
+    need: Need | None = None
+    rule: str = ""
+
+    def __post_init__(self) -> None:
+        check_choice("tier", self.tier, TIERS)
+        if self.check is None and self.judge is None and self.need is None:
+            raise ArgumentError(
+                f"cannot decide the part {self.name!r}: it has neither a check nor a judge nor a need; accepted: one"
+            )
+        if bool(self.measurements) != (self.judge is not None):
+            raise ArgumentError(
+                f"cannot decide the part {self.name!r}: measurements and a judge of their records go together"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A row of the ledger.
+
+    Attributes
+    ----------
+    id
+        Such as ``A3``.
+    paper
+        Such as ``"000"``.
+    title
+        A few words.
+    statement
+        What the paper claims, in a sentence or two of ours.
+    source
+        Where.
+    parts
+        At least one; the claim takes the worst verdict of them.
+    traps
+        What makes a naive measurement wrong, and was minded.
+    """
+
+    id: str
+    paper: str
+    title: str
+    statement: str
+    source: str
+    parts: tuple[Part, ...]
+    traps: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [part.name for part in self.parts]
+        if not names or len(set(names)) != len(names):
+            raise ArgumentError(
+                f"cannot make claim {self.id} of parts {', '.join(names) or 'none'}: accepted are one or more, each"
+                " with a name of its own"
+            )

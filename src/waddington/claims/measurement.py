@@ -1,0 +1,107 @@
+"""The measurements of the ledger: functions of a seed and of arguments, run as jobs and kept as records."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from waddington import jobs
+from waddington._checks import check_known
+from waddington.errors import ArgumentError
+
+__all__ = ["Experiment", "Measurement", "experiment", "measurements"]
+
+Experiment = Callable[..., Mapping[str, Any]]
+"""``experiment(seed, **arguments)`` gives what JSON can hold."""
+
+_KNOWN: dict[str, tuple[Experiment, int]] = {}
+
+
+def experiment(*, version: int = 1) -> Callable[[Experiment], Experiment]:
+    """Register a function of a module of :mod:`waddington.claims.experiments` as an experiment.
+
+    Its name is ``module.function``. Raise the version when what it computes changes: older records are then no longer
+    taken for new ones.
+    """
+
+    def register(function: Experiment) -> Experiment:
+        name = _name_of(function)
+        _KNOWN[name] = function, version
+        return function
+
+    return register
+
+
+def measurements(function: Experiment, *, seeds: int | range = 1, **arguments: Any) -> tuple[Measurement, ...]:
+    """Make the jobs of an experiment, one for each seed.
+
+    Parameters
+    ----------
+    function
+        A registered experiment.
+    seeds
+        So many from 0, or a range.
+    **arguments
+        Of the experiment.
+
+    Raises
+    ------
+    ArgumentError
+        The function is no registered experiment.
+    """
+    name = _name_of(function)
+    if name not in _KNOWN:
+        raise ArgumentError(f"cannot measure by {name}: accepted are functions under @experiment()")
+    drawn = range(seeds) if isinstance(seeds, int) else seeds
+    return tuple(
+        Measurement(experiment=name, revision=_KNOWN[name][1], arguments=arguments, seed=seed) for seed in drawn
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement(jobs.Job):
+    """One run of an experiment.
+
+    Attributes
+    ----------
+    experiment
+        Its name.
+    revision
+        Its version.
+    arguments
+        Of the experiment.
+    seed
+        Of everything random in it.
+    """
+
+    kind: ClassVar[str] = "waddington.claims.Measurement"
+
+    experiment: str
+    revision: int = 1
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    @property
+    def label(self) -> str:
+        """Experiment, arguments and seed."""
+        said = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
+        return f"{self.experiment}({said}) · seed {self.seed}"
+
+    def run(self, context: jobs.Context) -> Mapping[str, Any]:
+        """Measure."""
+        module, _, _ = self.experiment.partition(".")
+        if self.experiment not in _KNOWN and find_spec(f"waddington.claims.experiments.{module}") is not None:
+            importlib.import_module(f"waddington.claims.experiments.{module}")
+        function, version = _KNOWN[check_known("experiment", self.experiment, _KNOWN)]
+        if version != self.revision:
+            raise ArgumentError(
+                f"cannot run revision {self.revision} of {self.experiment}: this is revision {version}; accepted: that"
+            )
+        return function(self.seed, **self.arguments)
+
+
+def _name_of(function: Experiment) -> str:
+    return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"

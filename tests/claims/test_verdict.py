@@ -1,0 +1,134 @@
+"""A verdict is computed by the first rule that fires, and nobody can write it down."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from tests.claims.toys import FAIR, FAR, SUM, broken, claim, tossed
+
+from waddington import claims, jobs
+from waddington.errors import ArgumentError
+
+
+def records_of(*parts: claims.Part, **changes: object) -> dict[str, jobs.Record]:
+    """Give records of measurements, with changed results."""
+    found = {}
+    for part in parts:
+        for job in part.measurements:
+            result = {**tossed(job.seed, **job.arguments), **changes}  # type: ignore[attr-defined]
+            found[job.key] = jobs.Record(
+                key=job.key, kind="", label="", spec=job.spec, status="done", result=result, error=None, seeds={},
+                code={"commit": "abc"}, machine={"system": "Linux", "processor": "x86"}, started="2026-11-30T00:00:00",
+                seconds=1.0, attempts=1,
+            )  # fmt: skip
+    return found
+
+
+def verdict_of(*parts: claims.Part, records: dict[str, jobs.Record] | None = None) -> str | None:
+    return claims.enter(claim(*parts), records or {}).verdict
+
+
+def test_numbers_that_disagree_contradict_and_those_that_agree_do_not() -> None:
+    assert verdict_of(SUM) == "contradicted"
+    assert verdict_of(dataclasses.replace(SUM, numbers={**SUM.numbers, **SUM.consistent})) == "reproduced"
+
+
+def test_records_decide_and_a_changed_record_changes_the_verdict() -> None:
+    assert verdict_of(FAIR) is None
+    assert verdict_of(FAIR, records=records_of(FAIR)) == "reproduced"
+    assert verdict_of(FAIR, records=records_of(FAIR, heads=90)) == "not reproduced"
+
+
+def test_one_missing_record_leaves_a_part_without_verdict() -> None:
+    records = records_of(FAIR)
+    records.popitem()
+    entry = claims.enter(claim(FAIR), records)
+    assert entry.verdict is None
+    assert entry.parts[0].missing == 1
+
+
+def test_a_failed_run_is_no_record() -> None:
+    records = {key: dataclasses.replace(one, status="failed") for key, one in records_of(FAIR).items()}
+    assert verdict_of(FAIR, records=records) is None
+
+
+def test_what_was_measured_smaller_is_evidence_and_not_the_verdict() -> None:
+    records = records_of(FAR, heads=5)
+    entry = claims.enter(claim(FAR), records)
+    assert entry.verdict == "needs hardware"
+    assert [one.words for one in entry.parts[0].findings] == ["a share of 0.500 heads"]
+    need = dataclasses.replace(FAR.need, kind="data")  # type: ignore[type-var]
+    assert verdict_of(dataclasses.replace(FAR, need=need), records=records) == "needs data"
+
+
+def test_what_is_refuted_by_arithmetic_needs_no_hardware() -> None:
+    assert verdict_of(dataclasses.replace(FAR, check=SUM.check, numbers=SUM.numbers)) == "contradicted"
+
+
+def test_a_claim_takes_the_worst_verdict_of_its_parts() -> None:
+    records = records_of(FAIR, FAR)
+    assert verdict_of(FAIR, FAR, records=records) == "needs hardware"
+    assert verdict_of(FAIR, FAR, SUM, records=records) == "contradicted"
+    assert verdict_of(FAIR, FAR, records=records_of(FAIR, FAR, heads=0)) == "not reproduced"
+    assert verdict_of(FAIR, SUM) == "contradicted"  # whatever the records will say
+    assert verdict_of(FAIR, FAR, records=records_of(FAR)) is None
+
+
+def test_no_verdict_can_be_written_down() -> None:
+    for make in (claims.Claim, claims.Part):
+        assert "verdict" not in {field.name for field in dataclasses.fields(make)}
+        with pytest.raises(TypeError, match="verdict"):
+            make(verdict="reproduced")
+    entry = claims.enter(claim(SUM), {})
+    for thing in (entry, entry.parts[0]):
+        with pytest.raises(AttributeError):
+            thing.verdict = "reproduced"  # type: ignore[misc]
+        with pytest.raises(TypeError):
+            dataclasses.replace(thing, verdict="reproduced")
+
+
+def test_a_part_that_nothing_decides_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="neither a check nor a judge nor a need"):
+        claims.Part(name="empty", statement="", source="")
+    with pytest.raises(ArgumentError, match="go together"):
+        dataclasses.replace(FAIR, judge=None, check=SUM.check)
+    with pytest.raises(ArgumentError, match="a name of its own"):
+        claim(SUM, SUM)
+
+
+def test_a_row_is_json_with_date_machine_and_commit() -> None:
+    row = claims.enter(claim(FAIR, SUM, FAR), records_of(FAIR)).as_json()
+    assert json.loads(json.dumps(row)) == row
+    fair = row["parts"][0]
+    assert (fair["measured_on"], fair["machines"], fair["commits"]) == (["2026-11-30"], ["Linux, x86"], ["abc"])
+    assert row["parts"][2]["need"]["kind"] == "hardware"
+
+
+def test_measurements_are_run_once_and_failures_are_tried_again(tmp_path: Path) -> None:
+    fails = dataclasses.replace(FAIR, name="broken", measurements=claims.measurements(broken))
+    rows = [claim(FAIR, FAR, fails)]
+    (entry,) = claims.run_claims(rows, tmp_path, tier="seconds")
+    assert [part.verdict for part in entry.parts] == ["reproduced", "needs hardware", None]
+    assert entry.parts[1].missing == 1  # of hours
+    (entry,) = claims.run_claims(rows, tmp_path, tier="hours")
+    assert entry.parts[1].missing == 0
+    assert claims.ledger_of(rows, tmp_path)[0] == entry
+
+
+def test_packed_records_are_a_ledger_of_their_own(tmp_path: Path) -> None:
+    rows = [claim(FAIR)]
+    claims.run_claims(rows, tmp_path / "store")
+    assert claims.pack_claims(rows, tmp_path / "store", tmp_path / "claims.jsonl.xz") == 3
+    (entry,) = claims.ledger_of(rows, records=[tmp_path / "claims.jsonl.xz"])
+    assert entry.verdict == "reproduced"
+
+
+def test_another_revision_of_an_experiment_is_not_run() -> None:
+    old = claims.Measurement(experiment="toys.tossed", revision=7)
+    with pytest.raises(ArgumentError, match="this is revision 1"):
+        old.run(jobs.Context(Path(), old.key))
+    with pytest.raises(ArgumentError, match="under @experiment"):
+        claims.measurements(lambda seed: {})
