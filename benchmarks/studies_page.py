@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from measuring import ROOT, say
@@ -70,7 +71,10 @@ def found(name: str, store: bench.Store) -> list[str]:
         return ["", "**Registered, not run yet.**", ""]
     lines = [""]
     for horizon in study.horizons:
-        lines += [f"- {one.verdict.sentence} (length {horizon.name})" for one in comparison.over_tasks(horizon)]
+        lines += [
+            f"- {one.verdict.sentence} (length {horizon.name}) {tally(comparison, horizon, one.first, one.second)}"
+            for one in comparison.over_tasks(horizon)
+        ]
         lines += [f"- {margin_of(name, comparison, horizon, *pair)}" for pair in MARGINS.get(name, {})]
     lines += regrets_of(comparison)
     lines += [
@@ -89,6 +93,23 @@ def found(name: str, store: bench.Store) -> list[str]:
         answer = {"first": row["first"], "second": row["second"]}.get(row["answer"], row["answer"])
         lines.append(f"| {row['task']} | {row['horizon']} | {pair} | {gap} | {p} | {answer} |")
     return [*lines, ""]
+
+
+def tally(comparison: Comparison, horizon: bench.Horizon, first: str, second: str) -> str:
+    """Count the tasks, each by itself."""
+    answers = Counter(
+        one.verdict.answer
+        for one in comparison.on_tasks(horizon)
+        if (one.contrast.first, one.contrast.second) == (first, second)
+    )
+    words = {
+        "first": f"{first} is better on {{}}",
+        "second": f"{second} is better on {{}}",
+        "no difference": "no difference is found on {}",
+        "cannot be told": "nothing can be told on {}",
+    }
+    parts = [text.format(answers[answer]) for answer, text in words.items() if answers[answer]]  # type: ignore[index]
+    return f"Of {sum(answers.values())} tasks, each by itself: {', '.join(parts)}."
 
 
 def margin_of(name: str, comparison: Comparison, horizon: bench.Horizon, first: str, second: str) -> str:
