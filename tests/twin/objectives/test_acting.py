@@ -26,7 +26,7 @@ SMALL = {name: value for name, value in TASK.tiny.items() if name != "steps"}
 
 @pytest.mark.parametrize("make_task", [_cell_task, _continuous_task], ids=["discrete", "continuous"])
 def test_an_update_is_that_of_stable_baselines(make_task: Any) -> None:
-    config = AgentConfig(net_arch=(8,), n_steps=12, batch_size=24, n_epochs=2, ent_coef=0.02)
+    config = AgentConfig(net_arch=(8,), n_steps=12, batch_size=24, n_epochs=2, ent_coef=0.02, update="autograd")
     with contained():
         agent = build_agent(
             CellVecEnv(make_task(), 4),

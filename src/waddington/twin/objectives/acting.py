@@ -57,7 +57,10 @@ def ppo_problem(
         chosen = dataclasses.replace(paper_config(), n_steps=_whole_episodes(2048 / n_envs, horizon))
     else:
         chosen = AgentConfig(net_arch=(64,), n_steps=4 * horizon)
-    chosen = dataclasses.replace(chosen, batch_size=batch_size or chosen.batch_size, ent_coef=ent_coef)
+    # The bench trains the policy, by autograd; its actions are those of Stable-Baselines3's own, too.
+    chosen = dataclasses.replace(
+        chosen, batch_size=batch_size or chosen.batch_size, ent_coef=ent_coef, update="autograd"
+    )
     with contained():
         # The agent's own optimizer is never stepped: the model's is the benchmark's.
         agent = build_agent(CellVecEnv(tasks["train"], n_envs), optimizer="SGD", lr=1e-3, seed=seed, config=chosen)

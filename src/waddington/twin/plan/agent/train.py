@@ -29,9 +29,14 @@ from waddington.twin.plan.agent._randomness import contained
 from waddington.twin.plan.agent.checkpoint import load_checkpoint, restore, task_digest
 from waddington.twin.plan.agent.config import AgentConfig
 from waddington.twin.plan.agent.recording import Progress, Recorder
+from waddington.twin.plan.agent.written_out import WrittenOutPPO
+from waddington.twin.plan.agent.written_out_policy import WrittenOutPolicy
 from waddington.twin.plan.env import CellVecEnv
 
 __all__ = ["build_agent", "load_agent", "rebuild_agent", "train_agent"]
+
+_PATHS = {"fused", "foreach", "differentiable"}
+"""Arguments by which a caller has chosen how torch's optimizers step."""
 
 _ACTIVATION: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
@@ -77,10 +82,11 @@ def build_agent(
     rollout = config.n_steps * vec_env.num_envs
     if rollout < 2:
         raise ArgumentError("cannot train on rollouts of one transition: accepted is n_steps * n_envs of at least 2")
-    cls, arguments = _resolve(optimizer, lr=lr, eps=eps, further=optimizer_kwargs or {})
+    is_written_out = config.update == "written-out"
+    cls, arguments = _resolve(optimizer, lr=lr, eps=eps, further=optimizer_kwargs or {}, fused=is_written_out)
     arguments.pop("lr", None)
-    model = PPO(
-        "MlpPolicy",
+    model = (WrittenOutPPO if is_written_out else PPO)(
+        WrittenOutPolicy if is_written_out else "MlpPolicy",
         vec_env,
         learning_rate=float(lr),
         n_steps=config.n_steps,
@@ -240,13 +246,19 @@ def rebuild_agent(vec_env: CellVecEnv, weights: Mapping[str, torch.Tensor], *, c
 
 
 def _resolve(
-    optimizer: OptimizerLike, *, lr: float, eps: float, further: Mapping[str, Any]
+    optimizer: OptimizerLike, *, lr: float, eps: float, further: Mapping[str, Any], fused: bool
 ) -> tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]:
-    """Give class or factory and complete arguments; the one eps reaches every optimizer that has such an argument."""
-    arguments = registry.get(optimizer).arguments
+    """Give class or factory and complete arguments; the one eps reaches every optimizer that has such an argument.
+
+    `fused` asks torch's own optimizers for their fused step where they have one: the same step in a third of the time.
+    """
+    spec = registry.get(optimizer)
+    arguments = spec.arguments
     overrides = dict(further)
     if "eps" in arguments:
         overrides.setdefault("eps", float(eps))
+    if fused and spec.package == "torch" and "fused" in arguments and not overrides.keys() & _PATHS:
+        overrides["fused"] = True
     if "lr" in arguments:
         return registry.resolve(optimizer, **{"lr": float(lr)} | overrides)
     factory, found = registry.resolve(optimizer, **overrides)
