@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -52,6 +53,27 @@ def test_constants_of_two_steps_in_a_bowl() -> None:
     assert found.gap == pytest.approx(6.5 - 2.53125)
     assert found.distance == pytest.approx(math.hypot(0.75, 1.0))
     assert found.diameter == 1.0
+
+
+def test_the_growth_of_a_coordinate_s_gradients_is_a_power_of_the_steps() -> None:
+    # four steps at rate 0 keep the gradient (3, 4): 4 √4 after four, 4 √2 after two
+    assert run(4, lr=0.0).column_growth == pytest.approx(0.5)
+    # (3, 4), (2.25, 0) at rate 0.25: 4 after one step and after two
+    assert run(2).column_growth == pytest.approx(0.0)
+    assert math.isnan(run(1).column_growth)
+
+
+def test_several_runs_are_as_wide_as_their_widest_and_begin_at_their_mean() -> None:
+    one = run(2)
+    other = replace(one, gradient_bound=9.0, first_loss=8.5, least_loss=1.0, smoothness=math.nan, secant=math.nan)
+    found = RunConstants.widest([one, other])
+    assert (found.gradient_bound, found.first_loss, found.least_loss) == (9.0, 7.5, 1.0)
+    assert found.smoothness == one.smoothness == found.slope
+    assert math.isnan(other.slope)
+    with pytest.raises(ArgumentError, match="in dimensions none"):
+        RunConstants.widest([])
+    with pytest.raises(ArgumentError, match="in dimensions 2, 3"):
+        RunConstants.widest([one, replace(one, dimension=3)])
 
 
 def test_without_the_full_loss_smoothness_and_noise_are_not_measured() -> None:

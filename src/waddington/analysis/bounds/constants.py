@@ -9,7 +9,9 @@ vacuous with the true one, too.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -54,6 +56,10 @@ class RunConstants(Saved):
         Loss at the first record, and the least one met. Their difference is at most Δ = f(x₁) - inf f.
     distance, diameter
         Distance of the last point from the first, and the largest ‖x_t - x_1‖_∞.
+    column_growth
+        The power of the number of steps with which the largest ‖g_{1:t,i}‖₂ has grown since at most half of them: 1/2
+        where gradients stay as large as they were, as those with noise do, towards 0 where they vanish; NaN below two
+        steps, or without a gradient.
     """
 
     steps: int
@@ -70,11 +76,50 @@ class RunConstants(Saved):
     least_loss: float
     distance: float
     diameter: float
+    column_growth: float = math.nan
+
+    @property
+    def slope(self) -> float:
+        """The larger of `smoothness` and `secant`, both lower bounds of L; NaN where neither was measured."""
+        known = [value for value in (self.smoothness, self.secant) if not math.isnan(value)]
+        return max(known, default=math.nan)
+
+    @classmethod
+    def widest(cls, runs: Sequence[Self]) -> Self:
+        """Give the constants of several runs of one problem: what none of them exceeds.
+
+        `first_loss` and `mean_square_norm` are means, because theorems ask for expectations.
+
+        Raises
+        ------
+        ArgumentError
+            There is none, or their dimensions differ.
+        """
+        if not runs or len({run.dimension for run in runs}) > 1:
+            dimensions = ", ".join(str(run.dimension) for run in runs) or "none"
+            raise ArgumentError(
+                f"cannot take constants of runs in dimensions {dimensions} together; accepted: at least one, all alike"
+            )
+        largest = {name: max(getattr(run, name) for run in runs) for name in _LARGEST}
+        known = {
+            name: max((v for run in runs if not math.isnan(v := getattr(run, name))), default=math.nan)
+            for name in _LARGEST_KNOWN
+        }
+        means = {name: sum(getattr(run, name) for run in runs) / len(runs) for name in _MEANS}
+        values: dict[str, Any] = {**largest, **known, **means}
+        return replace(runs[0], **values, least_loss=min(run.least_loss for run in runs))
 
     @property
     def gap(self) -> float:
         """``first_loss - least_loss``, a lower bound of Δ."""
         return self.first_loss - self.least_loss
+
+
+_LARGEST = (
+    *("steps", "gradient_bound", "gradient_norm_bound", "column_norm", "column_norm_sum", "distance", "diameter"),
+)
+_LARGEST_KNOWN = ("smoothness", "secant", "noise_variance", "column_growth")
+_MEANS = ("first_loss", "mean_square_norm")
 
 
 class ConstantsRecorder:
@@ -107,6 +152,7 @@ class ConstantsRecorder:
         self._before: tuple[torch.Tensor, torch.Tensor] | None = None
         self._first_loss = self._least_loss = math.nan
         self._diameter = 0.0
+        self._columns: list[tuple[int, float]] = []  # at 1, 2, 4, … steps
 
     def record(self, loss: float | torch.Tensor) -> None:
         """Record the gradients that the parameters have now, and the loss there.
@@ -134,6 +180,8 @@ class ConstantsRecorder:
         if self._loss is not None and self._steps % self._every == 0:
             self._measure(self._loss, gradient)
         self._steps += 1
+        if self._steps & (self._steps - 1) == 0:
+            self._columns.append((self._steps, float(self._squares.max().sqrt())))
 
     def constants(self) -> RunConstants:
         """Give what was met so far.
@@ -161,7 +209,15 @@ class ConstantsRecorder:
             least_loss=self._least_loss,
             distance=float((self._last - self._first).norm()),
             diameter=self._diameter,
+            column_growth=self._growth(float(columns.max())),
         )
+
+    def _growth(self, now: float) -> float:
+        before = [(steps, norm) for steps, norm in self._columns if 2 * steps <= self._steps and norm > 0.0]
+        if not before:
+            return math.nan
+        steps, norm = before[-1]
+        return math.log(now / norm) / math.log(self._steps / steps)
 
     def _measure(self, loss: Loss, gradient: torch.Tensor) -> None:
         found = eigenvalues(
