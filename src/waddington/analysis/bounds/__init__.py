@@ -6,9 +6,15 @@ One module a paper: :mod:`.asgd`, :mod:`.amgt`, :mod:`.alphaadam` and :mod:`.amv
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from waddington.analysis.bounds.assumption import Assumption, at_most, broken, not_measured, stated
 from waddington.analysis.bounds.bound import Bound, Judgement, judge
 from waddington.analysis.bounds.constants import ConstantsRecorder, RunConstants
+
+if TYPE_CHECKING:
+    from waddington.analysis.bounds import asgd
 
 __all__ = [
     "Assumption",
@@ -16,9 +22,18 @@ __all__ = [
     "ConstantsRecorder",
     "Judgement",
     "RunConstants",
+    "asgd",
     "at_most",
     "broken",
     "judge",
     "not_measured",
     "stated",
 ]
+
+_PAPERS = ("asgd",)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PAPERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.{name}")
