@@ -14,7 +14,7 @@ from waddington.analysis.bounds.bound import Bound, Judgement, judge
 from waddington.analysis.bounds.constants import ConstantsRecorder, RunConstants
 
 if TYPE_CHECKING:
-    from waddington.analysis.bounds import asgd
+    from waddington.analysis.bounds import alphaadam, asgd
 
 __all__ = [
     "Assumption",
@@ -22,6 +22,7 @@ __all__ = [
     "ConstantsRecorder",
     "Judgement",
     "RunConstants",
+    "alphaadam",
     "asgd",
     "at_most",
     "broken",
@@ -30,7 +31,7 @@ __all__ = [
     "stated",
 ]
 
-_PAPERS = ("asgd",)
+_PAPERS = ("alphaadam", "asgd")
 
 
 def __getattr__(name: str) -> Any:

@@ -63,15 +63,15 @@ def test_assumptions_that_a_setting_lacks_are_named() -> None:
     }
     assert found == {
         "decays": False,
-        "neither α nor η̂": False,
+        "a bare update": False,
         "full batch": False,
-        "smooth": None,
-        "loss not negative": False,
-        "no ε": False,
+        "smoothness": None,
+        "non-negative loss": False,
+        "an ε of zero": False,
         "late start": False,
     }
     unknown = {each.name for each in convergence_bound(DESCENT, 1.0).assumptions if each.holds is None}
-    assert unknown == {"full batch", "smooth", "no ε"}
+    assert unknown == {"full batch", "smoothness", "an ε of zero"}
 
 
 def test_the_norm_over_the_mask_by_hand() -> None:

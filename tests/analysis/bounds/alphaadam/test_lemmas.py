@@ -155,7 +155,7 @@ def test_what_the_analysis_leaves_out_breaks_the_step_bound() -> None:
     assert longest_step(lambda u, kept: np.minimum(strength(u, kept), 2.0) * count(kept)) < 2.5  # 2 · 5 · 0.229
     assert longest_step(lambda u, kept: strength(u, kept) * count(kept)) > 5.0
     violated = [each.name for each in step_bound(0.1, multiplier=(1.0, 4.0)).assumptions if not each.holds]
-    assert violated == ["neither α nor η̂"]
+    assert violated == ["a bare update"]
 
 
 def test_what_is_refused() -> None:

@@ -59,7 +59,7 @@ def convergence_bound(
     exact_smoothness
         Whether `smoothness` is the L of all points; what a run measured is a lower bound of it.
     eps
-        ε of the optimizer, which the proof drops; None is not known.
+        ε of the optimizer, which the proof drops; None is not known. The assumption's note says what it costs.
     form
         ``"mended"``: √10 [(η1 c M_1 + M_2) log(T/(t0-1)) + L(θ_{t0}) - L*] / (2 η1 c' (√(T+1)-√t0)), with the largest
         multiplier c and the least c'. ``"printed"``: without η1, c and c', and with the paper's two sums.
@@ -109,9 +109,9 @@ def convergence_bound(
             decays_allowed(descent.betas),
             without_multiplier(descent.multiplier),
             _known("full batch", "g_t = ∇L(θ_t)", full_batch),
-            _known("smooth", "‖∇L(x)-∇L(y)‖ ≤ L‖x-y‖", exact_smoothness or None, "L was measured, a lower bound"),
-            at_most("loss not negative", "L ≥ 0", "003, Assumption 3.7", max(0.0, -least_loss), 0.0),
-            _known("no ε", "the step is m/√v", None if eps is None else eps == 0.0),
+            _known("smoothness", "‖∇L(x)-∇L(y)‖ ≤ L‖x-y‖", exact_smoothness or None, "L was measured, a lower bound"),
+            at_most("non-negative loss", "L ≥ 0", "003, Assumption 3.7", max(0.0, -least_loss), 0.0),
+            _without_eps(descent, eps),
             at_most("late start", "t0 > log_{β1}(1/4)", "003, Lemma E.4", float(descent.start), float(begin)),
         ),
         note="as printed: 1/η1 is missing, and two sums are bounded the wrong way" if not mended else "mended",
@@ -202,6 +202,16 @@ def fitted_bound(steps: Sequence[float] | Arrays, curve: Sequence[float] | Array
         constants={"C": constant, "until": float(until)},
         note="fitted to the curve itself: it can show another rate, not the theorem's constants",
     )
+
+
+def _without_eps(descent: Descent, eps: float | None) -> Assumption:
+    """Say what ε costs: where |∂_i L| is above the threshold, m/(√v+ε) is m/√v over 1 + ε/(√(5/2) |∂_i L|) at least."""
+    name, statement = "an ε of zero", "the step is m/√v"
+    if eps is None:
+        return _known(name, statement, None)
+    cost = eps / (math.sqrt(2.5) * float(descent.descent_threshold(1.0)))
+    note = f"it costs a factor of at most 1 + {cost:.2g} √T" if eps else ""
+    return stated(name, statement, "003, Lemma E.4", eps == 0.0, note=note)
 
 
 def _known(name: str, statement: str, holds: bool | None, note: str = "") -> Assumption:

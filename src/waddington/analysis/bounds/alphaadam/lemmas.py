@@ -232,8 +232,8 @@ def decays_allowed(betas: tuple[float, float]) -> Assumption:
 def without_multiplier(multiplier: tuple[float, float]) -> Assumption:
     """Check that nothing makes steps longer than the paper's analysis has them."""
     return at_most(
-        "neither α nor η̂",
-        "θ -= η_t φ⊙m/√v",
+        "a bare update",
+        "θ -= η_t φ⊙m/√v, with neither α nor η̂",
         "003, App. E",
         multiplier[1],
         1.0,
