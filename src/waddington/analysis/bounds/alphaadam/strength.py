@@ -74,7 +74,7 @@ def strength_slopes(
         return -rate * strength * direction
 
     at = (torch.tensor(lr, dtype=torch.float64), torch.tensor(alpha, dtype=torch.float64))
-    by_rate, by_strength = torch.autograd.functional.jacobian(update, at)
+    by_rate, by_strength = torch.func.jacrev(update, argnums=(0, 1))(*at)
     lengths = float(by_rate.norm() * by_strength.norm())
     return StrengthSlopes(
         by_rate=by_rate.numpy(),
