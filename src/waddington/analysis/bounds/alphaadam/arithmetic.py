@@ -1,7 +1,7 @@
 """What the tables of the AlphaAdam paper say when they are computed with: means, wins, sampling errors, tests.
 
-Nothing is run. Rows L1 to L4 of the claims are decided by what follows from the printed numbers; the numbers are in
-:mod:`.tables`. Tests need SciPy, of the extra ``bench``.
+Nothing is run: all follows from the printed numbers, which are in :mod:`.tables`. Tests need SciPy, of the extra
+``bench``.
 """
 
 from __future__ import annotations
