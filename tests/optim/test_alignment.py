@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from optim.training import make_gradients, make_params, run
 from reference.alignment import AlignmentRule
 from reference.asgd import asgd
-from waddington.optim import AMVT, ASGDAdam, ASGDAMSGrad, Switched
+from waddington.errors import UnsupportedError
+from waddington.optim import AMVT, ASGDAdam, ASGDAMSGrad, LDAdam, Switched
 from waddington.optim.alignment import ALARM, STATE, WINDOW, alignment_terms, cosine, follow
 from waddington.optim.moments import DEVICE, HOST
 
@@ -213,3 +214,14 @@ def test_around_an_optimizer_that_cannot_be_set_it_shortens_the_step():
             [0.9 * m + 0.1 * g for m, g in zip(first, given_grads, strict=True)],
             [0.999 * v + 0.001 * g**2 for v, g in zip(second, given_grads, strict=True)],
         )
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (5, 4)])
+def test_moments_in_another_shape_than_the_gradients_have_no_cosine(shape):
+    """Those of rank 1 would be stretched over a square matrix without a word."""
+    params = make_params(shapes=[shape])
+    before = params[0].detach().clone()
+    optimizer = Switched(LDAdam(params, rank=1), switch="alignment")
+    with pytest.raises(UnsupportedError, match=r"found the shape \(1, .\) for a parameter of shape"):
+        run(optimizer, params, make_gradients(1, shapes=[shape]))
+    assert torch.equal(before, params[0].detach())

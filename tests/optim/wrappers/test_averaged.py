@@ -195,3 +195,72 @@ def test_by_name_they_are_the_components_they_stand_for():
         assert registry.get(name).modes
         assert_same(left, right)
         assert_same(averages_of(named, left), averages_of(built, right))
+
+
+@pytest.mark.parametrize("why", ["skip", "mask", "rate 0"])
+@pytest.mark.parametrize("since", ["start", "alarm", "noise"])
+def test_a_late_parameter_begins_the_average_anew_also_where_its_first_step_is_left_out(since, why):
+    """Else where it stood before it was trained would stay in its average."""
+    params = make_params(shapes=[(3,), (2,)])
+    inner = ASGDAdam(params, nonfinite="mask" if why == "mask" else "skip", switch="alignment", alignment="clock")
+    optimizer = Averaged(inner, since=since, eta=0.0)
+    for grads in make_gradients(20, shapes=[(3,)]):
+        run(optimizer, params[:1], [grads])
+    lost = 1.0 if why == "rate 0" else np.nan
+    optimizer.param_groups[0]["lr"] = 0.0 if why == "rate 0" else 1e-2
+    run(optimizer, params, [[np.full(3, lost), np.full(2, lost)]])
+    optimizer.param_groups[0]["lr"] = 1e-2
+    run(optimizer, params, [[np.ones(3), np.ones(2)]])
+    assert optimizer.diagnostics()["averaged_steps"] == 1.0
+    assert_same(averages_of(optimizer, params), values(params))
+
+
+def test_a_group_is_added_in_training_mode_alone():
+    params = make_params(shapes=[(3,)])
+    optimizer = Averaged(adamw(params))
+    run(optimizer, params, [[np.ones(3)]])
+    optimizer.eval()
+    with pytest.raises(UnsupportedError, match=r"add a group to Averaged in evaluation mode: .* call train\(\) first"):
+        optimizer.add_param_group({"params": make_params(shapes=[(2,)])})
+    optimizer.train()
+    optimizer.add_param_group({"params": make_params(shapes=[(2,)])})
+    assert [group["train_mode"] for group in optimizer.param_groups] == [True, True]
+
+
+def test_a_mode_is_changed_whole_or_not_at_all(monkeypatch):
+    params = make_params(shapes=[(3,), (2, 2)])
+    optimizer = Averaged(adamw(params))
+    run(optimizer, params, make_gradients(3, shapes=[(3,), (2, 2)]))
+    before = values(params)
+    params[1].data = torch.zeros(2, 3, dtype=torch.float64)
+    with pytest.raises(UnsupportedError, match=r"shape \(2, 3\) and its other weights have \(2, 2\)"):
+        optimizer.eval()
+    params[1].data = before[1].clone()
+    copy_, calls = torch.Tensor.copy_, []
+
+    def failing(tensor, *args, **kwargs):
+        calls.append(tensor)
+        if len(calls) == 3:
+            raise MemoryError
+        return copy_(tensor, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, "copy_", failing)
+    with pytest.raises(MemoryError):
+        optimizer.eval()
+    monkeypatch.undo()
+    assert_same(before, params)
+    average = averages_of(optimizer, params)
+    assert not torch.equal(average[0], before[0])
+    assert_same(before, params)
+
+
+def test_a_state_that_counts_from_an_alarm_it_lacks_is_refused_and_changes_nothing():
+    params, others = make_params(), make_params()
+    relative, optimizer = ASGDAdam(params), Averaged(ASGDAdam(others, switch="alignment"), since="alarm")
+    for each, of in ((relative, params), (optimizer, others)):
+        run(each, of, make_gradients(3))
+    state = copy.deepcopy(optimizer.state_dict())
+    with pytest.raises(ArgumentError, match="since='alarm' around an optimizer without an alarm"):
+        optimizer.load_state_dict(relative.state_dict())
+    assert str(optimizer.state_dict()) == str(state)
+    run(optimizer, others, make_gradients(2))

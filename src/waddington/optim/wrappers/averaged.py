@@ -16,7 +16,7 @@ gradients' alignment; or, of these, only those at which noise prevailed, which t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 import torch
@@ -91,11 +91,7 @@ class Averaged(OptimizerWrapper):
     def _completed(self, group: dict[str, Any], settings: Settings, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         found = super()._completed(group, settings, optimizer)
         check_choice("since", found["since"], get_args(Since))
-        if found["since"] != "start" and optimizer.param_groups[0].get("switch") != "alignment":
-            raise ArgumentError(
-                f"cannot use since={found['since']!r} around an optimizer without an alarm: accepted are 'start', and"
-                " optimizers with switch='alignment'"
-            )
+        _check_alarm(found["since"], optimizer.param_groups[0].get("switch"))
         return found
 
     def _check_own(self, settings: Settings) -> None:
@@ -111,6 +107,33 @@ class Averaged(OptimizerWrapper):
     def _entries(self) -> dict[str, float]:
         return super()._entries() | {"averaged_steps": 0.0, "averaged_alarms": 0.0, "averaged_weight": 0.0}
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group, which may override the wrapper's settings.
+
+        Raises
+        ------
+        UnsupportedError
+            In evaluation mode: the group's parameters would be in training mode.
+        """
+        self._refuse_evaluation("add a group to Averaged", "the other parameters hold the averaged weights")
+        super().add_param_group(param_group)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Load a state; see :meth:`~.state.WrapperState.load_state_dict`.
+
+        Raises
+        ------
+        ArgumentError
+            Settings of the state count from an alarm that its switch does not have.
+        """
+        first = {**self.param_groups[0], **(state_dict["param_groups"] or [{}])[0]}
+        _check_alarm(first["since"], first.get("switch"))
+        super().load_state_dict(state_dict)
+
+    def _refuse_evaluation(self, what: str, why: str) -> None:
+        if not self.param_groups[0]["train_mode"]:
+            raise UnsupportedError(f"cannot {what} in evaluation mode: {why}; call train() first")
+
     @_disable_dynamo  # as in the engine
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -121,33 +144,48 @@ class Averaged(OptimizerWrapper):
         UnsupportedError
             In evaluation mode: the parameters are not those that are trained.
         """
-        if not self.param_groups[0]["train_mode"]:
-            raise UnsupportedError(
-                "cannot take a step of Averaged in evaluation mode: the parameters hold the averaged weights; call"
-                " train() first"
-            )
+        self._refuse_evaluation("take a step of Averaged", "the parameters hold the averaged weights")
         return super().step(closure)
 
     def eval(self) -> None:
-        """Put the averaged weights into the parameters; in evaluation mode already, do nothing."""
+        """Put the averaged weights into the parameters; in evaluation mode already, do nothing.
+
+        Raises
+        ------
+        UnsupportedError
+            A parameter has another shape than at its last step; nothing has changed then.
+        """
         self._change_to(train_mode=False)
 
     def train(self) -> None:
-        """Put the trained weights back into the parameters; in training mode already, do nothing."""
+        """Put the trained weights back into the parameters; in training mode already, do nothing.
+
+        Raises
+        ------
+        UnsupportedError
+            As for :meth:`eval`.
+        """
         self._change_to(train_mode=True)
 
     @torch.no_grad()
     def _change_to(self, *, train_mode: bool) -> None:
         if self.param_groups[0]["train_mode"] == train_mode:
             return
+        params = [param for group in self.param_groups for param in group["params"]]
+        pairs = [
+            (local_real(param.detach()), local_real(state["averaged_param"]))
+            for param in params
+            if "averaged_param" in (state := self.state.get(param, {}))
+        ]
+        for value, other in pairs:
+            if value.shape != other.shape:
+                raise UnsupportedError(
+                    f"cannot change the mode of Averaged: a parameter has the shape {tuple(value.shape)} and its other"
+                    f" weights have {tuple(other.shape)}; accepted are parameters as they were at their last step"
+                )
+        _exchange(pairs)
         for group in self.param_groups:
             group["train_mode"] = train_mode
-            for param in group["params"]:
-                if "averaged_param" in (state := self.state.get(param, {})):
-                    value, other = local_real(param.detach()), local_real(state["averaged_param"])
-                    held = value.clone()
-                    value.copy_(other)
-                    other.copy_(held)
 
     def _around(self, slots: list[ParamSlot]) -> None:
         fresh = [slot for slot in slots if "averaged_param" not in self.state.get(slot.param, {})]
@@ -173,25 +211,24 @@ class Averaged(OptimizerWrapper):
         taken = moves.any()
         if self._finite is not None:
             taken = taken & self._finite.to(steps.device)
-        count = torch.zeros_like(steps) if starts_anew else steps
+        # 0: the average begins anew at the next step that is taken, if this one is not.
+        counted = torch.zeros_like(steps) if starts_anew else steps
+        count = counted
         if settings["since"] != "start":
             state = next(state for state in self.state.values() if "switch_alarms" in state)
             seen = state["switch_alarms"].to(steps)
-            count = torch.where(seen == alarms, count, 0.0)
-            if settings["since"] == "noise" and not starts_anew:
-                count = state["switch_noise_steps"].to(steps)
+            count = counted = torch.where(seen == alarms, counted, 0.0)
+            if settings["since"] == "noise":
+                count = torch.where(counted > 0.0, state["switch_noise_steps"].to(steps), 0.0)
             alarms.copy_(seen)
         polynomial = ((settings["eta"] + 1.0) / (count + 1.0 + settings["eta"])).clamp_max(1.0)
         weight.copy_(torch.where(taken, polynomial.clamp_min(1.0 - settings["ema_decay"]), weight))
-        steps.copy_(torch.where(taken, count + 1.0, steps))
+        steps.copy_(torch.where(taken, count + 1.0, counted))
         return torch.where(taken & moves, weight, 0.0)
 
     def averaged_weights(self) -> dict[torch.Tensor, Any]:
         """Give the averaged weights by parameter, in training mode; parameters that were never stepped are missing."""
-        if not self.param_groups[0]["train_mode"]:
-            raise UnsupportedError(
-                "cannot give the averaged weights in evaluation mode: the parameters hold them; call train() first"
-            )
+        self._refuse_evaluation("give the averaged weights", "the parameters hold them")
         return {param: state["averaged_param"] for param, state in self.state.items() if "averaged_param" in state}
 
     def _figures(self) -> dict[str, float]:
@@ -203,3 +240,28 @@ def _averaged(value: torch.Tensor, mean: torch.Tensor, weight: torch.Tensor) -> 
     """Move the average towards the weights; 0 and 1 are exact."""
     mean.copy_(torch.lerp(mean, value.to(mean.dtype), weight.to(mean.dtype)))
     return {}
+
+
+def _check_alarm(since: str, switch: str | None) -> None:
+    if since != "start" and switch != "alignment":
+        raise ArgumentError(
+            f"cannot use since={since!r} around an optimizer without an alarm: accepted are 'start', and optimizers"
+            " with switch='alignment'"
+        )
+
+
+def _exchange(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    """Exchange the values of tensors, pair by pair; all of them or, after an error, none."""
+    done = []
+    try:
+        for value, other in pairs:
+            held = value.clone()
+            value.copy_(other)
+            other.copy_(held)
+            done.append((value, other))
+    except BaseException:
+        for value, other in done:
+            held = value.clone()
+            value.copy_(other)
+            other.copy_(held)
+        raise

@@ -184,6 +184,12 @@ class Switched(UpdateWrapper):
                 f" {name}, and the state holds {self._held(slot.param)}; accepted are"
                 " 'relative' and 'linear', which read the gradient alone"
             )
+        if self._control.stages(slot.group)[0].before and state[name].shape != slot.param.shape:
+            raise UnsupportedError(
+                f"cannot use switch={slot.group['switch']!r} around {type(self.innermost).__name__}: that rule holds"
+                f" {name} against the gradient, and found the shape {tuple(state[name].shape)} for a parameter of shape"
+                f" {tuple(slot.param.shape)}; accepted are 'relative' and 'linear', which read the gradient alone"
+            )
         return local_real(state[name])
 
     def _decay_rate(self, param: torch.Tensor, group: Settings) -> float | torch.Tensor:
