@@ -52,6 +52,40 @@ def broken():
 
 def takes(x):
     return x
+
+
+def exits():
+    raise SystemExit(3)
+
+
+def unstepped():
+    model, loss = model_and_loss()
+    return model, loss, torch.optim.Adam(model.parameters())
+
+
+def norm():
+    x = torch.arange(12.0).view(3, 4)
+    return nn.LayerNorm(4), lambda model: model(x).pow(4).mean()
+
+
+def failing():
+    model, loss = model_and_loss()
+    return model, lambda model: 1 / 0
+
+
+def wrong_paths():
+    model, loss = model_and_loss()
+    return {"model": model, "loss": loss, "paths": [torch.ones(3, 3)]}
+
+
+def short_paths():
+    model, loss = model_and_loss()
+    return {"model": model, "loss": loss, "paths": {"SGD": torch.ones(3, 2)}}
+
+
+def infinite():
+    model, loss = model_and_loss()
+    return model, lambda model: loss(model) * torch.inf
 """
 
 
@@ -131,6 +165,14 @@ def test_a_task_is_trained_and_its_paths_lie_on_the_surface(source: Path, capsys
         ),
         (["mine.py:model_and_loss", "--mode", "test"], "cannot use --mode 'test': mode must be one of"),
         (["mine.py:model_and_loss", "--points", "1"], "cannot use --points 1: points must be a whole number from 2"),
+        (["rosenbrock", "--span", "-1"], "cannot use --span -1.0: span must be a number in (0, inf)"),
+        (["rosenbrock", "--seed", "-1"], "cannot use --seed -1: seed must be a whole number"),
+        (["mine.py:exits"], "SystemExit: 3 (mine.py, line"),
+        (["mine.py:failing"], "ZeroDivisionError: division by zero (mine.py, line"),
+        (["mine.py:wrong_paths"], "paths: list}; accepted is"),
+        (["mine.py:short_paths"], "paths['SGD'] of shape (3, 2) and torch.float32: accepted are real points"),
+        (["mine.py:norm"], "accepted is --normalize 'none'"),
+        (["mine.py:infinite", "--points", "3"], "cannot draw losses of which none is finite"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(
@@ -140,3 +182,25 @@ def test_what_cannot_be_used_is_one_line(
     assert code == 2
     assert said in " ".join(err.split())
     assert not Path("landscape").exists()
+
+
+def test_a_surface_is_drawn_where_curvature_cannot_be_measured(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--directions", "1", "--points", "3"]
+    code, out, _ = run(capsys, f"{source}:unstepped", *given, "--out", "fresh")
+    assert code == 0
+    assert "curvature: cannot use Adam: it has no state; accepted is one that has taken a step" in out
+    assert run(capsys, f"{source}:norm", *given, "--out", "norm", "--normalize", "none")[0] == 0
+    assert (Path("fresh/landscape.png").exists(), Path("norm/landscape.png").exists()) == (True, True)
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(
+    source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("waddington.cli.landscape.find_subject", lambda *_, **__: pytest.fail("it ran"))
+    Path("taken").write_text("a file")
+    for place in ("taken", "taken/below"):
+        code, _, err = run(capsys, "rosenbrock", "--out", place)
+        assert code == 2
+        assert f"cannot write to '{place}': Not a directory; accepted: a folder" in " ".join(err.split())

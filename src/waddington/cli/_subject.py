@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ def _call(name: str, function: Callable[[], Any]) -> Any:
         return function()
     except WaddingtonError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}, line {last.lineno}"
         raise ArgumentError(
@@ -137,20 +137,32 @@ def _call(name: str, function: Callable[[], Any]) -> Any:
 def _subject_of(name: str, found: Any) -> Subject:
     from torch import nn, optim
 
-    if isinstance(found, tuple | list):
-        found = dict(zip(_KEYS, found, strict=False)) if 2 <= len(found) <= 3 else {}
-    if isinstance(found, Mapping) and {"model", "loss"} <= found.keys() <= set(_KEYS):
-        subject = Subject(**found)
+    given = found
+    if isinstance(found, tuple | list) and 2 <= len(found) <= 3:
+        given = dict(zip(_KEYS, found, strict=False))
+    if isinstance(given, Mapping) and {"model", "loss"} <= given.keys() <= set(_KEYS):
+        subject = Subject(**{name: value for name, value in given.items() if name != "paths" or value is not None})
         is_optimizer = subject.optimizer is None or isinstance(subject.optimizer, optim.Optimizer)
-        if isinstance(subject.model, nn.Module) and callable(subject.loss) and is_optimizer:
-            return subject
+        has_paths = isinstance(subject.paths, Mapping)
+        if isinstance(subject.model, nn.Module) and callable(subject.loss) and is_optimizer and has_paths:
+            return replace(subject, loss=_guarded(name, subject.loss))
     raise ArgumentError(
         f"cannot analyse {name!r}: it returns {_described(found)}; accepted is (model, loss), (model, loss, optimizer)"
-        f" or a dictionary with {', '.join(_KEYS)}, where model is a torch.nn.Module and loss takes it"
+        f" or a dictionary with {', '.join(_KEYS)}, where model is a torch.nn.Module, loss takes it, and paths are a"
+        " dictionary"
     )
 
 
+def _guarded(name: str, loss: Any) -> Any:
+    """Have a loss of the user's fail in one line, as their function does; one over batches says what it lacks."""
+    from waddington.analysis import BatchLoss
+
+    return loss if isinstance(loss, BatchLoss) else lambda model: _call(name, lambda: loss(model))
+
+
 def _described(found: Any) -> str:
+    if isinstance(found, tuple | list):
+        return f"({', '.join(type(value).__name__ for value in found)})"
     if isinstance(found, Mapping) and found:
         return "{" + ", ".join(f"{key}: {type(value).__name__}" for key, value in found.items()) + "}"
     return type(found).__name__

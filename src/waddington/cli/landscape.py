@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from waddington._checks import check_choice, check_count
+from waddington._checks import check_choice, check_count, check_in_range
 from waddington.cli._screen import make_console, plain
 from waddington.cli._subject import Subject, find_subject
-from waddington.errors import OutputError, UnsupportedError
+from waddington.errors import ArgumentError, OutputError, UnsupportedError
 
 if TYPE_CHECKING:
     from waddington.analysis import Landscape, SuggestedRate
@@ -39,6 +40,10 @@ def landscape(
     directions: Annotated[int, typer.Option("--directions", help="1, 2 or 3.")] = 2,
     points: Annotated[int, typer.Option("--points", help="Points along each direction.")] = 25,
     span: Annotated[float, typer.Option("--span", help="From -span to span; 1 is as long as the weights.")] = 1.0,
+    normalize: Annotated[
+        str,
+        typer.Option("--normalize", help="Scale of random directions: by the weights' filter or layer, or none."),
+    ] = "filter",
     mode: Annotated[
         str, typer.Option("--mode", help="Mode of the model while it is evaluated: eval, train or as-is.")
     ] = "eval",
@@ -56,17 +61,15 @@ def landscape(
     from waddington.analysis import plots
     from waddington.cli._progress import make_listener
 
-    _check(directions, points, mode, scale)
-    taken = [name for name in _FILES if (out / name).exists()]
-    if taken and not force:
-        raise OutputError(f"cannot write {str(out / taken[0])!r}: the file exists; accepted: another --out, or --force")
+    _check(directions, points, span, mode, scale, normalize, seed)
+    _check_place(out, force=force)
     console = make_console()
     settings: dict[str, Any] = {"mode": mode, "seed": seed}
     with make_listener(console) as listener:
         listener.stage("Preparing", 1)
         subject = find_subject(target, optimizer or (), seed=seed, steps=steps)
         listener.advance()
-        rows, shares, names = _directions(subject, directions, seed)
+        rows, shares, names = _directions(subject, directions, normalize, seed)
         listener.stage("Evaluating the loss", points**directions)
         found = analysis.loss_landscape(
             subject.model,
@@ -89,33 +92,55 @@ def landscape(
             density = analysis.spectral_density(subject.model, subject.loss, probes=4, **settings)
             listener.advance()
             facts += _told(rates)
-        except UnsupportedError as error:  # a surface needs no derivative
+        except (ArgumentError, UnsupportedError) as error:  # a surface needs neither derivatives nor the optimizer
             facts.append(f"curvature: {error}")
+    drawn: dict[str, Any] = {"title": f"Loss around {target}", "scale": scale}
+    picture = _picture(found)(found, **drawn)  # what cannot be drawn is not written, either
     out.mkdir(parents=True, exist_ok=True)
     found.save(out / "landscape.npz")
-    drawn: dict[str, Any] = {"title": f"Loss around {target}", "scale": scale}
-    plots.save(_picture(found)(found, **drawn), out / "landscape.png")
+    plots.save(picture, out / "landscape.png")
     plots.write_page(out / "landscape.html", found, density, facts=tuple(facts[1:]), **drawn)
     _say(console, [*facts, f"wrote {', '.join(_FILES)} to {out}"])
 
 
-def _check(directions: int, points: int, mode: str, scale: str) -> None:
+def _check(directions: int, points: int, span: float, mode: str, scale: str, normalize: str, seed: int) -> None:
     """Refuse what would be refused only after long work."""
     check_choice("directions", directions, (1, 2, 3))
     check_count("points", points, 2)
+    check_in_range("span", span, 0.0, open_low=True, open_high=True)
     check_choice("mode", mode, ("eval", "train", "as-is"))
     check_choice("scale", scale, ("auto", "log", "linear"))
+    check_choice("normalize", normalize, ("filter", "layer", "none"))
+    check_count("seed", seed, 0, 2**32 - 1)
 
 
-def _directions(subject: Subject, count: int, seed: int) -> tuple[Any, Any, Any]:
+def _check_place(out: Path, *, force: bool) -> None:
+    """Refuse a folder that holds other results or cannot be written, before anything runs."""
+    taken = [name for name in _FILES if (out / name).exists()]
+    if taken and not force:
+        raise OutputError(f"cannot write {str(out / taken[0])!r}: the file exists; accepted: another --out, or --force")
+    there = next(place for place in (out, *out.absolute().parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to {str(out)!r}: {error.strerror or error}; accepted: a folder that can be written"
+        ) from error
+
+
+def _directions(subject: Subject, count: int, normalize: Any, seed: int) -> tuple[Any, Any, Any]:
     """Give directions, their shares of the paths and their names."""
     import torch
 
     from waddington import analysis
+    from waddington.analysis.vectors import real_points
 
     if not subject.paths:
-        return analysis.random_directions(subject.model, count, seed=seed), None, None
-    plane = analysis.path_directions(torch.cat([torch.as_tensor(path) for path in subject.paths.values()]), count)
+        return analysis.random_directions(subject.model, count, normalize=normalize, seed=seed), None, None
+    size = analysis.parameter_vector(subject.model).numel()
+    paths = [real_points(f"paths[{name!r}]", path, size) for name, path in subject.paths.items()]
+    plane = analysis.path_directions(torch.cat(paths), count)
     return plane.directions, plane.shares, [f"component {at + 1}" for at in range(count)]
 
 
