@@ -64,6 +64,7 @@ FLOORS = {
     "waddington.analysis": {
         "records": 0,
         "batches": 0,
+        "vectors": 0,
         "lanczos": 1,
         "_surroundings": 0,
         "objective": 1,

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from analysis.cases import build, data, dense, flat, loss_of, quadratic, value
-from waddington.analysis import eigenvalues, hessian_trace, sharpness
-from waddington.errors import ArgumentError
+from waddington.analysis import eigenvalues, hessian_trace, sharpness, spectral_density, suggest_lr
+from waddington.errors import ArgumentError, UnsupportedError
 
 SPECTRUM = [4.0, 2.0, 1.0, 0.5, -0.25]
 
@@ -88,3 +90,27 @@ def test_the_trace_of_a_diagonal_is_exact_and_of_a_rotation_within_its_error() -
     found = hessian_trace(quadratic(SPECTRUM), value, samples=200)
     assert 0.0 < found.standard_error < 0.4
     assert abs(found.mean - sum(SPECTRUM)) < 4.0 * found.standard_error
+
+
+@pytest.mark.parametrize("measure", [sharpness, eigenvalues, suggest_lr, spectral_density])
+def test_curvature_that_is_not_finite_is_not_measurable(measure: Any) -> None:
+    model, loss = build("mlp"), loss_of("mlp")
+    with pytest.raises(UnsupportedError, match="the loss is nan here and a product with its Hessian is not finite"):
+        measure(model, lambda model: loss(model) * torch.nan)
+    root = lambda model: model.weight.abs().sqrt().sum()  # noqa: E731 - a slope without end at zero
+    at_zero = nn.Linear(2, 1, bias=False)
+    nn.init.zeros_(at_zero.weight)
+    with pytest.raises(UnsupportedError, match="the loss is 0 here and a product"):
+        measure(at_zero, root)
+
+
+@pytest.mark.parametrize("measure", [sharpness, suggest_lr, spectral_density])
+def test_an_optimizer_of_another_model_meets_no_curvature_of_this_one(measure: Any) -> None:
+    model, other, loss = build("mlp"), build("mlp"), loss_of("mlp")
+    optimizer = torch.optim.Adam(other.parameters())
+    loss(other).backward()
+    optimizer.step()
+    with pytest.raises(ArgumentError, match="the optimizer moves no parameter of this model"):
+        measure(model, loss, optimizer=optimizer)
+    with pytest.raises(ArgumentError, match=r"optimizer=str: accepted is a torch.optim.Optimizer"):
+        measure(model, loss, optimizer="Adam")

@@ -88,6 +88,10 @@ def test_results_along_a_run_become_curves() -> None:
         as_curves([])
     with pytest.raises(ArgumentError, match="2 steps of 3 results"):
         as_curves(steps_taken, [1, 2])
+    with pytest.raises(ArgumentError, match="curves of int: accepted are results"):
+        as_curves([3])  # type: ignore[list-item]
+    with pytest.raises(ArgumentError, match=r"steps=1.5: steps must be a whole number"):
+        as_curves(steps_taken, [1, 1.5, 2])  # type: ignore[list-item]
 
 
 def test_a_pause_of_no_steps_is_refused() -> None:

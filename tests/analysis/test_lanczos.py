@@ -88,3 +88,15 @@ def test_quadrature_ends_where_the_space_of_its_vector_does() -> None:
     nodes, weights = quadrature(lambda v: 3.0 * v, start(20), 10)
     np.testing.assert_allclose(nodes, [3.0])
     np.testing.assert_allclose(weights, [1.0])
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20, 1e30])
+def test_eigenvalues_scale_with_the_matrix_as_far_as_single_precision_goes(scale: float) -> None:
+    values = torch.tensor([4.0, 2.0, 1.0, 0.5, -0.25])
+    basis = torch.linalg.qr(torch.randn(5, 5, generator=torch.Generator().manual_seed(0)))[0]
+    matrix = scale * (basis @ torch.diag(values) @ basis.T)
+    start = torch.randn(5, generator=torch.Generator().manual_seed(1))
+    found = extreme_eigenpairs(lambda vector: matrix @ vector, start, largest=2, smallest=1)
+    np.testing.assert_allclose(np.r_[found.largest, found.smallest] / scale, [4.0, 2.0, -0.25], rtol=1e-4)
+    nodes, weights = quadrature(lambda vector: matrix @ vector, start, 5)
+    assert weights @ nodes / scale == pytest.approx(float(start @ (matrix / scale) @ start / start.square().sum()))

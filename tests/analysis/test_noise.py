@@ -57,3 +57,28 @@ def test_one_loss_or_one_batch_is_not_enough() -> None:
         gradient_noise(model, over_batches(mean_loss, [batch]), 12)
     with pytest.raises(ArgumentError, match="cannot pool no measurements"):
         pooled_noise_scale([])
+
+
+@pytest.mark.parametrize(
+    ("squares", "mean_square", "batch_size", "said"),
+    [
+        ([], 1.0, 4, "with 0 batches"),
+        ([1.0, 2.0], 1.0, 0, "batch_size=0"),
+        ([1.0, 2.0], 1.0, 2.5, "batch_size=2.5"),
+        ([1.0, 2.0], 1.6, 4, "squares with the mean 1.5 and mean_square=1.6: accepted are squared norms"),
+        ([-1.0, 2.0], 0.1, 4, "accepted are squared norms"),
+        ([1.0, 2.0], -0.1, 4, "accepted are squared norms"),
+    ],
+)
+def test_numbers_that_are_no_squared_norms_are_refused(
+    squares: list[float], mean_square: float, batch_size: int, said: str
+) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        noise_from_norms(squares, mean_square, batch_size)
+
+
+def test_gradients_that_agree_have_no_noise() -> None:
+    model = build("mlp")
+    found = gradient_noise(model, over_batches(lambda model, _: loss_of("mlp")(model), [0, 1, 2]), 4)
+    assert found.variance == pytest.approx(0.0, abs=1e-12 * found.squared_norm)
+    assert found.noise_scale == pytest.approx(0.0, abs=1e-12)

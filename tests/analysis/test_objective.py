@@ -322,3 +322,56 @@ def test_a_vector_of_another_length_and_a_mode_that_is_none_are_refused() -> Non
         hessian_vector_product(build("linear"), loss_of("linear"), torch.ones(3))
     with pytest.raises(ArgumentError, match="mode='test'"):
         hessian_vector_product(build("linear"), loss_of("linear"), torch.ones(15), mode="test")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, None])
+def test_a_seed_is_one_that_every_generator_takes(seed: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"cannot use seed=.*: seed must be a whole number in \[0, 4294967295\]"):
+        hessian_vector_product(build("linear"), loss_of("linear"), torch.zeros(15), seed=seed)
+
+
+def test_a_loss_of_another_model_is_refused_and_is_no_zero() -> None:
+    model, other, loss = build("mlp"), build("mlp"), loss_of("mlp")
+    with pytest.raises(ArgumentError, match="it depends on no parameter of the model that requires grad"):
+        hessian_vector_product(model, lambda _: loss(other), torch.ones(43))
+    with evaluating(model, lambda _: loss(other), order=1) as objective, pytest.raises(ArgumentError, match="depends"):
+        objective.gradient()
+
+
+def test_what_is_no_function_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="loss=Tensor: accepted is a function of the model"):
+        hessian_vector_product(build("mlp"), torch.ones(()), torch.ones(43))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["clamps", "rebinds", "goes backward", "zeroes", "freezes"])
+def test_a_loss_that_changes_the_model_leaves_it_as_it_was(how: str) -> None:
+    model, loss = build("mlp"), loss_of("mlp")
+    loss(model).backward()
+    before, required = everything(model), [param.requires_grad for param in model.parameters()]
+
+    def changing(model: nn.Module) -> torch.Tensor:
+        weight = model[0].weight  # type: ignore[index]
+        if how == "clamps":
+            with torch.no_grad():
+                weight.clamp_(-0.1, 0.1)
+        elif how == "rebinds":  # as layers do that bound their norm
+            weight.data = torch.renorm(weight.data, 2, 0, 0.1)
+        elif how == "zeroes":
+            model.zero_grad()
+        value = loss(model)
+        if how == "goes backward" and torch.is_grad_enabled():
+            value.backward(retain_graph=True)
+        if how == "freezes":
+            weight.requires_grad_(False)
+        return value
+
+    with evaluating(model, changing, order=1) as objective:
+        objective.value() if how == "freezes" else objective.gradient()
+    assert_untouched(before, everything(model))
+    assert required == [param.requires_grad for param in model.parameters()]
+
+
+def test_a_small_loss_that_is_no_function_is_refused_all_the_same() -> None:
+    model, loss, scale = build("linear"), loss_of("linear"), iter([1.0, 2.0, 3.0])
+    with pytest.raises(ArgumentError, match=r"gives .* and then .* at the same parameters"):
+        hessian_vector_product(model, lambda model: 1e-9 * next(scale) * loss(model), torch.zeros(15))

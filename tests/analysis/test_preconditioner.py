@@ -12,8 +12,8 @@ from torch import nn
 
 from analysis.cases import build, dense, flat, loss_of, quadratic, value
 from waddington import optim
-from waddington.analysis import eigenvalues, sharpness
-from waddington.analysis.preconditioner import denominators, inverse_roots, reference_rate
+from waddington.analysis import eigenvalues, sharpness, spectral_density, suggest_lr
+from waddington.analysis.preconditioner import denominators, guess_of, inverse_roots, reference_rate
 from waddington.errors import ArgumentError, UnsupportedError
 
 Make = Callable[[Any], torch.optim.Optimizer]
@@ -35,6 +35,10 @@ def train(model: nn.Module, loss: Any, optimizer: torch.optim.Optimizer, steps: 
         lambda p: torch.optim.RMSprop(p, lr=1e-3, alpha=0.9),
         lambda p: torch.optim.RMSprop(p, lr=1e-3, alpha=0.9, centered=True, eps=1e-3),
         lambda p: torch.optim.Adagrad(p, lr=1e-3),
+        lambda p: torch.optim.Adagrad(p, lr=1e-3, lr_decay=0.1),
+        lambda p: torch.optim.NAdam(p, lr=1e-3, betas=(0.0, 0.99)),
+        lambda p: torch.optim.RAdam(p, lr=1e-3, betas=(0.0, 0.99)),  # not rectified yet
+        lambda p: torch.optim.RAdam(p, lr=1e-3, betas=(0.0, 0.5)),
         lambda p: optim.ASGDAdam(p, lr=1e-3, alpha_min=1e-3, betas=(0.0, 0.99)),
         lambda p: optim.ASGDAMSGrad(p, lr=1e-3, alpha_min=1e-3, betas=(0.0, 0.99)),
         lambda p: optim.Padam(p, lr=1e-3, betas=(0.0, 0.99)),
@@ -53,6 +57,20 @@ def test_without_momentum_the_step_is_the_rate_times_the_gradient_over_the_denom
     train(model, loss, optimizer, steps=1)
     divisor = torch.cat([part.flatten() for part in denominators(optimizer, list(model.parameters()))])
     torch.testing.assert_close(before - flat(model), 1e-3 * grad / divisor, rtol=2e-3, atol=1e-9)
+
+
+def test_adadelta_is_divided_by_its_gradients_over_its_steps() -> None:
+    model, loss = build("mlp"), loss_of("mlp")
+    optimizer = torch.optim.Adadelta(model.parameters(), lr=1e-3, rho=1.0 - 1e-12, eps=1.0)
+    train(model, loss, optimizer, steps=1)
+    for state in optimizer.state.values():  # stays so: ρ is nearly 1
+        state["square_avg"].fill_(8.0)
+        state["acc_delta"].fill_(3.0)
+    before, grad = flat(model), dense(model, loss)[0]
+    train(model, loss, optimizer, steps=1)
+    divisor = torch.cat([part.flatten() for part in denominators(optimizer, list(model.parameters()))])
+    torch.testing.assert_close(divisor, torch.full_like(divisor, 1.5), rtol=1e-9, atol=0.0)
+    torch.testing.assert_close(before - flat(model), 1e-3 * grad / divisor, rtol=1e-9, atol=1e-15)
 
 
 def test_preconditioned_sharpness_is_that_of_the_dense_matrix() -> None:
@@ -95,11 +113,40 @@ def test_groups_with_rates_of_their_own() -> None:
 def test_what_has_no_denominator_says_why() -> None:
     model, loss = build("mlp"), loss_of("mlp")
     params = list(model.parameters())
-    with pytest.raises(ArgumentError, match="Adam: it has no state of a parameter of shape"):
-        denominators(torch.optim.Adam(params), params)
+    for fresh in (torch.optim.Adam(params), torch.optim.Adagrad(params), optim.ASGDAdam(params)):
+        if isinstance(fresh, optim.ASGDAdam):
+            fresh.init_state()  # as Adagrad, which has its state before its first step
+        with pytest.raises(ArgumentError, match=f"{type(fresh).__name__}: it has not stepped with a parameter of"):
+            denominators(fresh, params)
     with pytest.raises(ArgumentError, match="is in none of its groups"):
         denominators(torch.optim.Adam(params[:1]), params[1:])
-    for optimizer in (torch.optim.SGD(params, lr=0.1, momentum=0.9), optim.LDAdam(params, rank=2)):
+    train(model, loss, optimizer := optim.LDAdam(params, rank=2))
+    with pytest.raises(UnsupportedError, match="none is a second moment in the shape"):
+        denominators(optimizer, params)
+    for optimizer in (torch.optim.SGD(params, lr=0.1), optim.Averaged(torch.optim.SGD(params, lr=0.1, momentum=0.9))):
         train(model, loss, optimizer)
-        with pytest.raises(UnsupportedError, match="none is a second moment in the shape"):
-            denominators(optimizer, params)
+        with pytest.raises(UnsupportedError, match=r"SGD divides its steps by nothing.* accepted are no optimizer"):
+            sharpness(model, loss, optimizer)
+
+
+class Inherited(torch.optim.Adam):
+    """Steps as Adam."""
+
+
+class Own(torch.optim.Adam):
+    """Has a step of its own."""
+
+    def step(self, closure: Any = None) -> Any:
+        return super().step(closure)
+
+
+def test_what_is_guessed_of_an_optimizer_is_said() -> None:
+    model, loss = build("mlp"), loss_of("mlp")
+    for make in (Inherited, optim.ASGDAdam, lambda p: optim.Averaged(optim.AMVT(p))):
+        train(model, loss, optimizer := make(model.parameters()))
+        assert guess_of(optimizer) is None
+    train(model, loss, optimizer := optim.Masked(Own(model.parameters())))
+    for measure in (sharpness, spectral_density):
+        with pytest.warns(UserWarning, match="Own is neither torch's nor this package's: .* is guessed"):
+            measure(model, loss, optimizer=optimizer)
+    assert any("is guessed from the names" in note for note in suggest_lr(model, loss, optimizer).notes)

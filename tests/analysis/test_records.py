@@ -67,3 +67,30 @@ def test_what_cannot_be_read_or_written_says_why(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", a=1)
     with pytest.raises(DataError, match="it holds nothing of this package"):
         Curves.load(tmp_path / "other.npz")
+
+
+def test_a_damaged_file_is_refused_wherever_the_damage_is(tmp_path: Path) -> None:
+    path = tmp_path / "result.npz"
+    whole = RESULTS[0].save(path).read_bytes()
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            Landscape.load(path)
+        except DataError:
+            continue
+    for end in range(0, len(whole), 97):
+        path.write_bytes(whole[:end])
+        with pytest.raises(DataError, match="accepted: a file that Landscape saved"):
+            Landscape.load(path)
+    np.save(tmp_path / "array.npy", np.ones(3))
+    with pytest.raises(DataError, match=r"it is no .npz file"):
+        Curves.load(tmp_path / "array.npy")
+    np.savez(path, kind="GradientNoise", variance=1.0)
+    with pytest.raises(DataError, match="it lacks squared_norm, batches, batch_size"):
+        GradientNoise.load(path)
+
+
+def test_names_that_look_like_files_keep_their_own_arrays(tmp_path: Path) -> None:
+    figures = {name: np.full(3, at) for at, name in enumerate(("a", "a.npy", "a.npy.npy", "", "../x", "größer ∂"))}
+    loaded = Curves.load(Curves(np.arange(3), figures).save(tmp_path / "result.npz"))
+    assert {name: part[0] for name, part in loaded.figures.items()} == {name: p[0] for name, p in figures.items()}

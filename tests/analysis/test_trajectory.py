@@ -142,3 +142,40 @@ def test_a_path_needs_two_records() -> None:
     recorder.record()
     with pytest.raises(ArgumentError, match="a path of 1 records; accepted: at least 2"):
         recorder.path()
+
+
+@pytest.mark.parametrize("how", ["thaws one", "changes places"])
+def test_a_path_has_one_space(how: str) -> None:
+    """Two layers of one shape that change places would look like a jump."""
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[0].requires_grad_(False)
+    recorder = PathRecorder(model)
+    recorder.record()
+    model[0].requires_grad_(True)
+    model[1].requires_grad_(how == "thaws one")
+    with pytest.raises(ArgumentError, match=r"cannot record: .*0.weight.*accepted is a path of the same parameters"):
+        recorder.record()
+
+
+def test_what_did_not_move_has_no_tortuosity() -> None:
+    recorder = PathRecorder(nn.Linear(2, 1))
+    for _ in range(3):
+        recorder.record()
+    assert np.isnan(recorder.path().tortuosity)
+
+
+def test_no_paths_are_not_compared() -> None:
+    with pytest.raises(ArgumentError, match="no paths; accepted: at least one"):
+        compare_paths({})
+
+
+def test_a_record_that_fails_is_no_record() -> None:
+    recorder = PathRecorder(nn.Linear(2, 1))
+    with pytest.raises(ArgumentError, match="cannot record loss="):
+        recorder.record(torch.ones(2))
+    with pytest.raises(ArgumentError, match="cannot record lr="):
+        recorder.record(1.0, "fast")  # type: ignore[arg-type]
+    for _ in range(3):
+        recorder.record(1.0, 0.1)
+    path = recorder.path()
+    assert len(path.losses) == len(path.rates) == len(path.displacements) == len(path.lengths) + 1

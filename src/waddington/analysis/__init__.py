@@ -31,10 +31,10 @@ from waddington.analysis.landscape import (
     random_directions,
 )
 from waddington.analysis.noise import GradientNoise, gradient_noise, noise_from_norms, pooled_noise_scale
-from waddington.analysis.objective import load_parameter_vector, parameter_vector
 from waddington.analysis.rates import SuggestedRate, suggest_lr
 from waddington.analysis.spectrum import Spectrum, spectral_density
 from waddington.analysis.trajectory import Path, PathRecorder, compare_paths, oscillation
+from waddington.analysis.vectors import load_parameter_vector, parameter_vector
 
 if TYPE_CHECKING:
     from waddington.analysis import bounds, plots

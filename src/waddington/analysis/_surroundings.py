@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,28 @@ __all__ = ["Buffers", "fixed_randomness", "quiet", "refusing_half_precision"]
 
 
 @contextlib.contextmanager
-def fixed_randomness(seed: int) -> Iterator[None]:
-    """Begin the generators of torch, numpy and Python at a seed, and give them their states back at the end."""
+def fixed_randomness(seed: int, generators: Iterable[torch.Generator] = ()) -> Iterator[None]:
+    """Begin the generators of torch, numpy and Python at a seed, and give them their states back at the end.
+
+    Parameters
+    ----------
+    seed
+        In [0, 2³²).
+    generators
+        Others of torch, which go on from where they are and get that state back, too.
+    """
+    others = [(generator, generator.get_state()) for generator in generators]
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's own global generator
     try:
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
-            random.seed(seed)
-            np.random.seed(seed)  # noqa: NPY002
+            torch.manual_seed(int(seed))
+            random.seed(int(seed))
+            np.random.seed(int(seed))  # noqa: NPY002
             yield
     finally:
+        for generator, state in others:
+            generator.set_state(state)
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,10 +10,12 @@ from torch import nn
 
 from waddington.errors import ArgumentError
 
-__all__ = ["BatchLoss", "Loss", "over_batches"]
+__all__ = ["WITHOUT_BATCHES", "BatchLoss", "Loss", "over_batches"]
 
 Loss = Callable[[nn.Module], torch.Tensor]
 """Computes a scalar of a model: ``loss(model)``."""
+WITHOUT_BATCHES = "cannot use batches without a batch; accepted: at least one"
+"""Said of batches that turn out to be none."""
 
 
 class BatchLoss:
@@ -28,12 +30,22 @@ class BatchLoss:
     """
 
     def __init__(self, loss: Callable[[nn.Module, Any], torch.Tensor], batches: Iterable[Any]) -> None:
-        if iter(batches) is batches:
+        if not callable(loss):
+            raise ArgumentError(f"cannot use loss={type(loss).__name__}: accepted is a function, loss(model, batch)")
+        reason = _why_no_batches(batches)
+        if reason is not None:
             raise ArgumentError(
-                f"cannot use batches={type(batches).__name__}: it can be walked through once; accepted: a list or a"
-                " DataLoader"
+                f"cannot use batches={type(batches).__name__}: {reason}; accepted: a list or a DataLoader"
             )
         self._loss, self._batches = loss, batches
+
+    def generators(self) -> list[torch.Generator]:
+        """Give the random generators of a DataLoader's own, which walking through it moves."""
+        loader: Any = self._batches
+        places = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
+        places.append(getattr(places[-1], "sampler", None))
+        found = [getattr(place, "generator", None) for place in places]
+        return list({id(each): each for each in found if isinstance(each, torch.Generator)}.values())
 
     def pieces(self) -> Iterator[Loss]:
         """Give the loss of each batch."""
@@ -41,9 +53,29 @@ class BatchLoss:
             yield lambda model, batch=batch: self._loss(model, batch)  # type: ignore[misc]
 
     def __call__(self, model: nn.Module) -> torch.Tensor:
-        """Give the mean."""
-        values = [piece(model) for piece in self.pieces()]
+        """Give the mean.
+
+        Raises
+        ------
+        ArgumentError
+            There is no batch.
+        """
+        values = [piece(model).reshape(()) for piece in self.pieces()]
+        if not values:
+            raise ArgumentError(WITHOUT_BATCHES)
         return torch.stack(values).mean()
+
+
+def _why_no_batches(given: Any) -> str | None:
+    """Say why something cannot be walked through again and again, batch by batch.
+
+    Nothing is begun for it: a DataLoader that begins draws a random number and starts its workers.
+    """
+    if hasattr(given, "__next__"):
+        return "it can be walked through once"
+    if isinstance(given, str | bytes | Mapping) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
+        return "it does not hold batches one after the other"
+    return None
 
 
 def over_batches(loss: Callable[[nn.Module, Any], torch.Tensor], batches: Iterable[Any]) -> BatchLoss:
@@ -66,6 +98,6 @@ def over_batches(loss: Callable[[nn.Module, Any], torch.Tensor], batches: Iterab
     Raises
     ------
     ArgumentError
-        `batches` is a generator.
+        `batches` is a generator, or nothing that holds batches.
     """
     return BatchLoss(loss, batches)

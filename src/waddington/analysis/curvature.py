@@ -17,9 +17,9 @@ from waddington._checks import check_count, check_in_range
 from waddington.analysis.batches import Loss
 from waddington.analysis.lanczos import Matvec, extreme_eigenpairs
 from waddington.analysis.objective import Mode, Objective, evaluating
-from waddington.analysis.preconditioner import inverse_roots
+from waddington.analysis.preconditioner import guess_of, inverse_roots
 from waddington.analysis.records import Arrays, Saved
-from waddington.errors import ArgumentError
+from waddington.errors import ArgumentError, UnsupportedError
 
 __all__ = [
     "Eigenvalues",
@@ -29,6 +29,7 @@ __all__ = [
     "hessian_vector_product",
     "operator",
     "probe",
+    "scale_of",
     "sharpness",
 ]
 
@@ -139,7 +140,7 @@ def eigenvalues(
     optimizer
         With one that keeps a second moment, the Hessian is taken between two roots of its denominator,
         ``P^-1/2 H P^-1/2`` (Cohen et al. 2022): the curvature that its steps meet. Parameters that are in none of its
-        groups are left out.
+        groups are left out. Of one that is neither torch's nor this package's P is guessed, with a warning.
     tolerance
         Largest residual, relative to the largest absolute eigenvalue. Errors of the values are far smaller: they fall
         with its square.
@@ -156,15 +157,14 @@ def eigenvalues(
     ArgumentError
         More are wanted than there are coordinates; the optimizer has not stepped.
     UnsupportedError
-        The loss has no second derivatives, or the optimizer keeps no second moment.
+        The loss has no second derivatives, or none that are finite; or the optimizer keeps no second moment.
     """
     check_count("largest", largest, 0)
     check_count("smallest", smallest, 0)
     check_count("max_products", max_products, 1)
     check_in_range("tolerance", tolerance, 0.0, 1.0, open_low=True)
     with evaluating(model, loss, mode=mode, seed=seed, order=2) as objective:
-        scale = None if optimizer is None else objective.flat(inverse_roots(optimizer, objective.params))
-        matvec, size = operator(objective, scale)
+        matvec, size = operator(objective, scale_of(objective, optimizer))
         if not 1 <= largest + smallest <= size:
             raise ArgumentError(
                 f"cannot find largest={largest} and smallest={smallest}: accepted are 1 to {size} together"
@@ -200,8 +200,8 @@ def sharpness(
 ) -> float:
     """Give the largest eigenvalue of the Hessian, or of ``P^-1/2 H P^-1/2`` with an adaptive optimizer.
 
-    Warns where it has not settled; then it is a lower bound. :func:`eigenvalues` has more to say, its arguments and
-    errors are the same.
+    For SGD, with momentum or without, leave `optimizer` out. Warns where it has not settled; then it is a lower bound.
+    :func:`eigenvalues` has more to say, its arguments and errors are the same.
     """
     found = eigenvalues(model, loss, optimizer=optimizer, max_products=max_products, mode=mode, seed=seed)
     if not found.converged:
@@ -237,6 +237,17 @@ def hessian_trace(model: nn.Module, loss: Loss, *, samples: int = 30, mode: Mode
     return Trace(float(found.mean()), float(found.std(ddof=1) / np.sqrt(samples)), samples)
 
 
+def scale_of(objective: Objective, optimizer: torch.optim.Optimizer | None) -> torch.Tensor | None:
+    """Give ``P^-1/2`` of an optimizer, of shape (n,); None without one. Warns of what is guessed."""
+    if optimizer is None:
+        return None
+    roots = objective.flat(inverse_roots(optimizer, objective.params))
+    guess = guess_of(optimizer)
+    if guess is not None:
+        warnings.warn(guess, stacklevel=3)
+    return roots
+
+
 def operator(objective: Objective, scale: torch.Tensor | None = None) -> tuple[Matvec, int]:
     """Give the Hessian as a function of vectors, and its size.
 
@@ -246,22 +257,44 @@ def operator(objective: Objective, scale: torch.Tensor | None = None) -> tuple[M
         The loss, of n coordinates.
     scale
         A diagonal matrix on both sides, of shape (n,); coordinates where it is zero are left out.
+
+    Raises
+    ------
+    ArgumentError
+        All coordinates are left out.
+    UnsupportedError
+        From a product: it is not finite.
     """
     if scale is None:
-        return objective.hvp, objective.size
+        return lambda vector: _finite(objective, objective.hvp(vector)), objective.size
     at = scale.nonzero()[:, 0]
+    if not len(at):
+        raise ArgumentError(
+            "cannot measure curvature as an optimizer meets it: the optimizer moves no parameter of this model;"
+            " accepted is one with parameters of the model in its groups"
+        )
     held = scale[at]
 
     def product(vector: torch.Tensor) -> torch.Tensor:
         whole = torch.zeros_like(scale).index_copy_(0, at, held * vector)
-        return held * objective.hvp(whole)[at]
+        return _finite(objective, held * objective.hvp(whole)[at])
 
     return product, len(at)
 
 
+def _finite(objective: Objective, image: torch.Tensor) -> torch.Tensor:
+    """Refuse a product that is not finite: no eigenvalue follows from it."""
+    if not bool(image.isfinite().all()):
+        raise UnsupportedError(
+            f"cannot measure curvature: the loss is {objective.value():.6g} here and a product with its Hessian is not"
+            " finite; accepted are parameters where the loss has finite second derivatives in the model's precision"
+        )
+    return image
+
+
 def probe(objective: Objective, size: int, seed: int, *, gaussian: bool = False) -> torch.Tensor:
     """Draw a random vector of shape (size,), of signs or of normal numbers, the same on every device."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     if gaussian:
         vector = torch.randn(size, generator=generator, dtype=torch.float64)
     else:

@@ -121,9 +121,11 @@ def as_curves(results: Sequence[Saved], steps: Sequence[int] | None = None) -> C
         There is none, they differ in kind, or there are more or fewer steps.
     """
     kinds = sorted({type(result).__name__ for result in results})
-    if len(kinds) != 1:
+    if len(kinds) != 1 or not isinstance(results[0], Saved):
         raise ArgumentError(f"cannot make curves of {', '.join(kinds) or 'nothing'}: accepted are results of one kind")
     at = list(range(1, len(results) + 1)) if steps is None else list(steps)
+    for step in at:
+        check_count("steps", step, 0)
     if len(at) != len(results):
         raise ArgumentError(f"cannot use {len(at)} steps of {len(results)} results: accepted is one for each")
     kind = type(results[0])

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from waddington.analysis.batches import Loss
-from waddington.analysis.objective import Mode, evaluating, parameter_vector
+from waddington.analysis.objective import Mode, evaluating
 from waddington.analysis.records import Arrays, Saved
+from waddington.analysis.vectors import parameter_vector
 
 __all__ = [
     "GroupNorms",

@@ -57,7 +57,7 @@ class _Basis:
         self.vectors = start.new_empty((capacity, start.numel()))
         self.matrix = np.zeros((capacity, capacity))
         self.count, self.products = 0, 0
-        self.rest, self.beta = start, float(start.norm())
+        self.rest, self.beta = start, _length(start)
 
     def extend(self) -> None:
         """Take the direction of the rest as the next vector; find the new rest, orthogonal to all."""
@@ -68,12 +68,12 @@ class _Basis:
         self.count += 1
         image, column = self._orthogonal(image)
         self.matrix[: at + 1, at] = self.matrix[at, : at + 1] = column
-        self.rest, self.beta = image, float(image.norm())
+        self.rest, self.beta = image, _length(image)
 
     def begin_anew(self, vector: torch.Tensor) -> None:
         """Take another direction as the rest."""
         self.rest, _ = self._orthogonal(vector)
-        self.beta = float(self.rest.norm())
+        self.beta = _length(self.rest)
 
     def keep(self, weights: Arrays, values: Arrays) -> None:
         """Replace the vectors by combinations of them, (count, kept), on which the matrix is diagonal."""
@@ -170,6 +170,11 @@ def _settle(basis: _Basis, largest: int, smallest: int, tolerance: float, max_pr
             basis.keep(weights[:, kept], values[kept])
         if is_exact:  # the space of this direction has ended
             basis.begin_anew(_random_like(basis.vectors[0], basis.products))
+
+
+def _length(vector: torch.Tensor) -> float:
+    """Give the norm in float64: in float32 the squares of numbers below 1e-19 or above 1e19 are out of range."""
+    return float(torch.linalg.vector_norm(vector, dtype=torch.float64))
 
 
 def _rounding(vectors: torch.Tensor, scale: float) -> float:

@@ -108,11 +108,19 @@ def noise_from_norms(squares: Sequence[float] | Arrays, mean_square: float, batc
     Raises
     ------
     ArgumentError
-        There are fewer than two batches.
+        There are fewer than two batches, or the numbers are no squared norms: below zero, or the mean's above the mean
+        of theirs, which it never is.
     """
-    small_square, count = float(np.mean(squares)), len(squares)
+    check_count("batch_size", batch_size, 1)
+    count = len(squares)
     if count < 2:
         raise ArgumentError(f"cannot measure noise with {count} batches; accepted: at least 2")
+    small_square = float(np.mean(squares))
+    if min(*squares, mean_square) < 0.0 or mean_square > small_square * (1.0 + 1e-3):
+        raise ArgumentError(
+            f"cannot use squares with the mean {small_square:.6g} and mean_square={mean_square:.6g}: accepted are"
+            " squared norms, of gradients and of the mean of the same gradients, which is never the larger"
+        )
     small, big = batch_size, batch_size * count
     return GradientNoise(
         squared_norm=(big * mean_square - small * small_square) / (big - small),

@@ -17,11 +17,36 @@ from waddington.analysis.batches import Loss
 from waddington.analysis.curvature import operator, probe
 from waddington.analysis.lanczos import extreme_eigenpairs
 from waddington.analysis.objective import Mode, Objective, evaluating
-from waddington.analysis.preconditioner import inverse_roots, is_adaptive, momentum_of, reference_rate
+from waddington.analysis.preconditioner import (
+    Momentum,
+    guess_of,
+    innermost_of,
+    inverse_roots,
+    is_adaptive,
+    momentum_of,
+    reference_group,
+    reference_rate,
+)
 from waddington.errors import ArgumentError, UnsupportedError
+from waddington.optim import Averaged
 
 __all__ = ["SuggestedRate", "stability_factor", "suggest_lr"]
 
+_ON_TOP: dict[str, tuple[object, ...]] = {
+    "mask": ("none",),
+    "gamma": (0.0,),
+    "threshold": (0.0,),
+    "correction": (0.0,),
+    "schedule": ("constant",),
+    "warmup_steps": (0,),
+    "clip_grad_norm": (None,),
+    "normalize_grad": (False,),
+    "outlier_threshold": (None,),
+    "clip_update": (None,),
+    "momentum": ("constant",),
+}
+"""Settings of optimizers of this package that change a step besides rate, momentum and denominator, with the values at
+which they do not. Where there are `betas`, `momentum` is AMVT's."""
 _FLAT = 1e-6
 """Eigenvalues below this share of the largest are not told from zero."""
 
@@ -63,31 +88,25 @@ class SuggestedRate:
     notes: tuple[str, ...]
 
 
-def stability_factor(kind: str, momentum: float) -> float:
-    """Give c of the largest stable rate c/λ on a quadratic.
+def stability_factor(momentum: Momentum) -> float:
+    """Give c of the largest stable rate c/λ on a quadratic, ``(2 + 2β) / (a (1 + β) + b (1 - β))``.
 
-    ======================================================  ======================
-    ``"none"``                                              2
-    ``"heavy-ball"``, ``u ← μu + g``                        2 + 2μ
-    ``"nesterov"``                                          (2 + 2μ) / (1 + 2μ)
-    ``"average"``, ``m ← βm + (1 - β)g`` as Adam's          (2 + 2β) / (1 - β)
-    ======================================================  ======================
+    There a step turns around without becoming shorter: -1 is an eigenvalue of the recursion. It is
+
+    ======================================================  ============================
+    without momentum                                        2
+    heavy ball ``u ← μu + (1 - τ)g``                        (2 + 2μ) / (1 - τ)
+    Nesterov                                                (2 + 2μ) / (1 + 2μ)
+    average ``m ← βm + (1 - β)g``, as Adam's                (2 + 2β) / (1 - β)
+    ======================================================  ============================
 
     Parameters
     ----------
-    kind
-        Form of the momentum.
     momentum
-        μ or β, in [0, 1).
+        β, a and b.
     """
-    both = 2.0 + 2.0 * momentum
-    factors = {
-        "none": 2.0,
-        "heavy-ball": both,
-        "nesterov": both / (1.0 + 2.0 * momentum),
-        "average": both / (1.0 - momentum),
-    }
-    return factors[kind]
+    beta, gradient, average = momentum
+    return (2.0 + 2.0 * beta) / (gradient * (1.0 + beta) + average * (1.0 - beta))
 
 
 def suggest_lr(
@@ -125,7 +144,7 @@ def suggest_lr(
     UnsupportedError
         The loss has no second derivatives, or steps of the optimizer are no linear function of the gradient.
     """
-    kind, momentum, adaptive, present = "none", 0.0, False, None
+    momentum, adaptive, present = Momentum(0.0, 1.0, 0.0), False, None
     notes: list[str] = []
     with evaluating(model, loss, mode=mode, seed=seed, order=2) as objective:
         scale = None
@@ -134,7 +153,7 @@ def suggest_lr(
             present = reference_rate(optimizer)
             parts = inverse_roots(optimizer, objective.params, preconditioned=adaptive, relative_rates=True)
             scale = objective.flat(parts)
-            kind, momentum = momentum_of(optimizer.param_groups[0])
+            momentum = momentum_of(optimizer, reference_group(optimizer))
             notes += _notes_on(optimizer, objective, scale)
         matvec, size = operator(objective, scale)
         found = extreme_eigenpairs(
@@ -151,12 +170,16 @@ def suggest_lr(
             f"eigenvalues have not settled after {found.products} products: they may be off by"
             f" {max(found.residuals):.2g}"
         )
-    factor = stability_factor(kind, momentum)
-    stable = factor / largest if largest > 0 else None
+    factor = stability_factor(momentum)
+    is_bowl = largest > _FLAT * abs(smallest)
+    stable = factor / largest if is_bowl else None
     if stable is None:
-        notes.append(f"no stable rate: the largest eigenvalue is {largest:.3g}, so the loss bends upwards nowhere")
+        zero = ", zero to the accuracy of the measurement" if largest > 0 else ""
+        notes.append(
+            f"no stable rate: the largest eigenvalue is {largest:.3g}{zero}, so the loss bends upwards nowhere"
+        )
     fastest = condition = None
-    if largest <= 0 or smallest < -_FLAT * largest:
+    if not is_bowl or smallest < -_FLAT * largest:
         notes.append(
             f"no fastest rate: the smallest eigenvalue is {smallest:.3g}, so there is no minimum of a quadratic nearby"
         )
@@ -167,7 +190,7 @@ def suggest_lr(
         )
     else:
         condition = largest / smallest
-        if kind == "none":
+        if not momentum.average:
             fastest = 2.0 / (smallest + largest)
         else:
             notes.append("no fastest rate: 2/(smallest + largest) is for steps without momentum")
@@ -176,11 +199,14 @@ def suggest_lr(
 
 def _is_preconditioned(optimizer: torch.optim.Optimizer) -> bool:
     """Tell an adaptive optimizer from plain descent; refuse what is neither."""
+    inner = innermost_of(optimizer)
+    if any(group.get("maximize") for group in optimizer.param_groups):
+        raise UnsupportedError(
+            f"cannot suggest a rate for {type(optimizer).__name__}: with maximize=True it goes up the loss, and"
+            " curvature bounds the rates of going down; accepted is maximize=False and the negated loss"
+        )
     if is_adaptive(optimizer):
         return True
-    inner: Any = optimizer
-    while isinstance(getattr(inner, "optimizer", None), torch.optim.Optimizer):
-        inner = inner.optimizer
     if isinstance(inner, torch.optim.SGD):
         return False
     held = sorted({name for state in optimizer.state.values() for name in state})
@@ -195,16 +221,32 @@ def _is_preconditioned(optimizer: torch.optim.Optimizer) -> bool:
 
 
 def _notes_on(optimizer: torch.optim.Optimizer, objective: Objective, scale: torch.Tensor) -> list[str]:
-    """Say what of an optimizer is not counted."""
-    notes = []
-    decays = sorted({float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups} - {0.0})
+    """Say what of an optimizer is guessed, and what is not counted."""
+    groups = optimizer.param_groups
+    guess = guess_of(optimizer) if is_adaptive(optimizer) else None
+    notes = [] if guess is None else [guess]
+    decays = sorted({float(group.get("weight_decay", 0.0)) for group in groups} - {0.0})
     if decays:
         notes.append(f"weight_decay={', '.join(map(str, decays))} is not counted, as it is not in the loss")
-    if len({momentum_of(group) for group in optimizer.param_groups}) > 1:
-        notes.append("groups differ in momentum; that of the first is counted")
+    if len({momentum_of(optimizer, group) for group in groups}) > 1:
+        notes.append("groups differ in momentum; that of the first with a rate is counted")
     still = int((scale == 0).sum())
     if still:
         notes.append(f"{still} of {objective.size} coordinates are left out: the optimizer does not move them")
-    if hasattr(optimizer, "optimizer"):
-        notes.append(f"what {type(optimizer).__name__} does to a step is not counted")
+    for name, neutral in _ON_TOP.items():
+        found = sorted({str(group[name]) for group in groups if name in group and group[name] not in neutral})
+        if found and not (name == "momentum" and "betas" not in groups[0]):
+            notes.append(f"{name}={', '.join(found)} is not counted: it changes the step besides")
+    if any("switch" in group for group in groups):
+        notes.append("the present rate is lr, the largest that its switch may choose")
+    notes += [f"what {name} does to a step is not counted" for name in _components(optimizer)]
     return notes
+
+
+def _components(optimizer: Any) -> list[str]:
+    """Name what is around an optimizer and changes its steps; an average of the weights does not."""
+    inner = getattr(optimizer, "optimizer", None)
+    if not isinstance(inner, torch.optim.Optimizer):
+        return []
+    name = type(optimizer).__name__
+    return [*([] if isinstance(optimizer, Averaged) else [name]), *_components(inner)]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -71,16 +72,36 @@ class Saved:
             The file is missing, damaged, or holds something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                found = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            found = _read(path)
+        except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(
                 f"cannot read {str(path)!r}: {error}; accepted: a file that {cls.__name__} saved"
             ) from error
         kind = str(found.pop(_KIND, "nothing of this package"))
         if kind != cls.__name__:
             raise DataError(f"cannot read {str(path)!r}: it holds {kind}; accepted: a file that {cls.__name__} saved")
-        return cls(**{field.name: _value(str(field.type), field.name, found) for field in fields(cls)})
+        values = {field.name: _value(str(field.type), field.name, found) for field in fields(cls)}
+        lost = [
+            field.name
+            for field in fields(cls)
+            if values[field.name] is None and field.default is MISSING and field.default_factory is MISSING
+        ]
+        if lost:
+            raise DataError(
+                f"cannot read {str(path)!r}: it lacks {', '.join(lost)}; accepted: a file that {cls.__name__} saved"
+            )
+        return cls(**values)
+
+
+def _read(path: str | Path) -> dict[str, Arrays]:
+    """Read the arrays of an ``.npz`` file, by name."""
+    with Path(path).open("rb") as opened:  # numpy would leave a damaged file open
+        if not zipfile.is_zipfile(opened):
+            raise ValueError("it is no .npz file")
+        opened.seek(0)
+        with np.load(opened, allow_pickle=False) as file:
+            # By the names inside the archive: numpy takes "a.npy" for "a" where both are there.
+            return {name: file[f"{name}.npy"] for name in file.files}
 
 
 def _value(kind: str, name: str, found: Mapping[str, Arrays]) -> Any:

@@ -15,10 +15,9 @@ from torch import nn
 
 from waddington._checks import check_count, check_in_range
 from waddington.analysis.batches import Loss
-from waddington.analysis.curvature import operator, probe
+from waddington.analysis.curvature import operator, probe, scale_of
 from waddington.analysis.lanczos import quadrature
 from waddington.analysis.objective import Mode, evaluating
-from waddington.analysis.preconditioner import inverse_roots
 from waddington.analysis.records import Arrays, Saved
 
 __all__ = ["Spectrum", "broadened", "spectral_density"]
@@ -106,8 +105,7 @@ def spectral_density(
     check_count("points", points, 2)
     check_in_range("width", width, 0.0, 1.0, open_low=True)
     with evaluating(model, loss, mode=mode, seed=seed, order=2) as objective:
-        scale = None if optimizer is None else objective.flat(inverse_roots(optimizer, objective.params))
-        matvec, size = operator(objective, scale)
+        matvec, size = operator(objective, scale_of(objective, optimizer))
         found = [quadrature(matvec, probe(objective, size, seed + at, gaussian=True), steps) for at in range(probes)]
     nodes = np.concatenate([nodes for nodes, _ in found])
     weights = np.concatenate([weights for _, weights in found]) / probes

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from waddington._checks import check_count, check_in_range
-from waddington.analysis.objective import parameter_vector
 from waddington.analysis.records import Arrays, Saved
+from waddington.analysis.vectors import parameter_vector, trainable
 from waddington.errors import ArgumentError
 
 __all__ = ["Path", "PathRecorder", "compare_paths", "oscillation"]
@@ -57,8 +57,13 @@ class Path(Saved):
 
     @property
     def tortuosity(self) -> float:
-        """Path length over displacement: 1 is straight, √T a random walk of T steps; infinite for a closed path."""
-        return self.length / self.displacement if self.displacement else float("inf")
+        """Path length over displacement: 1 is straight, √T a random walk of T steps.
+
+        Infinite for a closed path, NaN where nothing moved.
+        """
+        if self.displacement == 0.0:
+            return float("inf") if self.length > 0.0 else float("nan")
+        return self.length / self.displacement
 
     @property
     def mean_turn(self) -> float:
@@ -94,14 +99,16 @@ class PathRecorder:
 
     def __init__(self, model: nn.Module, *, snapshots: int = 64, sketch: int | None = None, seed: int = 0) -> None:
         check_count("snapshots", snapshots, 4)
+        check_count("seed", seed, 0, 2**63 - 1)
         self._model, self._capacity = model, snapshots
+        self._params = trainable(model)
         start = parameter_vector(model)
         self._start, self._before, self._step = start, start, torch.zeros_like(start)
         self._place: tuple[torch.Tensor, torch.Tensor] | None = None
         self._dimensions = sketch
         if sketch is not None:
             check_count("sketch", sketch, 1)
-            generator = torch.Generator().manual_seed(seed)
+            generator = torch.Generator().manual_seed(int(seed))
             at = torch.randint(0, sketch, start.shape, generator=generator)
             signs = torch.randint(0, 2, start.shape, generator=generator, dtype=torch.int8) * 2 - 1
             self._place = at.to(start.device), signs.to(start.device)
@@ -122,11 +129,19 @@ class PathRecorder:
             Loss there.
         lr
             Rate of the step that led there.
+
+        Raises
+        ------
+        ArgumentError
+            The loss or the rate is no number, or other parameters require grad than when the recorder was made: a path
+            has one space.
         """
         at = len(self._losses)
+        value, rate = _number("loss", loss), _number("lr", lr)
+        self._check_space()
         here = parameter_vector(self._model)
-        self._losses.append(float(loss.detach() if isinstance(loss, torch.Tensor) else loss))
-        self._rates.append(float(lr))
+        self._losses.append(value)
+        self._rates.append(rate)
         self._displacements.append(float((here - self._start).norm()) if at else 0.0)
         if at == 0:
             self._start = here
@@ -169,6 +184,19 @@ class PathRecorder:
             snapshots=torch.stack([vector for _, vector in held]).cpu().numpy(),
             snapshot_at=np.array([at for at, _ in held]),
         )
+
+    def _check_space(self) -> None:
+        now = {name: param for name, param in self._model.named_parameters() if param.requires_grad}
+        held = dict(self._params)
+        differing = [
+            name for name in held | now if name not in held or name not in now or held[name].shape != now[name].shape
+        ]
+        if differing:
+            raise ArgumentError(
+                f"cannot record: {', '.join(differing[:5])} did not require grad, or had another shape, when the"
+                " recorder was made, or does not now; accepted is a path of the same parameters, and a new recorder for"
+                " others"
+            )
 
     def _hold(self, at: int, here: torch.Tensor) -> None:
         if len(self._held) == self._capacity:
@@ -227,9 +255,11 @@ def compare_paths(paths: Mapping[str, Path], *, tolerance: float = 0.01) -> dict
     Raises
     ------
     ArgumentError
-        Numbers of records or rates differ, or rates were not recorded.
+        There is no path, numbers of records or rates differ, or rates were not recorded.
     """
     check_in_range("tolerance", tolerance, 0.0)
+    if not paths:
+        raise ArgumentError("cannot compare no paths; accepted: at least one")
     first_name, first = next(iter(paths.items()))
     for name, path in paths.items():
         if path.rates.shape != first.rates.shape:
@@ -256,6 +286,14 @@ def compare_paths(paths: Mapping[str, Path], *, tolerance: float = 0.01) -> dict
         }
         for name, path in paths.items()
     }
+
+
+def _number(name: str, given: float | torch.Tensor) -> float:
+    try:
+        return float(given.detach() if isinstance(given, torch.Tensor) else given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        found = f"a tensor of shape {tuple(given.shape)}" if isinstance(given, torch.Tensor) else repr(given)
+        raise ArgumentError(f"cannot record {name}={found}: accepted is one number") from error
 
 
 def _angle(first: torch.Tensor, second: torch.Tensor) -> float:

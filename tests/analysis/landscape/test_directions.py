@@ -102,3 +102,35 @@ def test_shares_fall_and_never_pass_one(seed: int, count: int) -> None:
 
 def test_a_flat_vector_of_the_model_has_as_many_coordinates() -> None:
     assert random_directions(build("tied"), 3).shape == (3, flat(build("tied")).numel())
+
+
+def test_directions_are_at_least_in_single_precision_whatever_is_given() -> None:
+    for dtype in (torch.bfloat16, torch.float16):
+        found = random_directions(build("mlp", dtype), 1)
+        assert found.dtype == torch.float32
+        assert float(found.norm()) == pytest.approx(float(random_directions(build("mlp"), 1).norm()), rel=1e-2)
+    whole = torch.randint(-9, 9, (6, 8), generator=torch.Generator().manual_seed(0))
+    for points in (whole, whole.numpy(), whole.bfloat16()):
+        plane = path_directions(points, 2)
+        assert plane.directions.dtype == torch.float32
+        np.testing.assert_allclose(plane.directions @ plane.directions.T, np.eye(2), atol=1e-6)
+        np.testing.assert_allclose(plane.shares, path_directions(whole.double(), 2).shares)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_shares_do_not_depend_on_the_scale_of_a_path(scale: float) -> None:
+    points = torch.randn(6, 8, generator=torch.Generator().manual_seed(0)).double()
+    np.testing.assert_allclose(path_directions(points * scale, 2).shares, path_directions(points, 2).shares)
+
+
+def test_a_path_that_left_the_numbers_is_refused() -> None:
+    points = torch.ones(5, 3)
+    points[4] = torch.inf
+    with pytest.raises(ArgumentError, match="1 of 5 points are not finite"):
+        path_directions(points)
+
+
+def test_a_seed_is_a_whole_number() -> None:
+    for seed in (-1, 0.5, None):
+        with pytest.raises(ArgumentError, match="seed must be a whole number"):
+            random_directions(build("mlp"), seed=seed)  # type: ignore[arg-type]

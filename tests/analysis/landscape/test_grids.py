@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from analysis.cases import build, data, flat, loss_of, quadratic, value
-from waddington.analysis import interpolate, loss_landscape, path_directions, project, random_directions
+from waddington.analysis import (
+    PathRecorder,
+    interpolate,
+    loss_landscape,
+    path_directions,
+    project,
+    random_directions,
+)
 from waddington.errors import ArgumentError
 
 SPECTRUM = [4.0, 2.0, 1.0, -0.5]
@@ -139,15 +146,28 @@ def test_between_two_states_ends_are_exact_and_running_statistics_go_along() -> 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"directions": torch.ones(4)}, r"of shape \(4,\): accepted are one to three of 4 coordinates"),
+        ({"directions": torch.ones(4)}, r"of shape \(4,\) and torch.float32: accepted are one to three of 4 real"),
+        ({"directions": torch.eye(4)[:2] * 1j}, "torch.complex64: accepted are one to three of 4 real coordinates"),
         ({"directions": torch.ones(4, 4)}, r"of shape \(4, 4\)"),
         ({"directions": torch.ones(2, 3)}, r"of shape \(2, 3\)"),
         ({"directions": torch.ones(2, 4)}, "not finite or not independent"),
         ({"directions": torch.full((1, 4), torch.nan)}, "not finite or not independent"),
         ({"span": -1.0}, "span=-1.0"),
-        ({"span": [(0.0, 1.0)]}, r"span=\[\(0.0, 1.0\)\]: accepted is a number above zero, or 2 pairs"),
+        ({"span": torch.inf}, "span=inf: accepted is a finite number above zero"),
+        ({"span": None}, "span=None"),
+        ({"span": "wide"}, "span='wide'"),
+        ({"span": (1, 2)}, r"span=\(1, 2\): accepted is a finite number above zero, or 2 pairs"),
+        ({"span": 1e-20}, "direction 1: in the precision of the parameters both ends are the same"),
+        ({"span": [(0.0, 1.0)]}, r"span=\[\(0.0, 1.0\)\]: accepted is a finite number above zero, or 2 pairs"),
         ({"points": (3, 3, 3)}, r"points=\(3, 3, 3\): accepted is one number, or 2"),
         ({"points": 1}, "points=1"),
+        ({"points": 3.0}, "points=3.0"),
+        ({"names": ["one"]}, r"names=\['one'\]: accepted is one for each of 2 directions"),
+        ({"names": "ab"}, "names='ab'"),
+        ({"shares": np.ones(3)}, "shares=.*: accepted is one for each of 2 directions"),
+        ({"paths": [torch.ones(2, 4)]}, "paths=list: accepted are paths by name"),
+        ({"paths": {"a": torch.ones(2, 3)}}, r"paths\['a'\] of shape \(2, 3\).* of shape \(T, 4\)"),
+        ({"paths": {"a": torch.full((2, 4), torch.nan)}}, r"paths\['a'\]: 2 of 2 points are not finite"),
     ],
 )
 def test_what_is_no_grid(settings: dict[str, Any], said: str) -> None:
@@ -161,3 +181,56 @@ def test_states_that_do_not_fit_are_named() -> None:
         interpolate(model, loss, model.state_dict(), {"weight": model.weight})
     with pytest.raises(ArgumentError, match="start: weight have another shape"):
         interpolate(model, loss, {"weight": torch.ones(2, 2), "bias": torch.ones(3)}, model.state_dict())
+
+
+def test_directions_may_differ_much_in_length() -> None:
+    found = loss_landscape(quadratic(SPECTRUM), value, torch.eye(4)[:2] * torch.tensor([[1.0], [1e-9]]), points=3)
+    assert found.loss.shape == (3, 3)
+
+
+def test_snapshots_of_a_path_are_taken_as_they_are() -> None:
+    model = quadratic(SPECTRUM)
+    recorder = PathRecorder(model)
+    for _ in range(3):
+        recorder.record()
+        model.first.data.mul_(0.5)
+    snapshots = recorder.path().snapshots
+    plane = path_directions(snapshots, 1)
+    found = loss_landscape(model, value, plane.directions, points=3, paths={"run": snapshots}, shares=plane.shares)
+    np.testing.assert_allclose(
+        np.diff(found.paths["run"][:, 0]) ** 2, np.diff(snapshots, axis=0)[:, :2].__pow__(2).sum(1)
+    )
+    with pytest.raises(ArgumentError, match=r"center=\(3,\): accepted is a tensor of shape \(4,\)"):
+        project(snapshots, torch.ones(3), plane.directions)
+    with pytest.raises(ArgumentError, match="not independent"):
+        project(snapshots, torch.ones(4), torch.ones(2, 4))
+
+
+def test_between_two_states_frozen_parameters_go_along_and_come_back() -> None:
+    model, loss = build("mlp"), loss_of("mlp")
+    model[0].requires_grad_(False)  # type: ignore[index]
+    first, last = (build("mlp") for _ in range(2))
+    for param in last.parameters():
+        param.data.mul_(2.0)
+    before = {name: part.clone() for name, part in model.state_dict().items()}
+    model[0].weight.data.zero_()  # type: ignore[index, union-attr, operator]
+    before["0.weight"] = torch.zeros_like(before["0.weight"])
+    found = interpolate(model, loss, first.state_dict(), last.state_dict(), points=3)
+    assert found.loss[[0, 2]].tolist() == [float(loss(end).detach()) for end in (first, last)]
+    assert all(torch.equal(part, before[name]) for name, part in model.state_dict().items())
+
+
+def test_a_line_needs_two_ends_of_one_kind_and_goes_on_by_a_finite_share() -> None:
+    model, loss = build("batchnorm"), loss_of("batchnorm")
+    whole = model.state_dict()
+    part = {name: held for name, held in whole.items() if name != "1.running_mean"}
+    for start, end in ((part, whole), (whole, part)):
+        with pytest.raises(ArgumentError, match=r"it lacks 1.running_mean; accepted is a state_dict"):
+            interpolate(model, loss, start, end)
+    with pytest.raises(ArgumentError, match=r"start: 1.running_mean have another shape"):
+        interpolate(model, loss, whole | {"1.running_mean": torch.zeros(7)}, whole)
+    with pytest.raises(ArgumentError, match=r"a vector has no .*1.running_mean.* two states or two vectors"):
+        interpolate(model, loss, flat(model), whole)
+    for beyond in (-0.5, torch.inf, torch.nan):
+        with pytest.raises(ArgumentError, match=r"beyond must be a number in \[0, inf\)"):
+            interpolate(model, loss, whole, whole, beyond=beyond)

@@ -93,7 +93,9 @@ def test_a_surface_shows_its_paths_on_it_and_labels_losses_on_a_logarithmic_scal
 
 
 def test_a_flat_loss_can_be_drawn() -> None:
-    for flat in (plane(np.full((5, 4), 2.0)), plane(np.zeros((5, 4)))):
+    rounded = np.full((5, 4), 2.0)
+    rounded[1:3] = np.nextafter(2.0, 3.0)  # flat but for rounding errors
+    for flat in (plane(np.full((5, 4), 2.0)), plane(np.zeros((5, 4))), plane(rounded)):
         plots.contour(flat).draw_without_rendering()
         plots.surface(flat).draw_without_rendering()
 
@@ -152,6 +154,8 @@ def test_pictures_are_saved_in_any_format_and_settings_stay(tmp_path: Path) -> N
     for suffix, start in ((".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")):
         assert plots.save(figure, tmp_path / f"picture{suffix}", dpi=50).read_bytes().startswith(start)
     assert dict(mpl.rcParams) == before
+    with pytest.raises(ArgumentError, match=r"picture.xyz': accepted are names that end in .*\.png"):
+        plots.save(figure, tmp_path / "picture.xyz")
 
 
 def drawn(text: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Random directions are those of Li, Xu, Taylor, Studer & Goldstein 2018, *Visuali
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ from torch import nn
 
 from waddington._checks import check_choice, check_count
 from waddington.analysis.records import Arrays
+from waddington.analysis.vectors import joined, real_points, trainable, widest
 from waddington.errors import ArgumentError
 
 __all__ = ["Normalize", "PathPlane", "path_directions", "random_directions"]
@@ -69,26 +71,33 @@ def random_directions(
     Returns
     -------
     torch.Tensor
-        Of shape (count, n). Random directions in many dimensions are nearly orthogonal, and are left so.
+        Of shape (count, n), in the widest dtype of the parameters, at least float32. Random directions in many
+        dimensions are nearly orthogonal, and are left so.
 
     Raises
     ------
     ArgumentError
-        Every direction is zero: the model has no weight of two dimensions, or all of them are zero.
+        Every direction is zero: the model has no weight of two dimensions, or all of them are zero. Or no parameter
+        requires grad.
+    UnsupportedError
+        A parameter is complex or sharded.
     """
     check_count("count", count, 1)
     check_choice("normalize", normalize, ("filter", "layer", "none"))
-    generator = torch.Generator().manual_seed(seed)
-    params = [param for param in model.parameters() if param.requires_grad]
+    check_count("seed", seed, 0, 2**63 - 1)
+    generator = torch.Generator().manual_seed(int(seed))
+    params = [param for _, param in trainable(model)]
+    dtype, device = widest(params), params[0].device
     second = {id(module.weight) for module in model.modules() if isinstance(module, _TRANSPOSED)}
     rows = []
     for _ in range(count):
         parts = []
         for param in params:
-            noise = torch.randn(param.shape, generator=generator, dtype=torch.float64).to(param)
+            noise = torch.randn(param.shape, generator=generator, dtype=torch.float64)
+            noise = noise.to(dtype=torch.promote_types(param.dtype, torch.float32), device=param.device)
             axis = 1 if id(param) in second else 0
-            parts.append(noise if normalize == "none" else _scaled(noise, param.detach(), normalize, axis))
-        rows.append(torch.cat([part.reshape(-1) for part in parts]))
+            parts.append(noise if normalize == "none" else _scaled(noise, param.detach().to(noise), normalize, axis))
+        rows.append(joined(parts, dtype, device))
     found = torch.stack(rows)
     if not found.any(dim=1).all():
         raise ArgumentError(
@@ -108,33 +117,36 @@ def _scaled(noise: torch.Tensor, weight: torch.Tensor, normalize: Normalize, axi
     return found
 
 
-def path_directions(points: torch.Tensor, count: int = 2) -> PathPlane:
+def path_directions(points: torch.Tensor | Arrays, count: int = 2) -> PathPlane:
     """Find the directions along which a path varies most: its principal components.
 
     Parameters
     ----------
     points
-        Parameters along the path, of shape (T, n), T > count.
+        Parameters along the path, finite, of shape (T, n), T > count; the ``snapshots`` of a :class:`Path` are.
     count
         How many directions.
 
     Returns
     -------
     PathPlane
-        Orthonormal directions, and the share of the variance that each holds. Random walks, too, look like smooth
-        curves in them (Antognini & Sohl-Dickstein 2018), so the shares belong beside every such picture.
+        Orthonormal directions, at least in float32, and the share of the variance that each holds. Random walks, too,
+        look like smooth curves in them (Antognini & Sohl-Dickstein 2018), so the shares belong beside every such
+        picture.
 
     Raises
     ------
     ArgumentError
-        There are too few points, or the path has fewer directions than wanted.
+        There are too few points, they are not finite, or the path has fewer directions than wanted.
     """
     check_count("count", count, 1)
-    if points.dim() != 2 or len(points) <= count:
+    points = real_points("points", points)
+    if len(points) <= count:
         raise ArgumentError(
             f"cannot find {count} directions of points of shape {tuple(points.shape)}: accepted is (T, n), T > {count}"
         )
     moved = points.double() - points.double().mean(0)
+    moved = moved / 2.0 ** math.frexp(float(moved.abs().max()) if moved.numel() else 0.0)[1]  # squares stay in range
     values, weights = np.linalg.eigh((moved @ moved.T).cpu().numpy())
     values, weights = values[::-1], weights[:, ::-1]
     total = values.clip(min=0.0).sum()

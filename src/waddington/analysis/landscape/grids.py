@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from waddington._checks import check_count
+from waddington._checks import check_count, check_in_range
 from waddington.analysis.batches import Loss
 from waddington.analysis.objective import Mode, Objective, evaluating
 from waddington.analysis.records import Arrays, Saved
+from waddington.analysis.vectors import real_points
 from waddington.errors import ArgumentError
 
 __all__ = ["Landscape", "Progress", "interpolate", "loss_landscape", "project"]
@@ -63,7 +64,7 @@ def loss_landscape(
     *,
     span: float | Sequence[tuple[float, float]] = 1.0,
     points: int | Sequence[int] = 25,
-    paths: Mapping[str, torch.Tensor] | None = None,
+    paths: Mapping[str, torch.Tensor | Arrays] | None = None,
     shares: Arrays | None = None,
     names: Sequence[str] | None = None,
     mode: Mode = "eval",
@@ -87,7 +88,8 @@ def loss_landscape(
     points
         Of the grid along each direction, or a number for each; an odd number meets the center.
     paths
-        Parameters along paths, by name, each of shape (T, n): they are projected, and the grid is widened to hold them.
+        Parameters along paths, by name, finite, each of shape (T, n), such as the ``snapshots`` of a :class:`Path`:
+        they are projected, and the grid is widened to hold them.
     shares
         As :func:`path_directions` gave them, to be kept with the result.
     names
@@ -103,18 +105,18 @@ def loss_landscape(
     Raises
     ------
     ArgumentError
-        Directions, ends or points do not fit.
+        Directions, ends, points, paths, shares or names do not fit; the grid is too narrow for the precision of the
+        parameters.
     """
     with evaluating(model, loss, mode=mode, seed=seed) as objective:
         rows = _checked(directions, objective)
         center = objective.flat(objective.params)
-        seen = {name: project(path, center, rows) for name, path in (paths or {}).items()}
+        seen = _projected(paths, center, rows)
         ends = _ends(span, len(rows), [place for place, _ in seen.values()])
-        counts = [points] * len(rows) if isinstance(points, int) else list(points)
-        if len(counts) != len(rows):
-            raise ArgumentError(f"cannot use points={points!r}: accepted is one number, or {len(rows)}")
-        for count in counts:
-            check_count("points", count, 2)
+        counts = _counts(points, len(rows))
+        names = _one_for_each("names", names or [f"direction {at + 1}" for at in range(len(rows))], len(rows))
+        shares = None if shares is None else np.asarray(_one_for_each("shares", shares, len(rows)))
+        _check_width(objective, center, rows, ends)
         axes = [np.linspace(low, high, count) for (low, high), count in zip(ends, counts, strict=True)]
         middle = objective.value()
         values = _evaluate(objective, center, rows, list(itertools.product(*axes)), progress)
@@ -122,20 +124,20 @@ def loss_landscape(
         axes=tuple(axes),
         loss=values.reshape(counts),
         center_loss=middle,
-        names=tuple(names or [f"direction {at + 1}" for at in range(len(rows))]),
+        names=tuple(names),
         shares=shares,
         paths={name: place for name, (place, _) in seen.items()},
         distances={name: away for name, (_, away) in seen.items()},
     )
 
 
-def project(points: torch.Tensor, center: torch.Tensor, directions: torch.Tensor) -> tuple[Arrays, Arrays]:
+def project(points: torch.Tensor | Arrays, center: torch.Tensor, directions: torch.Tensor) -> tuple[Arrays, Arrays]:
     """Give the coordinates of points in the plane of some directions: the nearest point of the plane to each.
 
     Parameters
     ----------
     points
-        Of shape (T, n).
+        Finite, of shape (T, n).
     center
         Of shape (n,).
     directions
@@ -145,9 +147,20 @@ def project(points: torch.Tensor, center: torch.Tensor, directions: torch.Tensor
     -------
     coordinates, distances
         Of shapes (T, d) and (T,): in units of the directions, and how far each point lies from the plane.
+
+    Raises
+    ------
+    ArgumentError
+        Shapes do not fit, points are not finite, or directions are not independent.
     """
-    away = (points - center).double()
-    rows = directions.double()
+    rows = _independent(real_points("directions", directions))
+    middle: Any = center
+    if not isinstance(middle, torch.Tensor) or middle.shape != rows.shape[1:]:
+        found = tuple(middle.shape) if isinstance(middle, torch.Tensor) else type(middle).__name__
+        raise ArgumentError(f"cannot use center={found}: accepted is a tensor of shape ({rows.shape[1]},)")
+    given = real_points("points", points, rows.shape[1]).to(center.device)
+    away = given.double() - center.double()
+    rows = rows.double().to(center.device)
     gram = rows @ rows.T
     coordinates = torch.linalg.solve(gram, rows @ away.T).T
     left = away - coordinates @ rows
@@ -173,8 +186,9 @@ def interpolate(
     model, loss, mode, seed, progress
         As for :func:`loss_landscape`.
     start, end
-        Two ``state_dict()`` of the model, or vectors of its parameters. Buffers of real numbers are interpolated, too,
-        such as BatchNorm's running statistics; others are those of `end`.
+        Two ``state_dict()`` of the model, or two vectors of its parameters. Of states, frozen parameters and buffers of
+        real numbers are interpolated, too, such as BatchNorm's running statistics; other buffers are those of `end`.
+        With vectors both are the model's own.
     points
         On the line.
     beyond
@@ -191,12 +205,16 @@ def interpolate(
         The states do not fit the model.
     """
     check_count("points", points, 2)
+    check_in_range("beyond", beyond, 0.0, open_high=True)
     with evaluating(model, loss, mode=mode, seed=seed) as objective:
         first, last = _vector(objective, start, "start"), _vector(objective, end, "end")
-        objective.place(first)
-        ends = (_buffers(model, start), _buffers(model, end))
-        if isinstance(start, torch.Tensor) or isinstance(end, torch.Tensor):
-            ends = ({}, {})
+        ends = (_fixed(objective, start, "start"), _fixed(objective, end, "end"))
+        if ends[0].keys() != ends[1].keys():
+            missing = sorted(ends[0].keys() ^ ends[1].keys())
+            raise ArgumentError(
+                f"cannot go between a vector and a state_dict: a vector has no {', '.join(missing[:5])}; accepted are"
+                " two states or two vectors"
+            )
         axis = np.linspace(-beyond, 1.0 + beyond, points)
         values = np.empty(points)
         for at, share in enumerate([0.0, *axis]):
@@ -233,13 +251,21 @@ def _tell(progress: Progress | None, done: int, total: int) -> None:
 
 
 def _checked(directions: torch.Tensor, objective: Objective) -> torch.Tensor:
-    if directions.dim() != 2 or not 1 <= len(directions) <= 3 or directions.shape[1] != objective.size:
+    given = torch.as_tensor(directions)
+    if given.dim() != 2 or not 1 <= len(given) <= 3 or given.shape[1] != objective.size or given.is_complex():
         raise ArgumentError(
-            f"cannot use directions of shape {tuple(directions.shape)}: accepted are one to three of"
-            f" {objective.size} coordinates, (1 to 3, {objective.size})"
+            f"cannot use directions of shape {tuple(given.shape)} and {given.dtype}: accepted are one to three of"
+            f" {objective.size} real coordinates, (1 to 3, {objective.size})"
         )
-    rows = directions.to(dtype=objective.dtype, device=objective.device)
-    if not bool(rows.isfinite().all()) or int(torch.linalg.matrix_rank(rows.double() @ rows.double().T)) < len(rows):
+    return _independent(given.to(dtype=objective.dtype, device=objective.device))
+
+
+def _independent(rows: torch.Tensor) -> torch.Tensor:
+    """Refuse directions that do not span as many dimensions, whatever their lengths."""
+    largest = rows.double().abs().amax(dim=1, keepdim=True)
+    scaled = rows.double() / largest
+    scaled = scaled / scaled.norm(dim=1, keepdim=True)  # NaN where a row is zero
+    if not bool(scaled.isfinite().all()) or int(torch.linalg.matrix_rank(scaled @ scaled.T)) < len(rows):
         raise ArgumentError(
             "cannot use directions that are not finite or not independent; accepted are independent"
             " ones, of which a small model has few"
@@ -247,23 +273,71 @@ def _checked(directions: torch.Tensor, objective: Objective) -> torch.Tensor:
     return rows
 
 
+def _projected(
+    paths: Mapping[str, torch.Tensor | Arrays] | None, center: torch.Tensor, rows: torch.Tensor
+) -> dict[str, tuple[Arrays, Arrays]]:
+    if paths is not None and not isinstance(paths, Mapping):
+        raise ArgumentError(f"cannot use paths={type(paths).__name__}: accepted are paths by name, a dictionary")
+    return {
+        name: project(real_points(f"paths[{name!r}]", path, len(center)), center, rows)
+        for name, path in (paths or {}).items()
+    }
+
+
+def _counts(points: int | Sequence[int], dimensions: int) -> list[int]:
+    counts: list[Any] = list(points) if isinstance(points, list | tuple) else [points] * dimensions
+    if len(counts) != dimensions:
+        raise ArgumentError(f"cannot use points={points!r}: accepted is one number, or {dimensions}")
+    for count in counts:
+        check_count("points", count, 2)
+    return [int(count) for count in counts]
+
+
+def _one_for_each(name: str, given: Any, dimensions: int) -> Any:
+    if isinstance(given, str) or len(given) != dimensions:
+        raise ArgumentError(f"cannot use {name}={given!r}: accepted is one for each of {dimensions} directions")
+    return given
+
+
 def _ends(
     span: float | Sequence[tuple[float, float]], count: int, places: Sequence[Arrays]
 ) -> list[tuple[float, float]]:
     """Give the ends of each axis, wide enough for the paths and a tenth more."""
-    ends = (
-        [(-float(span), float(span))] * count
-        if isinstance(span, int | float)
-        else [(float(a), float(b)) for a, b in span]
-    )
-    if len(ends) != count or not all(low < high for low, high in ends):
-        raise ArgumentError(f"cannot use span={span!r}: accepted is a number above zero, or {count} pairs (low, high)")
+    try:
+        ends = [(-float(span), float(span))] * count  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        ends = _pairs(span)
+    if len(ends) != count or not all(-np.inf < low < high < np.inf for low, high in ends):
+        raise ArgumentError(
+            f"cannot use span={span!r}: accepted is a finite number above zero, or {count} pairs (low, high)"
+        )
     for place in places:
         for at in range(count):
             low, high = float(place[:, at].min()), float(place[:, at].max())
             edge = 0.1 * (high - low)
             ends[at] = (min(ends[at][0], low - edge), max(ends[at][1], high + edge))
     return ends
+
+
+def _pairs(span: Any) -> list[tuple[float, float]]:
+    """Give pairs of ends; none where it is something else."""
+    try:
+        return [(float(low), float(high)) for low, high in span]
+    except (TypeError, ValueError):
+        return []
+
+
+def _check_width(
+    objective: Objective, center: torch.Tensor, rows: torch.Tensor, ends: Sequence[tuple[float, float]]
+) -> None:
+    """Refuse a grid whose ends along a direction are the same parameters: its picture would be flat."""
+    for at, (row, (low, high)) in enumerate(zip(rows, ends, strict=True)):
+        lower, upper = objective.split(center + low * row), objective.split(center + high * row)
+        if all(torch.equal(a, b) for a, b in zip(lower, upper, strict=True)):
+            raise ArgumentError(
+                f"cannot go from {low:g} to {high:g} along direction {at + 1}: in the precision of the parameters both"
+                " ends are the same; accepted is a wider span"
+            )
 
 
 def _vector(objective: Objective, state: State, name: str) -> torch.Tensor:
@@ -283,11 +357,26 @@ def _vector(objective: Objective, state: State, name: str) -> torch.Tensor:
     return objective.flat([state[key] for key in objective.names])
 
 
-def _buffers(model: nn.Module, state: State) -> dict[str, torch.Tensor]:
+def _fixed(objective: Objective, state: State, name: str) -> dict[str, torch.Tensor]:
+    """Give what a state holds besides the parameters that require grad: frozen parameters and buffers."""
     if isinstance(state, torch.Tensor):
         return {}
-    return {name: state[name].detach() for name, _ in model.named_buffers() if name in state}
+    model = objective.model
+    own = model.state_dict()
+    wanted: dict[str, torch.Tensor] = {key: param for key, param in model.named_parameters() if not param.requires_grad}
+    wanted |= {key: buffer for key, buffer in model.named_buffers() if key in own}
+    missing = [key for key in wanted if key not in state]
+    if missing:
+        raise ArgumentError(
+            f"cannot use {name}: it lacks {', '.join(missing[:5])}; accepted is a state_dict of the model"
+        )
+    wrong = [key for key, held in wanted.items() if state[key].shape != held.shape]
+    if wrong:
+        raise ArgumentError(f"cannot use {name}: {', '.join(wrong[:5])} have another shape than in the model")
+    return {key: state[key].detach() for key in wanted}
 
 
 def _between(first: torch.Tensor, last: torch.Tensor, share: float) -> torch.Tensor:
-    return first.lerp(last, share) if first.is_floating_point() else last
+    if not first.is_floating_point() or share == 1.0:
+        return last
+    return first if share == 0.0 else first.lerp(last, share)

@@ -81,12 +81,17 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 200) -> Path:
 
     Raises
     ------
+    ArgumentError
+        The suffix is no format that can be written.
     OutputError
         The place cannot be written.
     """
     path = Path(path)
+    known, kind = figure.canvas.get_supported_filetypes(), path.suffix.lstrip(".").lower()
+    if kind and kind not in known:
+        raise ArgumentError(f"cannot write {str(path)!r}: accepted are names that end in .{', .'.join(sorted(known))}")
     with replacing(path) as beside:
-        figure.savefig(beside, dpi=dpi, format=path.suffix.lstrip(".") or "png")
+        figure.savefig(beside, dpi=dpi, format=kind or "png")
     return path
 
 

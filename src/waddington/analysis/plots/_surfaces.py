@@ -208,7 +208,7 @@ def _levels(loss: Arrays, scale: Scale) -> tuple[Arrays, Any]:
     log = style.is_log(loss, scale)
     finite = loss[np.isfinite(loss)]
     low, high = float(finite.min()), float(np.quantile(finite, 0.99))
-    if not high > low:
+    if not high - low > 1e-12 * max(abs(low), abs(high)):  # flat: levels between would be one number
         low, high = low - 0.5 * abs(low or 1.0), low + 0.5 * abs(low or 1.0)
     levels = np.geomspace(low, high, _LEVELS) if log else np.linspace(low, high, _LEVELS)
     return levels, (LogNorm if log else Normalize)(levels[0], levels[-1])
