@@ -12,26 +12,31 @@ from typing import TYPE_CHECKING, Any
 from waddington.analysis.bounds.assumption import Assumption, at_most, broken, not_measured, stated
 from waddington.analysis.bounds.bound import Bound, Judgement, judge
 from waddington.analysis.bounds.constants import ConstantsRecorder, RunConstants
+from waddington.analysis.bounds.powers import PowerFit, fit_power
 
 if TYPE_CHECKING:
-    from waddington.analysis.bounds import alphaadam, asgd
+    from waddington.analysis.bounds import alphaadam, amgt, amvt, asgd
 
 __all__ = [
     "Assumption",
     "Bound",
     "ConstantsRecorder",
     "Judgement",
+    "PowerFit",
     "RunConstants",
     "alphaadam",
+    "amgt",
+    "amvt",
     "asgd",
     "at_most",
     "broken",
+    "fit_power",
     "judge",
     "not_measured",
     "stated",
 ]
 
-_PAPERS = ("alphaadam", "asgd")
+_PAPERS = ("alphaadam", "amgt", "amvt", "asgd")
 
 
 def __getattr__(name: str) -> Any:
