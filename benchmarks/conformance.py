@@ -32,7 +32,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 from measuring import commit, reflowed
+from waddington.optim.engine import RuleOptimizer
+from waddington.optim.projection import Box
+from waddington.optim.registry.ours import CATALOGUE
 from waddington.optim.testing import check_optimizer, checks
+from waddington.optim.wrappers.base import OptimizerWrapper
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "conformance.md"
@@ -55,6 +59,8 @@ TORCHAO = ("Adam8bit", "AdamW8bit", "Adam4bit", "AdamW4bit", "AdamWFp8")
 SCHEDULE_FREE = ("AdamWScheduleFree", "RAdamScheduleFree", "SGDScheduleFree")
 # Compiling and two processes take seconds each; a hundred optimizers of one library would take half an hour.
 SLOW = ("torch", "waddington", "schedulefree")
+# Of components that have no default: a box that no parameter comes near.
+REQUIRED: dict[str, dict[str, Any]] = {"Projected": {"onto": Box(-1e3, 1e3)}}
 FULFILLED = ("passed", "refused")
 CURT = "refused without saying what to use instead"
 
@@ -77,18 +83,19 @@ class Variant:
 
 
 def ours() -> dict[str, Callable[..., torch.optim.Optimizer]]:
+    """Give this package's optimizers, its components around torch's AdamW, and what the registry alone names."""
     module = importlib.import_module("waddington.optim")
-    found: dict[str, Callable[..., torch.optim.Optimizer]] = {}
+    named_alone = [spec for spec in CATALOGUE if spec.cls.__module__.startswith("waddington.")]
+    found: dict[str, Callable[..., torch.optim.Optimizer]] = {spec.name: spec.cls for spec in named_alone}
     for name in module.__all__:
         cls = getattr(module, name)
         if not (inspect.isclass(cls) and issubclass(cls, torch.optim.Optimizer)):
             continue
-        if next(iter(inspect.signature(cls).parameters)) == "params":
+        if issubclass(cls, OptimizerWrapper):
+            found[f"{name}(AdamW)"] = Variant(torch.optim.AdamW, f"{name}(AdamW)", cls, **REQUIRED.get(name, {}))
+        elif cls is not RuleOptimizer:  # of which the others are made; it is none by itself
             found[name] = cls
-        else:
-            label = f"{name}(AdamW)"
-            found[label] = Variant(torch.optim.AdamW, label, cls)
-    return found
+    return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
 
 
 def pytorch_optimizer() -> dict[str, Callable[..., torch.optim.Optimizer]]:
@@ -181,7 +188,8 @@ def page(reports: list[dict[str, Any]], missing: list[str], command: str, second
         "a user of such an optimizer has to know: Rprop and schedule-free methods do not go by the rate alone, and",
         "nearly all optimizers let a NaN through. `torch.compile` and FSDP2 are checked for",
         f"{', '.join(library for library in libraries if library in SLOW)} only. torchao runs with compilation off, on",
-        "tensors too small for it to quantize. Wrappers of ours are checked around torch's AdamW.",
+        "tensors too small for it to quantize. Wrappers of ours are checked around torch's AdamW; `Projected` keeps",
+        "parameters in a box that none comes near.",
         "",
         "## How many of which kind fail what",
         "",
