@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tests.jobs.toys import Broken, Leaves, NoResult, Seeded, Square, Sum
 
 from waddington.errors import ArgumentError, OutputError, UnsupportedError
-from waddington.jobs import Event, Store, run
+from waddington.jobs import Event, Store, run, waiting
 
 JOBS = [Square(x=float(x)) for x in range(4)]
 
@@ -168,6 +169,33 @@ def test_a_record_that_cannot_be_written_leaves_no_claim_behind(
                 run(JOBS[:1], store)
         monkeypatch.setattr(store, "_transaction", whole)
         assert run(JOBS[:1], store)[0].status == "done", "the store must not wait for itself"
+
+
+def test_a_lock_stops_no_study_however_long_it_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is for whoever has nothing to lose: here a result is in hand, and is written when the lock is free."""
+    for name, seconds in {"_LIMIT_S": 0.0, "_SILENT_S": 0.0, "_AGAIN_S": 0.0, "_ASK_S": 0.01}.items():
+        monkeypatch.setattr(waiting, name, seconds)
+    locks: list[sqlite3.Connection] = []
+    said: list[str] = []
+
+    def listen(event: Event) -> None:
+        if event.what == "started" and event.job == JOBS[1]:
+            locks.append(sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None))
+            locks[0].execute("BEGIN EXCLUSIVE")
+
+    def note(text: str) -> None:
+        said.append(text)
+        if len(said) == 3:
+            locks[0].close()
+
+    with Store(tmp_path, note=note) as store:
+        records = run(JOBS, store, listen=listen)
+        assert [record.status for record in records] == ["done"] * len(JOBS)
+        assert {record.attempts for record in records} == {1}
+        assert store.counts() == {"done": len(JOBS)}
+    assert "waiting as long as it is, and nothing is lost" in said[0]
+    assert "still locked" in said[1]
+    assert "is free again" in said[3]
 
 
 @pytest.mark.parametrize(

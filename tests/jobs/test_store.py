@@ -12,7 +12,8 @@ import pytest
 from tests.jobs.toys import Square, Sum
 
 from waddington.errors import ArgumentError, OutputError
-from waddington.jobs import Claim, Store
+from waddington.jobs import Claim, Store, waiting
+from waddington.jobs import store as store_module
 
 JOB = Square(x=2.0, seed=5)
 
@@ -222,7 +223,7 @@ def test_what_a_full_disk_refused_can_be_written_later(tmp_path: Path, journal: 
 
 
 def test_what_could_not_be_committed_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waddington.jobs.store._BUSY_S", 0.0)
+    monkeypatch.setattr("waddington.jobs.waiting._LIMIT_S", 0.0)
     with Store(tmp_path, journal="delete") as store:
         claim = claimed(store)
         reader = sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)
@@ -243,3 +244,94 @@ def test_two_keys_that_json_writes_alike_are_refused(store: Store) -> None:
 def test_a_lease_that_no_thread_can_wait_for_is_refused(tmp_path: Path, lease_s: float) -> None:
     with pytest.raises(ArgumentError, match="lease_s"):
         Store(tmp_path, lease_s=lease_s)
+
+
+# --- a file that another process has locked ---
+
+
+class Lock:
+    """Another's exclusive lock of a store's file; let go of as soon as the store says that it waits."""
+
+    def __init__(self, folder: Path, *, ends: bool = True) -> None:
+        self.heard: list[str] = []
+        self._ends = ends
+        self._other = sqlite3.connect(folder / "jobs.sqlite", isolation_level=None)
+        self._other.execute("BEGIN EXCLUSIVE")
+
+    def note(self, text: str) -> None:
+        self.heard.append(text)
+        if self._ends:
+            self.free()
+
+    def free(self) -> None:
+        self._other.close()
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait is said at once, and again at once."""
+    monkeypatch.setattr(waiting, "_SILENT_S", 0.0)
+    monkeypatch.setattr(waiting, "_AGAIN_S", 0.0)
+    monkeypatch.setattr(waiting, "_ASK_S", 0.01)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_a_lock_is_said_with_the_path_and_waited_for(tmp_path: Path, journal: str) -> None:
+    told: list[str] = []
+    lock: Lock | None = None
+
+    def note(text: str) -> None:
+        told.append(text)
+        assert lock is not None
+        lock.note(text)
+
+    with Store(tmp_path, journal=journal, note=note) as store:  # type: ignore[arg-type]
+        claim = claimed(store)
+        lock = Lock(tmp_path)
+        assert store.finish(claim, {"y": 4.0}, started=0.0, seconds=0.0) is not None, "nothing is lost"
+    assert told[0].startswith(f"the store '{tmp_path / 'jobs.sqlite'}' is locked by another process, for 0 s now")
+    assert "waiting for at most 120 s, and nothing is lost" in told[0]
+    assert told[-1].startswith(f"the store '{tmp_path / 'jobs.sqlite'}' is free again after")
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_wait_that_nobody_listens_to_warns() -> None:
+    database, locked = sqlite3.connect(":memory:"), sqlite3.OperationalError("database is locked")
+    locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    answers = iter([locked, database.execute("SELECT 1")])
+
+    def attempt() -> sqlite3.Cursor:
+        answer = next(answers)
+        if isinstance(answer, sqlite3.Error):
+            raise answer
+        return answer
+
+    with pytest.warns(UserWarning, match="store 'a.sqlite' is (locked by another process|free again)"):
+        assert waiting.Patience(Path("a.sqlite")).wait(attempt).fetchone() == (1,)
+    database.close()
+
+
+def test_a_lock_that_stays_is_refused_in_one_line_and_closing_does_not_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_LIMIT_S", 0.0)
+    monkeypatch.setattr(store_module, "_BRIEF_S", 0.0)
+    with Store(tmp_path) as store:
+        claimed(store)
+        lock = Lock(tmp_path, ends=False)
+        with pytest.raises(OutputError, match=r"jobs.sqlite.*another process keeps it locked \(database is locked\)"):
+            store.claim(Square(x=3.0, seed=1))
+    lock.free()
+    with Store(tmp_path) as other:
+        assert claimed(other).attempts == 2, "the claim that could not be given back was given up by its owner's end"
+
+
+def test_whoever_only_reads_waits_for_no_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_LIMIT_S", 0.0)
+    with Store(tmp_path) as store:
+        store.finish(claimed(store), {"y": 4.0}, started=0.0, seconds=0.0)
+    lock = Lock(tmp_path, ends=False)
+    with Store(tmp_path) as reading:
+        assert [record.result for record in reading.records()] == [{"y": 4.0}]
+    lock.free()

@@ -79,7 +79,8 @@ def run(
         retry_failed=retry_failed,
         listen=listen or _nobody,
     )
-    records = schedule.work()
+    with store.patiently():  # giving up would lose what has been computed
+        records = schedule.work()
     return [records[job.key] for job in wanted]
 
 

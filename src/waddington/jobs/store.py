@@ -9,10 +9,10 @@ cannot write the record any more. So no job is lost, and none has two records.
 from __future__ import annotations
 
 import contextlib
-import sqlite3
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,28 +21,16 @@ from typing import Any, Literal
 from waddington._checks import check_choice, check_in_range
 from waddington._files import write_text
 from waddington.errors import OutputError
+from waddington.jobs.database import Database, Locked
 from waddington.jobs.job import Job, files_folder
 from waddington.jobs.owners import Owner
 from waddington.jobs.records import Record, checked_result, flat_rows, make_record, this_machine, to_csv
 from waddington.jobs.specs import canonical_json
+from waddington.jobs.waiting import Patience
 
 __all__ = ["Claim", "Store"]
 
-_VERSION = 1
-_TABLE = """
-CREATE TABLE IF NOT EXISTS jobs (
-    key      TEXT PRIMARY KEY,
-    kind     TEXT NOT NULL,
-    spec     TEXT NOT NULL,
-    status   TEXT NOT NULL CHECK (status IN ('free', 'claimed', 'done', 'failed')),
-    host     TEXT,
-    owner    TEXT,
-    lease    REAL,
-    attempts INTEGER NOT NULL,
-    record   TEXT
-)
-"""
-_BUSY_S = 120.0  # longest wait for another writer's transaction, which takes milliseconds
+_BRIEF_S = 1.0  # longest wait where what cannot be written now is written later, or holds by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +43,7 @@ class Claim:
     """How many times the job was claimed, this one included."""
 
 
-class Store:
+class Store(Database):
     """Records of jobs in a folder; files of jobs lie beside, in ``files/<key>``.
 
     Any number of studies, processes and terminals may use one store at the same time. A context manager: at its end,
@@ -73,13 +61,16 @@ class Store:
     journal
         SQLite's journal: ``"wal"``, the fast one, for a folder of this machine; ``"delete"`` for a network folder,
         whose locks must work.
+    note
+        Told in words when another process keeps the file locked for more than a few seconds; None warns.
     clock
         Tells seconds since 1970; for tests.
 
     Raises
     ------
     OutputError
-        When the file cannot be made, read or written, or another version of the package wrote it.
+        When the file cannot be made, read or written, another process has kept it locked for two minutes, or another
+        version of the package wrote it.
     """
 
     def __init__(
@@ -89,15 +80,15 @@ class Store:
         file: str = "jobs.sqlite",
         lease_s: float = 300.0,
         journal: Literal["wal", "delete"] = "wal",
+        note: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         check_in_range("lease_s", lease_s, 0.0, threading.TIMEOUT_MAX, open_low=True)
         check_choice("journal", journal, ("wal", "delete"))
         self.folder = Path(folder)
-        self.path = self.folder / file
-        self._lease_s, self._journal, self._clock = lease_s, journal, clock
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        super().__init__(self.folder / file, journal, Patience(self.folder / file, note))
+        self._lease_s, self._clock = lease_s, clock
+        self._has_claimed = False
         self._ended = threading.Event()
         self._owed: set[str] = set()  # keys of claims that could not be given back yet
         try:
@@ -125,20 +116,24 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Give back what is claimed, and close the file."""
+        """Give back what is claimed, and close the file.
+
+        Where another process has it locked, the claims are given up with the lock file of this owner.
+        """
         if self._ended.is_set():
             return
         self._ended.set()
         self._heart.join()
         try:
-            with self._transaction() as database:
-                database.execute(
-                    "UPDATE jobs SET status='free' WHERE status='claimed' AND owner=?", [self._owner.token]
-                )
+            if self._has_claimed:
+                self._free_claims()
         finally:
             self._owner.close()
-            for connection in self._connections:
-                connection.close()
+            self._close_connections()
+
+    def patiently(self) -> contextlib.AbstractContextManager[None]:
+        """Have this thread wait for other processes' locks as long as it takes: for whom giving up would lose work."""
+        return self._patience.limited(math.inf)
 
     # --- claims ---
 
@@ -159,6 +154,7 @@ class Store:
         """
         spec = job.spec
         now = self._clock()
+        self._has_claimed = True
         with self._transaction() as database:
             row = database.execute(
                 "SELECT status, host, owner, lease, attempts FROM jobs WHERE key=?", [job.key]
@@ -209,9 +205,9 @@ class Store:
         return self._end(claim, error=error, started=started, seconds=seconds, machine=machine)
 
     def give_back(self, claim: Claim) -> None:
-        """Let others run a claimed job: now, or on a full disk as soon as that can be written down."""
+        """Let others run a claimed job: now, or where it cannot be written down (full, locked) as soon as it can."""
         self._owed.add(claim.job.key)
-        with contextlib.suppress(OutputError):
+        with contextlib.suppress(OutputError), self._patience.limited(_BRIEF_S, quiet=True):
             self._give_back_owed()
 
     def adopt(self, records: Iterable[Record]) -> int:
@@ -332,7 +328,8 @@ class Store:
 
     def _beat(self) -> None:
         while not self._ended.wait(self._lease_s / 4):
-            with contextlib.suppress(OutputError):  # a disk that is full for a while; the next beat tries again
+            # A disk that is full for a while, a file that is locked; the next beat tries again.
+            with contextlib.suppress(OutputError), self._patience.limited(_BRIEF_S, quiet=True):
                 self._give_back_owed()
                 self.renew()
 
@@ -346,45 +343,6 @@ class Store:
                 )
         self._owed.difference_update(given)
 
-    def _create(self) -> None:
-        with self._connected() as database:
-            database.execute(f"PRAGMA journal_mode={self._journal}")
-        with self._transaction() as database:
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, _VERSION):
-                raise OutputError(
-                    f"cannot use {str(self.path)!r}: its format is {version}; accepted: {_VERSION}, or another folder"
-                )
-            database.execute(_TABLE)
-            database.execute(f"PRAGMA user_version={_VERSION}")
-
-    @contextlib.contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        """Give this thread's connection; what SQLite refuses is said with the file's name."""
-        try:
-            if (connection := getattr(self._local, "connection", None)) is None:
-                connection = sqlite3.connect(
-                    self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-                )  # closed by close(), whichever thread calls it
-                connection.execute("PRAGMA synchronous=NORMAL" if self._journal == "wal" else "PRAGMA synchronous=FULL")
-                self._local.connection = connection
-                self._connections.append(connection)
-            yield connection
-        except sqlite3.Error as error:
-            raise OutputError(
-                f"cannot use the store {str(self.path)!r}: {error}; accepted: a store's own file on a disk that can "
-                "be written"
-            ) from error
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write alone, whole or not at all."""
-        with self._connected() as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:  # of a full disk SQLite itself may have taken everything back
-                    database.execute("ROLLBACK")
-                raise
+    def _free_claims(self) -> None:
+        with contextlib.suppress(Locked), self._patience.limited(_BRIEF_S, quiet=True), self._transaction() as database:
+            database.execute("UPDATE jobs SET status='free' WHERE status='claimed' AND owner=?", [self._owner.token])

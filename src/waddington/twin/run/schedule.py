@@ -42,7 +42,7 @@ def run_schedule(
     judges
         Whether there are conditions that models of responses can be judged on.
     """
-    with Store(folder.work) as store, _executor(config) as executor:
+    with Store(folder.work, note=listener.note) as store, _executor(config) as executor:
         return _Schedule(config, folder.run_id, listener, store, executor, judges=judges).work(tuple(modalities))
 
 
