@@ -6,6 +6,7 @@ Run ``python docs/generate.py`` after changing a command, a key or a task; tests
 from __future__ import annotations
 
 import runpy
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,9 @@ def tasks_page() -> str:
 
 
 def task_table() -> str:
-    """Give a table for each tier of the bench's own tasks, and one of all their parameters."""
-    tasks = [catalog.get(name) for name in catalog.HOMES]
+    """Give a table for each tier of the tasks of this package, and one of all their parameters."""
+    ours = [point.name for point in entry_points(group=catalog.GROUP) if point.value.startswith("waddington.")]
+    tasks = [catalog.get(name) for name in (*catalog.HOMES, *sorted(set(ours) - set(catalog.HOMES)))]
     lines = []
     for tier, needs in TIERS.items():
         lines += [f"### {needs}", "", "| task | what it is | steps | data |", "| --- | --- | --- | --- |"]

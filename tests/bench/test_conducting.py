@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from waddington import bench, jobs
+from waddington.bench import statistics as stats
 from waddington.bench.comparison import Comparison
 from waddington.bench.cost import costs_of
+from waddington.bench.reporting import report_data
 from waddington.errors import ArgumentError, DataError, OutputError, UnsupportedError
 
 TASKS = """
@@ -54,6 +56,15 @@ def raising_sometimes(seed):
 
 
 TASKS += """
+def negated(seed):
+    problem = line(seed)
+    inner = problem.evaluate
+    problem.evaluate = lambda model, split: {"score": -inner(model, split)["loss"]}
+    return problem
+
+upward = {"steps": 6, "evaluations": 3, "metric": "score", "larger_is_better": True}
+minus, minus_again = (bench.task(name=name, **upward)(negated) for name in ("minus", "minus-again"))
+
 from waddington.errors import DataError
 
 @bench.task(steps=2, evaluations=1, needs=("letters",))
@@ -201,6 +212,35 @@ def test_what_raises_is_retried_recorded_and_the_rest_goes_on(tasks: Path, tmp_p
     assert far.evaluations[0].error == "RuntimeError: the task raises"
     assert far.evaluations[0].attempts == 2
     assert far.trials[0].value == math.inf
+    comparison = Comparison(study=study, cells=cells)
+    row = comparison.contrasts()[0]
+    assert [row[name] for name in ("diverged_first", "diverged_second", "raised_first", "raised_second")] == [
+        0,
+        0,
+        3,
+        0,
+    ]
+    assert "3 runs of far raised an error" in str(row["sentence"])
+    assert "diverged" not in str(row["sentence"])
+    summary = comparison.summary()[1]
+    assert [summary[name] for name in ("diverged", "raised", "trials_diverged", "trials_raised")] == [0, 3, 0, 2]
+    counted = [(row.purpose, row.diverged, row.failed) for row in report_data(comparison, commit="").divergences]
+    assert counted == [("tuning", 0, 0), ("evaluation", 0, 0), ("tuning", 0, 2), ("evaluation", 0, 3)]
+
+
+def test_over_tasks_of_both_directions_the_better_arm_is_called_better(tasks: Path, tmp_path: Path) -> None:
+    arms = [bench.Arm.of("SGD", name="near", lr=1e-3), bench.Arm.of("SGD", name="far", lr=0.3)]
+    study = small(tasks, "minus", "minus-again", "small-line", arms=arms, trials=1, seeds=5)
+    found = bench.run_study(study, tmp_path / "out", costs=False)
+    horizon = study.horizons[0]
+    assert all(one.verdict.answer == "first" for one in found.on_tasks(horizon)), "far is nearer the minimum"
+    assert [one.verdict.sentence.split()[3] for one in found.on_tasks(horizon)] == ["higher", "higher", "lower"]
+    pooled = found.over_tasks(horizon)[0]
+    assert pooled.pooled is not None
+    assert pooled.pooled.mean < 0
+    said = stats.pooled_verdict(pooled.pooled, first="far", second="near", p=0.01, metric=pooled.metric)
+    assert said.answer == "first"
+    assert said.sentence.startswith("Over 3 tasks far has a better metric than near")
 
 
 def test_a_task_that_never_works_ends_the_study_with_its_own_words(tasks: Path, tmp_path: Path) -> None:
@@ -220,9 +260,11 @@ def test_a_task_whose_file_was_edited_is_not_run_as_the_old_one(tasks: Path, tmp
     tasks.write_text(TASKS + "\n# edited\n")
     with (
         bench.Store(tmp_path / "out") as store,
-        pytest.raises(UnsupportedError, match="it has changed since the study"),
+        pytest.raises(ArgumentError, match="it has changed since the study"),
     ):
         bench.conduct(study, store)
+    with bench.Store(tmp_path / "out") as store:
+        assert store.counts() == {}, "nothing was begun"
 
 
 def test_an_unfinished_study_is_not_compared(tasks: Path, tmp_path: Path) -> None:

@@ -212,6 +212,68 @@ def test_tasks_of_this_process_have_no_name_elsewhere() -> None:
             study(tasks=[task])
 
 
+def test_a_schedule_takes_the_place_of_the_horizons_but_not_of_an_arms_own() -> None:
+    restarts = bench.Schedule(name="restarts", period=5)
+    own = bench.Arm.of("SGD", name="own", schedule=bench.Schedule())
+    found = study(arms=["AdamW", own], schedule=restarts)
+    assert [(one.name, one.criterion, one.schedule) for one in found.horizons] == [
+        ("known", "final", restarts),
+        ("open", "anytime", restarts),
+    ]
+    runs = [found.run(found.entries[0], found.horizons[0], arm, {"lr": 0.1}, 0, test=False) for arm in found.arms]
+    assert [run.schedule for run in runs] == [restarts, bench.Schedule()]
+    with pytest.raises(
+        ArgumentError, match=r"'cosine' at the horizon 'open': it knows the last step.*constant, inverse"
+    ):
+        study(schedule=bench.Schedule(name="cosine"))
+    assert study(schedule=bench.Schedule(name="cosine"), horizons=["known"]).hash == study(horizons=["known"]).hash
+
+
+def test_a_shared_range_of_the_schedule_is_searched_by_all_and_checked_before() -> None:
+    found = study(space={"schedule.warmup": bench.Choice(0.0, 0.1)})
+    assert [next(iter(found.space_of(arm, found.entries[0]))) for arm in found.arms] == ["schedule.warmup"] * 2
+    assert {run.schedule.warmup for run in next(search.course(found)).runs} == {0.0, 0.1}
+    with pytest.raises(ArgumentError, match=r"warmup=1\.5"):
+        study(space={"schedule.warmup": bench.Choice(0.0, 1.5)})
+    with pytest.raises(UnknownNameError, match=r"field of a schedule 'warm'.*Did you mean 'warmup'"):
+        study(arguments={"schedule.warm": 0.1})
+    with pytest.raises(ArgumentError, match=r"period=2\.5"):
+        study(arms=["AdamW", bench.Arm.of("SGD", **{"schedule.period": 2.5})])
+
+
+def test_patience_is_every_runs_and_what_it_does_to_a_comparison_is_said() -> None:
+    patient = study(patience=3, horizons=["known"])
+    assert patient.entries[0].patience == 3
+    assert next(search.course(patient)).runs[0].patience == 3
+    assert patient.notes == []
+    assert study(patience=20, horizons=["known"]).notes == [
+        "No run on rosenbrock stops early: its patience is 20 of 20 evaluations."
+    ]
+    assert study(patience=3).notes == ["Runs on rosenbrock stop early, each at its own step; all along is until there."]
+    entry = bench.Entry.of("rosenbrock", patience=2)
+    assert study(tasks=[entry], patience=3).entries == (entry,), "an entry says itself"
+
+
+def test_what_a_file_keeps_of_names_is_no_part_of_the_hash(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(OPTIMIZER)
+    made = study(arms=["AdamW", f"{path}:Mine"])
+    bench.write_study(made, tmp_path)
+    path.unlink()
+    read = bench.read_study(tmp_path)
+    assert read.hash == made.hash
+    assert (read.arms[1].accepted, read.entries[0].parameter_names) == (
+        ("lr", "betas", "beta1", "beta2"),
+        ("dimensions", "noise"),
+    )
+    assert next(search.course(read)).runs[0].key == next(search.course(made)).runs[0].key
+    written = json.loads((tmp_path / "study.json").read_text())
+    written["known"]["arms"].pop()
+    (tmp_path / "study.json").write_text(json.dumps(written))
+    with pytest.raises(ArgumentError, match="cannot read the study: ValueError"):
+        bench.read_study(tmp_path)
+
+
 def test_fields_of_the_schedule_are_fixed_and_searched_like_arguments() -> None:
     low = {"schedule.low": bench.Log(1e-2, 1.0, closed="high")}
     arm = bench.Arm.of("SGD", space=low, **{"schedule.control": "periodic"})

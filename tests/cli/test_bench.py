@@ -22,6 +22,13 @@ def my_line(seed, *, slope=2.0):
     return bench.supervised(torch.nn.Linear(1, 1), mse_loss, train=pair, validation=pair, test=pair, batch_size=4)
 """
 
+OPTIMIZER = """
+import torch
+
+class Mine(torch.optim.SGD):
+    pass
+"""
+
 
 def invoke(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     code = run_app(["bench", *map(str, arguments)])
@@ -124,6 +131,40 @@ def test_a_task_of_ones_own_works_by_its_file(tmp_path: Path, capsys: pytest.Cap
         (["run", "rosenbrock", "--optimizer", "AdamW", "--search", "random"], "'random'"),
         (["run", "rosenbrock", "--optimizer", "AdamW", "--executor", "dask"], "'dask'"),
         (["run", "rosenbrock", "--optimizer", "AdamW", "--set", "task.noice=1"], "Did you mean 'task.noise'"),
+        (
+            ["run", "rosenbrock", "--optimizer", "AdamW", "--patience", "0"],
+            "--patience 0: patience must be a whole number",
+        ),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--schedule", "cosin"], "must be one of 'constant', 'cosine'"),
+        (
+            ["run", "rosenbrock", "--optimizer", "AdamW", "--schedule", "restarts,200"],
+            "found '200'; accepted is a course",
+        ),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--schedule", "restarts,perod=9"], "Did you mean 'period'"),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--schedule", "restarts,period=0.5"], "period must be a whole"),
+        (
+            ["run", "rosenbrock", "--optimizer", "AdamW", "--horizon", "both", "--schedule", "cosine"],
+            "at the horizon 'open': it knows the last step, and the length is open there; accepted: constant, inverse",
+        ),
+        (
+            [
+                *("run", "rosenbrock", "--optimizer", "AdamW", "--schedule", "restarts,period=9"),
+                "--set",
+                "schedule.period=8",
+            ],
+            "cannot use schedule.period beside --schedule restarts,period=9: it is said there",
+        ),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--set", "schedule.nmae=cosine"], "Did you mean 'name'"),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--set", "schedule.name=cosin"], "must be one of 'constant'"),
+        (
+            ["run", "rosenbrock", "--optimizer", "AdamW", "--space", "schedule.warmup=0..2"],
+            "warmup must be a number in",
+        ),
+        (
+            ["run", "--study", "rivals", "--patience", "3", "--seeds", "2"],
+            "cannot use --seeds, --patience with --study",
+        ),
+        (["run", "rosenbrock", "--study", "rivals"], "cannot use TASKS with --study rivals: a study has its own"),
         (["compare", "nowhere"], "accepted: a folder that `waddington bench run` has written"),
         (["report", "nowhere"], "accepted: a folder that `waddington bench run` has written"),
     ],
@@ -136,7 +177,8 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    extra = ["--tiny", "--trials", "1", "--seeds", "1", "--workers", "1"] if arguments[0] == "run" else []
+    brief = ["--tiny", "--trials", "1", "--seeds", "1", "--workers", "1"]
+    extra = brief if arguments[0] == "run" and "--study" not in arguments else []
     code, _, err = invoke(capsys, *arguments, *extra)
     if said is None:
         assert code == 0
@@ -145,6 +187,81 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
     assert err.startswith("error: ")
     assert said in err
     assert not (tmp_path / "bench").exists()
+
+
+def test_a_run_stops_early_and_its_rate_runs_as_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = invoke(
+        capsys, "run", "rosenbrock", "--optimizer", "AdamW,lr=1e-3", "--optimizer", "AdamW,lr=9.0,name=far", "--tiny",
+        "--workers", 1, "--trials", 1, "--tuning-seeds", 1, "--seeds", 3, "--patience", 1, "--no-costs",
+        "--schedule", "restarts,period=2", "--space", "schedule.warmup=0.0,0.25", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 0, err
+    with (tmp_path / "out" / "records.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["spec.patience"] for row in rows} == {"1"}
+    assert {(row["spec.schedule.name"], row["spec.schedule.period"]) for row in rows} == {("restarts", "2")}
+    assert {row["spec.schedule.warmup"] for row in rows} <= {"0.0", "0.25"}
+    far = [row for row in rows if "9.0" in row["spec.arguments.lr"]]
+    assert far
+    assert all(int(row["result.steps"]) < int(row["spec.steps"]) for row in far), "what only gets worse stops"
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "The length is known beforehand: cosines of 2 steps, compared at the end." in page
+    assert "Runs stopped early, on rosenbrock after 1 evaluations without a better one" in page
+
+
+def test_a_study_is_compared_from_its_two_files_where_those_of_the_user_are_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my_task.py").write_text(TASK)
+    (tmp_path / "mine.py").write_text(OPTIMIZER)
+    code, before, err = invoke(
+        capsys, "run", tmp_path / "my_task.py", "--optimizer", "AdamW", "--optimizer", f"{tmp_path / 'mine.py'}:Mine",
+        "--trials", 1, "--tuning-seeds", 1, "--seeds", 3, "--workers", 1, "--no-costs", "--set", "task.slope=3.0",
+        "--space", "Mine.momentum=0.1,0.5", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 0, err
+    away = tmp_path / "away"
+    away.mkdir()
+    for name in ("study.json", "store.sqlite"):
+        (tmp_path / "out" / name).rename(away / name)
+    for name in ("my_task.py", "mine.py"):
+        (tmp_path / name).unlink()
+    code, out, err = invoke(capsys, "compare", away)
+    assert code == 0, err
+    assert out.partition("Where things are")[0] == before.partition("Where things are")[0]
+    code, _, err = invoke(capsys, "report", away)
+    assert code == 0, err
+    code, _, err = invoke(capsys, "run", "--study", away / "study.json", "--out", tmp_path / "again", "--workers", 1)
+    assert code == 2
+    assert "my_task.py" in err
+    assert "the file cannot be read" in err
+
+
+def test_an_older_study_says_which_file_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "my_task.py").write_text(TASK)
+    code, _, err = invoke(
+        capsys, "run", tmp_path / "my_task.py", "--optimizer", "AdamW", "--optimizer", "SGD", "--trials", 1, "--seeds",
+        3, "--tuning-seeds", 1, "--workers", 1, "--no-costs", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 0, err
+    written = json.loads((tmp_path / "out" / "study.json").read_text())
+    del written["known"]
+    (tmp_path / "out" / "study.json").write_text(json.dumps(written))
+    assert invoke(capsys, "compare", tmp_path / "out")[0] == 0
+    (tmp_path / "my_task.py").unlink()
+    code, _, err = invoke(capsys, "compare", tmp_path / "out")
+    assert code == 2
+    assert f"{tmp_path / 'my_task.py'}:my-line" in err
+    assert "accepted: the file where it was" in err
+
+
+def test_records_that_are_not_there_are_named(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "study.json").write_text((done / "study.json").read_text())
+    for command in ("compare", "report", "pack"):
+        code, _, err = invoke(capsys, command, tmp_path)
+        assert code == 2
+        assert "store.sqlite is not there, which holds them" in err
+    assert not (tmp_path / "store.sqlite").exists()
 
 
 def test_tasks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

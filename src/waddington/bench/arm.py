@@ -25,6 +25,7 @@ __all__ = [
     "Arm",
     "Given",
     "build_optimizer",
+    "find_optimizer",
     "literal",
     "parse_arm",
     "usual_space",
@@ -73,6 +74,8 @@ class Arm:
         Hash of the file that the optimizer was read from.
     source
         That file; where it lies is no part of what is computed.
+    known
+        Names of the arguments that the optimizer takes, where a study's file has kept them; None asks the optimizer.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Arm:
     schedule: Schedule | None = None
     digest: str = ""
     source: str = field(default="", compare=False)
+    known: tuple[str, ...] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if twice := [name for name in self.arguments if name in self.space]:
@@ -106,7 +110,7 @@ class Arm:
     @cached_property
     def accepted(self) -> tuple[str, ...]:
         """Names of the arguments that the optimizer takes."""
-        return tuple(_argument_names(self.reference))
+        return tuple(_argument_names(self.reference)) if self.known is None else self.known
 
     def given(self, shared: Mapping[str, Any], arguments: Mapping[str, Any] | None = None) -> Given:
         """Sort arguments by whose they are: those shared by all arms, then the arm's own, then a point's.
@@ -273,7 +277,7 @@ def build_optimizer(
     ArgumentError
         The file has changed, or an argument lies outside its range.
     """
-    found = _found(optimizer, digest)
+    found = find_optimizer(optimizer, digest)
     given = {name: value for name, value in arguments.items() if name not in _BETAS}
     if betas := {name: arguments[name] for name in _BETAS if name in arguments}:
         usual = list(_usual_betas(optimizer))
@@ -283,7 +287,16 @@ def build_optimizer(
     return registry.build(found, parameters, **given)
 
 
-def _found(optimizer: str, digest: str = "") -> registry.OptimizerLike:
+def find_optimizer(optimizer: str, digest: str = "") -> registry.OptimizerLike:
+    """Give an arm's optimizer by its reference: a class or function where it is read from a file, else its name.
+
+    Raises
+    ------
+    UnknownNameError
+        The file cannot be read, or has no such optimizer.
+    ArgumentError
+        The file has another hash than `digest`.
+    """
     if ".py:" not in optimizer:
         return optimizer
     path, _, attribute = optimizer.rpartition(":")
@@ -308,7 +321,7 @@ def _file_of(path: str, reference: str) -> tuple[Any, str, str]:
 
 
 def _argument_names(optimizer: str) -> list[str]:
-    spec = registry.get(_found(optimizer))
+    spec = registry.get(find_optimizer(optimizer))
     names = list(spec.arguments)
     if "betas" in names:
         names += _BETAS[: len(_usual_betas(optimizer))]
@@ -316,7 +329,7 @@ def _argument_names(optimizer: str) -> list[str]:
 
 
 def _usual_betas(optimizer: str) -> tuple[float, ...]:
-    spec = registry.get(_found(optimizer))
+    spec = registry.get(find_optimizer(optimizer))
     if "betas" in spec.defaults:
         return tuple(spec.defaults["betas"])
     usual = inspect.signature(spec.cls).parameters["betas"].default

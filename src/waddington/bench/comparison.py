@@ -124,6 +124,7 @@ class Comparison:
                 self.study.contrasts,
                 better="higher" if entry.larger_is_better else "lower",
                 level=self.study.level,
+                raised=np.array([_raised(self.cell(entry, horizon, name)) for name in names]).T,
             )
         return self._several[key]
 
@@ -160,6 +161,7 @@ class Comparison:
             ]
         values = self._comparable(horizon)
         is_ratio = all(not entry.larger_is_better for entry in entries) and bool((values > 0).all())
+        raised = {name: sum(sum(_raised(self.cell(entry, horizon, name))) for entry in entries) for name in names}
         pools = [
             stats.pooled(
                 values[:, :, names.index(first)],
@@ -167,6 +169,7 @@ class Comparison:
                 scale="log ratio" if is_ratio else "standardized",
                 level=self.study.level,
                 n_contrasts=len(self.study.contrasts),
+                n_raised=(raised[first], raised[second]),
             )
             for first, second in self.study.contrasts
         ]
@@ -281,6 +284,8 @@ class Comparison:
                     "losses": pair.losses,
                     "diverged_first": pair.n_diverged[0],
                     "diverged_second": pair.n_diverged[1],
+                    "raised_first": pair.n_raised[0],
+                    "raised_second": pair.n_raised[1],
                     "answer": one.verdict.answer,
                     "sentence": one.verdict.sentence,
                 }
@@ -305,10 +310,12 @@ class Comparison:
             "sd": statistics.stdev(finite) if len(finite) == len(values) > 1 else None,
             "least": min(values),
             "most": max(values),
-            "diverged": len(values) - len(finite),
+            "diverged": len(values) - len(finite) - sum(_raised(cell)),
+            "raised": sum(_raised(cell)),
             **{f"test {name}": statistics.median(test[name] for test in tests) for name in others},
             "trials": len(cell.trials),
-            "trials_diverged": sum(not math.isfinite(one.value) for one in cell.trials),
+            "trials_diverged": sum(not math.isfinite(one.value) and not one.raised for one in cell.trials),
+            "trials_raised": sum(not math.isfinite(one.value) and one.raised > 0 for one in cell.trials),
             "chosen": {**cell.arm.arguments, **trial.arguments},
             "boundary": dict(cell.boundary),
             "step_cost": cost.result["clock"]["ratio"] if cost and cost.result else None,
@@ -374,6 +381,11 @@ def evaluated(cell: Cell) -> list[float]:
         sign * value_of(record, cell.entry, cell.horizon.criterion, test=cell.horizon.criterion == "final")
         for record in cell.evaluations
     ]
+
+
+def _raised(cell: Cell) -> list[bool]:
+    """Tell of each evaluation whether it raised an error."""
+    return [record.status == "failed" for record in cell.evaluations]
 
 
 def _are_alike(starts: list[tuple[float, ...]]) -> bool:

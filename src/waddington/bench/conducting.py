@@ -50,6 +50,8 @@ def conduct(
         No such tracker.
     DataError
         A task's data are not on disk, said before anything runs.
+    ArgumentError
+        A file of a task or an optimizer is not there, or has changed since the study was made.
     UnsupportedError
         Every run of a phase failed: the task or the optimizer cannot work, and the message is the first one's.
     """
@@ -61,6 +63,7 @@ def conduct(
     hears = listener or jobs.Listener()
     try:
         while True:
+            _check_files(phase, store)
             runs = [replace(run, trackers=trackers) for run in {run.key: run for run in phase.runs}.values()]
             hears.stage(phase.name, len(runs))
             found = jobs.run(runs, store, executor=executor, on_failure="record", listen=hears.advance)
@@ -107,6 +110,14 @@ def _check_data(study: Study, phase: Phase, store: jobs.Store) -> None:
         found = entry.found
         if entry.task in waiting and found.needs and found.tier in ("seconds", "minutes"):
             found.problem(study.tuning_seeds[0], **entry.parameters)
+
+
+def _check_files(phase: Phase, store: jobs.Store) -> None:
+    """Look once for every file that runs to do are read from."""
+    known = store.recorded()
+    waiting = {(run.source, run.task, run.place, run.optimizer): run for run in phase.runs if run.key not in known}
+    for run in waiting.values():
+        run.check_files()
 
 
 def _records(phase: Phase, store: jobs.Store) -> Mapping[str, jobs.Record]:

@@ -32,6 +32,8 @@ class Entry:
         What is compared.
     source
         Where the task is found.
+    known
+        Names of the task's parameters, where a study's file has kept them; None asks the task.
     """
 
     task: str
@@ -44,6 +46,7 @@ class Entry:
     metric: str = "loss"
     larger_is_better: bool = False
     source: str = field(default="", compare=False)
+    known: tuple[str, ...] | None = field(default=None, compare=False)
 
     @classmethod
     def of(
@@ -100,6 +103,11 @@ class Entry:
     def found(self) -> Task:
         """The task."""
         return catalog.get(f"{self.source}:{self.task}" if self.source else self.task)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the task's parameters."""
+        return tuple(self.found.parameters) if self.known is None else self.known
 
     @property
     def label(self) -> str:

@@ -18,9 +18,9 @@ from waddington.bench.cost import costs_of
 from waddington.bench.packing import pack, unpack
 from waddington.bench.registered import read_study, write_study
 from waddington.bench.search import Cell
-from waddington.bench.store import Store
+from waddington.bench.store import STORE, Store
 from waddington.bench.study import Study
-from waddington.errors import OutputError
+from waddington.errors import ArgumentError, OutputError
 
 __all__ = ["compare_folder", "make_executor", "pack_folders", "run_study", "tune_study", "write_results"]
 
@@ -70,7 +70,7 @@ def run_study(
     folder = _made(out)
     write_study(study, folder)
     hears = listener or jobs.Listener()
-    with Store(folder) as store:
+    with Store(folder, note=hears.note) as store:
         for path in records:
             store.adopt(unpack(path))
         conduct(study, store, executor=executor, listener=hears, trackers=trackers)
@@ -102,8 +102,9 @@ def tune_study(
     """
     folder = _made(out)
     write_study(study, folder)
-    with Store(folder) as store:
-        cells = conduct(study, store, executor=executor, listener=listener, evaluate=False)
+    hears = listener or jobs.Listener()
+    with Store(folder, note=hears.note) as store:
+        cells = conduct(study, store, executor=executor, listener=hears, evaluate=False)
         store.write_csv(folder / "records.csv")
     rows = [
         {
@@ -123,18 +124,25 @@ def tune_study(
     return cells
 
 
-def compare_folder(folder: str | Path) -> Comparison:
+def compare_folder(folder: str | Path, *, listener: jobs.Listener | None = None) -> Comparison:
     """Compare the arms of the study in a folder, from its records alone.
+
+    Parameters
+    ----------
+    folder
+        Holds ``study.json`` and ``store.sqlite``. Files of its tasks and optimizers need not be there.
+    listener
+        Told what the user should know meanwhile.
 
     Raises
     ------
     ArgumentError
-        There is no study.
+        There is no study, or no store.
     UnsupportedError
         It was not run to its end.
     """
     study = read_study(Path(folder))
-    with Store(folder) as store:
+    with _opened(folder, listener) as store:
         return compare(study, store)
 
 
@@ -155,7 +163,7 @@ def write_results(comparison: Comparison, folder: str | Path, *, command: str = 
     write_report(place, report_data(comparison, command=command))
 
 
-def pack_folders(folders: Iterable[str | Path], path: str | Path) -> int:
+def pack_folders(folders: Iterable[str | Path], path: str | Path, *, listener: jobs.Listener | None = None) -> int:
     """Write the records of several studies into one small file; give their number.
 
     Parameters
@@ -164,18 +172,20 @@ def pack_folders(folders: Iterable[str | Path], path: str | Path) -> int:
         Of studies.
     path
         The file; see :mod:`waddington.bench.packing`.
+    listener
+        Told what the user should know meanwhile.
 
     Raises
     ------
     ArgumentError
-        A folder holds no study.
+        A folder holds no study, or no store.
     OutputError
         The file cannot be written.
     """
     found: dict[str, jobs.Record] = {}
     for folder in folders:
         read_study(folder)
-        with Store(folder) as store:
+        with _opened(folder, listener) as store:
             found |= {record.key: record for record in store.records()}
     return pack(found.values(), path)
 
@@ -200,6 +210,17 @@ def make_executor(
         return jobs.Ray(workers, address=address)
     count = workers or jobs.core_count()
     return jobs.InProcess() if count == 1 else jobs.Processes(count)
+
+
+def _opened(folder: str | Path, listener: jobs.Listener | None) -> Store:
+    """Open the store that a folder has."""
+    path = Path(folder) / STORE
+    if not path.is_file():
+        raise ArgumentError(
+            f"cannot read records from {str(folder)!r}: {STORE} is not there, which holds them; accepted: a folder with"
+            " the study.json and the store.sqlite that `waddington bench run` has written"
+        )
+    return Store(folder, note=(listener or jobs.Listener()).note)
 
 
 def _made(folder: str | Path) -> Path:

@@ -14,7 +14,7 @@ from waddington.bench.entry import Entry, Horizon
 from waddington.bench.schedule import Schedule
 from waddington.bench.space import Choice, Log, OneMinus, Times, Uniform
 from waddington.bench.study import Study
-from waddington.errors import ArgumentError, OutputError
+from waddington.errors import ArgumentError, OutputError, UnknownNameError
 
 __all__ = ["from_json", "read_study", "to_json", "write_study"]
 
@@ -22,12 +22,19 @@ _STUDY = "study.json"
 
 
 def to_json(study: Study) -> str:
-    """Write a study as JSON, with its hash and where files of its tasks and optimizers are."""
+    """Write a study as JSON, with its hash, where files of its tasks and optimizers are, and what arguments they take.
+
+    The latter is no part of the study's spec: with it the records can be read where the files are not.
+    """
     spec = jobs.spec_of(study)
     sources = [entry.source for entry in study.entries] + [arm.source for arm in study.arms]
     for written, source in zip((*spec["entries"], *spec["arms"]), sources, strict=True):
         written["source"] = source
-    return json.dumps({"hash": study.hash, "name": study.name, "study": spec}, indent=1)
+    known = {
+        "entries": [list(entry.parameter_names) for entry in study.entries],
+        "arms": [list(arm.accepted) for arm in study.arms],
+    }
+    return json.dumps({"hash": study.hash, "name": study.name, "study": spec, "known": known}, indent=1)
 
 
 def from_json(text: str) -> Study:
@@ -36,15 +43,29 @@ def from_json(text: str) -> Study:
     Raises
     ------
     ArgumentError
-        It is no study, or one that somebody has changed since it was hashed.
+        It is no study, or one that somebody has changed since it was hashed; or it was written before files kept what
+        arguments tasks and optimizers take, and a file of one is not where it was.
     """
+    content: dict[str, Any] = {}
     try:
         content = json.loads(text)
+        for part, names in content.get("known", {}).items():
+            for written, known in zip(content["study"][part], names, strict=True):
+                written["known"] = known
         found = _decoded(content["study"])
         assert isinstance(found, Study)
         found = dataclasses.replace(found, name=content["name"])
         registered = content["hash"]
-    except (KeyError, TypeError, AssertionError, json.JSONDecodeError) as error:
+    except UnknownNameError as error:
+        if "known" in content:
+            raise
+        raise ArgumentError(
+            f"cannot read the study: {str(error).partition('; accepted')[0]}; its study.json was written before such"
+            " files could be missing; accepted: the file where it was"
+        ) from error
+    except ArgumentError:
+        raise
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise ArgumentError(
             f"cannot read the study: {type(error).__name__}: {error}; accepted: what this version has written"
         ) from error

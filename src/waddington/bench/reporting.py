@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import platform
 import statistics
@@ -16,17 +17,17 @@ from waddington import jobs
 from waddington._version import __version__
 from waddington._version import commit as code_commit
 from waddington.bench import statistics as stats
+from waddington.bench.arm import SCHEDULE
 from waddington.bench.comparison import Comparison, evaluated, metric_name
 from waddington.bench.entry import Entry, Horizon
 from waddington.bench.report import data
 from waddington.bench.search import Cell
+from waddington.bench.study import Study
 
 __all__ = ["report_data", "target_on"]
 
-_HORIZONS = {
-    "known": "the length is known beforehand: cosine to zero, compared at the end",
-    "open": "the length is open: constant rate, compared all along",
-}
+_LENGTHS = {"known": "the length is known beforehand", "open": "the length is open"}
+_COMPARED = {"final": "compared at the end", "anytime": "compared all along"}
 
 
 def report_data(comparison: Comparison, *, command: str = "", commit: str | None = None) -> data.ReportData:
@@ -49,7 +50,7 @@ def report_data(comparison: Comparison, *, command: str = "", commit: str | None
         title=study.name or "Which optimizer is better?",
         tasks=[entry.label for entry in study.entries],
         arms=[arm.name for arm in study.arms],
-        horizons={one.name: _HORIZONS.get(one.name, one.name) for one in study.horizons},
+        horizons={one.name: _in_words(study, one) for one in study.horizons},
         results=[_result(comparison, entry, horizon) for entry, horizon in where],
         pooled=[
             data.PooledContrast(
@@ -79,6 +80,13 @@ def report_data(comparison: Comparison, *, command: str = "", commit: str | None
         machine={"host": ", ".join(hosts), "system": platform.platform(), "cores": jobs.core_count()},
         versions={"waddington": __version__, "torch": torch.__version__, "python": platform.python_version()},
     )
+
+
+def _in_words(study: Study, horizon: Horizon) -> str:
+    """Say what a horizon is; fields of the schedule that are fixed for all arms are those that count."""
+    shared = {name.removeprefix(SCHEDULE): one for name, one in study.arguments.items() if name.startswith(SCHEDULE)}
+    course = dataclasses.replace(horizon.schedule, **shared).in_words
+    return f"{_LENGTHS.get(horizon.name, horizon.name)}: {course}, {_COMPARED[horizon.criterion]}"
 
 
 def _result(comparison: Comparison, entry: Entry, horizon: Horizon) -> data.TaskResult:
@@ -166,6 +174,7 @@ def _tuning(cell: Cell) -> list[data.TuningPoint]:
             arm=cell.arm.name,
             arguments=trial.arguments,
             value=sign * trial.value,
+            raised=trial.raised,
             is_chosen=i == cell.chosen,
             on_boundary=tuple(f"{name} ({end})" for name, end in cell.boundary.items()) if i == cell.chosen else (),
         )
@@ -210,6 +219,7 @@ def _curves(cell: Cell) -> data.Curves | None:
 def _divergences(cell: Cell) -> list[data.Divergence]:
     tried = [value for trial in cell.trials for value in trial.values]
     failed = sum(record.status == "failed" for record in cell.evaluations)
+    raised = sum(trial.raised for trial in cell.trials)
     lost = sum(not math.isfinite(value) for value in evaluated(cell))
     return [
         data.Divergence(
@@ -218,7 +228,8 @@ def _divergences(cell: Cell) -> list[data.Divergence]:
             arm=cell.arm.name,
             purpose="tuning",
             runs=len(tried),
-            diverged=sum(not math.isfinite(value) for value in tried),
+            diverged=sum(not math.isfinite(value) for value in tried) - raised,
+            failed=raised,
         ),
         data.Divergence(
             task=cell.entry.label,
@@ -273,6 +284,25 @@ def _method(comparison: Comparison) -> list[str]:
         f"The point that was chosen ran on {len(study.evaluation_seeds)} seeds that had chosen nothing, with the same"
         " initialization and the same data in the same order for every arm. The test split was evaluated once, at the"
         " end of these runs.",
+        *_trainings(study),
         "Spaces, seeds and contrasts were hashed before the first run. p-values are Holm's over the contrasts. A run"
-        " that diverged is the worst value, never left out.",
+        " that diverged or raised an error is the worst value, never left out.",
     ]
+
+
+def _trainings(study: Study) -> list[str]:
+    """Say how rates ran, and which runs may have stopped early."""
+    own = [
+        arm.name
+        for arm in study.arms
+        if arm.schedule or any(name.startswith(SCHEDULE) for name in (*arm.arguments, *arm.space))
+    ]
+    exceptions = f" {' and '.join(own)} had a schedule of {'its' if len(own) == 1 else 'their'} own." if own else ""
+    words = "; ".join(_in_words(study, horizon) for horizon in study.horizons)
+    found = [f"{words[:1].upper()}{words[1:]}.{exceptions}"]
+    patient = [f"{one.label} after {one.patience}" for one in study.entries if one.patience is not None]
+    if patient:
+        found.append(
+            f"Runs stopped early, on {', '.join(patient)} evaluations without a better one; their best weights count."
+        )
+    return found

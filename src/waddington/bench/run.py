@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from waddington import jobs
 from waddington.bench import catalog
 from waddington.bench._task import Task
-from waddington.bench.arm import build_optimizer
+from waddington.bench.arm import build_optimizer, find_optimizer
 from waddington.bench.schedule import Schedule
 from waddington.bench.trackers import watching
 from waddington.bench.training import Plan, train
@@ -76,16 +76,26 @@ class Run(jobs.Job):
         """Task, optimizer and seed."""
         return f"{self.task} · {self.optimizer} · seed {self.seed}"
 
+    def check_files(self) -> None:
+        """Make sure that the task and the optimizer are where they were, and what they were; those with a name are.
+
+        Raises
+        ------
+        ArgumentError
+            A file has changed, or is not there.
+        """
+        if self.source:
+            self._task()
+        if self.place:
+            find_optimizer(self._reference, self.optimizer_digest)
+
     def run(self, context: jobs.Context) -> dict[str, Any]:
         """Train."""
         task = self._task()
         problem = task.problem(self.seed, **self.parameters)
         parameters = problem.parameters or (lambda model: model.parameters())
         optimizer = build_optimizer(
-            f"{self.place}:{self.optimizer}" if self.place else self.optimizer,
-            parameters(problem.model),
-            self.arguments,
-            digest=self.optimizer_digest,
+            self._reference, parameters(problem.model), self.arguments, digest=self.optimizer_digest
         )
         plan = Plan(
             steps=self.steps,
@@ -117,6 +127,10 @@ class Run(jobs.Job):
             "state_bytes": found.state_bytes,
             "clock": {**found.seconds, "at": [row["seconds"] for row in found.curve]},
         }
+
+    @property
+    def _reference(self) -> str:
+        return f"{self.place}:{self.optimizer}" if self.place else self.optimizer
 
     def _task(self) -> Task:
         found = catalog.get(f"{self.source}:{self.task}" if self.source else self.task)

@@ -11,10 +11,13 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from waddington._checks import check_choice, check_count, check_in_range
+from waddington._text import counted
 
-__all__ = ["CONTROLS", "COURSES", "Schedule"]
+__all__ = ["CONTROLS", "COURSES", "KNOWING", "Schedule"]
 
 COURSES = ("constant", "cosine", "inverse-sqrt", "restarts")
+KNOWING = ("cosine",)
+"""Courses that know the number of steps."""
 CONTROLS = ("none", "periodic", "random", "mean")
 
 
@@ -57,6 +60,19 @@ class Schedule:
         check_count("period", self.period, 1)
         check_in_range("share", self.share, 0.0, 1.0)
         check_in_range("low", self.low, 0.0, 1.0)
+
+    @property
+    def in_words(self) -> str:
+        """The course for people: ``"cosine to zero"``, ``"constant rate after 0.05 of the steps as warmup"``."""
+        words = {
+            "constant": "constant rate",
+            "cosine": f"cosine to {f'{self.end:g} of the rate' if self.end else 'zero'}",
+            "inverse-sqrt": "rate over the square root of the step",
+            "restarts": f"cosines of {counted(self.period, 'step')}",
+        }[self.name]
+        warmup = f" after {self.warmup:.3g} of the steps as warmup" if self.warmup else ""
+        control = f", {self.control} control" if self.control != "none" else ""
+        return f"{words}{warmup}{control}"
 
     def factor(self, step: int, *, steps: int, seed: int) -> float:
         """Give the factor on the rate at a step.

@@ -32,6 +32,8 @@ class Trial:
     """0: the space as it was registered; 1, 2, …: beyond it."""
     values: tuple[float, ...] = ()
     """The criterion on each tuning seed, lower is better; infinite where a run diverged or failed."""
+    raised: int = 0
+    """On how many of them the run raised an error."""
 
     @property
     def value(self) -> float:
@@ -220,8 +222,10 @@ def _tried(
     ]
     records = yield Phase(name=name, runs=tuple(run for _, _, runs in planned for run in runs))
     for cell, (arguments, number), runs in planned:
-        values = tuple(value_of(records[run.key], cell.entry, cell.horizon.criterion) for run in runs)
-        cell.trials.append(Trial(arguments=arguments, round=number, values=values))
+        found = [records[run.key] for run in runs]
+        values = tuple(value_of(record, cell.entry, cell.horizon.criterion) for record in found)
+        raised = sum(record.status == "failed" for record in found)
+        cell.trials.append(Trial(arguments=arguments, round=number, values=values, raised=raised))
 
 
 def _at_boundary(study: Study, cells: list[Cell]) -> list[Cell]:

@@ -15,7 +15,8 @@ from waddington.bench._task import Task
 from waddington.bench.arm import SCHEDULE, TASK, Arm, without
 from waddington.bench.entry import HORIZONS, KNOWN, OPEN, Entry, Horizon
 from waddington.bench.run import Run
-from waddington.bench.space import Dimension, Space, apart
+from waddington.bench.schedule import COURSES, KNOWING, Schedule
+from waddington.bench.space import Choice, Dimension, Space, Times, apart
 from waddington.bench.statistics import MOST_CONTRASTS
 from waddington.errors import ArgumentError, UnknownNameError
 from waddington.optim.registry import OptimizerLike
@@ -96,6 +97,7 @@ class Study:
         check_count("widenings", self.widenings, 0)
         check_choice("search", self.search, ("quasi-random", "grid", "bayes"))
         self._check_shared()
+        self._check_schedules()
         for entry in self.entries:
             self._check_task_arguments(entry)
 
@@ -109,7 +111,9 @@ class Study:
         tuning_seeds: int | Sequence[int] = 3,
         size: Literal["full", "tiny"] = "full",
         steps: int | None = None,
+        patience: int | None = None,
         horizons: Iterable[str | Horizon] = ("known", "open"),
+        schedule: Schedule | None = None,
         contrasts: Iterable[tuple[str, str]] | None = None,
         **settings: Any,
     ) -> Study:
@@ -123,10 +127,12 @@ class Study:
             Optimizers or arms. Every arm without weight decay of its own has none: regularization is the task's.
         seeds, tuning_seeds
             Evaluation and tuning seeds, or their number: 100, 101, … and 0, 1, ….
-        size, steps
-            As :meth:`Entry.of` takes them.
+        size, steps, patience
+            As :meth:`Entry.of` takes them, for tasks that are no entries.
         horizons
             ``"known"`` (cosine, compared at the end), ``"open"`` (constant, compared all along), or horizons.
+        schedule
+            Of every arm that has none of its own, in the place of the horizons'.
         contrasts
             As :class:`Study` has them; every other arm against the first unless said otherwise.
         **settings
@@ -137,7 +143,8 @@ class Study:
         UnknownNameError
             No such task, optimizer or setting.
         ArgumentError
-            Seeds that repeat or are shared, more than four contrasts, or a setting outside what is accepted.
+            Seeds that repeat or are shared, more than four contrasts, a schedule that knows the length where that is
+            open, or a setting outside what is accepted.
         """
         fields = {one.name for one in dataclasses.fields(cls)}
         for setting in settings:
@@ -152,13 +159,14 @@ class Study:
             )
         return cls(
             entries=tuple(
-                one if isinstance(one, Entry) else Entry.of(one, size=size, steps=steps) for one in _listed(tasks)
+                one if isinstance(one, Entry) else Entry.of(one, size=size, steps=steps, patience=patience)
+                for one in _listed(tasks)
             ),
             arms=tuple(found_arms),
             contrasts=tuple(pairs),
             evaluation_seeds=_seeds("seeds", seeds, 100),
             tuning_seeds=_seeds("tuning_seeds", tuning_seeds, 0),
-            horizons=tuple(_horizon(one) for one in horizons),
+            horizons=tuple(_horizon(one, schedule) for one in horizons),
             **{"arguments": {DECAY: 0.0}, **settings},
         )
 
@@ -171,12 +179,26 @@ class Study:
     def notes(self) -> list[str]:
         """What is not fair by construction here, in words."""
         spaces = {arm.name: arm.space for arm in self.arms}
-        return [f"The arms' spaces are not nested: {text}." for text in apart(spaces)]
+        found = [f"The arms' spaces are not nested: {text}." for text in apart(spaces)]
+        patient = [entry for entry in self.entries if entry.patience is not None]
+        found += [
+            f"No run on {one.label} stops early: its patience is {one.patience} of {one.evaluations} evaluations."
+            for one in patient
+            if one.patience is not None and one.patience >= one.evaluations
+        ]
+        if patient and any(horizon.criterion == "anytime" for horizon in self.horizons):
+            where = ", ".join(entry.label for entry in patient)
+            found.append(f"Runs on {where} stop early, each at its own step; all along is until there.")
+        return found
 
     def space_of(self, arm: Arm, entry: Entry) -> dict[str, Dimension]:
         """Give what is searched for an arm on a task: the shared space first, so that all arms' points begin alike."""
-        names = {**dict.fromkeys(arm.accepted), **dict.fromkeys(TASK + name for name in entry.found.parameters)}
-        shared = {name: one for name, one in self.space.items() if name in names and name not in arm.arguments}
+        names = {*arm.accepted, *(TASK + name for name in entry.parameter_names)}
+        shared = {
+            name: one
+            for name, one in self.space.items()
+            if (name in names or name.startswith(SCHEDULE)) and name not in arm.arguments
+        }
         return {**shared, **arm.space}
 
     def run(
@@ -192,7 +214,7 @@ class Study:
             optimizer=arm.optimizer,
             arguments=given.optimizer,
             optimizer_digest=arm.digest,
-            schedule=dataclasses.replace(arm.schedule or horizon.schedule, **given.schedule),
+            schedule=self._schedule(horizon, arm, arguments),
             steps=entry.steps,
             evaluations=entry.evaluations,
             patience=entry.patience,
@@ -202,6 +224,10 @@ class Study:
             source=entry.source,
             place=arm.source,
         )
+
+    def _schedule(self, horizon: Horizon, arm: Arm, arguments: Mapping[str, Any]) -> Schedule:
+        given = arm.given(self.arguments, arguments)
+        return dataclasses.replace(arm.schedule or horizon.schedule, **given.schedule)
 
     # --- checks ---
 
@@ -257,11 +283,32 @@ class Study:
                     " one or the other"
                 )
 
+    def _check_schedules(self) -> None:
+        """Refuse schedules that cannot be, before anything is written down or run."""
+        fields = Schedule.__dataclass_fields__
+        for name in (*self.space, *self.arguments):
+            if name.startswith(SCHEDULE):
+                _check_exactly("field of a schedule", name.removeprefix(SCHEDULE), fields)
+        shared = {name: one for name, one in self.space.items() if name.startswith(SCHEDULE)}
+        for arm, horizon in itertools.product(self.arms, self.horizons):
+            fixed = self._schedule(horizon, arm, {})
+            for name, dimension in {**shared, **arm.space}.items():
+                if name.startswith(SCHEDULE) and name not in arm.arguments:
+                    for value in _ends(dimension):
+                        dataclasses.replace(fixed, **{name.removeprefix(SCHEDULE): value})
+
     def _check_task_arguments(self, entry: Entry) -> None:
-        parameters = [TASK + name for name in entry.found.parameters]
+        parameters = [TASK + name for name in entry.parameter_names]
         for name in (*self.space, *self.arguments, *itertools.chain(*(arm.space for arm in self.arms))):
             if name.startswith(TASK):
                 _check_exactly(f"parameter of task {entry.task!r}", name, parameters)
+
+
+def _ends(dimension: Dimension) -> tuple[Any, ...]:
+    """Give the values between which a range lies, or those of a choice; of a multiple they are not known before."""
+    if isinstance(dimension, Times):
+        return ()
+    return dimension.values if isinstance(dimension, Choice) else (dimension.at(0.0), dimension.at(1.0))
 
 
 def _check_several(what: str, names: list[str]) -> None:
@@ -287,5 +334,14 @@ def _seeds(name: str, given: int | Sequence[int], first: int) -> tuple[int, ...]
     return tuple(given)
 
 
-def _horizon(given: str | Horizon) -> Horizon:
-    return given if isinstance(given, Horizon) else HORIZONS[check_known("horizon", given, HORIZONS)]
+def _horizon(given: str | Horizon, schedule: Schedule | None) -> Horizon:
+    found = given if isinstance(given, Horizon) else HORIZONS[check_known("horizon", given, HORIZONS)]
+    if schedule is None:
+        return found
+    if found.criterion == "anytime" and schedule.name in KNOWING:
+        others = ", ".join(name for name in COURSES if name not in KNOWING)
+        raise ArgumentError(
+            f"cannot use the schedule {schedule.name!r} at the horizon {found.name!r}: it knows the last step, and the"
+            f" length is open there; accepted: {others}, or the horizon 'known'"
+        )
+    return dataclasses.replace(found, schedule=schedule)

@@ -2,25 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["read_pair", "read_ranges", "read_setting"]
+if TYPE_CHECKING:
+    from waddington.bench import Schedule
+
+__all__ = ["read_pair", "read_ranges", "read_schedule", "read_setting"]
 
 
 def read_ranges(texts: list[str]) -> tuple[dict[str, Any], dict[str | None, dict[str, Any]]]:
-    """Read ``--space``: ranges of tasks' arguments, and those of arms by the arm's name, None for all."""
-    from waddington.bench.space import parse_dimension
+    """Read ``--space``: ranges of tasks and schedules, and those of arms by the arm's name, None for all.
+
+    A range of a schedule is not widened: its fields end somewhere.
+    """
+    from waddington.bench.arm import SCHEDULE, TASK
+    from waddington.bench.space import Log, Uniform, parse_dimension
 
     shared: dict[str, Any] = {}
     own: dict[str | None, dict[str, Any]] = {}
     for text in texts:
         name, value = read_setting(text, raw=True)
-        if name.startswith("task."):
-            shared[name] = parse_dimension(value)
+        found = parse_dimension(value)
+        whose = next((one for one in (TASK, SCHEDULE) if name.startswith(one) or f".{one}" in name), "")
+        if whose == SCHEDULE and isinstance(found, Log | Uniform):
+            found = replace(found, closed="both")
+        if whose and name.startswith(whose):
+            shared[name] = found
         else:
-            arm, dot, argument = name.rpartition(".")
-            own.setdefault(arm if dot else None, {})[argument] = parse_dimension(value)
+            arm, dot, argument = name.rpartition(f".{whose}" if whose else ".")
+            own.setdefault(arm if dot else None, {})[whose + argument] = found
     return shared, own
+
+
+def read_schedule(text: str) -> Schedule:
+    """Read ``--schedule``: a course, then fields of it, such as ``restarts,period=200``.
+
+    Raises
+    ------
+    UnknownNameError
+        No such field.
+    ArgumentError
+        A part that is no ``field=value``, or a course or value that is not accepted.
+    """
+    from waddington._checks import check_known
+    from waddington.bench import Schedule
+    from waddington.bench.arm import literal
+    from waddington.errors import ArgumentError
+
+    course, *parts = (part.strip() for part in text.split(","))
+    given: dict[str, Any] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals or not name:
+            raise ArgumentError(
+                f"cannot read the schedule {text!r}: found {part!r}; accepted is a course, then field=value, with"
+                " commas between: restarts,period=200"
+            )
+        fields = [field for field in Schedule.__dataclass_fields__ if field != "name"]
+        given[check_known("field of a schedule", name.strip(), fields)] = literal(value.strip())
+    return Schedule(name=course, **given)
 
 
 def read_setting(text: str, *, raw: bool = False) -> tuple[str, Any]:

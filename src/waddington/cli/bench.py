@@ -13,12 +13,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from waddington.cli._flags import read_pair, read_ranges, read_setting
 from waddington.cli._screen import make_console, plain, table_or_list
-from waddington.cli._spelling import SpellingCommand
+from waddington.cli._spelling import SpellingCommand, spellings
+from waddington.cli._study import study_by_name, study_of_flags
 
 if TYPE_CHECKING:
-    from waddington import bench
     from waddington.bench.comparison import Comparison
 
 __all__ = ["app", "compare", "list_tasks", "pack", "report", "run", "tune"]
@@ -61,19 +60,39 @@ Horizons = Annotated[
     ),
 ]
 Steps = Annotated[int | None, typer.Option(help="Steps of a run; the task's own without it.", rich_help_panel=_STUDY)]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        help="Evaluations without a better one after which a run stops and its best weights count; to the end"
+        " without it.",
+        rich_help_panel=_STUDY,
+    ),
+]
+Course = Annotated[
+    str | None,
+    typer.Option(
+        "--schedule",
+        help="Course of the rate in the place of the horizon's: constant, cosine, inverse-sqrt or restarts, then"
+        " fields of it, such as restarts,period=200,warmup=0.05.",
+        rich_help_panel=_STUDY,
+    ),
+]
 Tiny = Annotated[bool, typer.Option("--tiny", help="The tasks' smallest size: does it run?", rich_help_panel=_STUDY)]
 Ranges = Annotated[
     list[str] | None,
     typer.Option(
         "--space",
-        help="Search an argument: [OPTIMIZER.]name=1e-4:1e-1, 0..1 or 8,16,32; task.name is the task's. Repeatable.",
+        help="Search an argument: [OPTIMIZER.]name=1e-4:1e-1, 0..1 or 8,16,32; task.name is the task's, schedule.name"
+        " the schedule's. Repeatable.",
         rich_help_panel=_STUDY,
     ),
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="Fix an argument of all optimizers, or task.name=value. Repeatable.", rich_help_panel=_STUDY
+        "--set",
+        help="Fix an argument of all optimizers, task.name=value or schedule.name=value. Repeatable.",
+        rich_help_panel=_STUDY,
     ),
 ]
 Workers = Annotated[int, typer.Option(help="Runs at once; 0: one for each core.", rich_help_panel=_WHERE)]
@@ -109,13 +128,14 @@ def list_tasks(
 
 @app.command("run", cls=SpellingCommand)
 def run(
+    context: typer.Context,
     tasks: Tasks = None,
     optimizer: Optimizers = None,
     out: Out = Path("bench"),
     study: Annotated[
         str | None,
         typer.Option(
-            help="A study of `bench list`, or a study.json, in the place of tasks and optimizers.",
+            help="A study of `bench list`, or a study.json, in the place of tasks, optimizers and budgets.",
             rich_help_panel=_STUDY,
         ),
     ] = None,
@@ -139,6 +159,8 @@ def run(
     ] = 1,
     horizon: Horizons = "known",
     steps: Steps = None,
+    patience: Patience = None,
+    schedule: Course = None,
     tiny: Tiny = False,
     space: Ranges = None,
     setting: Settings = None,
@@ -167,13 +189,13 @@ def run(
     from waddington.cli._progress import make_listener
 
     if study is None:
-        wanted = _study(
+        wanted = study_of_flags(
             tasks, optimizer, seeds=seeds, trials=trials, tuning_seeds=tuning_seeds, search=search,
-            finalists=finalists, horizon=horizon, steps=steps, tiny=tiny, space=space, setting=setting,
-            contrast=contrast,
+            finalists=finalists, horizon=horizon, steps=steps, patience=patience, schedule=schedule, tiny=tiny,
+            space=space, setting=setting, contrast=contrast,
         )  # fmt: skip
     else:
-        wanted = _named(study, tasks, optimizer)
+        wanted = study_by_name(study, _given(context))
     console = make_console()
     command = _command()
     try:
@@ -201,8 +223,9 @@ def pack(
 ) -> None:
     """Write the records of studies into one small file, from which `bench run --records` goes on."""
     from waddington import bench
+    from waddington.cli._progress import LineListener
 
-    make_console().print(plain(f"{bench.pack_folders(folders, out):,} records in {out}"))
+    make_console().print(plain(f"{bench.pack_folders(folders, out, listener=LineListener()):,} records in {out}"))
 
 
 @app.command("tune", cls=SpellingCommand)
@@ -215,6 +238,8 @@ def tune(
     search: Search = "quasi-random",
     horizon: Horizons = "known",
     steps: Steps = None,
+    patience: Patience = None,
+    schedule: Course = None,
     tiny: Tiny = False,
     space: Ranges = None,
     setting: Settings = None,
@@ -225,9 +250,10 @@ def tune(
     from waddington import bench
     from waddington.cli._progress import make_listener
 
-    study = _study(
+    study = study_of_flags(
         tasks, optimizer, seeds=1, trials=trials, tuning_seeds=tuning_seeds, search=search, finalists=1,
-        horizon=horizon, steps=steps, tiny=tiny, space=space, setting=setting, contrast=[],
+        horizon=horizon, steps=steps, patience=patience, schedule=schedule, tiny=tiny, space=space, setting=setting,
+        contrast=[],
     )  # fmt: skip
     console = make_console()
     with make_listener(console) as listener, bench.make_executor(workers, executor) as where:  # type: ignore[arg-type]
@@ -236,7 +262,7 @@ def tune(
     rows = [
         (
             *cell.key,
-            f"{abs(cell.trials[cell.chosen].value):.4g}",
+            f"{(-1.0 if cell.entry.larger_is_better else 1.0) * cell.trials[cell.chosen].value:.4g}",
             _arguments(cell.trials[cell.chosen].arguments),
             ", ".join(f"{name} ({end})" for name, end in cell.boundary.items()) or "no",
         )
@@ -252,9 +278,10 @@ def compare(
 ) -> None:
     """Say what a study comes to, from its records."""
     from waddington import bench
+    from waddington.cli._progress import LineListener
 
     console = make_console()
-    console.print(_screen(bench.compare_folder(folder), folder, console))
+    console.print(_screen(bench.compare_folder(folder, listener=LineListener()), folder, console))
 
 
 @app.command("report")
@@ -264,58 +291,23 @@ def report(
 ) -> None:
     """Write a study's page and tables anew, from its records."""
     from waddington import bench
+    from waddington.cli._progress import LineListener
 
-    bench.write_results(bench.compare_folder(folder), out or folder, command=_command())
+    found = bench.compare_folder(folder, listener=LineListener())
+    bench.write_results(found, out or folder, command=_command())
     make_console().print(_files(out or folder))
 
 
-def _study(
-    tasks: list[str] | None, optimizers: list[str] | None, *, horizon: str, tiny: bool, space: list[str] | None,
-    setting: list[str] | None, contrast: list[str] | None, **numbers: Any,
-) -> bench.Study:  # fmt: skip
-    """Make the study that the flags name."""
-    from waddington import bench
-    from waddington._checks import check_known
-    from waddington.bench.arm import parse_arm, with_ranges, without
-    from waddington.errors import ArgumentError
-
-    if not tasks:
-        raise ArgumentError(f"cannot compare on no task: accepted are one or more of {', '.join(bench.task_names())}")
-    if not optimizers:
-        raise ArgumentError("cannot compare no optimizers: accepted are one or more, such as --optimizer AdamW")
-    shared, own = read_ranges(space or [])
-    fixed = dict(read_setting(text) for text in setting or [])
-    searched = {*shared, *(name for ranges in own.values() for name in ranges)}
-    if both := sorted(searched & set(fixed)):
-        raise ArgumentError(f"cannot use {', '.join(both)} in --set and --space: accepted is the one or the other")
-    arms = [with_ranges(without(parse_arm(text), fixed), own) for text in optimizers]
-    for name in own.get(None, {}):
-        check_known("argument of the optimizers", name, sorted({known for arm in arms for known in arm.accepted}))
-    pairs = None if contrast is None else [read_pair(text) for text in contrast]
-    if unknown := set(own) - {None} - {arm.name for arm in arms}:
-        raise ArgumentError(
-            f"cannot search arguments of {', '.join(map(str, unknown))}: accepted are {', '.join(a.name for a in arms)}"
-        )
-    return bench.Study.of(
-        tasks,
-        arms,
-        size="tiny" if tiny else "full",
-        horizons=("known", "open") if horizon == "both" else (horizon,),
-        contrasts=pairs,
-        space=shared,
-        arguments={"weight_decay": 0.0, **fixed},
-        **numbers,
-    )
+def _given(context: typer.Context) -> list[str]:
+    """Name what of a study stands on the command line beside --study."""
+    asked = [str(one.name) for one in context.command.params if one.name == "tasks" or _panel(one) == _STUDY]
+    said = {name: context.get_parameter_source(name) for name in asked if name != "study"}
+    spelled = spellings(context.command)
+    return [spelled[name] for name, source in said.items() if source is not None and source.name == "COMMANDLINE"]
 
 
-def _named(study: str, tasks: list[str] | None, optimizers: list[str] | None) -> bench.Study:
-    """Give a study of this project, which names its own tasks and optimizers."""
-    from waddington.bench.studies import get_study
-    from waddington.errors import ArgumentError
-
-    if tasks or optimizers:
-        raise ArgumentError(f"cannot use tasks and optimizers with --study {study}: accepted is the one or the other")
-    return get_study(study)
+def _panel(parameter: Any) -> str | None:
+    return getattr(parameter, "rich_help_panel", None)
 
 
 def _command() -> str:
@@ -335,18 +327,21 @@ def _screen(found: Comparison, folder: Path, console: Console) -> Group:
             asked = f"Is {one.first} better than {one.second}? ({horizon.name} length)"
             said = Text("\n").join([plain(asked), plain(one.verdict.sentence, style="dim")])
             answers.add_row(words.get(one.verdict.answer, one.verdict.answer), said)
-    columns = ("task", "length", "optimizer", "metric", "median", "range", "diverged", "step cost", "chosen")
+    summary = found.summary()
+    raised = ("raised",) if any(row["raised"] for row in summary) else ()
+    columns = ("task", "length", "optimizer", "metric", "median", "range", "diverged", *raised, "step cost", "chosen")
     rows = [
         (
             row["task"], row["horizon"], row["arm"], row["metric"], f"{row['median']:.4g}",
-            f"{row['least']:.4g} to {row['most']:.4g}", f"{row['diverged']} of {row['n']}",
+            f"{row['least']:.4g} to {row['most']:.4g}",
+            *(f"{row[lost]} of {row['n']}" for lost in ("diverged", *raised)),
             "n/a" if row["step_cost"] is None else f"{row['step_cost']:.2f}×", _arguments(row["chosen"]),
         )
-        for row in found.summary()
+        for row in summary
     ]  # fmt: skip
     shown: list[RenderableType] = [
         table_or_list(console, f"Evaluated on {len(found.study.evaluation_seeds)} fresh seeds", columns, rows,
-                      numeric=("median", "diverged", "step cost")),
+                      numeric=("median", "diverged", "raised", "step cost")),
     ]  # fmt: skip
     if found.notes:
         shown.append(Panel(plain("\n".join(found.notes)), title="Before you believe it", title_align="left"))

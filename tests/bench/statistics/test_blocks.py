@@ -53,6 +53,17 @@ def test_diverged_runs_go_by_ranks() -> None:
     assert found.p == pytest.approx(stats.chi2.sf(122 / 3 - 36, 2))
 
 
+def test_runs_that_raised_are_counted_apart_from_those_that_diverged() -> None:
+    values = [[1, math.inf], [math.inf, 3]]
+    found = several(values, ("a", "b"), [("b", "a")], raised=[[False, True], [False, False]])
+    assert found.reason.startswith("2 x 2 values, 1 run of a diverged, and 1 run of b raised an error: Friedman's")
+    assert (found.contrasts[0].paired.n_diverged, found.contrasts[0].paired.n_raised) == ((0, 1), (1, 0))
+    with pytest.raises(ArgumentError, match="true where a value is finite"):
+        several(values, ("a", "b"), raised=[[True, True], [False, False]])
+    with pytest.raises(ArgumentError, match=r"raised of shape \(2,\)"):
+        several(values, ("a", "b"), raised=[True, True])
+
+
 @pytest.mark.parametrize(
     ("values", "arms", "words"),
     [

@@ -89,6 +89,16 @@ def test_a_diverged_run_is_the_worst_rank_and_stays() -> None:
     assert one_more.p_wilcoxon == ranks.p_wilcoxon
 
 
+def test_runs_that_raised_are_infinite_too_and_counted_apart() -> None:
+    found = paired([1.0, 2, INF, INF], [2.0, 3, 4, INF], n_raised=(1, 1))
+    assert (found.n_diverged, found.n_raised, found.by_ranks) == ((1, 0), (1, 1), True)
+    words = "1 run of the first diverged, and 1 run of the first and 1 run of the second raised an error: the mean"
+    assert found.reasons["mean"].startswith(words)
+    assert paired([1.0, INF], [2.0, 3.0], n_raised=(1, 0)).by_ranks
+    with pytest.raises(ArgumentError, match="n_raised=2: n_raised must be a whole number in"):
+        paired([1.0, INF], [2.0, 3.0], n_raised=(2, 0))
+
+
 def test_where_higher_is_better_minus_infinity_is_the_worst() -> None:
     found = paired([0.9, 0.8, -INF], [0.7, 0.9, 0.1], better="higher")
     assert (found.wins, found.losses, found.n_diverged) == (1, 2, (1, 0))

@@ -88,6 +88,47 @@ def test_diverged_runs_are_ranked_and_named() -> None:
     assert "a sign test would have told 9 wins of 10" in even.sentence
 
 
+def test_a_sentence_says_how_many_runs_diverged_and_how_many_raised() -> None:
+    first = np.arange(1.0, 11)
+    second = np.where(first > 7, INF, first + 1)
+    both = said(paired(first, second, n_raised=(0, 2)))
+    assert both.answer == "first"
+    assert "1 run of B diverged, and 2 runs of B raised an error, so by how much is not" in both.sentence
+    raised = said(paired(np.where(first > 9, INF, first), second, n_raised=(1, 3)))
+    assert "1 run of A and 3 runs of B raised an error" in raised.sentence
+    assert "diverged" not in raised.sentence
+    none = said(paired(first[:3], second[-3:], n_raised=(0, 3)))
+    assert none.answer == "cannot be told"
+    assert "3 runs of B raised an error; p cannot be below" in none.sentence
+
+
+@pytest.mark.parametrize("is_better", [True, False])
+def test_over_tasks_better_is_said_whichever_way_the_metrics_go(is_better: bool) -> None:
+    """Accuracies are negated before they are pooled with losses: higher would be false of one or the other."""
+    rng = np.random.default_rng(0)
+    accuracy, loss = rng.uniform(0.7, 0.8, size=(5, 3)), rng.uniform(1, 2, size=(5, 3))
+    ahead = np.array([0.02, 0.03, 0.04]) * rng.uniform(0.5, 1.5, size=(5, 3))
+    good = np.concatenate([-(accuracy + ahead), loss - ahead], axis=1)
+    bad = np.concatenate([-accuracy, loss], axis=1)
+    result = pooled(*((good, bad) if is_better else (bad, good)), scale="standardized")
+    found = pooled_verdict(result, first="A", second="B", p=result.p, metric="metric")
+    assert found.answer == ("first" if is_better else "second")
+    assert found.sentence.startswith(f"Over 6 tasks A has a {'better' if is_better else 'worse'} metric than B")
+    assert "below zero where A is better" in found.sentence
+    assert not {"higher", "lower"} & set(found.sentence.split())
+
+
+def test_over_tasks_a_share_of_seeds_is_that_of_the_better_arm_also_where_higher_is_better() -> None:
+    first, second = np.full((5, 8), 2.0), np.ones((5, 8))
+    second[0] = -INF
+    result = pooled(first, second, better="higher", n_raised=(0, 8))
+    found = pooled_verdict(result, first="A", second="B", p=result.p, metric="return")
+    assert found.answer == "first"
+    assert "A has a better return than B: seeds in which A is better minus those" in found.sentence
+    assert ": +100% [" in found.sentence
+    assert found.sentence.endswith("Seeds are counted, because 8 runs of B raised an error.")
+
+
 def test_ranks_and_seeds_that_disagree_tell_nothing() -> None:
     d = np.array([*([-1.0] * 12), *np.arange(10, 20), INF])
     result = paired(d, np.zeros(len(d)))
@@ -104,7 +145,7 @@ def test_over_tasks_what_is_counted_is_tasks() -> None:
     result = pooled(first, second)
     found = pooled_verdict(result, first="A", second="B", p=result.p)
     assert found.answer == "first"
-    assert found.sentence.startswith("Over 6 tasks A has a lower loss than B: a factor of 0.897 [0.8")
+    assert found.sentence.startswith("Over 6 tasks A has a better loss than B: a factor of 0.897 [0.8")
     assert found.sentence.endswith("with 5 seeds each.")
     none = pooled_verdict(result, first="A", second="B", p=0.3)
     assert none.answer == "no difference"
@@ -120,7 +161,8 @@ def test_over_tasks_with_diverged_runs() -> None:
     result = pooled(first, second)
     found = pooled_verdict(result, first="A", second="B", p=result.p)
     assert found.answer == "first"
-    assert "minus those in which it is lower: −100% [−100%, −100%] (p = 0.008, Wilcoxon signed-rank)" in found.sentence
+    assert "minus those in which it is worse: +100% [+100%, +100%] (p = 0.008, Wilcoxon signed-rank)" in found.sentence
+    assert found.sentence.endswith("with 5 seeds each. Seeds are counted, because 8 runs of B diverged.")
     few = pooled(first[:, :5], second[:, :5])
     unknown = pooled_verdict(few, first="A", second="B", p=few.p)
     assert unknown.answer == "cannot be told"

@@ -37,7 +37,7 @@ class TaskResult:
     task, horizon
         Where.
     finals
-        Arm to its final values over the evaluation seeds, shape (n_seeds,); a diverged run is infinite.
+        Arm to its final values over the evaluation seeds, shape (n_seeds,); a run without an end is infinite.
     several
         Do the arms differ, and the contrasts.
     metric
@@ -126,7 +126,9 @@ class TuningPoint:
     arguments
         What was tried.
     value
-        Its value over the tuning seeds; infinite where they diverged.
+        Its value over the tuning seeds; infinite where they diverged or raised an error.
+    raised
+        Runs of them that raised an error.
     is_chosen
         Whether it was evaluated.
     on_boundary
@@ -138,6 +140,7 @@ class TuningPoint:
     arm: str
     arguments: Mapping[str, object]
     value: float
+    raised: int = 0
     is_chosen: bool = False
     on_boundary: tuple[str, ...] = ()
 

@@ -85,7 +85,7 @@ def _profile(row: Profile, styles: dict[str, ArmStyle]) -> Panel:
 
 
 def _rates(data: ReportData, horizon: str, styles: dict[str, ArmStyle]) -> Iterator[Panel]:
-    """Draw each task's tuned values over the rate, the chosen point and those that diverged."""
+    """Draw each task's tuned values over the rate, the chosen point and those without a value."""
     for task in data.tasks:
         points = [p for p in data.tuning if (p.task, p.horizon) == (task, horizon) and data.rate in p.arguments]
         points = [p for p in points if isinstance(p.arguments[data.rate], int | float)]
@@ -98,18 +98,20 @@ def _rates(data: ReportData, horizon: str, styles: dict[str, ArmStyle]) -> Itera
             own = sorted((p for p in points if p.arm == arm), key=lambda p: float(str(p.arguments[data.rate])))
             if own:
                 traces += _rate_traces(arm, styles[arm], own, data.rate, top)
-        n_bad = len(points) - len(finite)
+        lost = [p for p in points if not math.isfinite(p.value)]
+        n_raised = sum(p.raised > 0 for p in lost)
+        ends = f"{len(lost) - n_raised} diverged, {n_raised} raised an error"
         on_boundary = [p.arm for p in points if p.is_chosen and p.on_boundary]
         yield Panel(
             title=task,
-            alt=f"{counted(len(points), 'tuned point')} of {task} over {data.rate}; {n_bad} diverged. "
+            alt=f"{counted(len(points), 'tuned point')} of {task} over {data.rate}; {ends}. "
             f"On the boundary: {', '.join(on_boundary) or 'none'}.",
             json=figure(traces, xaxis=log_axis(data.rate), yaxis=_value_axis("tuning value", finite)),
         )
 
 
 def _rate_traces(arm: str, style: ArmStyle, points: list[TuningPoint], rate: str, top: float) -> list[Trace]:
-    """Draw an arm's points: values joined by a faint line, crosses for diverged ones, a star for the chosen one."""
+    """Draw an arm's points: values joined by a faint line, crosses for those without one, a star for the chosen."""
     texts = [_point_text(point) for point in points]
     x = [point.arguments[rate] for point in points]
     y = [point.value for point in points]
@@ -291,7 +293,7 @@ def _value_axis(title: str, values: Any) -> dict[str, Any]:
 
 
 def _above(finite: list[float]) -> float:
-    """Give a height above all finite values, where diverged points are drawn."""
+    """Give a height above all finite values, where points without a value are drawn."""
     if not finite:
         return 1.0
     low, high = min(finite), max(finite)
@@ -303,6 +305,7 @@ def _point_text(point: TuningPoint) -> str:
     lines = [
         f"{name} = {number(value) if isinstance(value, float) else value}" for name, value in point.arguments.items()
     ]
-    ending = "diverged" if not math.isfinite(point.value) else number(point.value)
+    lost = f"{counted(point.raised, 'run')} raised an error" if point.raised else "diverged"
+    ending = number(point.value) if math.isfinite(point.value) else lost
     words = [" (chosen)" * point.is_chosen, " (on the boundary)" * bool(point.on_boundary)]
     return "<br>".join([ending + "".join(words), *map(label, lines)])

@@ -43,7 +43,7 @@ SECTIONS: Mapping[str, Section] = {
     "rate": Section(
         heading="How much the rate matters",
         words="Every tuned point over its rate. The star is the chosen one; a star of triangles lies at an end of what "
-        "was searched. Crosses at the top diverged.",
+        "was searched. Crosses at the top diverged or raised an error.",
         tables=("chosen",),
     ),
     "budget": Section(
@@ -54,7 +54,7 @@ SECTIONS: Mapping[str, Section] = {
     "anytime": Section(
         heading="All along",
         words="Each arm's chosen point on the evaluation seeds: median and quartiles. A line ends where half of the "
-        "seeds have diverged.",
+        "seeds have diverged or raised an error.",
     ),
     "divergence": Section(
         heading="Divergences",

@@ -1,6 +1,6 @@
 """Statistics of comparisons: pure functions of arrays, seeds first; SciPy and statsmodels do the arithmetic.
 
-A diverged run is infinite on the bad side of its metric. It is the worst rank, never left out.
+A run that diverged or raised an error is infinite on the bad side of its metric. It is the worst rank, never left out.
 """
 
 from __future__ import annotations

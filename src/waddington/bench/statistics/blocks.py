@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from waddington._checks import check_known
 from waddington.bench.statistics._libraries import scipy_stats, statsmodels_anova
 from waddington.bench.statistics.corrections import corrected
-from waddington.bench.statistics.pairs import Paired, paired
+from waddington.bench.statistics.pairs import Paired, lost_runs, paired
 from waddington.bench.statistics.values import Better, FloatArray, checked_values
 from waddington.errors import ArgumentError
 
@@ -49,7 +49,7 @@ class Several:
     Attributes
     ----------
     test
-        "repeated-measures ANOVA", or "Friedman" where runs diverged.
+        "repeated-measures ANOVA", or "Friedman" where runs diverged or raised.
     statistic
         F or Friedman's chi-square.
     degrees
@@ -83,6 +83,7 @@ def several(
     *,
     better: Better = "lower",
     level: float = 0.05,
+    raised: ArrayLike | None = None,
     n_resamples: int = 10_000,
     seed: int = 0,
 ) -> Several:
@@ -100,6 +101,9 @@ def several(
         Direction of the metric.
     level
         Significance of the family of contrasts.
+    raised
+        Which of the infinite values are those of runs that raised an error, shape (n_seeds, n_arms), truth values; the
+        others diverged. None: all diverged.
     n_resamples, seed
         Of the bootstrap intervals.
 
@@ -107,7 +111,7 @@ def several(
     ------
     ArgumentError
         More than four contrasts, one that is named twice or compares an arm with itself, names that are not those of
-        the columns, or values that :func:`paired` refuses.
+        the columns, values that :func:`paired` refuses, or `raised` of another shape, or true where a value is finite.
     UnknownNameError
         A contrast names no arm.
 
@@ -122,6 +126,7 @@ def several(
         raise ArgumentError(
             f"cannot use arms={names!r}: there must be {array.shape[1]} different names, one for each column"
         )
+    lost = _checked_raised(raised, array)
     pairs = _checked_contrasts(contrasts, names)
     compared = [
         paired(
@@ -130,6 +135,7 @@ def several(
             better=better,
             level=level,
             n_contrasts=len(pairs),
+            n_raised=(int(lost[:, names.index(first)].sum()), int(lost[:, names.index(second)].sum())),
             n_resamples=n_resamples,
             seed=seed,
         )
@@ -141,7 +147,22 @@ def several(
         Contrast(first=first, second=second, paired=result, p_holm=holm, p_bonferroni=bonferroni)
         for (first, second), result, holm, bonferroni in rows
     )
-    return _friedman(array, found) if np.isinf(array).any() else _anova(array, found)
+    if not np.isinf(array).any():
+        return _anova(array, found)
+    return _friedman(array, lost_runs((np.isinf(array) & ~lost).sum(0), lost.sum(0), names), found)
+
+
+def _checked_raised(raised: ArrayLike | None, array: FloatArray) -> NDArray[np.bool_]:
+    """Give which values are those of runs that raised."""
+    found = np.zeros(array.shape, dtype=bool) if raised is None else np.asarray(raised)
+    if found.shape != array.shape or found.dtype != np.bool_:
+        raise ArgumentError(
+            f"cannot use raised of shape {found.shape} and type {found.dtype}: accepted are truth values of shape"
+            f" {array.shape}"
+        )
+    if (found & np.isfinite(array)).any():
+        raise ArgumentError("cannot use raised: it is true where a value is finite; a run that raised is infinite")
+    return found
 
 
 def _checked_contrasts(contrasts: Sequence[tuple[str, str]], names: list[str]) -> list[tuple[str, str]]:
@@ -198,11 +219,11 @@ def _greenhouse_geisser(residual: FloatArray) -> float:
     return float(np.clip(found, 1 / freedom, 1.0))  # rounding may pass either end
 
 
-def _friedman(array: FloatArray, contrasts: tuple[Contrast, ...]) -> Several:
-    """Test ranks within seeds; diverged runs share the worst one."""
+def _friedman(array: FloatArray, lost: str, contrasts: tuple[Contrast, ...]) -> Several:
+    """Test ranks within seeds; diverged runs, and those that raised, share the worst one."""
     n_seeds, n_arms = array.shape
     if n_seeds < 2 or n_arms < 3:
-        reason = f"{n_seeds} x {n_arms} values with diverged runs: Friedman's test needs two seeds and three arms"
+        reason = f"{n_seeds} x {n_arms} values, {lost}: Friedman's test needs two seeds and three arms"
         return _without("Friedman", reason, contrasts)
     if (array == array[:, :1]).all():
         return _without("Friedman", "no arm differs from another", contrasts)

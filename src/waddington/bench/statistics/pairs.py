@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from waddington.bench.statistics.intervals import Interval, bca_interval
 from waddington.bench.statistics.power import detectable_wins, minimum_detectable_effect
 from waddington.bench.statistics.values import Better, FloatArray, checked_values, differences
 
-__all__ = ["Paired", "paired"]
+__all__ = ["Paired", "lost_runs", "paired"]
 
 FEW = 8
 """Seeds below which a bootstrap interval is too narrow to be shown: it cannot leave the values that were seen."""
@@ -39,8 +39,8 @@ class Paired:
         Significance of the whole family of contrasts.
     n_contrasts
         Size of that family; ``mde``, ``mde_d_z`` and ``mde_wins`` are those of one test at ``level / n_contrasts``.
-    n_diverged
-        Seeds in which the first and in which the second arm diverged.
+    n_diverged, n_raised
+        Seeds in which the first and in which the second arm diverged, and in which their runs raised an error.
     mean, median
         Mean and median difference.
     mean_interval, median_interval
@@ -71,6 +71,7 @@ class Paired:
     level: float
     n_contrasts: int
     n_diverged: tuple[int, int]
+    n_raised: tuple[int, int]
     mean: float | None
     median: float | None
     mean_interval: Interval | None
@@ -92,8 +93,8 @@ class Paired:
 
     @property
     def by_ranks(self) -> bool:
-        """Whether runs diverged, so that the comparison goes by ranks."""
-        return any(self.n_diverged)
+        """Whether runs diverged or raised, so that the comparison goes by ranks."""
+        return any(self.n_diverged) or any(self.n_raised)
 
     @property
     def test(self) -> str:
@@ -102,7 +103,7 @@ class Paired:
 
     @property
     def p(self) -> float | None:
-        """The p-value that the verdict goes by: the t test's, or Wilcoxon's where runs diverged."""
+        """The p-value that the verdict goes by: the t test's, or Wilcoxon's where runs diverged or raised."""
         return self.p_wilcoxon if self.by_ranks else self.p_t
 
     @property
@@ -118,6 +119,7 @@ def paired(
     better: Better = "lower",
     level: float = 0.05,
     n_contrasts: int = 1,
+    n_raised: tuple[int, int] = (0, 0),
     power: float = 0.8,
     n_resamples: int = 10_000,
     seed: int = 0,
@@ -129,13 +131,15 @@ def paired(
     first, second
         Values of the arms, shape (n_seeds,), the same seeds in the same order. A diverged run is infinite (minus
         infinity where higher is better): the worst rank, never left out. The comparison then goes by ranks and the
-        mean difference is not measurable. Two runs that both diverged are a tie.
+        mean difference is not measurable. Two runs that both diverged are a tie. A run that raised is infinite, too.
     better
         Direction of the metric.
     level
         Significance of the family, and chance that an interval misses.
     n_contrasts
         Number of contrasts of the family.
+    n_raised
+        How many of each arm's infinite values are those of runs that raised an error; the others diverged.
     power
         Chance at which the minimum detectable effect is found.
     n_resamples
@@ -146,7 +150,8 @@ def paired(
     Raises
     ------
     ArgumentError
-        Values that are NaN, infinitely good or not paired, or a level out of range.
+        Values that are NaN, infinitely good or not paired, a level out of range, or more runs that raised than there
+        are infinite values.
 
     Notes
     -----
@@ -163,13 +168,14 @@ def paired(
     losses = len(d) - wins - ties
     each = level / n_contrasts
     reasons: dict[str, str] = {}
-    diverged = int(np.isinf(a).sum()), int(np.isinf(b).sum())
+    infinite = int(np.isinf(a).sum()), int(np.isinf(b).sum())
+    for raised, most in zip(n_raised, infinite, strict=True):
+        check_count("n_raised", raised, 0, most)
+    diverged = infinite[0] - n_raised[0], infinite[1] - n_raised[1]
     moments = _Moments()
-    if any(diverged):
-        words = " and ".join(
-            f"{counted(n, 'run')} of the {which}" for n, which in zip(diverged, ("first", "second"), strict=True) if n
-        )
-        reason = f"{words} diverged: the mean difference is not measurable"
+    if any(infinite):
+        words = lost_runs(diverged, n_raised, ("the first", "the second"))
+        reason = f"{words}: the mean difference is not measurable"
         reasons |= dict.fromkeys((*_OF_MOMENTS, "median_interval"), reason)
         middle = float(np.median(d)) if np.isfinite(_two_middle(d)).all() else None
         if middle is None:
@@ -191,6 +197,7 @@ def paired(
         level=level,
         n_contrasts=n_contrasts,
         n_diverged=diverged,
+        n_raised=n_raised,
         mean=moments.mean,
         median=middle,
         mean_interval=moments.mean_interval,
@@ -210,6 +217,16 @@ def paired(
         losses=losses,
         reasons=reasons,
     )
+
+
+def lost_runs(n_diverged: Iterable[int], n_raised: Iterable[int], names: Sequence[str]) -> str:
+    """Say whose runs diverged and whose raised an error: ``"2 runs of A and 1 run of B diverged"``."""
+    parts = []
+    for counts, what in ((n_diverged, "diverged"), (n_raised, "raised an error")):
+        whose = [f"{counted(n, 'run')} of {name}" for n, name in zip(counts, names, strict=True) if n]
+        if whose:
+            parts.append(f"{' and '.join(whose)} {what}")
+    return ", and ".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from waddington._checks import check_choice, check_count, check_in_range
 from waddington.bench.statistics.intervals import FEWEST_RESAMPLES, Interval
-from waddington.bench.statistics.pairs import Paired, paired
+from waddington.bench.statistics.pairs import Paired, lost_runs, paired
 from waddington.bench.statistics.values import Better, FloatArray, checked_values, differences
 from waddington.errors import ArgumentError
 
@@ -29,7 +29,8 @@ class Pooled:
     ----------
     scale
         "log ratio": mean of log(first / second). "standardized": Cohen's d_z. "net wins": share of seeds in which the
-        first is higher minus the share in which it is lower, where runs diverged or the scale asked for has no value.
+        first is higher minus the share in which it is lower, where runs diverged or raised, or the scale asked for has
+        no value.
     effects
         One effect a task, shape (n_tasks,); below zero the first arm is lower.
     mean
@@ -40,6 +41,8 @@ class Pooled:
         Tests over task means: each task is one pair, compared with zero. None of its numbers knows seeds.
     n_seeds
         Seeds of each task.
+    n_diverged, n_raised
+        Runs of the first and of the second arm, of all tasks, that diverged, and that raised an error.
     reason
         Why the scale is not the one asked for, else "".
     """
@@ -50,6 +53,8 @@ class Pooled:
     interval: Interval
     over_tasks: Paired
     n_seeds: int
+    n_diverged: tuple[int, int]
+    n_raised: tuple[int, int]
     reason: str
 
     @property
@@ -82,6 +87,7 @@ def pooled(
     better: Better = "lower",
     level: float = 0.05,
     n_contrasts: int = 1,
+    n_raised: tuple[int, int] = (0, 0),
     power: float = 0.8,
     n_resamples: int = 10_000,
     seed: int = 0,
@@ -97,11 +103,13 @@ def pooled(
     floor
         Values below it count as it before a logarithm is taken: what differs below it does not matter.
     better
-        Direction of the metric.
+        Direction of the values. Where metrics of both directions are pooled, those of one are negated before.
     level
         Significance, and chance that the interval misses.
     n_contrasts
         Number of contrasts of the family.
+    n_raised
+        How many of each arm's infinite values are those of runs that raised an error; the others diverged.
     power
         Chance at which the minimum detectable effect is found.
     n_resamples, seed
@@ -110,7 +118,8 @@ def pooled(
     Raises
     ------
     ArgumentError
-        Values that are NaN, infinitely good or not paired, or a logarithm of what is not above zero.
+        Values that are NaN, infinitely good or not paired, a logarithm of what is not above zero, or more runs that
+        raised than there are infinite values.
 
     Notes
     -----
@@ -124,9 +133,14 @@ def pooled(
     a = checked_values("first", first, ndim=2, better=better)
     b = checked_values("second", second, ndim=2, better=better)
     raw = differences(a, b)
+    infinite = int(np.isinf(a).sum()), int(np.isinf(b).sum())
+    for raised, most in zip(n_raised, infinite, strict=True):
+        check_count("n_raised", raised, 0, most)
+    diverged = infinite[0] - n_raised[0], infinite[1] - n_raised[1]
     reason = ""
-    if np.isinf(a).any() or np.isinf(b).any():
-        reason = "runs diverged: effects are shares of seeds won"
+    if any(infinite):
+        lost = lost_runs(diverged, n_raised, ("the first", "the second"))
+        reason = f"{lost}: effects are shares of seeds won"
     elif scale == "standardized":
         spread = raw.std(axis=0, ddof=1) if len(raw) > 1 else np.zeros(raw.shape[1])
         flat = (spread <= 1e-14 * np.maximum(np.abs(a), np.abs(b)).max(axis=0)) & (raw != 0).any(axis=0)
@@ -156,6 +170,8 @@ def pooled(
             seed=seed,
         ),
         n_seeds=len(raw),
+        n_diverged=diverged,
+        n_raised=n_raised,
         reason=reason,
     )
 

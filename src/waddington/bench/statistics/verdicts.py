@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from waddington._text import counted
 from waddington.bench.statistics.intervals import Interval
-from waddington.bench.statistics.pairs import Paired
+from waddington.bench.statistics.pairs import Paired, lost_runs
 from waddington.bench.statistics.pooling import Pooled
 
 __all__ = ["Answer", "Verdict", "number", "pooled_verdict", "verdict"]
@@ -37,8 +37,8 @@ def verdict(paired: Paired, *, first: str, second: str, p: float | None, metric:
     """Put a paired comparison into a sentence.
 
     An arm is called better only if the corrected p is at most the level and the rest agrees: the interval of the mean
-    leaves zero out or, where runs diverged, most seeds are on the side of the ranks. Fewer than three seeds never call
-    one.
+    leaves zero out or, where runs diverged or raised, most seeds are on the side of the ranks. Fewer than three seeds
+    never call one.
 
     Parameters
     ----------
@@ -77,6 +77,8 @@ def verdict(paired: Paired, *, first: str, second: str, p: float | None, metric:
 def pooled_verdict(pooled: Pooled, *, first: str, second: str, p: float | None, metric: str = "loss") -> Verdict:
     """Put a comparison over tasks into a sentence; what is counted is tasks, and fewer than three never call an arm.
 
+    The sentence says better and worse, never higher and lower: tasks may have metrics of both directions.
+
     Parameters
     ----------
     pooled
@@ -90,7 +92,7 @@ def pooled_verdict(pooled: Pooled, *, first: str, second: str, p: float | None, 
     """
     over, tasks = pooled.over_tasks, counted(pooled.n_tasks, "task")
     which = f"the {metric} of {first} and {second} over {tasks}"
-    size = _effect(pooled, first)
+    size, counting = _effect(pooled, first), _why_seeds_count(pooled, first, second)
     if over.n < 3:
         return _untold(which, f"three tasks are the fewest that can tell; measured: {size}")
     if p is None:
@@ -98,15 +100,15 @@ def pooled_verdict(pooled: Pooled, *, first: str, second: str, p: float | None, 
         return _untold(which, f"{why.replace('seed', 'task')}; measured: {size}")
     said = _p_text(p, pooled.test, over.n_contrasts)
     if p > over.level:
-        sentence = f"No difference found between {which}: {size} ({said}); {_tasks_could_have(pooled)}."
+        sentence = f"No difference found between {which}: {size} ({said}); {_tasks_could_have(pooled)}.{counting}"
         return Verdict(answer="no difference", sentence=sentence)
     if not pooled.interval.excludes_zero():
         return _untold(which, f"the test finds a difference ({said}), its interval does not; measured: {size}")
-    word = "lower" if pooled.mean < 0 else "higher"
+    is_first = (pooled.mean < 0) == (over.better == "lower")
     return Verdict(
-        answer="first" if word == over.better else "second",
-        sentence=f"Over {tasks} {first} has a {word} {metric} than {second}: {size} ({said}), "
-        f"with {counted(pooled.n_seeds, 'seed')} each.",
+        answer="first" if is_first else "second",
+        sentence=f"Over {tasks} {first} has a {'better' if is_first else 'worse'} {metric} than {second}: {size} "
+        f"({said}), with {counted(pooled.n_seeds, 'seed')} each.{counting}",
     )
 
 
@@ -129,7 +131,7 @@ def _p_text(p: float, test: str, n_contrasts: int) -> str:
 def _without_p(paired: Paired, first: str, second: str) -> str:
     """Say why there is no p."""
     if paired.by_ranks:
-        return f"{_divergence(paired, first, second)}; {paired.reasons['p_wilcoxon']}"
+        return f"{lost_runs(paired.n_diverged, paired.n_raised, (first, second))}; {paired.reasons['p_wilcoxon']}"
     if paired.mean and "p_t" in paired.reasons:
         word = "lower" if paired.mean < 0 else "higher"
         size = number(abs(paired.mean))
@@ -138,8 +140,9 @@ def _without_p(paired: Paired, first: str, second: str) -> str:
 
 
 def _by_ranks(paired: Paired, first: str, second: str, p: float, metric: str) -> Verdict:
-    """Put a comparison in which runs diverged into a sentence."""
-    said, diverged = _p_text(p, paired.test, paired.n_contrasts), _divergence(paired, first, second)
+    """Put a comparison in which runs diverged or raised into a sentence."""
+    said = _p_text(p, paired.test, paired.n_contrasts)
+    lost = lost_runs(paired.n_diverged, paired.n_raised, (first, second))
     score = f"{paired.wins} seeds to {paired.losses}"
     if p > paired.level:
         could = (
@@ -148,16 +151,16 @@ def _by_ranks(paired: Paired, first: str, second: str, p: float, metric: str) ->
             else f"a sign test would have told {paired.mde_wins} wins of {paired.n}"
         )
         sentence = f"No difference found between the {metric} of {first} and {second}, {score} ({said}): {could}. "
-        return Verdict(answer="no difference", sentence=f"{sentence}{diverged}.")
+        return Verdict(answer="no difference", sentence=f"{sentence}{lost}.")
     is_above = (paired.rank_biserial or 0.0) > 0
     is_first = is_above == (paired.better == "higher")
     if (paired.wins if is_first else paired.losses) <= paired.n / 2 - paired.ties / 2:
-        why = f"the ranks say one thing ({said}), the count of seeds another ({score}). {diverged}"
+        why = f"the ranks say one thing ({said}), the count of seeds another ({score}). {lost}"
         return _untold(f"the {metric} of {first} and {second}", why)
     return Verdict(
         answer="first" if is_first else "second",
         sentence=f"{first} has a {'better' if is_first else 'worse'} {metric} than {second} by ranks, {score} "
-        f"({said}). {diverged}, so by how much is not measurable.",
+        f"({said}). {lost}, so by how much is not measurable.",
     )
 
 
@@ -186,19 +189,23 @@ def _tasks_could_have(pooled: Pooled) -> str:
 
 def _effect(pooled: Pooled, first: str) -> str:
     """Write the pooled effect with its interval."""
-    ends = pooled.interval
+    ends, is_lower = pooled.interval, pooled.over_tasks.better == "lower"
     if pooled.scale == "net wins":
-        shares = f"{pooled.mean:+.0%} [{ends.low:+.0%}, {ends.high:+.0%}]".replace("-", "−")
-        return f"seeds in which {first} is higher minus those in which it is lower: {shares}"
+        mean, low, high = (-pooled.mean, -ends.high, -ends.low) if is_lower else (pooled.mean, ends.low, ends.high)
+        shares = f"{mean:+.0%} [{low:+.0%}, {high:+.0%}]".replace("-", "−")
+        return f"seeds in which {first} is better minus those in which it is worse: {shares}"
     if pooled.scale == "standardized":
-        return f"a mean d_z of {number(pooled.mean)} {_interval(ends)}"
+        where = "below" if is_lower else "above"
+        return f"a mean d_z of {number(pooled.mean)} {_interval(ends)}, {where} zero where {first} is better"
     return f"a factor of {number(math.exp(pooled.mean))} {_interval(Interval(math.exp(ends.low), math.exp(ends.high)))}"
 
 
-def _divergence(paired: Paired, first: str, second: str) -> str:
-    """Say whose runs diverged."""
-    named = zip(paired.n_diverged, (first, second), strict=True)
-    return " and ".join(f"{counted(n, 'run')} of {arm}" for n, arm in named if n) + " diverged"
+def _why_seeds_count(pooled: Pooled, first: str, second: str) -> str:
+    """Say why seeds are counted, where they are."""
+    if pooled.scale != "net wins":
+        return ""
+    lost = lost_runs(pooled.n_diverged, pooled.n_raised, (first, second))
+    return f" Seeds are counted, because {lost or pooled.reason.partition(':')[0]}."
 
 
 def _interval(interval: Interval) -> str:
