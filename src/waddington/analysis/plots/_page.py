@@ -13,6 +13,7 @@ from waddington._checks import require_extra
 from waddington._files import write_text
 from waddington.analysis.landscape import Landscape
 from waddington.analysis.plots import _style as style
+from waddington.analysis.plots._paths import in_words, path_styles
 from waddington.analysis.plots._style import Scale
 from waddington.analysis.records import Arrays
 from waddington.analysis.spectrum import Spectrum
@@ -161,7 +162,7 @@ def _told(landscape: Landscape) -> list[str]:
     found += [
         f"{name}: at most {away.max():.3g} from the picture's plane" for name, away in landscape.distances.items()
     ]
-    return [*found, *filter(None, [style.bad_points(landscape)])]
+    return [*found, *in_words(landscape), *filter(None, [style.bad_points(landscape)])]
 
 
 def _line(landscape: Landscape, log: bool) -> dict[str, Any]:
@@ -195,19 +196,25 @@ def _plane(landscape: Landscape, log: bool) -> dict[str, Any]:
     flat: list[dict[str, Any]] = [
         {"type": "contour", **common, "ncontours": 20, "line": {"width": 0.5, "color": "white"}}
     ]
-    for name, path in landscape.paths.items():
-        color = style.color_of(landscape.paths, name)
+    for name, look in path_styles(landscape).items():
+        path = landscape.paths[name]
+        before = len(path) - 1
         mark = {
             "name": _shown(name),
             "x": _listed(path[:, 0]),
             "y": _listed(path[:, 1]),
             "mode": "lines+markers",
-            "marker": {"size": 3, "color": color},
+            "marker": {
+                "size": [look.width + 2] * before + [look.size + 2],
+                "symbol": ["circle"] * before + [look.symbol],
+                "color": look.color,
+                "line": {"width": 0},
+            },
             "hoverinfo": "name",
         }
         z = _listed(_height(style.height_at(landscape, path), log))
-        above.append({"type": "scatter3d", **mark, "z": z, "line": {"color": color, "width": 4}})
-        flat.append({"type": "scatter", **mark, "line": {"color": color, "width": 2}})
+        above.append({"type": "scatter3d", **mark, "z": z, "line": {"color": look.color, "width": 3 * look.width}})
+        flat.append({"type": "scatter", **mark, "line": {"color": look.color, "width": look.width + 1}})
     names = [_shown(style.axis_label(landscape, at)) for at in range(2)]
     axes = {f"{axis}axis": {"title": {"text": names[at]}} for at, axis in enumerate("xy")}
     legend = {"orientation": "h", "y": -0.15}
@@ -251,9 +258,9 @@ def _box(landscape: Landscape, log: bool) -> dict[str, Any]:
         "colorbar": {"title": {"text": "loss"}, "thickness": 12, "len": 0.8, **_ticks(landscape.loss, log)},
     }
     data = [trace]
-    for name, path in landscape.paths.items():
-        line = {"color": style.color_of(landscape.paths, name), "width": 5}
-        place = {axis: _listed(path[:, at]) for at, axis in enumerate("xyz")}
+    for name, look in path_styles(landscape).items():
+        line = {"color": look.color, "width": 4 * look.width}
+        place = {axis: _listed(landscape.paths[name][:, at]) for at, axis in enumerate("xyz")}
         data.append({"type": "scatter3d", "name": _shown(name), "mode": "lines", **place, "line": line})
     names = [_shown(style.axis_label(landscape, at, of="")) for at in range(3)]
     scene: dict[str, Any] = {f"{axis}axis": {"title": {"text": names[at]}} for at, axis in enumerate("xyz")}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from waddington.analysis.landscape import Landscape
 from waddington.analysis.plots import _style as style
+from waddington.analysis.plots._paths import PathStyle, in_words, path_styles, starts
 from waddington.analysis.plots._style import Scale
 from waddington.analysis.records import Arrays
 
@@ -26,7 +28,8 @@ def contour(
 ) -> Figure:
     """Draw a loss surface as contours, with the paths projected on it.
 
-    A path begins at an open circle and ends at a filled one; the cross is the center.
+    A path begins at an open circle and ends at a mark of its own; the cross is the center. Paths that lie on each other
+    are nested, the widest below, and the legend says which of them the picture cannot tell apart.
 
     Parameters
     ----------
@@ -56,16 +59,28 @@ def contour(
     bar = figure.colorbar(drawn, ax=axes, shrink=0.9, format="%.3g")
     bar.set_label("loss")
     bar.outline.set_visible(False)
+    looks = path_styles(landscape)
+    for name, look in looks.items():  # below all of them, so that it hides none
+        axes.plot(*landscape.paths[name].T, color="white", linewidth=look.width + 1.4, alpha=0.7)
+    for name, look in looks.items():
+        path = landscape.paths[name]
+        axes.plot(*path.T, color=look.color, label=name, marker=".", markersize=look.width + 1.3, linewidth=look.width)
+    for start in starts(landscape):
+        color = style.INK if len(start.names) > 1 else looks[start.names[0]].color
+        axes.plot(*start.place, "o", color=color, markerfacecolor="white", markersize=start.size)
+    for name, look in sorted(looks.items(), key=lambda item: -item[1].size):
+        axes.plot(
+            *landscape.paths[name][-1],
+            look.marker,
+            color=look.color,
+            markersize=look.size,
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+        )
     axes.plot(0.0, 0.0, "+", color=style.INK, markersize=8.0, label="center")
-    for name, path in landscape.paths.items():
-        color = style.color_of(landscape.paths, name)
-        axes.plot(*path.T, color="white", linewidth=2.6, alpha=0.7)
-        axes.plot(*path.T, color=color, label=name, marker=".", markersize=2.5, linewidth=1.2)
-        axes.plot(*path[0], "o", color=color, markerfacecolor="white", markersize=5.0)
-        axes.plot(*path[-1], "o", color=color, markersize=5.0)
     axes.set(xlabel=style.axis_label(landscape, 0), ylabel=style.axis_label(landscape, 1), title=title)
     if landscape.paths:
-        figure.legend(loc="outside lower center", ncols=4)
+        _legend(figure, axes, landscape, looks)
     style.note(figure, [style.bad_points(landscape)])
     return figure
 
@@ -112,11 +127,13 @@ def surface(
         x, y, height, cmap=_map(), rcount=200, ccount=200, linewidth=0.15, edgecolor="#ffffff66", antialiased=True
     )
     lift = 0.01 * float(np.nanmax(height) - np.nanmin(height) or 1.0)
-    for name, path in landscape.paths.items():
-        color = style.color_of(landscape.paths, name)
+    looks = path_styles(landscape)
+    for name, look in looks.items():
+        path = landscape.paths[name]
         z = _height(style.height_at(landscape, path), log) + lift
-        axes.plot(*path.T, z, color=color, label=name, linewidth=1.6, zorder=10)
-        axes.plot(*path[-1:].T, z[-1:], "o", color=color, markersize=4.5, zorder=11)
+        axes.plot(*path.T, z, color=look.color, label=name, linewidth=look.width + 0.4, zorder=10)
+        axes.plot(*path[-1:].T, z[-1:], look.marker, color=look.color, markersize=look.size, markeredgecolor="white",
+                  markeredgewidth=0.6, zorder=11)  # fmt: skip
     if not landscape.paths:
         middle = _height(np.array([landscape.center_loss]), log) + lift
         axes.plot([0.0], [0.0], middle, "o", color=style.COLORS[0], markersize=4.5, zorder=11, label="center")
@@ -137,7 +154,7 @@ def surface(
         axis.pane.set_facecolor("white")
         axis.pane.set_edgecolor("#d8dce1")
         axis._axinfo["grid"]["color"] = "#e4e7eb"
-    figure.legend(loc="outside lower center", ncols=4)
+    _legend(figure, axes, landscape, looks)
     style.note(figure, [style.bad_points(landscape)])
     return figure
 
@@ -189,6 +206,24 @@ def slices(
         figure.suptitle(title, x=0.01, ha="left", fontsize=9.0, fontweight="bold")
     style.note(figure, [style.bad_points(landscape)])
     return figure
+
+
+def _legend(figure: Figure, axes: Axes, landscape: Landscape, looks: Mapping[str, PathStyle]) -> None:
+    """Name the center and the paths with their ends, and say below which of them lie on each other."""
+    from matplotlib.lines import Line2D
+
+    drawn = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    labels = [label for label in drawn if label not in looks]
+    handles = [drawn[label] for label in labels]
+    for name in landscape.paths:
+        look = looks[name]
+        handles.append(
+            Line2D([], [], color=look.color, linewidth=min(look.width, 3.5), marker=look.marker, markersize=6.5,
+                   markeredgecolor="white", markeredgewidth=0.6)
+        )  # fmt: skip
+        labels.append(name)
+    said = "\n".join(in_words(landscape)) or None
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, title=said, title_fontsize=7.5)
 
 
 def _contours(axes: Axes, x: Arrays, y: Arrays, loss: Arrays, scaling: tuple[Arrays, Any]) -> Any:

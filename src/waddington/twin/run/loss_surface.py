@@ -26,8 +26,9 @@ __all__ = ["write_loss_landscape"]
 _POINTS, _CELLS = 11, 256
 _CAPTION = (
     "Loss of the encoder on {cells} training cells, with the same masks everywhere, over the two directions in which "
-    "the weights moved most. Lines are the paths of optimizers of seed {seed}, from the open circle to the filled one, "
-    "a point for each snapshot. {share}What lies in other directions is not seen."
+    "the weights moved most. Lines are the paths of optimizers of seed {seed}, from the open circle to a mark of each, "
+    "a point for each snapshot; of paths that lie on each other the lower is wider. {share}What lies in other "
+    "directions is not seen."
 )
 
 
