@@ -103,6 +103,7 @@ class Store(Database):
             self._create()
         except BaseException:
             self._owner.close()
+            self._close_connections()
             raise
         self._heart = threading.Thread(target=self._beat, name="waddington-lease", daemon=True)
         self._heart.start()
