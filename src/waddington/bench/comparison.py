@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from waddington import jobs
 from waddington.bench import statistics as stats
-from waddington.bench.arm import TASK
 from waddington.bench.conducting import looked_up
 from waddington.bench.cost import costs_of
 from waddington.bench.entry import Entry, Horizon
+from waddington.bench.remarks import on_raised_runs, on_unlike_starts
 from waddington.bench.search import Cell, value_of
 from waddington.bench.statistics import Pooled, Regret, Several, Verdict
 from waddington.bench.study import Study
@@ -216,41 +216,11 @@ class Comparison:
     @property
     def notes(self) -> list[str]:
         """What a reader must know: spaces that differ, runs that raised, arms that did not begin alike."""
-        return [*self.study.notes, *self._failed(), *self._apart()]
-
-    def _failed(self) -> list[str]:
-        found = []
-        for entry in self.study.entries:
-            cells = [cell for cell in self.cells if cell.entry.label == entry.label]
-            runs = [(cell.arm.name, record) for cell in cells for record in cell.evaluations]
-            failed = [(arm, record) for arm, record in runs if record.status == "failed"]
-            if failed:
-                arms = ", ".join(dict.fromkeys(arm for arm, _ in failed))
-                found.append(
-                    f"{len(failed)} of {len(runs)} runs on {entry.label} raised an error and count as the worst"
-                    f" ({arms}); the first by {failed[0][1].error}."
-                )
-        return found
-
-    def _apart(self) -> list[str]:
-        """Name the tasks whose runs of one seed and equal parameters do not begin alike: pairs are none there."""
-        found = []
-        for entry in self.study.entries:
-            begun: dict[tuple[str, int], list[tuple[float, ...]]] = {}
-            for cell in (one for one in self.cells if one.entry.label == entry.label):
-                arguments = {**cell.arm.arguments, **cell.trials[cell.chosen].arguments}
-                parameters = {name: value for name, value in arguments.items() if name.startswith(TASK)}
-                for seed, record in zip(self.study.evaluation_seeds, cell.evaluations, strict=True):
-                    if record.result:
-                        start = record.result["curve"][entry.metric][0], record.result.get("first_loss", math.nan)
-                        begun.setdefault((repr(sorted(parameters.items())), seed), []).append(start)
-            seeds = sorted({seed for (_, seed), starts in begun.items() if not _are_alike(starts)})
-            if seeds:
-                found.append(
-                    f"Runs of one seed on {entry.label} do not begin alike (seeds {', '.join(map(str, seeds))}): the"
-                    " task draws random numbers that the seed does not set, and differences are not those of pairs."
-                )
-        return found
+        return [
+            *self.study.notes,
+            *on_raised_runs(self.study, self.cells),
+            *on_unlike_starts(self.study, self.cells),
+        ]
 
     def summary(self) -> list[dict[str, Any]]:
         """Give a row for every task, horizon and arm: what was chosen, and what it came to."""
@@ -386,16 +356,6 @@ def evaluated(cell: Cell) -> list[float]:
 def _raised(cell: Cell) -> list[bool]:
     """Tell of each evaluation whether it raised an error."""
     return [record.status == "failed" for record in cell.evaluations]
-
-
-def _are_alike(starts: list[tuple[float, ...]]) -> bool:
-    """Tell whether numbers agree but for the arithmetic of another machine; what is missing or infinite agrees."""
-    return all(
-        math.isclose(one, other, rel_tol=1e-2, abs_tol=1e-12)
-        for start in starts
-        for one, other in zip(start, starts[0], strict=True)
-        if math.isfinite(one) and math.isfinite(other)
-    )
 
 
 def metric_name(entry: Entry, horizon: Horizon) -> str:
