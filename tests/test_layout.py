@@ -101,6 +101,7 @@ FLOORS = {
         "study": 4,
         "registered": 5,
         "search": 5,
+        "remarks": 6,
         "tracing": 3,
         "conducting": 6,
         "cost": 4,
