@@ -11,7 +11,7 @@ from waddington._checks import check_choice
 from waddington.claims.finding import Finding
 from waddington.errors import ArgumentError
 
-__all__ = ["TIERS", "Claim", "Judge", "Need", "Part", "Tier"]
+__all__ = ["TIERS", "Answer", "Claim", "Judge", "Need", "Paper", "Part", "Tier"]
 
 Tier: TypeAlias = Literal["seconds", "minutes", "hours"]
 TIERS: tuple[Tier, ...] = ("seconds", "minutes", "hours")
@@ -73,6 +73,8 @@ class Part:
         Where the claimed scale cannot be run here; `measurements` are evidence then, not the verdict.
     rule
         The predicate in words.
+    picture
+        Draws the part from its records, as a figure of matplotlib; given none where there are no measurements.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Part:
     tier: Tier = "seconds"
     need: Need | None = None
     rule: str = ""
+    picture: Callable[[Sequence[jobs.Record]], Any] | None = None
 
     def __post_init__(self) -> None:
         check_choice("tier", self.tier, TIERS)
@@ -136,3 +139,52 @@ class Claim:
                 f"cannot make claim {self.id} of parts {', '.join(names) or 'none'}: accepted are one or more, each"
                 " with a name of its own"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A reader's question that one part answers: its words are the part's own finding.
+
+    Attributes
+    ----------
+    question
+        Such as ``"Does ASGD switch?"``.
+    claim, part
+        Which part answers.
+    """
+
+    question: str
+    claim: str
+    part: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """A paper: its claims, and what a reader asks of it.
+
+    Attributes
+    ----------
+    number, title
+        Such as ``"002"``, and what it proposes.
+    claims
+        Its rows.
+    answers
+        Questions of readers.
+    use
+        What to use of it, in plain words; no figure and no verdict stands in it.
+    """
+
+    number: str
+    title: str
+    claims: tuple[Claim, ...]
+    answers: tuple[Answer, ...] = ()
+    use: str = ""
+
+    def __post_init__(self) -> None:
+        known = {(claim.id, part.name) for claim in self.claims for part in claim.parts}
+        for answer in self.answers:
+            if (answer.claim, answer.part) not in known:
+                raise ArgumentError(
+                    f"cannot answer {answer.question!r} by {answer.claim}, {answer.part}: accepted is a part of a claim"
+                    f" of paper {self.number}"
+                )

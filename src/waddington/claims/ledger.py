@@ -6,18 +6,22 @@ import importlib
 from collections.abc import Iterable
 
 from waddington._checks import check_known
-from waddington.claims.claim import Claim
+from waddington.claims.claim import Claim, Paper
 
-__all__ = ["PAPERS", "all_claims", "get_claims"]
+__all__ = ["PAPERS", "all_claims", "all_papers", "get_claims"]
 
-PAPERS: dict[str, str] = {}
-"""Module of this package by the number of the paper."""
+PAPERS: tuple[str, ...] = ()
+"""Modules of this package, one for each paper."""
+
+
+def all_papers() -> tuple[Paper, ...]:
+    """Give the papers with their claims."""
+    return tuple(importlib.import_module(f"waddington.claims.{name}").PAPER for name in PAPERS)
 
 
 def all_claims() -> tuple[Claim, ...]:
     """Give all claims, in the order of papers and of their numbers."""
-    modules = [importlib.import_module(f"waddington.claims.{name}") for name in PAPERS.values()]
-    return tuple(claim for module in modules for claim in module.CLAIMS)
+    return tuple(claim for paper in all_papers() for claim in paper.claims)
 
 
 def get_claims(ids: Iterable[str] = ()) -> tuple[Claim, ...]:

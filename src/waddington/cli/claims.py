@@ -15,7 +15,7 @@ from waddington.cli._screen import make_console, plain, table_or_list
 if TYPE_CHECKING:
     from waddington import claims
 
-__all__ = ["app", "list_claims", "pack", "run"]
+__all__ = ["app", "list_claims", "pack", "report", "run"]
 
 app = typer.Typer(help="What the papers claim, measured.", no_args_is_help=True)
 
@@ -102,6 +102,24 @@ def pack(
     from waddington import claims
 
     make_console().print(plain(f"{claims.pack_claims(claims.get_claims(), out, file):,} records in {file}"))
+
+
+@app.command("report")
+def report(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the pages.")] = Path("claims-report"),
+    measured: Annotated[Path, typer.Option("--from", help="Folder of the measurements, if there is one.")] = Path(
+        "claims"
+    ),
+    records: Records = None,
+) -> None:
+    """Write the ledger's pages, pictures and tables, from records alone: those of the package, and of FROM."""
+    from waddington import claims
+    from waddington.claims.ledger import all_papers
+    from waddington.claims.report import write_ledger
+
+    entries = claims.ledger_of(claims.get_claims(), measured, records=records or ())
+    page = write_ledger(out, all_papers(), entries)
+    make_console().print(plain(f"{page}  everything on one page; index.md beside it, claims.csv and claims.json"))
 
 
 def _print(entries: list[claims.ClaimEntry]) -> None:

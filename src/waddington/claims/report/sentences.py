@@ -1,0 +1,80 @@
+"""The sentences that pages say of claims and parts; every figure in them is a finding's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from waddington._text import counted
+from waddington.claims.claim import Answer, Paper
+from waddington.claims.verdict import VERDICTS, ClaimEntry, PartEntry
+
+__all__ = ["MARKS", "answer_to", "believed", "evidence_of", "provenance", "tally", "verdict_words"]
+
+MARKS = {"contradicted": "✗", "not reproduced": "≠", "needs hardware": "…", "needs data": "…", "reproduced": "✓"}
+"""Signs that stand beside the words, so that colour alone says nothing."""
+
+
+def verdict_words(verdict: str | None) -> str:
+    """Give a verdict with its sign."""
+    return f"{MARKS[verdict]} {verdict}" if verdict else "? not measured yet"
+
+
+def evidence_of(part: PartEntry) -> list[str]:
+    """Say what was found of a part: each finding, and what could have been detected where nothing was."""
+    lines = []
+    for finding in part.findings:
+        could = ""
+        if not finding.holds and finding.detectable is not None:
+            could = f" A difference of {finding.detectable:.3g} would have been found in four of five such experiments."
+        lines.append(f"{finding.words}.{could}")
+    if part.missing:
+        lines.append(f"{part.missing} of {counted(len(part.part.measurements), 'measurement')} have no record.")
+    return lines
+
+
+def provenance(part: PartEntry) -> str:
+    """Say when, where and of which code the records are; empty where there is none."""
+    if not part.records:
+        return ""
+    row = part.as_json()
+    on = " to ".join(dict.fromkeys((row["measured_on"][0], row["measured_on"][-1])))
+    commits = f", commit {', '.join(row['commits'])}" if row["commits"] else ""
+    seconds = row["seconds"]
+    took = (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
+    return f"{counted(len(part.records), 'record')} of {on} on {'; '.join(row['machines'])}{commits}; {took} in all"
+
+
+def tally(entries: Sequence[ClaimEntry]) -> str:
+    """Count claims by verdict."""
+    count = Counter(entry.verdict for entry in entries)
+    words = [f"{count[verdict]} {verdict}" for verdict in VERDICTS if count[verdict]]
+    words += [f"{count[None]} not measured yet"] if count[None] else []
+    return f"{counted(len(entries), 'claim')}: {', '.join(words)}"
+
+
+def believed(entries: Sequence[ClaimEntry]) -> dict[str, list[str]]:
+    """Sort the parts of a paper's claims: what to believe, what not, and what nobody can say here."""
+    found: dict[str, list[str]] = {"believe": [], "doubt": [], "open": []}
+    for entry in entries:
+        for part in entry.parts:
+            where = {"reproduced": "believe", "contradicted": "doubt", "not reproduced": "doubt"}.get(
+                part.verdict or "", "open"
+            )
+            found[where].append(f"{part.part.statement} ({entry.claim.id}, {verdict_words(part.verdict)})")
+    return found
+
+
+def answer_to(answer: Answer, paper: Paper, entries: Sequence[ClaimEntry]) -> str:
+    """Answer a reader's question by the findings of one part."""
+    entry = next(one for one in entries if one.claim.id == answer.claim)
+    part = next(one for one in entry.parts if one.part.name == answer.part)
+    holds = [finding.holds for finding in part.findings]
+    short = "Not measured yet." if part.missing or not holds else "Yes." if holds[-1] else "No."
+    return " ".join([short, *evidence_of(part)])
