@@ -45,14 +45,14 @@ def test_the_index_has_every_verdict_at_a_glance_and_answers_readers() -> None:
     text = render_index([PAPER], entries())
     assert "1 claim: 1 contradicted" in text
     assert re.search(r"\[C1\]\(paper-coins\.md#c1\) \| ✗ contradicted", text)
-    assert "**Is the coin fair?** Yes. a share of" in text
+    assert "**Is the coin fair?** Yes. A share of" in text
 
 
 def test_a_changed_record_changes_the_pages() -> None:
     text = render_paper(PAPER, entries(heads=90), {})
     assert "C1, fair: ≠ not reproduced" in text
-    assert "a share of 0.900 heads" in text
-    assert "**Is the coin fair?** No. a share of 0.900" in render_index([PAPER], entries(heads=90))
+    assert "A share of 0.900 heads" in text
+    assert "**Is the coin fair?** No. A share of 0.900" in render_index([PAPER], entries(heads=90))
     assert "not reproduced" in render_page([PAPER], entries(heads=90), {})
     assert "C1, fair: ✓ reproduced" in render_paper(PAPER, entries(), {})
 

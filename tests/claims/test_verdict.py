@@ -33,7 +33,7 @@ def verdict_of(*parts: claims.Part, records: dict[str, jobs.Record] | None = Non
 
 def test_numbers_that_disagree_contradict_and_those_that_agree_do_not() -> None:
     assert verdict_of(SUM) == "contradicted"
-    assert verdict_of(dataclasses.replace(SUM, numbers={**SUM.numbers, **SUM.consistent})) == "reproduced"
+    assert verdict_of(dataclasses.replace(SUM, numbers={**SUM.numbers, **SUM.opposite})) == "reproduced"
 
 
 def test_records_decide_and_a_changed_record_changes_the_verdict() -> None:

@@ -34,7 +34,7 @@ def sums_to_one(numbers: Mapping[str, Any]) -> claims.Finding:
 
 SUM = claims.Part(
     name="sum", statement="Both chances make one.", source="Table 1", check=sums_to_one,
-    numbers={"heads": 0.5, "tails": 0.4}, consistent={"tails": 0.5},
+    numbers={"heads": 0.5, "tails": 0.4}, opposite={"tails": 0.5},
 )  # fmt: skip
 FAIR = claims.Part(
     name="fair", statement="The coin is fair.", source="Eq. 1", rule="the share of heads is within 0.1 of a half",

@@ -60,9 +60,9 @@ class Part:
         run. Where it does not hold the part is contradicted.
     numbers
         What the paper prints, and the check reads.
-    consistent
-        Other values of some of `numbers`, with which the check would hold. A test puts them in: a check that nothing
-        can satisfy is no check.
+    opposite
+        Other values of some of `numbers`, with which the check would say the opposite. A test puts them in: a check
+        that says the same of everything is no check.
     measurements
         Jobs whose records decide.
     judge
@@ -82,7 +82,7 @@ class Part:
     source: str
     check: Callable[[Mapping[str, Any]], Finding] | None = None
     numbers: Mapping[str, Any] = field(default_factory=dict)
-    consistent: Mapping[str, Any] = field(default_factory=dict)
+    opposite: Mapping[str, Any] = field(default_factory=dict)
     measurements: tuple[jobs.Job, ...] = ()
     judge: Judge | None = None
     tier: Tier = "seconds"

@@ -147,4 +147,6 @@ def _verdict(verdict: str | None) -> Text:
 
 
 def _parts(entry: claims.ClaimEntry) -> str:
-    return ", ".join(f"{part.part.name}: {part.verdict or 'not measured yet'}" for part in entry.parts)
+    from waddington.claims.report.sentences import verdict_words
+
+    return ", ".join(f"{part.part.name} {verdict_words(part.verdict)[0]}" for part in entry.parts)

@@ -1,0 +1,71 @@
+"""What holds of every claim of the ledger."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from waddington import claims
+from waddington.claims.ledger import all_papers
+from waddington.errors import UnknownNameError
+
+ALL = claims.all_claims()
+PARTS = [(claim, part) for claim in ALL for part in claim.parts]
+CHECKED = [(claim, part) for claim, part in PARTS if part.check is not None]
+
+
+def named(pairs: list) -> list:
+    return [pytest.param(claim, part, id=f"{claim.id}-{part.name}") for claim, part in pairs]
+
+
+def test_ids_are_unique_and_of_their_papers() -> None:
+    ids = [claim.id for claim in ALL]
+    assert len(set(ids)) == len(ids)
+    assert all(claim.paper == paper.number for paper in all_papers() for claim in paper.claims)
+    assert all(re.fullmatch(r"[AGLV]\d+", one) for one in ids)
+
+
+@pytest.mark.parametrize(("claim", "part"), named(CHECKED))
+def test_a_check_says_the_opposite_of_opposite_numbers(claim: claims.Claim, part: claims.Part) -> None:
+    assert part.check is not None
+    said, other = part.check(part.numbers), part.check({**part.numbers, **part.opposite})
+    assert part.opposite
+    assert {said.holds, other.holds} == {True, False}
+    assert said.words != other.words or said.figures != other.figures or part.numbers != part.opposite
+
+
+@pytest.mark.parametrize(("claim", "part"), named(PARTS))
+def test_every_part_says_what_the_paper_says_and_where(claim: claims.Claim, part: claims.Part) -> None:
+    assert part.statement.endswith(".")
+    assert part.source
+    if part.need is not None:
+        assert part.need.command.startswith(("waddington ", "torchrun ", "make ", "python "))
+
+
+def test_the_list_is_json_with_verdicts_and_parts() -> None:
+    rows = [entry.as_json() for entry in claims.ledger_of(ALL)]
+    assert json.loads(json.dumps(rows)) == rows
+    assert all({"id", "statement", "verdict", "parts"} <= set(row) for row in rows)
+
+
+def test_claims_are_found_by_id_and_unknown_ones_are_refused() -> None:
+    assert [one.id for one in claims.get_claims(["g2", "G1", "g2"])] == ["G2", "G1"]
+    with pytest.raises(UnknownNameError, match="claim"):
+        claims.get_claims(["Z9"])
+
+
+CONTRADICTED = ("G2", "G3", "G4", "G5")
+"""What spec and arithmetic say is contradicted by the papers themselves."""
+
+
+@pytest.mark.parametrize("name", CONTRADICTED)
+def test_contradictions_appear_by_computation(name: str) -> None:
+    (entry,) = claims.ledger_of(claims.get_claims([name]))
+    assert entry.verdict == "contradicted"
+
+
+def test_a_claim_that_is_true_as_printed_is_reproduced() -> None:
+    (entry,) = claims.ledger_of(claims.get_claims(["G1"]))
+    assert entry.verdict == "reproduced"
