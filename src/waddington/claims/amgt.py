@@ -98,28 +98,41 @@ G1 = Claim(
     source="Application 1",
     parts=(
         Part(
-            name="smallest eigenvalue", statement="The smallest eigenvalue of application 1 is 2.", source="Application 1",
+            name="smallest eigenvalue",
+            statement="The smallest eigenvalue of application 1 is 2.",
+            source="Application 1",
             check=agrees("the smallest eigenvalue", _eigenvalue(_FIRST, 0), within=1e-9),
-            numbers={"printed": 2}, opposite={"printed": 3},
+            numbers={"printed": 2},
+            opposite={"printed": 3},
         ),
         Part(
-            name="largest eigenvalue", statement="The largest eigenvalue of application 1 is 6.", source="Application 1",
+            name="largest eigenvalue",
+            statement="The largest eigenvalue of application 1 is 6.",
+            source="Application 1",
             check=agrees("the largest eigenvalue", _eigenvalue(_FIRST, -1), within=1e-9),
-            numbers={"printed": 6}, opposite={"printed": 4},
+            numbers={"printed": 6},
+            opposite={"printed": 4},
         ),
         Part(
-            name="condition", statement="The condition number of application 1 is 3.", source="Application 1",
+            name="condition",
+            statement="The condition number of application 1 is 3.",
+            source="Application 1",
             check=agrees("κ", lambda numbers: _FIRST.function.condition_number, within=1e-9),
-            numbers={"printed": 3}, opposite={"printed": 2},
+            numbers={"printed": 3},
+            opposite={"printed": 2},
         ),
         Part(
-            name="limit", statement="On application 1 gradient descent converges below 1/3 and not above.", source="Application 1",
-            check=is_so(_edge), numbers={"limit": "1/3"}, opposite={"limit": "1/2"},
+            name="limit",
+            statement="On application 1 gradient descent converges below 1/3 and not above.",
+            source="Application 1",
+            check=is_so(_edge),
+            numbers={"limit": "1/3"},
+            opposite={"limit": "1/2"},
             rule="it converges 0.001 below the limit, and diverges 0.001 above, in exact arithmetic",
         ),
     ),
     traps=("The paper prints the Hessian with +2 and -2 off the diagonal; the right one is symmetric.",),
-)  # fmt: skip
+)
 
 G2 = Claim(
     id="G2",
@@ -130,24 +143,33 @@ G2 = Claim(
     source="Application 1, Table 1",
     parts=(
         Part(
-            name="fastest", statement="0.3 is the fastest of the listed rates of application 1.", source="Table 1",
+            name="fastest",
+            statement="0.3 is the fastest of the listed rates of application 1.",
+            source="Table 1",
             check=is_as_printed("the fastest from almost any start", lambda numbers: _fastest()),
-            numbers={"printed": ("0.3",)}, opposite={"printed": ("0.1", "0.3")},
+            numbers={"printed": ("0.3",)},
+            opposite={"printed": ("0.1", "0.3")},
             rule="it alone has the smallest contraction",
         ),
         Part(
-            name="too large", statement="On application 1 the rate 0.4 oscillates or diverges, and 1 diverges.", source="Table 1",
-            check=_diverge(_FIRST), numbers={"rates": ("0.4", "1"), "kinds": ("oscillates", "diverges")},
+            name="too large",
+            statement="On application 1 the rate 0.4 oscillates or diverges, and 1 diverges.",
+            source="Table 1",
+            check=_diverge(_FIRST),
+            numbers={"rates": ("0.4", "1"), "kinds": ("oscillates", "diverges")},
             opposite={"rates": ("0.3", "1")},
         ),
         Part(
-            name="near the bound", statement="On application 1, between 1/6 and 1/3, rates nearer to the bound are faster.",
-            source="Application 1", check=is_so(_nearer), numbers={"far": "1/6", "near": "0.32"},
+            name="near the bound",
+            statement="On application 1, between 1/6 and 1/3, rates nearer to the bound are faster.",
+            source="Application 1",
+            check=is_so(_nearer),
+            numbers={"far": "1/6", "near": "0.32"},
             opposite={"near": "0.24"},
         ),
     ),
     traps=("From (1, 1) alone, an eigenvector, 0.3 does beat 0.1: by 0.4 a step against 0.8.",),
-)  # fmt: skip
+)
 
 G3 = Claim(
     id="G3",
@@ -157,9 +179,12 @@ G3 = Claim(
     source="Application 1",
     parts=tuple(
         Part(
-            name=f"η = {rate}", statement=f"On application 1, from (1, 1), gradient descent {said}.", source="Application 1",
+            name=f"η = {rate}",
+            statement=f"On application 1, from (1, 1), gradient descent {said}.",
+            source="Application 1",
             check=is_as_printed(f"at {rate} from (1, 1) it", lambda numbers: _kind(_FIRST, numbers)),
-            numbers={"rate": rate, "start": (1, 1), "printed": kind}, opposite=opposite,
+            numbers={"rate": rate, "start": (1, 1), "printed": kind},
+            opposite=opposite,
             rule="what exact arithmetic says of it, in a word",
         )
         for rate, said, kind, opposite in (
@@ -173,7 +198,7 @@ G3 = Claim(
         "(1, 1) is the eigenvector of eigenvalue 2: at 0.5 the first step lands on the minimum, at 1 it goes to and fro"
         " without growing. In floating point the other eigenvector wins after some fifty steps; this is exact.",
     ),
-)  # fmt: skip
+)
 
 G4 = Claim(
     id="G4",
@@ -184,35 +209,56 @@ G4 = Claim(
     source="Application 2",
     parts=(
         Part(
-            name="smallest eigenvalue", statement="The smallest eigenvalue of application 2 is 1.17.", source="Application 2",
+            name="smallest eigenvalue",
+            statement="The smallest eigenvalue of application 2 is 1.17.",
+            source="Application 2",
             check=agrees("the smallest eigenvalue", _eigenvalue(_SECOND, 0), within=0.005),
-            numbers={"printed": 1.17}, opposite={"printed": 0.764},
+            numbers={"printed": 1.17},
+            opposite={"printed": 0.764},
         ),
         Part(
-            name="largest eigenvalue", statement="The largest eigenvalue of application 2 is 4.83.", source="Application 2",
+            name="largest eigenvalue",
+            statement="The largest eigenvalue of application 2 is 4.83.",
+            source="Application 2",
             check=agrees("the largest eigenvalue", _eigenvalue(_SECOND, -1), within=0.005),
-            numbers={"printed": 4.83}, opposite={"printed": 5.236},
+            numbers={"printed": 4.83},
+            opposite={"printed": 5.236},
         ),
         Part(
-            name="best rate", statement="The best rate of application 2 is about 0.33.", source="Application 2",
+            name="best rate",
+            statement="The best rate of application 2 is about 0.33.",
+            source="Application 2",
             check=agrees("the best rate", lambda numbers: _SECOND.function.best_rate, within=0.005),
-            numbers={"printed": 0.33}, opposite={"printed": 0.4},
+            numbers={"printed": 0.33},
+            opposite={"printed": 0.4},
         ),
         Part(
-            name="rapid", statement="On application 2 rates from 0.3 to 0.4 converge rapidly.", source="Application 2",
-            check=is_so(_rapid), numbers={"rates": ("0.3", "0.33", "0.4")}, opposite={"rates": ("0.3", "0.33", "0.38")},
+            name="rapid",
+            statement="On application 2 rates from 0.3 to 0.4 converge rapidly.",
+            source="Application 2",
+            check=is_so(_rapid),
+            numbers={"rates": ("0.3", "0.33", "0.4")},
+            opposite={"rates": ("0.3", "0.33", "0.38")},
         ),
         Part(
-            name="above 1", statement="On application 2 rates above 1 diverge.", source="Application 2", check=_diverge(_SECOND),
-            numbers={"rates": ("1.001", "2"), "kinds": ("diverges",)}, opposite={"rates": ("0.3", "2")},
+            name="above 1",
+            statement="On application 2 rates above 1 diverge.",
+            source="Application 2",
+            check=_diverge(_SECOND),
+            numbers={"rates": ("1.001", "2"), "kinds": ("diverges",)},
+            opposite={"rates": ("0.3", "2")},
         ),
         Part(
-            name="thousands of steps", statement="On application 2 a rate of 0.001 takes thousands of steps.", source="Application 2",
-            check=is_so(_thousands), numbers={"rate": "0.001"}, opposite={"rate": "0.1"},
+            name="thousands of steps",
+            statement="On application 2 a rate of 0.001 takes thousands of steps.",
+            source="Application 2",
+            check=is_so(_thousands),
+            numbers={"rate": "0.001"},
+            opposite={"rate": "0.1"},
         ),
     ),
     traps=("The best rate is right because the trace, 6, is: 1.17 × 4.83 is 5.65, and the determinant is 4.",),
-)  # fmt: skip
+)
 
 G5 = Claim(
     id="G5",
@@ -223,13 +269,21 @@ G5 = Claim(
     source="Eqs. 13-23",
     parts=(
         Part(
-            name="linear", statement="With α_k = 1/(μk) the convergence is linear.", source="Eqs. 22-23, abstract", check=is_so(_linear),
-            numbers={"rate": "1/(μk)", "ratio": "3/2"}, opposite={"rate": "constant"},
+            name="linear",
+            statement="With α_k = 1/(μk) the convergence is linear.",
+            source="Eqs. 22-23, abstract",
+            check=is_so(_linear),
+            numbers={"rate": "1/(μk)", "ratio": "3/2"},
+            opposite={"rate": "constant"},
             rule="a factor of at most 0.99 a step serves steps 10, 1,000 and 100,000",
         ),
         Part(
-            name="exponent", statement="With α_k = 1/(μk) the exponent is μ/2.", source="Eq. 22", check=is_so(_exponent),
-            numbers={"mu": 10, "ratio": "3/2"}, opposite={"mu": 2},
+            name="exponent",
+            statement="With α_k = 1/(μk) the exponent is μ/2.",
+            source="Eq. 22",
+            check=is_so(_exponent),
+            numbers={"mu": 10, "ratio": "3/2"},
+            opposite={"mu": 2},
             rule="the exponent that a gradient step has on a quadratic is no smaller than the claimed one",
         ),
     ),
@@ -237,7 +291,7 @@ G5 = Claim(
         "Where an eigenvalue over μ is whole, the product is exactly zero: ratios of 1.5 and 2.7 are used.",
         "Eqs. 14 to 22 are of gradient descent; AMGT divides by a root of its second moment.",
     ),
-)  # fmt: skip
+)
 
 PAPER = Paper(
     number="002",
