@@ -10,7 +10,7 @@ from waddington.claims.claim import Claim, Paper
 
 __all__ = ["PAPERS", "all_claims", "all_papers", "get_claims"]
 
-PAPERS: tuple[str, ...] = ("asgd", "amgt")
+PAPERS: tuple[str, ...] = ("asgd", "amgt", "alphaadam", "amvt")
 """Modules of this package, one for each paper."""
 
 
