@@ -127,7 +127,7 @@ V4 = Claim(
             "ResNet-50 on CIFAR-10 trains in 29 % less time.", right="20",
         ),
     ),
-    traps=("Where activations fill the memory, 50 % more state is a small share of it; how small depends on the model.",),
+    traps=("Where activations fill the memory, 50 % more state is a small share; how small depends on the model.",),
 )  # fmt: skip
 
 V6 = Claim(
