@@ -10,6 +10,7 @@
 # make dist   the source distribution and the wheel; REPOSITORY=https://... is the address that their pages then name
 # make conformance  every optimizer of five libraries against the contract; writes docs/conformance.md
 # make pictures     the pictures of docs/optimizers
+# make claims       measures what the papers claim, as far as minutes go; goes on from the records that come with the code
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= results
@@ -21,7 +22,7 @@ export OMP_WAIT_POLICY ?= passive
 # What is compiled is kept: tests start a hundred processes, and each would compile the package anew.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: run compare test test-slow test-all check format format-check lint types docs dist bench bench-trainings gpu conformance pictures clean
+.PHONY: run compare claims test test-slow test-all check format format-check lint types docs dist bench bench-trainings gpu conformance pictures clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "waddington needs Python 3.11 or newer; found %d.%d. Try: make PYTHON=python3.11" % v[:2])'
@@ -100,6 +101,14 @@ conformance: $(VENV)/.dev
 
 pictures: $(VENV)/.dev
 	$(VENV)/bin/python benchmarks/diagnostics.py
+
+CLAIMS = src/waddington/claims/records/claims.jsonl.xz
+TIER ?= minutes
+claims: $(VENV)/.dev
+	$(VENV)/bin/waddington claims run --tier $(TIER) --out $(OUT)/claims $(ARGS)
+	$(VENV)/bin/waddington claims pack --out $(OUT)/claims --file $(CLAIMS)
+	$(VENV)/bin/waddington claims report --from $(OUT)/claims --out docs/claims
+	$(VENV)/bin/python docs/lines.py
 
 clean:
 	rm -rf site build dist .mypy_cache .pytest_cache .ruff_cache

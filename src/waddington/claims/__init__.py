@@ -6,7 +6,7 @@ measurements that anybody can run, or says what it would need. Verdicts are comp
 
 from __future__ import annotations
 
-from waddington.claims.claim import TIERS, Claim, Need, Part
+from waddington.claims.claim import TIERS, Answer, Claim, Need, Paper, Part
 from waddington.claims.finding import Finding
 from waddington.claims.ledger import all_claims, get_claims
 from waddington.claims.measurement import Measurement, experiment, measurements
@@ -16,11 +16,13 @@ from waddington.claims.verdict import VERDICTS, ClaimEntry, PartEntry, enter
 __all__ = [
     "TIERS",
     "VERDICTS",
+    "Answer",
     "Claim",
     "ClaimEntry",
     "Finding",
     "Measurement",
     "Need",
+    "Paper",
     "Part",
     "PartEntry",
     "all_claims",

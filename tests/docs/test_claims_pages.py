@@ -1,0 +1,50 @@
+"""The ledger's pages are those of the records that come with the code: nobody has written a verdict into them."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from waddington import claims
+from waddington.claims.ledger import all_papers
+from waddington.claims.report import render_index, render_paper
+from waddington.claims.report.markdown import page_name
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = DOCS / "claims"
+reflowed = runpy.run_path(str(DOCS / "lines.py"))["reflowed"]
+ENTRIES = {entry.claim.id: entry for entry in claims.ledger_of(claims.get_claims())}
+
+
+def pictures() -> dict[tuple[str, str], str]:
+    """Name the pictures that parts with records have."""
+    return {
+        (entry.claim.id, part.part.name): f"pictures/{entry.claim.id}-"
+        + "".join(c if c.isalnum() else "-" for c in part.part.name)
+        + ".png"
+        for entry in ENTRIES.values()
+        for part in entry.parts
+        if part.part.picture is not None and not part.missing
+    }
+
+
+def test_the_index_is_what_the_records_say() -> None:
+    assert (PAGES / "index.md").read_text(encoding="utf-8") == reflowed(render_index(all_papers(), ENTRIES))
+
+
+@pytest.mark.parametrize("paper", all_papers(), ids=lambda paper: paper.number)
+def test_the_page_of_a_paper_is_what_the_records_say(paper: claims.Paper) -> None:
+    written = (PAGES / page_name(paper)).read_text(encoding="utf-8")
+    assert written == reflowed(render_paper(paper, ENTRIES, pictures()))
+
+
+def test_the_table_for_programs_is_what_the_records_say() -> None:
+    rows = [entry.as_json() for entry in ENTRIES.values()]
+    assert json.loads((PAGES / "claims.json").read_text(encoding="utf-8")) == rows
+
+
+def test_every_picture_is_there() -> None:
+    assert [place for place in pictures().values() if not (PAGES / place).exists()] == []
