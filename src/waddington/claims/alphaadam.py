@@ -174,6 +174,14 @@ L2 = Claim(
             opposite={"shift": 0.01},
         ),
         Part(
+            name="averages of the table",
+            statement="The averages that Table 3 prints of AlphaAdam are those of its columns.",
+            source="Table 3",
+            check=is_so(_means),
+            numbers={"arm": "asynchronous, α", "shift": 0.0},
+            opposite={"arm": "synchronous"},
+        ),
+        Part(
             name="size", statement="This holds on GPT-2 125M with 10,000 steps.", source="Table 3", need=_gpt2("125M")
         ),
     ),
