@@ -107,7 +107,7 @@ TIER ?= minutes
 claims: $(VENV)/.dev
 	$(VENV)/bin/waddington claims run --tier $(TIER) --out $(OUT)/claims $(ARGS)
 	$(VENV)/bin/waddington claims pack --out $(OUT)/claims --file $(CLAIMS)
-	$(VENV)/bin/waddington claims report --from $(OUT)/claims --out docs/claims
+	$(VENV)/bin/waddington claims report --out docs/claims
 	$(VENV)/bin/python docs/lines.py
 
 clean:

@@ -107,9 +107,7 @@ def pack(
 @app.command("report")
 def report(
     out: Annotated[Path, typer.Option("--out", help="Folder of the pages.")] = Path("claims-report"),
-    measured: Annotated[Path, typer.Option("--from", help="Folder of the measurements, if there is one.")] = Path(
-        "claims"
-    ),
+    measured: Annotated[Path | None, typer.Option("--from", help="Folder of measurements of your own.")] = None,
     records: Records = None,
 ) -> None:
     """Write the ledger's pages, pictures and tables, from records alone: those of the package, and of FROM."""
