@@ -86,7 +86,7 @@ def _csv(entries: Sequence[ClaimEntry]) -> str:
                     "high": "" if interval is None else interval.high,
                     "detectable": finding.detectable,
                 }
-                for name, value in (finding.figures or {"": ""}).items():
+                for name, value in finding.figures.items() or [("", "")]:
                     writer.writerow({**said, "figure": name, "value": value})
             if not part.findings:
                 writer.writerow(named)
