@@ -114,3 +114,11 @@ def test_an_optimizer_of_another_model_meets_no_curvature_of_this_one(measure: A
         measure(model, loss, optimizer=optimizer)
     with pytest.raises(ArgumentError, match=r"optimizer=str: accepted is a torch.optim.Optimizer"):
         measure(model, loss, optimizer="Adam")
+
+
+def test_a_default_device_moves_no_random_vector() -> None:
+    model, loss = build("mlp"), loss_of("mlp")
+    wanted = [sharpness(model, loss), hessian_trace(model, loss).mean, spectral_density(model, loss, steps=3).mean]
+    with torch.device("meta"):
+        found = [sharpness(model, loss), hessian_trace(model, loss).mean, spectral_density(model, loss, steps=3).mean]
+    assert found == wanted

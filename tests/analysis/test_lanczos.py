@@ -100,3 +100,16 @@ def test_eigenvalues_scale_with_the_matrix_as_far_as_single_precision_goes(scale
     np.testing.assert_allclose(np.r_[found.largest, found.smallest] / scale, [4.0, 2.0, -0.25], rtol=1e-4)
     nodes, weights = quadrature(lambda vector: matrix @ vector, start, 5)
     assert weights @ nodes / scale == pytest.approx(float(start @ (matrix / scale) @ start / start.square().sum()))
+
+
+@pytest.mark.parametrize("end", [1, -1])
+def test_a_single_direction_is_seen_among_a_hundred_thousand_others(end: int) -> None:
+    """One product has a residual below the tolerance there, and has seen nothing of it."""
+    matrix = torch.ones(100_000, dtype=torch.float64)
+    matrix[7] = 1.02
+    start = torch.randn(100_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = extreme_eigenpairs(lambda vector: end * matrix * vector, start, largest=end == 1, smallest=end == -1)
+    assert abs(np.r_[found.largest, found.smallest][0]) == pytest.approx(1.02)
+    assert found.converged
+    hasty = extreme_eigenpairs(lambda vector: matrix * vector, start, max_products=1)
+    assert (hasty.largest[0], hasty.converged) == (pytest.approx(1.0, abs=1e-6), False)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -82,3 +84,15 @@ def test_gradients_that_agree_have_no_noise() -> None:
     found = gradient_noise(model, over_batches(lambda model, _: loss_of("mlp")(model), [0, 1, 2]), 4)
     assert found.variance == pytest.approx(0.0, abs=1e-12 * found.squared_norm)
     assert found.noise_scale == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("make", [lambda x, y: (x, y), lambda x, y: {"x": x, "y": y}, lambda x, y: [[x], y]])
+def test_batches_that_differ_in_size_are_refused(make: Any) -> None:
+    x, y = data()
+    batches = [make(*pair) for pair in zip(x.split(5), y.split(5), strict=True)]
+    whole = over_batches(lambda model, _: loss_of("mlp")(model), batches)
+    with pytest.raises(ArgumentError, match=r"batches of 2, 5 examples; accepted are batches of one size"):
+        gradient_noise(build("mlp"), whole, 5)
+    assert (
+        gradient_noise(build("mlp"), over_batches(lambda model, _: loss_of("mlp")(model), batches[:2]), 5).batches == 2
+    )

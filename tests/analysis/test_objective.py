@@ -375,3 +375,32 @@ def test_a_small_loss_that_is_no_function_is_refused_all_the_same() -> None:
     model, loss, scale = build("linear"), loss_of("linear"), iter([1.0, 2.0, 3.0])
     with pytest.raises(ArgumentError, match=r"gives .* and then .* at the same parameters"):
         hessian_vector_product(model, lambda model: 1e-9 * next(scale) * loss(model), torch.zeros(15))
+
+
+def test_a_loss_that_differentiates_the_model_itself_is_one_like_others() -> None:
+    """As a differential equation's: u' = u, of a line u = ax + b at x = 0 and 1."""
+    model = nn.Linear(1, 1).double()
+
+    def residual(model: nn.Module) -> torch.Tensor:
+        x = torch.tensor([[0.0], [1.0]], dtype=torch.float64, requires_grad=True)
+        u = model(x)
+        (slope,) = torch.autograd.grad(u.sum(), x, create_graph=True)
+        return (slope - u).square().mean()
+
+    # slope - u is a - b at 0 and -b at 1.
+    wanted = torch.tensor([[1.0, -1.0], [-1.0, 2.0]], dtype=torch.float64)
+    for loss in (residual, over_batches(lambda model, _: residual(model), [0, 1])):
+        for row in range(2):
+            found = hessian_vector_product(model, loss, torch.eye(2, dtype=torch.float64)[row])
+            torch.testing.assert_close(found, wanted[row])
+        with evaluating(model, loss) as objective:
+            assert objective.value() == pytest.approx(float(residual(model).detach()))
+
+
+def test_an_error_in_a_loss_is_its_own() -> None:
+    with pytest.raises(RuntimeError, match="does not require grad"), evaluating(build("mlp"), broken):
+        pass
+
+
+def broken(model: nn.Module) -> torch.Tensor:
+    return torch.autograd.grad(torch.ones((), requires_grad=False), list(model.parameters()))[0].sum()

@@ -24,11 +24,17 @@ def test_paths_begin_at_one_start_and_end_where_training_does() -> None:
     assert isinstance(found.optimizer, torch.optim.SGD)
 
 
-def test_what_diverges_is_left_out_and_nothing_left_is_refused() -> None:
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_diverges_is_left_out_by_name_and_nothing_left_is_refused(order: int) -> None:
     steep = task(steps=5, name="steep")(lambda seed: get_task("rosenbrock").problem(seed))
-    found = trace(steep, [parse_arm("SGD,lr=1e30"), parse_arm("Adam,lr=0.1")])
-    assert [name.split()[0] for name in found.paths][-1] == "Adam"
-    assert all(path.isfinite().all() for path in found.paths.values())
+    arms = [parse_arm("SGD,lr=1e30"), parse_arm("Adam,lr=0.1")]
+    found = trace(steep, arms[::order])
+    assert [*found.paths] == ["Adam (lr=0.1)"]
+    assert found.diverged == ("SGD (lr=1e+30)",)
+    assert torch.equal(found.paths["Adam (lr=0.1)"][-1], parameter_vector(found.model))
+    assert isinstance(found.optimizer, torch.optim.Adam)
+    with pytest.raises(ArgumentError, match="'steep': every run diverged; accepted are smaller rates"):
+        trace(steep, arms[:1])
     with pytest.raises(ArgumentError, match="'steep' without an optimizer"):
         trace(steep, [])
     with pytest.raises(ArgumentError, match="steps=0"):

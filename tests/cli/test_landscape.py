@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,12 @@ def test_a_task_is_trained_and_its_paths_lie_on_the_surface(source: Path, capsys
     found = Landscape.load("there/landscape.npz")
     assert list(found.paths) == ["Adam (lr=0.05)", "SGD (lr=0.001)"]
     assert "it is 0.001 now" in out
+    assert "left out" not in out
+    given = ["--optimizer", "Adam,lr=0.05", "--optimizer", "SGD,lr=1e9", "--steps", "9", "--points", "2"]
+    code, out, _ = run(capsys, "rosenbrock", *given, "--out", "one")
+    assert code == 0
+    assert list(Landscape.load("one/landscape.npz").paths) == ["Adam (lr=0.05)"]
+    assert "left out: SGD (lr=1000000000.0), whose runs diverged" in out
 
 
 @pytest.mark.parametrize(
@@ -204,3 +211,11 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(
         code, _, err = run(capsys, "rosenbrock", "--out", place)
         assert code == 2
         assert f"cannot write to '{place}': Not a directory; accepted: a folder" in " ".join(err.split())
+
+
+def test_a_file_may_be_called_like_a_module_of_python(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = dict(sys.modules)
+    source.with_name("statistics.py").write_text(SOURCE)
+    given = ["--directions", "1", "--points", "3", "--out", "there"]
+    assert run(capsys, "statistics.py:model_and_loss", *given)[0] == 0
+    assert sys.modules.get("statistics") is before.get("statistics")

@@ -27,6 +27,11 @@ class BatchLoss:
         ``loss(model, batch)``, a scalar tensor.
     batches
         What can be walked through again and again: a list, a DataLoader.
+
+    Attributes
+    ----------
+    sizes
+        Lengths of the first tensor in each batch, of the last walk; None where a batch has none.
     """
 
     def __init__(self, loss: Callable[[nn.Module, Any], torch.Tensor], batches: Iterable[Any]) -> None:
@@ -38,6 +43,7 @@ class BatchLoss:
                 f"cannot use batches={type(batches).__name__}: {reason}; accepted: a list or a DataLoader"
             )
         self._loss, self._batches = loss, batches
+        self.sizes: list[int | None] = []
 
     def generators(self) -> list[torch.Generator]:
         """Give the random generators of a DataLoader's own, which walking through it moves."""
@@ -48,8 +54,10 @@ class BatchLoss:
         return list({id(each): each for each in found if isinstance(each, torch.Generator)}.values())
 
     def pieces(self) -> Iterator[Loss]:
-        """Give the loss of each batch."""
+        """Give the loss of each batch, and keep its size where it can be seen."""
+        self.sizes = []
         for batch in self._batches:
+            self.sizes.append(_size_of(batch))
             yield lambda model, batch=batch: self._loss(model, batch)  # type: ignore[misc]
 
     def __call__(self, model: nn.Module) -> torch.Tensor:
@@ -64,6 +72,14 @@ class BatchLoss:
         if not values:
             raise ArgumentError(WITHOUT_BATCHES)
         return torch.stack(values).mean()
+
+
+def _size_of(batch: Any) -> int | None:
+    """Give the length of the first tensor in a batch."""
+    if isinstance(batch, torch.Tensor):
+        return len(batch) if batch.dim() else None
+    parts = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, tuple | list) else ()
+    return next((size for part in parts if (size := _size_of(part)) is not None), None)
 
 
 def _why_no_batches(given: Any) -> str | None:

@@ -294,9 +294,9 @@ def _finite(objective: Objective, image: torch.Tensor) -> torch.Tensor:
 
 def probe(objective: Objective, size: int, seed: int, *, gaussian: bool = False) -> torch.Tensor:
     """Draw a random vector of shape (size,), of signs or of normal numbers, the same on every device."""
-    generator = torch.Generator().manual_seed(int(seed))
+    generator = torch.Generator("cpu").manual_seed(int(seed))
     if gaussian:
-        vector = torch.randn(size, generator=generator, dtype=torch.float64)
+        vector = torch.randn(size, generator=generator, dtype=torch.float64, device="cpu")
     else:
-        vector = torch.randint(0, 2, (size,), generator=generator).double() * 2.0 - 1.0
+        vector = torch.randint(0, 2, (size,), generator=generator, device="cpu").double() * 2.0 - 1.0
     return vector.to(dtype=objective.dtype, device=objective.device)

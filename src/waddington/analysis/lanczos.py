@@ -19,6 +19,9 @@ __all__ = ["EigenPairs", "Matvec", "extreme_eigenpairs", "quadrature"]
 Matvec = Callable[[torch.Tensor], torch.Tensor]
 """The product of a symmetric matrix with a vector of shape (n,)."""
 
+_LEAST = 8
+"""Products before which nothing has settled: in many dimensions a random vector holds so little of a single direction
+that a first residual cannot tell it."""
 _BASIS = 48
 """Vectors held at most, unless more eigenvalues are wanted: memory is so many times the parameters'."""
 
@@ -161,7 +164,8 @@ def _settle(basis: _Basis, largest: int, smallest: int, tolerance: float, max_pr
         if basis.count >= wanted:
             at = np.r_[np.arange(len(values) - 1, len(values) - 1 - largest, -1), np.arange(smallest)]
             residuals = np.zeros(wanted) if is_exact else basis.beta * np.abs(weights[-1, at])
-            converged = bool((residuals <= tolerance * scale).all())
+            has_looked = basis.products >= _LEAST or basis.count == size
+            converged = has_looked and bool((residuals <= tolerance * scale).all())
             is_done = converged and (basis.products >= at_least or basis.count == size)
             if is_done or basis.products >= max_products:
                 return _Ritz(values, weights, at, residuals, scale, converged)
@@ -191,8 +195,8 @@ def _near_the_ends(count: int, largest: int, smallest: int) -> Arrays:
 
 
 def _random_like(vector: torch.Tensor, seed: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(vector.shape, generator=generator, dtype=torch.float64).to(vector)
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randn(vector.shape, generator=generator, dtype=torch.float64, device="cpu").to(vector)
 
 
 def quadrature(matvec: Matvec, start: torch.Tensor, steps: int) -> tuple[Arrays, Arrays]:

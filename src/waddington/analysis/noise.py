@@ -41,8 +41,9 @@ class GradientNoise(Saved):
     def noise_scale(self) -> float:
         """B_simple = tr Σ / |G|², in examples: the batch size at which noise and signal are equal.
 
-        NaN where `squared_norm` is not positive: the batches are too few to tell the gradient from 0. A ratio of two
-        unbiased numbers is biased; over several steps use :func:`pooled_noise_scale`.
+        NaN where `squared_norm` is not positive: the batches are too few to tell the gradient from 0. A number is no
+        proof that they are enough: of pure noise every second estimate of |G|² is positive. A ratio of two unbiased
+        numbers is biased; over several steps use :func:`pooled_noise_scale`.
         """
         return self.variance / self.squared_norm if self.squared_norm > 0 else float("nan")
 
@@ -69,7 +70,7 @@ def gradient_noise(
     Raises
     ------
     ArgumentError
-        The loss is not one of several batches.
+        The loss is not one of several batches, or they differ in size.
     """
     check_count("batch_size", batch_size, 1)
     if not isinstance(loss, BatchLoss):
@@ -80,6 +81,12 @@ def gradient_noise(
         for grad in objective.piece_gradients():
             squares.append(float(grad.double().square().sum()))
             total += grad
+    sizes = {size for size in loss.sizes if size is not None}
+    if len(sizes) > 1:
+        raise ArgumentError(
+            f"cannot measure noise with batches of {', '.join(map(str, sorted(sizes)))} examples; accepted are batches"
+            " of one size (of a DataLoader, drop_last=True)"
+        )
     mean = float((total / len(squares)).square().sum())
     return noise_from_norms(squares, mean, batch_size)
 

@@ -72,12 +72,22 @@ class Objective:
         self._held: Mapping[str, torch.Tensor] = {}
         self._frozen: dict[str, tuple[nn.Parameter, torch.Tensor]] = {}
         self._checked: set[str] = set()
+        self._differentiates = False
 
     def value(self) -> float:
         """Compute the loss; NaN and infinity are values like others."""
-        with torch.no_grad(), self._evaluation():
-            values = [self._scalar(piece).item() for piece in self._pieces()]
+        try:
+            values = self._values()
+        except RuntimeError as error:
+            if self._differentiates or "does not require grad" not in str(error):
+                raise
+            self._differentiates = True  # inside, as losses of differential equations and penalties of gradients do
+            values = self._values()
         return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else sum(values) / len(values)
+
+    def _values(self) -> list[float]:
+        with torch.set_grad_enabled(self._differentiates), self._evaluation():
+            return [self._scalar(piece).item() for piece in self._pieces()]
 
     def gradient(self) -> torch.Tensor:
         """Compute the gradient, of shape (n,)."""

@@ -108,9 +108,9 @@ class PathRecorder:
         self._dimensions = sketch
         if sketch is not None:
             check_count("sketch", sketch, 1)
-            generator = torch.Generator().manual_seed(int(seed))
-            at = torch.randint(0, sketch, start.shape, generator=generator)
-            signs = torch.randint(0, 2, start.shape, generator=generator, dtype=torch.int8) * 2 - 1
+            generator = torch.Generator("cpu").manual_seed(int(seed))
+            at = torch.randint(0, sketch, start.shape, generator=generator, device="cpu")
+            signs = torch.randint(0, 2, start.shape, generator=generator, dtype=torch.int8, device="cpu") * 2 - 1
             self._place = at.to(start.device), signs.to(start.device)
         self._losses: list[float] = []
         self._rates: list[float] = []

@@ -144,7 +144,7 @@ def real_points(name: str, points: Any, size: int | None = None) -> torch.Tensor
     """
     wanted = f"points of shape (T, {'n' if size is None else size}), T from 1"
     try:
-        found = torch.as_tensor(points)
+        found = points if isinstance(points, torch.Tensor) else torch.as_tensor(points, device="cpu")
     except (TypeError, ValueError, RuntimeError) as error:
         raise ArgumentError(f"cannot use {name}={type(points).__name__}: accepted are {wanted}") from error
     if found.dim() != 2 or not found.numel() or (size is not None and found.shape[1] != size) or found.is_complex():

@@ -12,6 +12,7 @@ from waddington._checks import check_count
 from waddington.analysis import BatchLoss, PathRecorder, over_batches
 from waddington.bench._task import Task
 from waddington.bench.arm import Arm, build_optimizer
+from waddington.bench.problem import Problem
 from waddington.bench.schedule import Schedule
 from waddington.bench.training import Plan, train
 from waddington.errors import ArgumentError
@@ -29,19 +30,23 @@ class Traced:
     Attributes
     ----------
     model
-        Trained by the last optimizer.
+        Trained by the last optimizer that did not diverge.
     loss
         Of the model, on fixed batches of the task.
     optimizer
-        The last one.
+        That optimizer.
     paths
-        Parameters along each run, by the arm's name, of shape (snapshots, n); without those that are not finite.
+        Parameters along each run, by the arm's name, of shape (snapshots, n), all finite.
+    diverged
+        Names of the arms that are left out: they came to parameters or a metric that is not finite, and a picture wide
+        enough for the way there would show nothing of the others.
     """
 
     model: nn.Module
     loss: BatchLoss
     optimizer: torch.optim.Optimizer
     paths: dict[str, torch.Tensor]
+    diverged: tuple[str, ...]
 
 
 def trace(task: Task, arms: Sequence[Arm], *, seed: int = 0, steps: int | None = None) -> Traced:
@@ -66,13 +71,15 @@ def trace(task: Task, arms: Sequence[Arm], *, seed: int = 0, steps: int | None =
     Raises
     ------
     ArgumentError
-        There is no optimizer, or every run diverged at its first step.
+        There is no optimizer, or every run diverged.
     """
     if not arms:
         raise ArgumentError(f"cannot trace task {task.name!r} without an optimizer; accepted are one or more")
     steps = task.steps if steps is None else steps
     check_count("steps", steps, 1)
-    paths = {}
+    paths: dict[str, torch.Tensor] = {}
+    diverged: list[str] = []
+    last: tuple[Problem, torch.optim.Optimizer] | None = None
     for arm in arms:
         problem = task.problem(seed)
         wanted = problem.model.parameters() if problem.parameters is None else problem.parameters(problem.model)
@@ -80,7 +87,7 @@ def trace(task: Task, arms: Sequence[Arm], *, seed: int = 0, steps: int | None =
         recorder = PathRecorder(problem.model)
         recorder.record()
         handle = optimizer.register_step_post_hook(lambda *_, recorder=recorder: recorder.record())
-        train(
+        trained = train(
             problem,
             optimizer,
             arm.schedule or Schedule(),
@@ -88,10 +95,19 @@ def trace(task: Task, arms: Sequence[Arm], *, seed: int = 0, steps: int | None =
         )
         handle.remove()
         points = torch.as_tensor(recorder.path().snapshots)
-        paths[arm.name] = points[points.isfinite().all(dim=1)]
+        if trained.diverged or not bool(points.isfinite().all()):
+            diverged.append(arm.name)
+        else:
+            paths[arm.name], last = points, (problem, optimizer)
+    if last is None:
+        raise ArgumentError(f"cannot trace task {task.name!r}: every run diverged; accepted are smaller rates")
+    problem, optimizer = last
     generator = torch.Generator().manual_seed(seed + _APART)
     batches = [problem.batch(generator, step) for step in range(_BATCHES)]
-    kept = {name: points for name, points in paths.items() if len(points) > 1}
-    if not kept:
-        raise ArgumentError(f"cannot trace task {task.name!r}: every run diverged at once; accepted are smaller rates")
-    return Traced(model=problem.model, loss=over_batches(problem.loss, batches), optimizer=optimizer, paths=kept)
+    return Traced(
+        model=problem.model,
+        loss=over_batches(problem.loss, batches),
+        optimizer=optimizer,
+        paths=paths,
+        diverged=tuple(diverged),
+    )

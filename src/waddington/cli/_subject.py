@@ -33,12 +33,15 @@ class Subject:
         What trained it, or None.
     paths
         Parameters along paths, by name, each of shape (T, n).
+    left_out
+        Names of the optimizers of a task whose runs diverged.
     """
 
     model: Any
     loss: Any
     optimizer: Any = None
     paths: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 def find_subject(name: str, optimizers: Sequence[str] = (), *, seed: int = 0, steps: int | None = None) -> Subject:
@@ -78,7 +81,7 @@ def _trained(task: Any, optimizers: Sequence[str], seed: int, steps: int | None)
     from waddington.bench.tracing import trace
 
     found = trace(task, [parse_arm(text) for text in optimizers or ("AdamW",)], seed=seed, steps=steps)
-    return Subject(model=found.model, loss=found.loss, optimizer=found.optimizer, paths=found.paths)
+    return Subject(found.model, found.loss, found.optimizer, found.paths, found.diverged)
 
 
 def _function(name: str) -> Any:
@@ -106,10 +109,11 @@ def _loaded(name: str, place: str) -> Any:
     _may_import_from(path.parent)
     from waddington.bench.files import Fresh
 
-    spec = importlib.util.spec_from_file_location(path.stem, path, loader=Fresh(path.stem, str(path)))
+    called = f"waddington_subject_{path.stem}"  # one of Python's own names would hide that module from all others
+    spec = importlib.util.spec_from_file_location(called, path, loader=Fresh(called, str(path)))
     assert spec is not None and spec.loader is not None  # noqa: PT018 - a .py file has both
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[called] = module
     loader = spec.loader
     _call(name, lambda: loader.exec_module(module))
     return module

@@ -84,6 +84,8 @@ def landscape(
             **settings,
         )
         facts = [f"loss: {found.center_loss:.6g}"]
+        if subject.left_out:
+            facts.append(f"left out: {', '.join(subject.left_out)}, whose runs diverged")
         density = None
         try:
             listener.stage("Measuring curvature", 2)

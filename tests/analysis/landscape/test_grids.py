@@ -234,3 +234,15 @@ def test_a_line_needs_two_ends_of_one_kind_and_goes_on_by_a_finite_share() -> No
     for beyond in (-0.5, torch.inf, torch.nan):
         with pytest.raises(ArgumentError, match=r"beyond must be a number in \[0, inf\)"):
             interpolate(model, loss, whole, whole, beyond=beyond)
+
+
+def test_a_default_device_moves_neither_directions_nor_paths() -> None:
+    model, loss = build("mlp"), loss_of("mlp")
+    points = torch.stack([flat(model) * at for at in (1.0, 2.0, 4.0)])
+    with torch.device("meta"):
+        found = loss_landscape(
+            model, loss, random_directions(model, 1), points=2, paths={"run": points, "again": points.numpy()}
+        )
+        PathRecorder(model, sketch=4).record()
+        assert path_directions(points, 1).directions.device.type == "cpu"
+    assert np.isfinite(found.loss).all()

@@ -85,7 +85,7 @@ def random_directions(
     check_count("count", count, 1)
     check_choice("normalize", normalize, ("filter", "layer", "none"))
     check_count("seed", seed, 0, 2**63 - 1)
-    generator = torch.Generator().manual_seed(int(seed))
+    generator = torch.Generator("cpu").manual_seed(int(seed))
     params = [param for _, param in trainable(model)]
     dtype, device = widest(params), params[0].device
     second = {id(module.weight) for module in model.modules() if isinstance(module, _TRANSPOSED)}
@@ -93,7 +93,7 @@ def random_directions(
     for _ in range(count):
         parts = []
         for param in params:
-            noise = torch.randn(param.shape, generator=generator, dtype=torch.float64)
+            noise = torch.randn(param.shape, generator=generator, dtype=torch.float64, device="cpu")
             noise = noise.to(dtype=torch.promote_types(param.dtype, torch.float32), device=param.device)
             axis = 1 if id(param) in second else 0
             parts.append(noise if normalize == "none" else _scaled(noise, param.detach().to(noise), normalize, axis))

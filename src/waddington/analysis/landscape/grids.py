@@ -60,7 +60,7 @@ class Landscape(Saved):
 def loss_landscape(
     model: nn.Module,
     loss: Loss,
-    directions: torch.Tensor,
+    directions: torch.Tensor | Arrays,
     *,
     span: float | Sequence[tuple[float, float]] = 1.0,
     points: int | Sequence[int] = 25,
@@ -250,8 +250,8 @@ def _tell(progress: Progress | None, done: int, total: int) -> None:
         progress(done, total)
 
 
-def _checked(directions: torch.Tensor, objective: Objective) -> torch.Tensor:
-    given = torch.as_tensor(directions)
+def _checked(directions: torch.Tensor | Arrays, objective: Objective) -> torch.Tensor:
+    given = directions if isinstance(directions, torch.Tensor) else torch.as_tensor(directions, device="cpu")
     if given.dim() != 2 or not 1 <= len(given) <= 3 or given.shape[1] != objective.size or given.is_complex():
         raise ArgumentError(
             f"cannot use directions of shape {tuple(given.shape)} and {given.dtype}: accepted are one to three of"
