@@ -100,7 +100,9 @@ def run(
     optimizer: Annotated[
         list[str] | None,
         typer.Option(
-            help="Optimizer to compare; repeat for several (see `waddington optimizers`).", rich_help_panel=_GUIDE
+            help="Optimizer to compare (see `waddington optimizers`), with arguments of its own where it has any: "
+            "ASGDAdam,switch=mean. Repeat for several.",
+            rich_help_panel=_GUIDE,
         ),
     ] = None,
     lr: Annotated[

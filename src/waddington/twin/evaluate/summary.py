@@ -19,6 +19,7 @@ __all__ = [
     "BASELINES",
     "CEILING",
     "COLUMNS",
+    "FIXED_POLICIES",
     "POLICIES",
     "headline",
     "is_baseline",
@@ -34,7 +35,10 @@ __getattr__ = names_moved_from(__name__)
 COLUMNS = ("protocol", "predictor", "optimizer", "seed", "modality", "split", "metric", "value")
 """Columns of tidy metrics."""
 
-POLICIES = ("agent", "do nothing", "random")
+FIXED_POLICIES = ("do nothing", "random", "untrained policy", "untrained policy, stochastic", "go to the mean")
+"""Policies that are not trained, in the order in which they are shown."""
+
+POLICIES = ("agent", *FIXED_POLICIES)
 """Policies: they are told the effect to bring about, so no response model is their rival, nor they its."""
 
 CEILING = "replicate"
@@ -44,7 +48,7 @@ BASELINES = (
     "do nothing",
     *(name for name, row in MODELS.items() if row.baseline),
     *BASELINE_REPRESENTATIONS,
-    "random",
+    *FIXED_POLICIES[1:],
     CEILING,
 )
 """What a model has to beat, in the order in which it is shown, and the ceiling."""

@@ -15,6 +15,7 @@ import pandas as pd
 from waddington.jobs import Context
 from waddington.twin.evaluate.heldout import average
 from waddington.twin.evaluate.paper import score_paper
+from waddington.twin.evaluate.summary import FIXED_POLICIES
 from waddington.twin.plan.agent import (
     AgentConfig,
     Rollout,
@@ -43,6 +44,7 @@ from waddington.twin.run.environments import (
     score_goals,
 )
 from waddington.twin.run.jobs import TwinJob, read_inputs
+from waddington.twin.run.optimizers import OptimizerSetting
 from waddington.twin.run.replicate_jobs import ReplicateJob, measurable_pairs
 
 __all__ = ["IDLE", "RANDOM", "TABLES", "AgentJob", "heldout_settings"]
@@ -89,11 +91,12 @@ class AgentJob(TwinJob):
         history: list[dict[str, float]] = []
         policy: Any
         checkpoint = context.folder / CHECKPOINT
-        if self.optimizer in PLANNERS and not PLANNERS[self.optimizer].trains:
-            policy = make_policy(self.optimizer, env, seed=self.seed)
+        if self.optimizer in FIXED_POLICIES:
+            options = {"config": settings} if PLANNERS[self.optimizer].has_net else {}
+            policy = make_policy(self.optimizer, env, seed=self.seed, **options)
         else:
-            rate = self.lr
-            arguments = {k: v for k, v in config.arguments(self.optimizer, rate).items() if k not in ("lr", "eps")}
+            arguments = config.arguments(self.optimizer, self.lr, dict(self.searched))
+            eps = arguments.pop("eps", config.eps)
 
             def hear(record: dict[str, float]) -> None:
                 history.append(record)
@@ -102,10 +105,10 @@ class AgentJob(TwinJob):
             policy = make_policy(
                 ProximalPolicy.name,
                 env,
-                optimizer=self.optimizer,
-                optimizer_kwargs=arguments,
-                lr=rate,
-                eps=config.eps,
+                optimizer=OptimizerSetting.of(self.optimizer).optimizer,
+                optimizer_kwargs={name: value for name, value in arguments.items() if name != "lr"},
+                lr=self.lr,
+                eps=eps,
                 total_timesteps=steps,
                 seed=self.seed,
                 config=settings,
@@ -125,11 +128,13 @@ class AgentJob(TwinJob):
             save_arrays(context.folder, _trajectories(environment, policy, prepared))
         # Episodes of the held-out environment are short, so its return is averaged over more of them.
         episodes = config.ppo.eval_episodes * (1 if isinstance(environment, PaperEnvironment) else 8)
-        trial = rollout(policy, env, episodes=episodes, seed=self.seed + 1)
+        deterministic = config.ppo.evaluation == "deterministic"
+        trial = rollout(policy, env, episodes=episodes, deterministic=deterministic, seed=self.seed + 1)
         reward = float(trial.returns.mean())
         checkpoint.unlink(missing_ok=True)
         return {
             "objective": finite(reward),
+            "evaluation": config.ppo.evaluation,
             "scores": score_rows(scores),
             "history": {
                 name: [finite(record.get(name)) for record in history]
@@ -163,7 +168,8 @@ def _judge_heldout(environment: HeldOutEnvironment, policy: Any, config: RunConf
     env = CellVecEnv(environment.test, 1, seed=job.seed)
 
     def moved(acting: Any) -> Rollout:
-        return rollout(acting, env, starts=starts, goals=goals, seed=job.seed)
+        deterministic = config.ppo.evaluation == "deterministic"
+        return rollout(acting, env, starts=starts, goals=goals, deterministic=deterministic, seed=job.seed)
 
     ended, rested = moved(policy), moved(idle_policy(environment.test))
     return score_goals(environment, goals, ended.final - ended.initial, rested.final - rested.initial)
@@ -195,6 +201,7 @@ def _trajectories(environment: HeldOutEnvironment, policy: Any, prepared: RunDat
 def _judge_paper(environment: PaperEnvironment, policy: Any, config: RunConfig, job: AgentJob) -> pd.DataFrame:
     """Run the published evaluation episodes on test cells."""
     env = CellVecEnv(environment.test, 1, seed=job.seed)
-    found = rollout(policy, env, episodes=config.ppo.eval_episodes, seed=job.seed)
+    deterministic = config.ppo.evaluation == "deterministic"
+    found = rollout(policy, env, episodes=config.ppo.eval_episodes, deterministic=deterministic, seed=job.seed)
     table = TABLES.get(environment.test.max_perturb, f"{environment.test.max_perturb} at once")
     return score_paper(found.initial, found.final, found.goal, slices=environment.slices, table=table)

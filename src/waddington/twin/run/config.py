@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -21,6 +21,7 @@ from waddington._checks import check_choice, check_in_range, check_known, missin
 from waddington.errors import ArgumentError
 from waddington.optim import registry
 from waddington.twin.run.fields import typed
+from waddington.twin.run.optimizers import OptimizerSetting, read_settings
 from waddington.twin.run.sections import (
     EncodeConfig,
     PPOConfig,
@@ -32,13 +33,38 @@ from waddington.twin.run.sections import (
     flat_name,
 )
 
-__all__ = ["FIELDS", "GUIDE_OPTIMIZERS", "PAPER_GRID", "PRESETS", "READ_FIELDS", "Place", "RunConfig", "flatten"]
+__all__ = [
+    "FIELDS",
+    "GUIDE_OPTIMIZERS",
+    "PAPER_BETA2_GRID",
+    "PAPER_GRID",
+    "PAPER_OPTIMIZERS",
+    "PAPER_P_GRID",
+    "PRESETS",
+    "READ_FIELDS",
+    "Place",
+    "RunConfig",
+    "flatten",
+]
 
 GUIDE_OPTIMIZERS = ("Adam", "AMSGrad", "ASGDAdam", "ASGDAMSGrad", "Padam", "SGD")
 """The guide's benchmark, and the paper's."""
 
+PAPER_OPTIMIZERS = (
+    "Adam,lr=1e-4,beta2=0.99",
+    "AMSGrad,lr=1e-4,beta2=0.99",
+    "ASGDAdam,alpha_max=1e-4,alpha_min=1e-7,switch=mean,bias_correction=False",
+    "ASGDAMSGrad,alpha_max=1e-4,alpha_min=1e-7,switch=mean,bias_correction=False",
+    "Padam,lr=1e-2,p=0.125",
+    "SGD,lr=3e-4,momentum=0.0",
+)
+"""The guide's benchmark with the settings of section IV.A of the ASGDAdam paper. ASGD is Algorithms 1 and 2 to the
+letter. The paper names no rate of SGD: it is that at which its published code ran it, Stable-Baselines3's default."""
+
 PAPER_GRID = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """Learning rates that section IV.A of the ASGDAdam paper searches."""
+PAPER_BETA2_GRID, PAPER_P_GRID = (0.9, 0.99, 0.999), (0.25, 0.125, 0.0625)
+"""Decays of the second moment, and powers of Padam, that it searches."""
 
 READ_FIELDS = tuple(field.name for field in dataclasses.fields(ReadConfig) if field.name != "file")
 """Fields that :func:`waddington.twin.data.io.read` is told, under the names of its arguments."""
@@ -72,7 +98,8 @@ class RunConfig:
 
     # --- the guide's parameters of optimizers ---
     optimizer: tuple[str, ...] = GUIDE_OPTIMIZERS
-    """Optimizers to compare, by name, as ``module:Class``, or as classes that can be imported."""
+    """Optimizers to compare, by name, as ``module:Class``, or as classes that can be imported; behind a name, arguments
+    that it has alone: ``"ASGDAdam,switch=mean,bias_correction=False"``, ``"Padam,p=0.125"``, ``"Adam,beta2=0.99"``."""
     lr: float = 1e-3
     """Learning rate of the optimizers with one rate, where it is not tuned."""
     beta1: float = 0.9
@@ -96,7 +123,14 @@ class RunConfig:
     seed: int = 0
     """First of the seeds."""
     lr_grid: tuple[float, ...] = (1e-3, 1e-2, 1e-1)
-    """Rates each optimizer is tuned over, at the same cost, on a seed that is not evaluated; empty: no tuning."""
+    """Rates each optimizer is tuned over, at the same cost, on a seed that is not evaluated; empty: none is tuned."""
+    beta2_grid: tuple[float, ...] = ()
+    """Decays of the second moment that are tuned with the rate, of optimizers that have one; empty: not tuned."""
+    p_grid: tuple[float, ...] = ()
+    """Powers of the second moment that are tuned with them, of optimizers that have one (Padam); empty: not tuned."""
+    trials: int = 0
+    """Points that every optimizer tries: of a larger grid so many are taken, in a smaller one the rates are made finer.
+    0: as many as the largest grid of any of them has."""
 
     # --- where and how it runs ---
     workers: int = 0
@@ -130,7 +164,7 @@ class RunConfig:
         MissingExtraError
             Where `executor` is ``"ray"`` and Ray is not installed.
         """
-        object.__setattr__(self, "optimizer", _names(self.optimizer))
+        object.__setattr__(self, "optimizer", read_settings(self.optimizer))
         if not self.optimizer:
             raise ArgumentError(f"cannot use optimizer=(): give at least one of {', '.join(registry.names())}")
         check_choice("protocol", self.protocol, typing.get_args(_Protocol))
@@ -149,8 +183,16 @@ class RunConfig:
             )
         for rate in self.lr_grid:
             check_in_range("lr_grid", rate, 0.0, open_low=True, open_high=True)
+        for beta2 in self.beta2_grid:
+            check_in_range("beta2_grid", beta2, 0.0, 1.0, open_high=True)
+        for p in self.p_grid:
+            check_in_range("p_grid", p, 0.0, 1.0)
+        for optimizer in self.optimizer:
+            setting = OptimizerSetting.of(optimizer)
+            if setting.arguments:
+                setting.check(self._shared(self.rate(optimizer)))
         check_least(self, 1, "switch_interval", "seeds")
-        check_least(self, 0, "seed", "workers")
+        check_least(self, 0, "seed", "workers", "trials")
         check_least(self, 200, "n_cells")
 
     @property
@@ -169,12 +211,35 @@ class RunConfig:
         return self.seed + 10_000
 
     def rate(self, optimizer: str) -> float:
-        """Give the untuned learning rate of an optimizer: `alpha_max` if it switches, else `lr`."""
-        return self.alpha_max if registry.get(optimizer).switching else self.lr
+        """Give the untuned learning rate of an optimizer: its own, else `alpha_max` if it switches, else `lr`."""
+        setting = OptimizerSetting.of(optimizer)
+        shared = self.alpha_max if registry.get(setting.optimizer).switching else self.lr
+        return float(dict(setting.arguments).get("lr", shared))
 
-    def arguments(self, optimizer: str, lr: float) -> dict[str, Any]:
-        """Give an optimizer's keyword arguments at one learning rate; moments and eps are the same for all."""
-        wanted = {
+    def arguments(self, optimizer: str, lr: float, searched: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Give an optimizer's keyword arguments at one learning rate; moments and eps are the same for all.
+
+        Parameters
+        ----------
+        optimizer
+            With its own arguments, which take the place of the shared ones; its own `alpha_min` keeps its ratio to the
+            untuned rate.
+        lr
+            The rate.
+        searched
+            What a search has chosen besides, such as ``{"beta2": 0.99}``; it takes the place of both.
+        """
+        setting = OptimizerSetting.of(optimizer)
+        own = {**dict(setting.arguments), **(searched or {}), "lr": lr}
+        if own.get("alpha_min") is not None:
+            own["alpha_min"] *= lr / self.rate(optimizer)
+        found = OptimizerSetting(optimizer=setting.optimizer).with_arguments(
+            {name: value for name, value in own.items() if name in setting.accepted}
+        )
+        return found.keywords(self._shared(lr))
+
+    def _shared(self, lr: float) -> dict[str, Any]:
+        return {
             "lr": lr,
             "betas": (self.beta1, self.beta2),
             "momentum": self.beta1,
@@ -182,8 +247,6 @@ class RunConfig:
             "switch_interval": self.switch_interval,
             "alpha_min": self.alpha_min * lr / self.alpha_max,
         }
-        accepted = registry.get(optimizer).arguments
-        return {name: value for name, value in wanted.items() if name in accepted}
 
     def to_dict(self) -> dict[str, Any]:
         """Give all fields by their flat names, as JSON can hold them; :meth:`of` takes them back."""
@@ -210,15 +273,9 @@ class RunConfig:
         preset = check_known("preset", preset, PRESETS)
         given = {name: value for name, value in flatten(changes).items() if value is not None}
         for name in {"optimizer", "reference_optimizer"} & given.keys():
-            given[name] = _names(given[name]) if name == "optimizer" else check_optimizer(given[name])
+            given[name] = read_settings(given[name]) if name == "optimizer" else check_optimizer(given[name])
         values = {**PRESETS[preset], **given, "preset": preset}
         return cls(**{name: typed(name, value, FIELDS[name].hint) for name, value in values.items()})
-
-
-def _names(given: Any) -> tuple[str, ...]:
-    """Give the names of optimizers, each once: records and other processes know them by these."""
-    each = given.split(",") if isinstance(given, str) else given if isinstance(given, Iterable) else [given]
-    return tuple(dict.fromkeys(map(check_optimizer, each)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,7 +398,11 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "n_cells": 5000,
         "test_fraction": 0.2,
         "seeds": 10,
+        "optimizer": PAPER_OPTIMIZERS,
         "lr_grid": PAPER_GRID,
+        "beta2_grid": PAPER_BETA2_GRID,
+        "p_grid": PAPER_P_GRID,
+        "trials": 21,
         "tune_epochs": 50,
         "ppo_steps": 50_000,
         "paper_steps": 50_000,

@@ -24,6 +24,7 @@ from waddington.twin.run.artifacts import CHECKPOINT, WEIGHTS, finite, save_arra
 from waddington.twin.run.config import RunConfig
 from waddington.twin.run.data import RunData
 from waddington.twin.run.jobs import TwinJob, read_inputs
+from waddington.twin.run.optimizers import OptimizerSetting
 from waddington.twin.run.replicate_jobs import ReplicateJob, measurable_pairs
 from waddington.twin.run.snapshots import keep_snapshot
 
@@ -92,7 +93,9 @@ class EncoderJob(TwinJob):
             prepared.spaces,
             train=prepared.design.train,
             optimizer=lambda params: registry.build(
-                self.optimizer, params, **config.arguments(self.optimizer, self.lr)
+                OptimizerSetting.of(self.optimizer).optimizer,
+                params,
+                **config.arguments(self.optimizer, self.lr, dict(self.searched)),
             ),
             epochs=config.encoder.tune_epochs if self.variant == TRIAL else config.encoder.epochs,
             batch_size=config.encoder.batch_size,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from waddington.jobs import Context, Job
 from waddington.twin.run.config import RunConfig
 from waddington.twin.run.data import RunData, load
 
-__all__ = ["TwinJob", "read_inputs"]
+__all__ = ["TwinJob", "as_text", "read_inputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +31,20 @@ class TwinJob(Job):
     seed: int
     variant: str = ""
     """What else tells it apart, e.g. how many perturbations at once."""
+    searched: tuple[tuple[str, float], ...] = ()
+    """Arguments of the optimizer that a search tries or has chosen beside the rate, by name."""
 
     @property
     def label(self) -> str:
-        """Kind, protocol, variant, optimizer, rate and seed, joined by underscores."""
-        parts = (type(self).kind, self.protocol, self.variant, self.optimizer, f"{self.lr:g}", f"{self.seed}")
+        """Kind, protocol, variant, optimizer, rate, what else was searched, and seed, joined by underscores."""
+        kind, rate, seed = type(self).kind, f"{self.lr:g}", f"{self.seed}"
+        parts = (kind, self.protocol, self.variant, self.optimizer, rate, as_text(self.searched), seed)
         return "_".join(part for part in parts if part)
+
+
+def as_text(searched: Iterable[tuple[str, float]]) -> str:
+    """Write arguments that were searched: ``beta2=0.99,p=0.125``."""
+    return ",".join(f"{name}={value:g}" for name, value in searched)
 
 
 def read_inputs(context: Context) -> tuple[RunData, RunConfig]:

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from waddington.twin._moved import names_moved_from
-from waddington.twin.run.agent_jobs import IDLE, RANDOM, AgentJob
+from waddington.twin.evaluate.summary import FIXED_POLICIES
+from waddington.twin.run.agent_jobs import AgentJob
 from waddington.twin.run.encoder_jobs import EncoderJob
-from waddington.twin.run.jobs import TwinJob
+from waddington.twin.run.jobs import TwinJob, as_text
 from waddington.twin.run.prediction_jobs import PredictionJob
 
 __all__ = ["RunRecords", "best_optimizer", "tabulate_trials"]
@@ -32,7 +33,7 @@ class RunRecords:
     protocols: tuple[str, ...]
     """Protocols that were asked for; an encoder that only pictures need is not scored."""
     tuned: pd.DataFrame
-    """Every rate tried: kind, protocol, optimizer, lr, objective, chosen."""
+    """Every point tried: kind, protocol, optimizer, lr, searched, objective, chosen."""
     measurability: pd.DataFrame
     """Which conditions can be measured: the columns of `measurability.csv`."""
     encoders: dict[tuple[str, int], EncoderJob]
@@ -60,7 +61,7 @@ class RunRecords:
             if job.protocol not in self.protocols:
                 continue
             predictor = {"encoder": "response", "agent": "agent", "baseline": job.variant}[type(job).kind]
-            trained = job.optimizer not in (IDLE, RANDOM, "none")
+            trained = job.optimizer not in (*FIXED_POLICIES, "none")
             about = {
                 "protocol": job.protocol,
                 "predictor": predictor if trained or type(job).kind == "baseline" else job.optimizer,
@@ -94,7 +95,7 @@ def best_optimizer(records: Mapping[TwinJob, Mapping[str, Any]], *, kind: str, p
     """
     seen: dict[str, list[float | None]] = {}
     for job, record in records.items():
-        if type(job).kind == kind and job.protocol == protocol and job.optimizer not in (IDLE, RANDOM):
+        if type(job).kind == kind and job.protocol == protocol and job.optimizer not in FIXED_POLICIES:
             seen.setdefault(job.optimizer, []).append(record["objective"])
 
     def merit(optimizer: str) -> tuple[float, float]:
@@ -105,7 +106,7 @@ def best_optimizer(records: Mapping[TwinJob, Mapping[str, Any]], *, kind: str, p
 
 
 def tabulate_trials(found: dict[TwinJob, Mapping[str, Any]]) -> pd.DataFrame:
-    """Table the rates that were tried; the best objective of each optimizer is chosen, the smaller rate on a tie."""
+    """Table the points that were tried; the best objective of each optimizer is chosen, the smaller rate on a tie."""
     table = pd.DataFrame(
         [
             {
@@ -113,12 +114,13 @@ def tabulate_trials(found: dict[TwinJob, Mapping[str, Any]]) -> pd.DataFrame:
                 "protocol": job.protocol,
                 "optimizer": job.optimizer,
                 "lr": job.lr,
+                "searched": as_text(job.searched),
                 "objective": float("-inf") if record["objective"] is None else record["objective"],
             }
             for job, record in found.items()
         ],
-        columns=["kind", "protocol", "optimizer", "lr", "objective"],
-    ).sort_values(["kind", "protocol", "optimizer", "lr"], ignore_index=True)
+        columns=["kind", "protocol", "optimizer", "lr", "searched", "objective"],
+    ).sort_values(["kind", "protocol", "optimizer", "lr", "searched"], ignore_index=True)
     best = (
         table.groupby(["kind", "protocol", "optimizer"])["objective"].transform("idxmax") if len(table) else table.index
     )

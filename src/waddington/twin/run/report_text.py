@@ -118,11 +118,11 @@ def data_facts(prepared: RunData, finished: RunRecords) -> dict[str, object]:
 def method(config: RunConfig, prepared: RunData, chosen: Chosen) -> list[str]:
     """Describe what was done, in paragraphs."""
     tuned = (
-        f"Every optimizer was tuned over the same rates ({', '.join(f'{lr:g}' for lr in config.lr_grid)}) on seed "
-        f"{config.tuning_seed}, which is not evaluated: encoders by validation loss after {config.encoder.tune_epochs} "
-        "epochs, agents by return in the training world."
+        f"Every optimizer was tuned over the same rates ({', '.join(f'{lr:g}' for lr in config.lr_grid)})"
+        f"{_besides(config)} on seed {config.tuning_seed}, which is not evaluated: encoders by validation loss after "
+        f"{config.encoder.tune_epochs} epochs, agents by return in the training world."
         if config.lr_grid
-        else f"Rates were not tuned: lr is {config.lr:g}, alpha_max (of the switching ones) is {config.alpha_max:g}."
+        else f"Rates were not tuned: {', '.join(f'{name}: {config.rate(name):g}' for name in config.optimizer)}."
     )
     paragraphs = [
         "Normalization, feature selection, components and encoders were fitted on training cells only. Truth is the "
@@ -173,6 +173,15 @@ def method(config: RunConfig, prepared: RunData, chosen: Chosen) -> list[str]:
         "of the same optimizer. The cells with what was found of each are in cells.h5mu."
     )
     return paragraphs
+
+
+def _besides(config: RunConfig) -> str:
+    """Say what else than the rate was tuned."""
+    grids = {"β2": config.beta2_grid, "p": config.p_grid}
+    said = [f"{name} ({', '.join(f'{value:g}' for value in grid)})" for name, grid in grids.items() if grid]
+    if not said:
+        return ""
+    return f", and those that have it over {' and '.join(said)}, with as many trials for each of them,"
 
 
 def notes(config: RunConfig, prepared: RunData, finished: RunRecords) -> list[str]:

@@ -9,15 +9,17 @@ from typing import Any
 import pandas as pd
 
 from waddington.jobs import Event, Executor, InProcess, Listener, Processes, Ray, Store, core_count, run
+from waddington.twin.evaluate.summary import FIXED_POLICIES
 from waddington.twin.run.agent_jobs import IDLE, RANDOM, AgentJob
 from waddington.twin.run.choice import Chosen, choose
 from waddington.twin.run.config import RunConfig
 from waddington.twin.run.encoder_jobs import TRIAL, BaselineJob, EncoderJob
 from waddington.twin.run.folder import RunFolder
-from waddington.twin.run.jobs import TwinJob
+from waddington.twin.run.jobs import TwinJob, as_text
 from waddington.twin.run.prediction_jobs import PredictionJob
 from waddington.twin.run.records import RunRecords, tabulate_trials
 from waddington.twin.run.replicate_jobs import COLUMNS, ReplicateJob
+from waddington.twin.run.search import Point, points
 
 __all__ = ["run_schedule"]
 
@@ -114,16 +116,28 @@ class _Schedule:
         config, seeds = self._config, self._config.evaluation_seeds
         held_out = "held-out" in config.protocols
 
-        def trial(name: str, lr: float) -> EncoderJob:
-            return EncoderJob(run_id=self._run_id, optimizer=name, lr=lr, seed=config.tuning_seed, variant=TRIAL)
+        def trial(name: str, at: Point) -> EncoderJob:
+            return EncoderJob(
+                run_id=self._run_id,
+                optimizer=name,
+                lr=at.lr,
+                searched=at.searched,
+                seed=config.tuning_seed,
+                variant=TRIAL,
+            )
 
         def encoder(name: str, seed: int) -> EncoderJob:
             return EncoderJob(
-                run_id=self._run_id, optimizer=name, lr=rates[name], seed=seed, replicates=self._replicates
+                run_id=self._run_id,
+                optimizer=name,
+                lr=best[name].lr,
+                searched=best[name].searched,
+                seed=seed,
+                replicates=self._replicates,
             )
 
         names = tuple(dict.fromkeys((*(config.optimizer if held_out else ()), config.encoder.reference_optimizer)))
-        rates = self._tune("Tuning encoders", trial, names)
+        best = self._tune("Tuning encoders", trial, names)
         reference = {
             seed: encoder(config.encoder.reference_optimizer, seed)
             for seed in (*seeds, *((config.tuning_seed,) if config.lr_grid else ()))
@@ -157,38 +171,46 @@ class _Schedule:
         is_paper = protocol == "paper"
         variants = [f"max{n}" for n in config.ppo.paper_perturbations] if is_paper else [""]
 
-        def agent(name: str, lr: float, seed: int = config.tuning_seed, variant: str = variants[-1]) -> AgentJob:
+        def agent(name: str, at: Point, seed: int = config.tuning_seed, variant: str = variants[-1]) -> AgentJob:
             return AgentJob(
                 run_id=self._run_id,
                 protocol=protocol,
                 optimizer=name,
-                lr=lr,
+                lr=at.lr,
+                searched=at.searched,
                 seed=seed,
                 variant=variant,
                 encoder=None if is_paper else reference[seed],
                 replicates=() if is_paper else self._replicates,
             )
 
-        rates = self._tune(f"Tuning agents ({protocol})", agent, config.optimizer)
-        everyone = [*((name, rates[name]) for name in config.optimizer), (IDLE, 0.0), (RANDOM, 0.0)]
+        best = self._tune(f"Tuning agents ({protocol})", agent, config.optimizer)
+        fixed = FIXED_POLICIES if is_paper else (IDLE, RANDOM)
+        everyone = [*((name, best[name]) for name in config.optimizer), *((name, Point(lr=0.0)) for name in fixed)]
         agents = {
-            (protocol, variant, name, seed): agent(name, lr, seed, variant)
+            (protocol, variant, name, seed): agent(name, at, seed, variant)
             for variant in variants
-            for name, lr in everyone
+            for name, at in everyone
             for seed in config.evaluation_seeds
         }
         self._records |= self._do(f"Training agents ({protocol})", agents.values())
         return agents
 
-    def _tune(self, title: str, job_of: Callable[[str, float], TwinJob], optimizers: Iterable[str]) -> dict[str, float]:
-        """Choose each optimizer's rate, on a seed that is not evaluated."""
+    def _tune(self, title: str, job_of: Callable[[str, Point], TwinJob], optimizers: Iterable[str]) -> dict[str, Point]:
+        """Choose each optimizer's rate, and what else is searched, on a seed that is not evaluated."""
         config, names = self._config, list(optimizers)
         if not config.lr_grid:
-            return {name: config.rate(name) for name in names}
-        found = self._do(title, [job_of(name, lr) for name in names for lr in config.lr_grid])
+            return {name: Point(lr=config.rate(name)) for name in names}
+        tried = {job_of(name, point): point for name in names for point in points(config, name)}
+        found = self._do(title, tried)
         self._tried |= found
         table = tabulate_trials(found)
-        return dict(table[table["chosen"]].set_index("optimizer")["lr"])
+        best = {tuple(row) for row in table[table["chosen"]][["optimizer", "lr", "searched"]].itertuples(index=False)}
+        return {
+            job.optimizer: point
+            for job, point in tried.items()
+            if (job.optimizer, job.lr, as_text(job.searched)) in best
+        }
 
     def _do(self, title: str, jobs: Iterable[TwinJob]) -> dict[TwinJob, Result]:
         """Run one stage; its listener hears of its own jobs, not of those that they need."""

@@ -12,17 +12,18 @@ from typing import Any, Literal, TypeAlias
 
 from waddington._checks import check_choice, check_in_range
 from waddington.errors import ArgumentError
-from waddington.optim import registry
 from waddington.optim.registry import OptimizerLike
 from waddington.twin.data.conditions import MODES
 from waddington.twin.data.device import check_device
 from waddington.twin.data.io import given_modalities
 from waddington.twin.data.io.validation import MIN_CELLS
+from waddington.twin.run.optimizers import OptimizerSetting
 from waddington.twin.trajectory.order import PARTS, Parts
 
 __all__ = [
     "ActionSpace",
     "EncodeConfig",
+    "Evaluation",
     "Mode",
     "PPOConfig",
     "Parts",
@@ -38,6 +39,7 @@ Mode: TypeAlias = Literal[
     "knockout", "knockdown", "activation", "overexpression", "drug", "cytokine", "perturbation"
 ]  # fmt: skip
 ActionSpace: TypeAlias = Literal["auto", "discrete", "continuous"]
+Evaluation: TypeAlias = Literal["deterministic", "stochastic"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +203,9 @@ class PPOConfig:
     """Most perturbations at once in the held-out protocol."""
     eval_episodes: int = 30
     """Episodes each agent is evaluated on (per target in the held-out protocol)."""
+    evaluation: Evaluation = "deterministic"
+    """How trained agents act where they are judged: `deterministic`, by their most likely action, or `stochastic`, by
+    one that they draw, as in training."""
     paper_steps: int = 2048
     """Transitions an agent of the paper protocol is trained for (50,000 in the paper)."""
     paper_batch_size: int = 256
@@ -215,6 +220,7 @@ class PPOConfig:
     def __post_init__(self) -> None:
         """Refuse what could only fail later."""
         check_choice("action_space", self.action_space, ("auto", "discrete", "continuous"))
+        check_choice("evaluation", self.evaluation, ("deterministic", "stochastic"))
         check_least(self, 1, "steps", "epochs", "n_envs", "horizon", "max_perturbations", "eval_episodes")
         check_least(self, 1, "paper_steps", "paper_horizon")
         check_least(self, 2, "batch_size", "paper_batch_size")
@@ -239,17 +245,11 @@ def check_least(config: Any, low: int, *names: str) -> None:
 
 
 def check_optimizer(optimizer: OptimizerLike) -> str:
-    """Give the name of an optimizer that is named or given as a class; refuse one that evaluates other weights.
+    """Give the text of an optimizer with its own arguments, in one spelling (:mod:`.optimizers`).
 
     Raises
     ------
     ArgumentError
-        It evaluates other weights than it trains, or has no name by which other processes find it.
+        It evaluates other weights than it trains, has no name by which other processes find it, or lacks an argument.
     """
-    found = registry.get(optimizer)
-    if found.modes:
-        raise ArgumentError(
-            f"cannot use optimizer={found.name!r}: it evaluates other weights than it trains, and a run would judge"
-            " those that it trains; accepted are optimizers without train() and eval()"
-        )
-    return registry.name_of(optimizer)
+    return OptimizerSetting.of(optimizer).text

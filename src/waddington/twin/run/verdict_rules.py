@@ -20,6 +20,7 @@ from waddington.twin.evaluate.paper import is_published
 from waddington.twin.report.page import Verdict
 from waddington.twin.run.agent_jobs import IDLE, RANDOM
 from waddington.twin.run.comparison import Comparison, compare
+from waddington.twin.run.optimizers import OptimizerSetting
 
 __all__ = ["verdicts"]
 
@@ -159,10 +160,12 @@ def _optimizer_verdicts(metrics: pd.DataFrame, optimizers: tuple[str, ...]) -> l
     """Ask of encoders and of agents whether a switching optimizer beats Adam."""
     found = []
     for predictor, what in (("response", "encoders"), ("agent", "agents")):
-        rivals = [name for name in optimizers if registry.get(name).switching]
-        if "Adam" not in optimizers or not rivals:
+        plain = {name: OptimizerSetting.of(name).optimizer for name in optimizers}
+        rivals = [name for name, optimizer in plain.items() if registry.get(optimizer).switching]
+        reference = next((name for name, optimizer in plain.items() if optimizer == "Adam"), None)
+        if reference is None or not rivals:
             continue
-        adam = {"predictor": predictor, "optimizer": "Adam"}
+        adam = {"predictor": predictor, "optimizer": reference}
         outcomes = {name: compare(metrics, {"predictor": predictor, "optimizer": name}, adam, "mse") for name in rivals}
         known = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
         question = f"Do switching optimizers train better {what} than Adam?"

@@ -15,12 +15,11 @@ from waddington.twin.plan.env import CellTask, CellVecEnv
 from waddington.twin.plan.planners import PLANNERS, make_policy
 from waddington.twin.plan.policy import as_act
 
+SMALL = AgentConfig(net_arch=(8,), n_steps=4, batch_size=8, n_epochs=1)
 OPTIONS: dict[str, dict[str, Any]] = {
-    "agent": {
-        "optimizer": "Adam", "lr": 1e-3, "total_timesteps": 32,
-        "config": AgentConfig(net_arch=(8,), n_steps=4, batch_size=8, n_epochs=1),
-    },
-}  # fmt: skip
+    "agent": {"optimizer": "Adam", "lr": 1e-3, "total_timesteps": 32, "config": SMALL},
+    **{name: {"config": SMALL} for name, planner in PLANNERS.items() if planner.has_net and not planner.trains},
+}
 """What a planner needs besides an environment, at its smallest; most need nothing."""
 
 
@@ -30,8 +29,15 @@ def environment(actions: str) -> CellVecEnv:
     return CellVecEnv(task, 8, seed=0)
 
 
-@pytest.mark.parametrize("actions", ["discrete", "continuous"])
-@pytest.mark.parametrize("name", PLANNERS)
+@pytest.mark.parametrize(
+    ("name", "actions"),
+    [
+        (name, actions)
+        for name, planner in PLANNERS.items()
+        for actions in ("discrete", "continuous")
+        if planner.acts_in(environment(actions).task)
+    ],
+)
 class TestEveryPlanner:
     def test_acts_within_the_space_of_actions(self, name: str, actions: str) -> None:
         env = environment(actions)

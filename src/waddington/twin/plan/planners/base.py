@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from waddington.twin.plan.env import CellVecEnv
+from waddington.twin.plan.env import CellVecEnv, Task
 from waddington.twin.plan.policy import Policy
 
 __all__ = ["Planner"]
@@ -18,6 +18,12 @@ class Planner(ABC):
     """As the registry and tables of a run spell it."""
     trains: ClassVar[bool] = False
     """Whether it learns from the environment, which takes time, or is there to be compared with."""
+    has_net: ClassVar[bool] = False
+    """Whether it acts by a policy net, whose size the option ``config`` says."""
+
+    def acts_in(self, task: Task) -> bool:
+        """Say whether the planner is defined for the actions of a task; most are for all."""
+        return True
 
     @abstractmethod
     def policy(self, env: CellVecEnv, *, seed: int = 0, **options: Any) -> Policy:

@@ -18,6 +18,7 @@ class ProximalPolicy(Planner):
 
     name = "agent"
     trains = True
+    has_net = True
 
     def policy(self, env: CellVecEnv, *, seed: int = 0, **options: Any) -> PPO:
         """Train; the options are those of :func:`~waddington.twin.plan.agent.train_agent`."""

@@ -9,12 +9,17 @@ from waddington.twin.plan.env import CellVecEnv
 from waddington.twin.plan.planners.base import Planner
 from waddington.twin.plan.planners.idle import Idle
 from waddington.twin.plan.planners.ppo import ProximalPolicy
+from waddington.twin.plan.planners.to_mean import ToMean
 from waddington.twin.plan.planners.uniform import Uniform
+from waddington.twin.plan.planners.untrained import Untrained, UntrainedStochastic
 from waddington.twin.plan.policy import Policy
 
 __all__ = ["PLANNERS", "make_policy"]
 
-PLANNERS: dict[str, Planner] = {planner.name: planner for planner in (ProximalPolicy(), Idle(), Uniform())}
+PLANNERS: dict[str, Planner] = {
+    planner.name: planner
+    for planner in (ProximalPolicy(), Idle(), Uniform(), Untrained(), UntrainedStochastic(), ToMean())
+}
 """Planners by name."""
 
 

@@ -1,0 +1,154 @@
+"""Optimizers of a run with settings of their own: ``"ASGDAdam,alpha_min=1e-07,switch=mean"``.
+
+A run has one `lr`, `beta2`, `eps`, … for all of its optimizers. What one of them has alone is written behind its name,
+as the bench writes an arm. The text, in one spelling, is what jobs, tables and other processes know it by.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from waddington._checks import check_known
+from waddington.errors import ArgumentError
+from waddington.optim import registry
+from waddington.optim.registry import OptimizerLike
+
+__all__ = ["OptimizerSetting", "read_settings"]
+
+_BETAS = ("beta1", "beta2")
+_ACCEPTED = "accepted is an optimizer, then argument=value, with commas between: ASGDAdam,switch=mean,alpha_min=1e-7"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerSetting:
+    """An optimizer and the arguments that it has alone."""
+
+    optimizer: str
+    """A name of the registry, or ``"module:Class"``."""
+    arguments: tuple[tuple[str, Any], ...] = ()
+    """Its own arguments by name, sorted; ``beta1`` and ``beta2`` are entries of ``betas``, ``alpha_max`` is the ``lr``
+    of a switching optimizer."""
+
+    @classmethod
+    def of(cls, given: OptimizerLike | OptimizerSetting) -> OptimizerSetting:
+        """Read an optimizer as a run is told it: a text with or without arguments, a class, or a setting.
+
+        Raises
+        ------
+        UnknownNameError
+            No such optimizer, or no such argument.
+        ArgumentError
+            A part that is no ``argument=value``, or an optimizer that evaluates other weights than it trains, or that
+            has no name by which other processes find it.
+        """
+        if isinstance(given, OptimizerSetting):
+            return given
+        name, *parts = [part.strip() for part in given.split(",")] if isinstance(given, str) else [""]
+        found = registry.get(name if isinstance(given, str) else given)
+        if found.modes:
+            raise ArgumentError(
+                f"cannot use optimizer={found.name!r}: it evaluates other weights than it trains, and a run would judge"
+                " those that it trains; accepted are optimizers without train() and eval()"
+            )
+        own = dict(_argument(str(given), part) for part in parts)
+        if "alpha_max" in own and found.switching:
+            if "lr" in own:
+                raise ArgumentError(f"cannot use both lr and alpha_max in {given!r}: they are one; accepted: either")
+            own["lr"] = own.pop("alpha_max")
+        setting = cls(optimizer=registry.name_of(found.name if isinstance(given, str) else given))
+        return setting.with_arguments(own)
+
+    @property
+    def text(self) -> str:
+        """The setting in its one spelling; :meth:`of` reads it back."""
+        return ",".join([self.optimizer, *(f"{name}={_written(value)}" for name, value in self.arguments)])
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """Names of the arguments that it takes."""
+        arguments = registry.get(self.optimizer).arguments
+        return tuple(name for one in arguments for name in ((*_BETAS, one) if one == "betas" else (one,)))
+
+    def with_arguments(self, own: Mapping[str, Any]) -> OptimizerSetting:
+        """Give a setting with further arguments, which take the place of those of the same names.
+
+        Raises
+        ------
+        UnknownNameError
+            An argument that the optimizer does not have.
+        """
+        for name in own:
+            check_known(f"argument of {self.optimizer}", name, self.accepted)
+        arguments = tuple(sorted({**dict(self.arguments), **own}.items()))
+        return OptimizerSetting(optimizer=self.optimizer, arguments=arguments)
+
+    def check(self, shared: Mapping[str, Any]) -> None:
+        """Build the optimizer once, so that a value that it refuses is refused before any work.
+
+        Raises
+        ------
+        ArgumentError
+            Names the argument, its value and what is accepted.
+        """
+        try:
+            registry.build(self.optimizer, [nn.Parameter(torch.zeros(1))], **self.keywords(shared))
+        except ArgumentError:
+            raise
+        except (TypeError, ValueError) as error:  # other libraries check in ways of their own
+            raise ArgumentError(f"cannot use optimizer={self.text!r}: {error}") from error
+
+    def keywords(self, shared: Mapping[str, Any]) -> dict[str, Any]:
+        """Give keyword arguments: those shared by all optimizers that it has, and its own in their place.
+
+        Parameters
+        ----------
+        shared
+            Keyword arguments by name, ``betas`` among them; those that the optimizer does not have are left out, and
+            `momentum` where there are betas, which say it.
+        """
+        accepted = registry.get(self.optimizer).arguments
+        idle = "momentum" if "betas" in accepted else ""
+        found = {name: value for name, value in shared.items() if name in accepted and name != idle}
+        own = dict(self.arguments)
+        betas = [own.pop(name, None) for name in _BETAS]
+        if any(beta is not None for beta in betas):
+            usual = found.get("betas", registry.get(self.optimizer).defaults.get("betas", (0.9, 0.999)))
+            first = [new if new is not None else old for new, old in zip(betas, usual[:2], strict=True)]
+            found["betas"] = (*first, *usual[2:])
+        return found | own
+
+
+def read_settings(given: Any) -> tuple[str, ...]:
+    """Read the optimizers of a run; give each once, in its one spelling.
+
+    Parameters
+    ----------
+    given
+        An optimizer, a list of them, or a text of several: ``"Adam,ASGDAdam,switch=mean"`` is two. What has an ``=``
+        belongs to the name before.
+    """
+    if isinstance(given, str):
+        given = re.split(r",(?![^,=]*=)", given)
+    each = given if isinstance(given, Iterable) else [given]
+    return tuple(dict.fromkeys(OptimizerSetting.of(one).text for one in each))
+
+
+def _argument(text: str, part: str) -> tuple[str, Any]:
+    name, equals, value = (piece.strip() for piece in part.partition("="))
+    if not equals or not name:
+        raise ArgumentError(f"cannot read the optimizer {text!r}: found {part!r}; {_ACCEPTED}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)
