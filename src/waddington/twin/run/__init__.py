@@ -5,10 +5,11 @@ from __future__ import annotations
 from waddington.jobs import Listener
 from waddington.twin._moved import names_moved_from
 from waddington.twin.run.api import RunResult, run
-from waddington.twin.run.config import GUIDE_OPTIMIZERS, PAPER_GRID, PRESETS, RunConfig
+from waddington.twin.run.config import GUIDE_OPTIMIZERS, PRESETS, RunConfig
 from waddington.twin.run.evaluating import EvaluationResult, evaluate_file, write_evaluation
 from waddington.twin.run.fields import load_toml
 from waddington.twin.run.folder import OUTPUTS
+from waddington.twin.run.optimizers import PAPER_GRID
 from waddington.twin.run.sections import EncodeConfig, PPOConfig, PreprocessConfig, ReadConfig, SplitConfig
 
 __all__ = [

@@ -21,7 +21,14 @@ from waddington._checks import check_choice, check_in_range, check_known, missin
 from waddington.errors import ArgumentError
 from waddington.optim import registry
 from waddington.twin.run.fields import typed
-from waddington.twin.run.optimizers import OptimizerSetting, read_settings
+from waddington.twin.run.optimizers import (
+    PAPER_BETA2_GRID,
+    PAPER_GRID,
+    PAPER_OPTIMIZERS,
+    PAPER_P_GRID,
+    OptimizerSetting,
+    read_settings,
+)
 from waddington.twin.run.sections import (
     EncodeConfig,
     PPOConfig,
@@ -36,10 +43,6 @@ from waddington.twin.run.sections import (
 __all__ = [
     "FIELDS",
     "GUIDE_OPTIMIZERS",
-    "PAPER_BETA2_GRID",
-    "PAPER_GRID",
-    "PAPER_OPTIMIZERS",
-    "PAPER_P_GRID",
     "PRESETS",
     "READ_FIELDS",
     "Place",
@@ -49,22 +52,6 @@ __all__ = [
 
 GUIDE_OPTIMIZERS = ("Adam", "AMSGrad", "ASGDAdam", "ASGDAMSGrad", "Padam", "SGD")
 """The guide's benchmark, and the paper's."""
-
-PAPER_OPTIMIZERS = (
-    "Adam,lr=1e-4,beta2=0.99",
-    "AMSGrad,lr=1e-4,beta2=0.99",
-    "ASGDAdam,alpha_max=1e-4,alpha_min=1e-7,switch=mean,bias_correction=False",
-    "ASGDAMSGrad,alpha_max=1e-4,alpha_min=1e-7,switch=mean,bias_correction=False",
-    "Padam,lr=1e-2,p=0.125",
-    "SGD,lr=3e-4,momentum=0.0",
-)
-"""The guide's benchmark with the settings of section IV.A of the ASGDAdam paper. ASGD is Algorithms 1 and 2 to the
-letter. The paper names no rate of SGD: it is that at which its published code ran it, Stable-Baselines3's default."""
-
-PAPER_GRID = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-"""Learning rates that section IV.A of the ASGDAdam paper searches."""
-PAPER_BETA2_GRID, PAPER_P_GRID = (0.9, 0.99, 0.999), (0.25, 0.125, 0.0625)
-"""Decays of the second moment, and powers of Padam, that it searches."""
 
 READ_FIELDS = tuple(field.name for field in dataclasses.fields(ReadConfig) if field.name != "file")
 """Fields that :func:`waddington.twin.data.io.read` is told, under the names of its arguments."""

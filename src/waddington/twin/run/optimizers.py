@@ -20,7 +20,23 @@ from waddington.errors import ArgumentError
 from waddington.optim import registry
 from waddington.optim.registry import OptimizerLike
 
-__all__ = ["OptimizerSetting", "read_settings"]
+__all__ = ["PAPER_BETA2_GRID", "PAPER_GRID", "PAPER_OPTIMIZERS", "PAPER_P_GRID", "OptimizerSetting", "read_settings"]
+
+PAPER_OPTIMIZERS = (
+    "Adam,lr=1e-4,beta2=0.99",
+    "AMSGrad,lr=1e-4,beta2=0.99",
+    "ASGDAdam,alpha_max=1e-4,alpha_min=1e-7,switch=mean,bias_correction=False",
+    "ASGDAMSGrad,alpha_max=1e-4,alpha_min=1e-7,switch=mean,bias_correction=False",
+    "Padam,lr=1e-2,p=0.125",
+    "SGD,lr=3e-4,momentum=0.0",
+)
+"""The guide's benchmark with the settings of section IV.A of the ASGDAdam paper. ASGD is Algorithms 1 and 2 to the
+letter. The paper names no rate of SGD: it is that at which its published code ran it, Stable-Baselines3's default."""
+
+PAPER_GRID = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+"""Learning rates that section IV.A of the ASGDAdam paper searches."""
+PAPER_BETA2_GRID, PAPER_P_GRID = (0.9, 0.99, 0.999), (0.25, 0.125, 0.0625)
+"""Decays of the second moment, and powers of Padam, that it searches."""
 
 _BETAS = ("beta1", "beta2")
 _ACCEPTED = "accepted is an optimizer, then argument=value, with commas between: ASGDAdam,switch=mean,alpha_min=1e-7"
