@@ -103,3 +103,19 @@ def test_what_has_no_gradient_is_refused() -> None:
         recorder.record(1.0)
     with pytest.raises(ArgumentError, match="at least one record"):
         recorder.constants()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_run_that_diverges_has_no_constants_from_there_on(bad: float) -> None:
+    model = Bowl()
+    recorder = ConstantsRecorder(model)
+    model().backward()
+    recorder.record(6.5)
+    before = recorder.constants()
+    assert model.point.grad is not None
+    model.point.grad[0] = bad
+    with pytest.raises(ArgumentError, match="step 2: the gradient is not finite"):
+        recorder.record(6.5)
+    assert recorder.constants().gradient_bound == before.gradient_bound
+    with pytest.raises(ArgumentError, match="every=0"):
+        ConstantsRecorder(model, every=0)

@@ -16,6 +16,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from waddington._checks import check_count
 from waddington.analysis.batches import Loss
 from waddington.analysis.curvature import eigenvalues
 from waddington.analysis.objective import evaluating
@@ -139,6 +140,8 @@ class ConstantsRecorder:
     """
 
     def __init__(self, model: nn.Module, loss: Loss | None = None, *, every: int = 100, max_products: int = 60) -> None:
+        check_count("every", every, 1)
+        check_count("max_products", max_products, 1)
         self._params = [param for param in model.parameters() if param.requires_grad]
         if not self._params:
             raise ArgumentError("cannot record a model of which no parameter requires grad; accepted: at least one")
@@ -160,17 +163,23 @@ class ConstantsRecorder:
         Raises
         ------
         ArgumentError
-            No parameter has a gradient.
+            No parameter has a gradient, or the gradient or a parameter is not finite: such a run has no constants.
         """
         if all(param.grad is None for param in self._params):
             raise ArgumentError("cannot record a step: no parameter has a gradient; accepted: after backward()")
-        gradient = self._gradient()
+        gradient, point = self._gradient(), self._point()
+        for what, values in (("the gradient", gradient), ("a parameter", point)):
+            if not bool(values.isfinite().all()):
+                raise ArgumentError(
+                    f"cannot record step {self._steps + 1}: {what} is not finite, so no bound holds of this run;"
+                    " accepted are finite ones, and constants() gives those of the steps before"
+                )
         value = float(loss.detach()) if isinstance(loss, torch.Tensor) else float(loss)
         if self._steps == 0:
             self._first_loss = self._least_loss = value
         elif value < self._least_loss:
             self._least_loss = value
-        self._last = self._point()
+        self._last = point
         self._diameter = max(self._diameter, float((self._last - self._first).abs().max()))
         square = float(gradient.square().sum())
         self._squares += gradient.square()
