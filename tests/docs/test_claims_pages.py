@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,9 +42,18 @@ def test_the_page_of_a_paper_is_what_the_records_say(paper: claims.Paper) -> Non
     assert written == reflowed(render_paper(paper, ENTRIES, pictures()))
 
 
+def rounded(value: Any) -> Any:
+    """Give JSON whose numbers have nine digits: the last ones are of the machine's own matrix products."""
+    if isinstance(value, dict):
+        return {name: rounded(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
 def test_the_table_for_programs_is_what_the_records_say() -> None:
     rows = [entry.as_json() for entry in ENTRIES.values()]
-    assert json.loads((PAGES / "claims.json").read_text(encoding="utf-8")) == rows
+    assert rounded(json.loads((PAGES / "claims.json").read_text(encoding="utf-8"))) == rounded(rows)
 
 
 def test_every_picture_is_there() -> None:

@@ -39,7 +39,9 @@ PAPER_BETA2_GRID, PAPER_P_GRID = (0.9, 0.99, 0.999), (0.25, 0.125, 0.0625)
 """Decays of the second moment, and powers of Padam, that it searches."""
 
 _BETAS = ("beta1", "beta2")
-_ACCEPTED = "accepted is an optimizer, then argument=value, with commas between: ASGDAdam,switch=mean,alpha_min=1e-7"
+_ACCEPTED = (
+    "accepted is an optimizer, then its arguments with their values, commas between: ASGDAdam,alpha_min=1e-7,beta2=0.99"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
