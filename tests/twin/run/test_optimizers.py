@@ -53,7 +53,7 @@ def test_own_arguments_take_the_place_of_shared_ones_and_alpha_min_follows_the_r
     ("optimizer", "error", "message"),
     [
         ("Adam,beta3=1", UnknownNameError, "unknown argument of Adam 'beta3'"),
-        ("Adam,lr", ArgumentError, "found 'lr'; accepted is an optimizer, then argument=value"),
+        ("Adam,lr", ArgumentError, "found 'lr'; accepted is an optimizer, then its arguments"),
         ("ASGDAdam,lr=1,alpha_max=2", ArgumentError, "they are one"),
         ("ASGDAdam,switch=often", ArgumentError, "switch='often'"),
         ("ASGDAdam,alpha_min=1", ArgumentError, "alpha_min=1 with lr=0.01"),
