@@ -33,7 +33,6 @@ def test_a_check_says_the_opposite_of_opposite_numbers(claim: claims.Claim, part
     said, other = part.check(part.numbers), part.check({**part.numbers, **part.opposite})
     assert part.opposite
     assert {said.holds, other.holds} == {True, False}
-    assert said.words != other.words or said.figures != other.figures or part.numbers != part.opposite
 
 
 @pytest.mark.parametrize(("claim", "part"), named(PARTS))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from waddington import claims
 from waddington.claims.ledger import all_papers
-from waddington.claims.report import render_index, render_paper
+from waddington.claims.report import render_index, render_page, render_paper
 from waddington.claims.report.markdown import page_name
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -54,6 +56,15 @@ def rounded(value: Any) -> Any:
 def test_the_table_for_programs_is_what_the_records_say() -> None:
     rows = [entry.as_json() for entry in ENTRIES.values()]
     assert rounded(json.loads((PAGES / "claims.json").read_text(encoding="utf-8"))) == rounded(rows)
+
+
+def test_the_page_with_filters_is_what_the_records_say() -> None:
+    written = (PAGES / "claims.html").read_text(encoding="utf-8")
+    drawn = re.findall(r'src="data:image/png;base64,([^"]*)"', written)
+    places = list(pictures())
+    assert len(drawn) == len(places)  # pixels are of the machine's own matplotlib
+    held = {place: base64.b64decode(one) for place, one in zip(places, drawn, strict=True)}
+    assert written == render_page(all_papers(), ENTRIES, held)
 
 
 def test_every_picture_is_there() -> None:

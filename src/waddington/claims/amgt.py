@@ -7,8 +7,9 @@ from fractions import Fraction
 from typing import Any
 
 from waddington.analysis.bounds import amgt as theory
-from waddington.claims.checks import agrees, is_as_printed, is_so
+from waddington.claims.checks import agrees, is_as_printed
 from waddington.claims.claim import Answer, Claim, Paper, Part
+from waddington.claims.finding import Finding, found
 
 __all__ = ["PAPER"]
 
@@ -28,57 +29,57 @@ def _fastest() -> tuple[str, ...]:
     return tuple(str(float(rate)) for rate in _FIRST.fastest)
 
 
-def _edge(numbers: Mapping[str, Any]) -> tuple[bool, str, Mapping[str, float]]:
+def _edge(numbers: Mapping[str, Any]) -> Finding:
     limit, apart = Fraction(numbers["limit"]), Fraction(1, 1000)
     kinds = [_FIRST.function.behaviour(limit + side).kind for side in (-apart, apart)]
     holds = kinds[0] in ("converges", "overshoots") and kinds[1] == "diverges"
-    return holds, f"0.001 below {limit} gradient descent {kinds[0]}, 0.001 above it {kinds[1]}", {}
+    return found(holds, f"0.001 below {limit} gradient descent {kinds[0]}, 0.001 above it {kinds[1]}")
 
 
-def _nearer(numbers: Mapping[str, Any]) -> tuple[bool, str, Mapping[str, float]]:
+def _nearer(numbers: Mapping[str, Any]) -> Finding:
     far, near = (_FIRST.function.contraction(numbers[name]) for name in ("far", "near"))
     words = (
         f"the error shrinks by {far:.3f} a step at η = {numbers['far']}, by {near:.3f} at {numbers['near']}; every rate"
-        f" above {_FIRST.function.equally_fast(Fraction(1, 6)):.3f} is slower than 1/6"
+        f" above {_FIRST.function.equally_fast(numbers['far']):.3f} is slower than {numbers['far']}"
     )
-    return near < far, words, {"far": far, "near": near}
+    return found(near < far, words, far=far, near=near)
 
 
-def _rapid(numbers: Mapping[str, Any]) -> tuple[bool, str, Mapping[str, float]]:
+def _rapid(numbers: Mapping[str, Any]) -> Finding:
     kinds = {rate: _SECOND.function.behaviour(rate).kind for rate in numbers["rates"]}
     words = ", ".join(f"{rate} {kind}" for rate, kind in kinds.items())
     limit = _SECOND.function.stability_limit
-    return "diverges" not in kinds.values(), f"{words}; the limit is {limit:.3f}", {"limit": limit}
+    return found("diverges" not in kinds.values(), f"{words}; the limit is {limit:.3f}", limit=limit)
 
 
 def _diverge(application: theory.Application) -> Any:
-    def compute(numbers: Mapping[str, Any]) -> tuple[bool, str, Mapping[str, float]]:
+    def compute(numbers: Mapping[str, Any]) -> Finding:
         kinds = {rate: application.function.behaviour(rate).kind for rate in numbers["rates"]}
         words = ", ".join(f"{rate} {kind}" for rate, kind in kinds.items())
-        return all(kind in numbers["kinds"] for kind in kinds.values()), words, {}
+        return found(all(kind in numbers["kinds"] for kind in kinds.values()), words)
 
-    return is_so(compute)
+    return compute
 
 
-def _thousands(numbers: Mapping[str, Any]) -> tuple[bool, str, Mapping[str, float]]:
+def _thousands(numbers: Mapping[str, Any]) -> Finding:
     behaviour = _SECOND.function.behaviour(numbers["rate"])
     steps = [behaviour.steps_to(tolerance) for tolerance in (1e-2, 1e-6)]
     words = (
         f"at α = {numbers['rate']} the error is a hundredth after {steps[0]:,.0f} steps, a millionth after"
         f" {steps[1]:,.0f}"
     )
-    return min(steps) >= 1000, words, {"to 1e-2": steps[0], "to 1e-6": steps[1]}
+    return found(min(steps) >= 1000, words, **{"to 1e-2": steps[0], "to 1e-6": steps[1]})
 
 
-def _linear(numbers: Mapping[str, Any]) -> tuple[bool, str, Mapping[str, float]]:
+def _linear(numbers: Mapping[str, Any]) -> Finding:
     ratio = Fraction(numbers["ratio"])
     shrinks = {k: abs(1 - ratio / (k if numbers["rate"] == "1/(μk)" else 4)) for k in (10, 1000, 100_000)}
     words = "; ".join(f"step {k:,} shrinks the error by {float(factor):.6f}" for k, factor in shrinks.items())
     is_linear = max(shrinks.values()) <= Fraction(99, 100)
-    return is_linear, f"{words}: {'a constant factor' if is_linear else 'no factor below 1 serves them all'}", {}
+    return found(is_linear, f"{words}: {'a constant factor' if is_linear else 'no factor below 1 serves them all'}")
 
 
-def _exponent(numbers: Mapping[str, Any]) -> tuple[bool, str, Mapping[str, float]]:
+def _exponent(numbers: Mapping[str, Any]) -> Finding:
     ratio, mu = Fraction(numbers["ratio"]), float(numbers["mu"])
     claimed, true = theory.claimed_exponent(mu), float(ratio)
     words = (
@@ -86,7 +87,7 @@ def _exponent(numbers: Mapping[str, Any]) -> tuple[bool, str, Mapping[str, float
         f" k^-{claimed:g}; in units of f that are {theory.refuting_scale(float(ratio), mu):.2g} times as small, or"
         " smaller, it is false whatever C is"
     )
-    return claimed <= true, words, {"claimed": claimed, "true": true}
+    return found(claimed <= true, words, claimed=claimed, true=true)
 
 
 G1 = Claim(
@@ -125,7 +126,7 @@ G1 = Claim(
             name="limit",
             statement="On application 1 gradient descent converges below 1/3 and not above.",
             source="Application 1",
-            check=is_so(_edge),
+            check=_edge,
             numbers={"limit": "1/3"},
             opposite={"limit": "1/2"},
             rule="it converges 0.001 below the limit, and diverges 0.001 above, in exact arithmetic",
@@ -163,7 +164,7 @@ G2 = Claim(
             name="near the bound",
             statement="On application 1, between 1/6 and 1/3, rates nearer to the bound are faster.",
             source="Application 1",
-            check=is_so(_nearer),
+            check=_nearer,
             numbers={"far": "1/6", "near": "0.32"},
             opposite={"near": "0.24"},
         ),
@@ -236,7 +237,7 @@ G4 = Claim(
             name="rapid",
             statement="On application 2 rates from 0.3 to 0.4 converge rapidly.",
             source="Application 2",
-            check=is_so(_rapid),
+            check=_rapid,
             numbers={"rates": ("0.3", "0.33", "0.4")},
             opposite={"rates": ("0.3", "0.33", "0.38")},
         ),
@@ -252,7 +253,7 @@ G4 = Claim(
             name="thousands of steps",
             statement="On application 2 a rate of 0.001 takes thousands of steps.",
             source="Application 2",
-            check=is_so(_thousands),
+            check=_thousands,
             numbers={"rate": "0.001"},
             opposite={"rate": "0.1"},
         ),
@@ -272,7 +273,7 @@ G5 = Claim(
             name="linear",
             statement="With α_k = 1/(μk) the convergence is linear.",
             source="Eqs. 22-23, abstract",
-            check=is_so(_linear),
+            check=_linear,
             numbers={"rate": "1/(μk)", "ratio": "3/2"},
             opposite={"rate": "constant"},
             rule="a factor of at most 0.99 a step serves steps 10, 1,000 and 100,000",
@@ -281,7 +282,7 @@ G5 = Claim(
             name="exponent",
             statement="With α_k = 1/(μk) the exponent is μ/2.",
             source="Eq. 22",
-            check=is_so(_exponent),
+            check=_exponent,
             numbers={"mu": 10, "ratio": "3/2"},
             opposite={"mu": 2},
             rule="the exponent that a gradient step has on a quadratic is no smaller than the claimed one",

@@ -1,4 +1,4 @@
-"""Checks of printed figures that several papers' claims share."""
+"""Checks of printed figures that several papers' claims share; what is printed is the number ``printed``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from waddington.bench.statistics import number
 from waddington.claims.finding import Finding, found
 
-__all__ = ["agrees", "is_as_printed", "is_so"]
+__all__ = ["agrees", "is_as_printed"]
 
 
 def agrees(
-    name: str, compute: Callable[[Mapping[str, Any]], float], *, within: float, printed: str = "printed"
+    name: str, compute: Callable[[Mapping[str, Any]], float], *, within: float
 ) -> Callable[[Mapping[str, Any]], Finding]:
     """Make a check that a computed figure is the printed one, to the digits that are printed.
 
@@ -25,38 +24,22 @@ def agrees(
         Gives it from the paper's numbers.
     within
         Largest difference: half a unit of the last printed digit.
-    printed
-        Key of the printed figure among the numbers.
     """
 
     def check(numbers: Mapping[str, Any]) -> Finding:
-        value, said = float(compute(numbers)), float(numbers[printed])
+        value, said = float(compute(numbers)), float(numbers["printed"])
         holds = math.isfinite(value) and abs(value - said) <= within
-        return found(holds, f"{name} is {number(value)}; printed is {number(said)}", computed=value, printed=said)
+        return found(holds, f"{name} is {value:.6g}; printed is {said:g}", computed=value, printed=said)
 
     return check
 
 
-def is_as_printed(
-    name: str, compute: Callable[[Mapping[str, Any]], Any], *, printed: str = "printed"
-) -> Callable[[Mapping[str, Any]], Finding]:
+def is_as_printed(name: str, compute: Callable[[Mapping[str, Any]], Any]) -> Callable[[Mapping[str, Any]], Finding]:
     """Make a check that what is computed, a word or a tuple of words, is what is printed."""
 
     def check(numbers: Mapping[str, Any]) -> Finding:
-        value, said = compute(numbers), numbers[printed]
+        value, said = compute(numbers), numbers["printed"]
         return found(value == said, f"{name}: {_text(value)}; printed is {_text(said)}")
-
-    return check
-
-
-def is_so(
-    compute: Callable[[Mapping[str, Any]], tuple[bool, str, Mapping[str, float]]],
-) -> Callable[[Mapping[str, Any]], Finding]:
-    """Make a check of a function that gives whether it holds, one sentence, and its figures by name."""
-
-    def check(numbers: Mapping[str, Any]) -> Finding:
-        holds, words, figures = compute(numbers)
-        return found(holds, words, **figures)
 
     return check
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from waddington.bench.statistics import Interval, Paired, number
+from waddington.bench.statistics import Interval
 
-__all__ = ["Finding", "found", "of_pairs"]
+__all__ = ["Finding", "found"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,27 +38,3 @@ class Finding:
 def found(holds: bool | None, words: str, **figures: float) -> Finding:
     """Give a finding whose figures are numbers of arithmetic, without spread."""
     return Finding(holds=holds, words=words, figures={name: float(value) for name, value in figures.items()})
-
-
-def of_pairs(pair: Paired, words: str, *, holds: bool | None, unit: str = "") -> Finding:
-    """Give the finding of a paired comparison: difference, interval, and what could have been found.
-
-    Parameters
-    ----------
-    pair
-        The statistics.
-    words
-        What was compared: "AMVT has 0.1 points more than Adam", without figures.
-    holds
-        What the claim's rule says of it.
-    unit
-        Of the difference.
-    """
-    interval, gap = pair.interval, pair.mean
-    unit = f" {unit}" if unit else ""
-    said = "no mean: runs diverged" if gap is None else f"{number(gap)}{unit}"
-    if interval is not None:
-        said += f" [{number(interval.low)}, {number(interval.high)}]"
-    said += f", {pair.n} seeds"
-    figures = {} if gap is None else {"difference": gap}
-    return Finding(holds=holds, words=f"{words}: {said}", figures=figures, interval=interval, detectable=pair.mde)

@@ -12,7 +12,7 @@ from waddington.bench.statistics import Interval
 from waddington.claims.finding import Finding
 from waddington.claims.measurement import experiment
 
-__all__ = ["glue", "gsm8k", "is_more_than_sampling", "is_significant"]
+__all__ = ["glue", "glue_errors", "gsm8k", "is_more_than_sampling", "is_significant", "is_sure_enough"]
 
 
 @experiment()
@@ -38,6 +38,25 @@ def is_more_than_sampling(records: Sequence[jobs.Record]) -> Finding:
         interval=Interval(one["mean"] - reach, one["mean"] + reach),
         detectable=2.8 * one["error"],
     )
+
+
+@experiment()
+def glue_errors(seed: int, *, method: str) -> Mapping[str, Any]:
+    """Give the standard error, in points, that each score of a row has from the size of its development set."""
+    return {"method": method, "errors": theory.glue_errors(method)}
+
+
+def is_sure_enough(records: Sequence[jobs.Record]) -> Finding:
+    """Say whether the size of each development set alone allows a variance below 0.05 % of a score's unit."""
+    errors = dict((records[0].result or {})["errors"])
+    worst = max(errors, key=lambda task: errors[task])
+    variance = errors[worst] ** 2 / 100.0
+    words = (
+        f"the size of {worst}'s development set alone gives its score a standard error of {errors[worst]:.2f} points, a"
+        f" variance of {variance:.3f} %; the smallest standard error of the seven is {min(errors.values()):.2f}"
+    )
+    figures = {f"standard error, {task}": error for task, error in errors.items()}
+    return Finding(holds=variance < 0.05, words=words, figures=figures)
 
 
 @experiment()

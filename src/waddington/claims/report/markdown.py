@@ -25,6 +25,8 @@ $ waddington claims list              # every verdict
 $ waddington claims run G2            # measure one anew
 $ waddington claims report --out DIR  # these pages, from records alone
 ```
+
+The same on [one page with filters](claims.html), as [CSV](claims.csv) and as [JSON](claims.json).
 """
 
 

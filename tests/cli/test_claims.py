@@ -1,0 +1,70 @@
+"""``waddington claims``: verdicts from records, measuring what has none, pages; and the commands that rows print."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from waddington import bench, claims
+from waddington.cli._app import run_app
+from waddington.errors import UnsupportedError
+
+COMMANDS = sorted({part.need.command for claim in claims.all_claims() for part in claim.parts if part.need is not None})
+
+
+def test_the_list_is_a_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(["claims", "list", "G2", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["id"], row["verdict"]) == ("G2", "contradicted")
+    assert run_app(["claims", "list", "g2"]) == 0
+    shown = capsys.readouterr().out
+    assert "contradicted" in shown
+    assert "0.1, 0.3; printed is 0.3" in shown  # of one claim every part is told
+
+
+def test_what_has_no_record_is_measured_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["claims", "run", "L4", "--out", str(tmp_path / "store"), "--workers", "1"]
+    assert run_app(arguments) == 0
+    assert "Fisher p" in " ".join(capsys.readouterr().out.split())
+    assert run_app(["claims", "pack", "--out", str(tmp_path / "store"), "--file", str(tmp_path / "mine.xz")]) == 0
+    report = ["claims", "report", "--records", str(tmp_path / "mine.xz"), "--out", str(tmp_path / "pages")]
+    assert run_app(report) == 0
+    assert (tmp_path / "pages" / "claims.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["list", "Z1"], "claim"),
+        (["run", "--tier", "days"], "tier"),
+        (["list", "--records", "absent.xz"], "absent.xz"),
+        (["report", "--out", "/proc/none"], "/proc/none"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_app(["claims", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_for_a_larger_machine_is_one_that_the_bench_takes(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made: list[bench.Study] = []
+
+    def stop(study: bench.Study, *_: Any, **__: Any) -> None:
+        made.append(study)
+        raise UnsupportedError("not here")
+
+    monkeypatch.setattr(bench, "run_study", stop)
+    program, *arguments = shlex.split(command)
+    assert program == "waddington"
+    assert run_app([*arguments, "--out", str(tmp_path), "--workers", "1"]) == 2
+    assert "not here" in capsys.readouterr().err
+    assert made[0].entries[0].found.tier in ("gpu", "gpus")
