@@ -124,7 +124,7 @@ V4 = Claim(
         ),
         _figure(
             "hours saved", "5.4", "time saved, ResNet-50, CIFAR-10, %",
-            "The hours of Table 5.4 are 29 % less for ResNet-50 on CIFAR-10.", right="20",
+            "The hours of Section 5.4 are 29 % less for ResNet-50 on CIFAR-10.", right="20",
         ),
         Part(
             name="training time", statement="ResNet-50 on CIFAR-10 trains in 29 % less time than with Adam.",
