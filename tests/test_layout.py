@@ -138,7 +138,8 @@ FLOORS = {
         "pp": 7,
         "tl": 7,
         "pl": 7,
-        "__init__": 8,
+        "tables": 8,
+        "__init__": 9,
     },
 }
 """The floor of every room, a file or a folder, for each package that has several; a package itself is `__init__`."""

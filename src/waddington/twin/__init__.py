@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         preprocess,
         report,
         respond,
+        tables,
         tl,
         trajectory,
     )
@@ -68,6 +69,7 @@ __all__ = [
     "report",
     "respond",
     "run",
+    "tables",
     "tl",
     "trajectory",
 ]

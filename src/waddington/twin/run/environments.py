@@ -6,6 +6,7 @@ protocol, in which the goal is another cell's untrained embedding and the final 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "PaperEnvironment",
     "build_heldout_environment",
     "build_paper_environment",
+    "joined_state",
     "score_goals",
 ]
 
@@ -159,13 +161,7 @@ def build_paper_environment(
         Most random perturbations at once: 1 for Table II, 2 for Table III.
     """
     train = prepared.design.train
-    widths = [embeddings[name].shape[1] for name in prepared.inputs]
-    ends = np.cumsum(widths).tolist()
-    slices = {name: slice(end - width, end) for name, width, end in zip(prepared.inputs, widths, ends, strict=True)} | {
-        "all": slice(0, ends[-1])
-    }
-    state = np.concatenate([embeddings[name] for name in prepared.inputs], axis=1)
-    state = np.nan_to_num((state - state[train].mean(axis=0)) / (state[train].std(axis=0) + 1e-8)).astype(np.float32)
+    state, slices = joined_state(embeddings, list(prepared.inputs), train)
     rows = np.arange(len(state), dtype=np.float64)
 
     def task(cells: npt.NDArray[np.bool_]) -> PaperTask:
@@ -174,3 +170,33 @@ def build_paper_environment(
         )
 
     return PaperEnvironment(train=task(train), test=task(~train), slices=slices)
+
+
+def joined_state(
+    embeddings: Mapping[str, Float], modalities: Sequence[str], train: npt.NDArray[np.bool_]
+) -> tuple[Float, dict[str, slice]]:
+    """Put the embeddings of modalities side by side, each dimension standardized on training cells.
+
+    Parameters
+    ----------
+    embeddings
+        By modality, (cells, dimensions).
+    modalities
+        Which, in order.
+    train
+        Training mask, (cells,).
+
+    Returns
+    -------
+    state
+        (cells, dimensions of all); 0 where a cell lacks a modality.
+    slices
+        Columns of each modality, and ``all``.
+    """
+    widths = [embeddings[name].shape[1] for name in modalities]
+    ends = np.cumsum(widths).tolist()
+    slices = {name: slice(end - width, end) for name, width, end in zip(modalities, widths, ends, strict=True)}
+    state = np.concatenate([embeddings[name] for name in modalities], axis=1)
+    mean, sd = np.nanmean(state[train], axis=0), np.nanstd(state[train], axis=0)
+    state = np.nan_to_num((state - mean) / (sd + 1e-8)).astype(np.float32)
+    return state, slices | {"all": slice(0, ends[-1])}

@@ -9,16 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
+from waddington.twin.plan.agent._randomness import contained
 from waddington.twin.plan.agent.checkpoint import save_checkpoint, snapshot
 
-__all__ = ["Progress", "Recorder"]
+__all__ = ["Measure", "Progress", "Recorder"]
 
 Progress = Callable[[dict[str, float]], None]
 """Called with one record after each rollout: ``timesteps``, ``episodes``, ``mean_return`` (of the last 100 episodes;
 NaN before the first has ended), ``loss``, ``policy_loss``, ``value_loss``, ``entropy``, ``approx_kl``,
 ``explained_variance``, and where the optimizer switches rates, ``base_rate``."""
+
+Measure = Callable[[PPO], dict[str, float]]
+"""Called with the agent after each update; its numbers are part of the record. Global generators are given back."""
 
 _LOGGED = {
     "train/loss": "loss",
@@ -40,8 +45,10 @@ class Recorder(BaseCallback):  # type: ignore[misc]
         progress: Progress | None,
         checkpoint: Path | None,
         every_s: float,
+        measure: Measure | None = None,
     ) -> None:
         super().__init__()
+        self._measure = measure
         self._run, self._history, self._progress = run, history, progress
         self._checkpoint, self._every_s = checkpoint, every_s
         self._saved_at = time.monotonic()
@@ -74,6 +81,9 @@ class Recorder(BaseCallback):  # type: ignore[misc]
         if diagnostics is not None:
             found = diagnostics()
             record |= {"base_rate": float(found["base_rate"])} if "base_rate" in found else {}
+        if self._measure is not None:
+            with contained():
+                record |= self._measure(model)
         self._history.append(record)
         # Saved before anyone is told: a training that dies in the callback has lost nothing.
         due = last or time.monotonic() - self._saved_at >= self._every_s

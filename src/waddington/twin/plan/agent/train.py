@@ -28,7 +28,7 @@ from waddington.optim.registry import OptimizerLike
 from waddington.twin.plan.agent._randomness import contained
 from waddington.twin.plan.agent.checkpoint import load_checkpoint, restore, task_digest
 from waddington.twin.plan.agent.config import AgentConfig
-from waddington.twin.plan.agent.recording import Progress, Recorder
+from waddington.twin.plan.agent.recording import Measure, Progress, Recorder
 from waddington.twin.plan.agent.written_out import WrittenOutPPO
 from waddington.twin.plan.agent.written_out_policy import WrittenOutPolicy
 from waddington.twin.plan.env import CellVecEnv
@@ -128,6 +128,7 @@ def train_agent(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every_s: float = 60.0,
     progress: Progress | None = None,
+    measure: Measure | None = None,
 ) -> PPO:
     """Train an agent, or go on with its training.
 
@@ -146,6 +147,8 @@ def train_agent(
         Least seconds between two checkpoints; 0 saves after every rollout. The end is always saved.
     progress
         Called after each rollout; on resuming, first with the records made before.
+    measure
+        Called with the agent after each rollout, before `progress`; the numbers that it gives are part of the record.
 
     Returns
     -------
@@ -190,7 +193,7 @@ def train_agent(
                 progress(dict(record))
         resumed = bool(model.num_timesteps)
         if model.num_timesteps < total_timesteps:
-            recorder = Recorder(run, history, progress, place, checkpoint_every_s)
+            recorder = Recorder(run, history, progress, place, checkpoint_every_s, measure)
             model.learn(
                 total_timesteps - model.num_timesteps,
                 callback=recorder,

@@ -26,6 +26,7 @@ Schulman, Wolski, Dhariwal, Radford and Klimov (2017), "Proximal Policy Optimiza
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -35,10 +36,11 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.utils import explained_variance
 from torch import nn
 
+from waddington.twin.plan.agent._randomness import contained
 from waddington.twin.plan.agent.towers import FlatGradients
 from waddington.twin.plan.agent.written_out_policy import towers_of
 
-__all__ = ["WrittenOutPPO"]
+__all__ = ["WrittenOutPPO", "gradients_of"]
 
 
 class WrittenOutPPO(PPO):  # type: ignore[misc]
@@ -86,6 +88,28 @@ class WrittenOutPPO(PPO):  # type: ignore[misc]
             self.logger.record("train/std", torch.exp(self.policy.log_std).mean().item())
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/clip_range", clip_range)
+
+
+def gradients_of(model: PPO, *, most: int = 32) -> torch.Tensor:
+    """Give the gradients of single mini-batches of the last rollout, at the weights as they are.
+
+    Parameters
+    ----------
+    model
+        After an update. Neither it nor any generator is changed.
+    most
+        Most mini-batches.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (mini-batches, parameters), in the order of ``model.policy.parameters()``; before any clipping of norms.
+    """
+    update = _Update(model, float(model.clip_range(model._current_progress_remaining)))
+    with contained():
+        rollout = next(model.rollout_buffer.get(None))
+    batches = zip(*(part.split(model.batch_size) for part in rollout), strict=True)
+    return torch.stack([update.gradient(*batch) for batch in itertools.islice(batches, most)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,6 +182,11 @@ class _Update:
         error = values.squeeze(1) - returns
         self._critic.backward((error * (2.0 * self._vf_coef / n)).unsqueeze(1))
         return _Seen(torch.minimum(free, clipped), log_ratio, error, policy.entropy)
+
+    def gradient(self, *batch: torch.Tensor) -> torch.Tensor:
+        """Give a copy of the gradients of a mini-batch as one vector."""
+        self.gradients(*batch)
+        return self._gradients.flat.clone()
 
     def step(self) -> None:
         """Clip the gradients, hand them to the optimizer, and let it step."""

@@ -20,6 +20,8 @@ class Planner(ABC):
     """Whether it learns from the environment, which takes time, or is there to be compared with."""
     has_net: ClassVar[bool] = False
     """Whether it acts by a policy net, whose size the option ``config`` says."""
+    draws: ClassVar[bool] = False
+    """Whether its actions are drawn, however agents are evaluated."""
 
     def acts_in(self, task: Task) -> bool:
         """Say whether the planner is defined for the actions of a task; most are for all."""

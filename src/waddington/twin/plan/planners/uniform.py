@@ -25,6 +25,7 @@ class Uniform(Planner):
     """Acts at random."""
 
     name = "random"
+    draws = True
 
     def policy(self, env: CellVecEnv, *, seed: int = 0) -> Act:  # type: ignore[override]
         """Give :func:`random_policy`."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from waddington.twin.plan.agent._randomness import contained
 from waddington.twin.plan.agent.config import AgentConfig
 from waddington.twin.plan.agent.train import build_agent
@@ -19,18 +17,16 @@ class Untrained(Planner):
 
     name = "untrained policy"
     has_net = True
-    deterministic: ClassVar[bool] = True
-    """Whether it takes the most likely action rather than drawing one, however agents are evaluated."""
 
     def policy(self, env: CellVecEnv, *, seed: int = 0, config: AgentConfig | None = None) -> Act:  # type: ignore[override]
         """Give the policy of an agent that was built and not trained; `config` says how large its nets are."""
         with contained():
             agent = build_agent(env, optimizer="SGD", lr=1.0, seed=seed, config=config)
-        return as_act(agent, deterministic=self.deterministic)
+        return as_act(agent, deterministic=not self.draws)
 
 
 class UntrainedStochastic(Untrained):
     """The same net, with actions drawn as in training."""
 
     name = "untrained policy, stochastic"
-    deterministic = False
+    draws = True
