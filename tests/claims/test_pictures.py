@@ -1,0 +1,47 @@
+"""Pictures show every figure that is finite, its interval and the paper's, and name what they leave out."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from waddington.bench.statistics import Interval
+from waddington.claims.pictures import Row, bars, curves, forest
+from waddington.errors import ArgumentError
+
+pytest.importorskip("matplotlib")
+ROWS = [
+    Row(name="digits", middle=0.2, interval=Interval(-0.1, 0.5), claimed=2.4),
+    Row(name="MNIST", middle=math.nan),
+]
+
+
+@pytest.mark.parametrize("draw", [forest, bars])
+def test_rows_are_named_from_top_to_bottom(draw: object) -> None:
+    figure = draw(ROWS, label="points")  # type: ignore[operator]
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["digits", "MNIST"]
+    assert axes.yaxis_inverted()
+    assert axes.get_xlabel() == "points"
+    drawn = [tuple(line.get_xdata()) for line in axes.get_lines()]
+    assert {(-0.1, 0.5), (2.4,)} <= set(drawn)
+    assert "diamond: the paper's; not finite: MNIST" in figure.get_supxlabel()
+
+
+def test_curves_leave_out_what_a_logarithm_cannot_show_and_count_it() -> None:
+    figure = curves({"AMVT": ([1, 10, 100], [1.0, 0.1, 0.0]), "Adam": ([1, 10], [1.0, math.inf])}, x="T", y="f",
+                    logs="xy", slopes=[-0.5])  # fmt: skip
+    (axes,) = figure.axes
+    first, slope, second = axes.get_lines()
+    assert (list(first.get_ydata()), list(second.get_ydata())) == ([1.0, 0.1], [1.0])
+    assert slope.get_ydata()[1] == pytest.approx(10**-0.5)
+    assert "2 points" in figure.get_supxlabel()
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda: forest([], label=""), lambda: bars([], label=""), lambda: curves({}, x="", y="")]
+)
+def test_nothing_cannot_be_drawn(draw: object) -> None:
+    with pytest.raises(ArgumentError, match="at least one"):
+        draw()  # type: ignore[operator]
