@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import lzma
 from pathlib import Path
 
@@ -110,3 +111,30 @@ def test_a_study_that_is_not_registered_is_refused() -> None:
         get_study("swiching")
     with pytest.raises(ArgumentError):
         bench.pack_folders(["nowhere"], "records")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"key": "0" * 32}, "has a spec whose key is"),
+        ({"spec": {"$type": "x", "seed": 1}}, "has a spec whose key is"),
+        ({"result": None}, "without a result"),
+        ({"result": [1]}, "without a result"),
+        ({"status": "Done"}, "without a result"),
+        ({"speed": 1}, "speed"),
+    ],
+)
+def test_a_record_that_somebody_changed_is_not_taken_for_another_run(
+    tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    study = small()
+    with bench.Store(tmp_path / "a") as store:
+        bench.conduct(study, store, listener=Counting())
+        pack(store.records(), tmp_path / "records")
+    lines = lzma.decompress((tmp_path / "records").read_bytes()).decode().splitlines()
+    changed = json.dumps({**json.loads(lines[3]), **change})
+    (tmp_path / "records").write_bytes(lzma.compress("\n".join([*lines[:3], changed, *lines[4:]]).encode()))
+    with bench.Store(tmp_path / "b") as other:
+        with pytest.raises(DataError, match=said):
+            other.adopt(unpack(tmp_path / "records"))
+        assert other.counts() == {}

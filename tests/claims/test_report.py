@@ -16,6 +16,7 @@ from tests.claims.toys import FAIR, FAR, SUM, claim
 from waddington import claims, jobs
 from waddington.claims.claim import Answer, Paper
 from waddington.claims.report import render_index, render_page, render_paper, write_ledger
+from waddington.claims.report.sentences import answer_to
 from waddington.errors import ArgumentError
 
 
@@ -103,3 +104,21 @@ def test_what_was_not_measured_says_so(tmp_path: Path) -> None:
 def test_an_answer_of_no_part_is_refused() -> None:
     with pytest.raises(ArgumentError, match="accepted is a part of a claim of paper coins"):
         dataclasses.replace(PAPER, answers=(Answer(question="Is it?", claim="C1", part="none"),))
+
+
+def answered(part: claims.Part, records: dict[str, jobs.Record]) -> str:
+    row = claim(part)
+    paper = Paper(number="coins", title="", claims=(row,), answers=(Answer(question="?", claim="C1", part=part.name),))
+    return answer_to(paper.answers[0], paper, [claims.enter(row, records)])
+
+
+def test_an_answer_is_no_surer_than_the_verdict() -> None:
+    fair, far = records_of(FAIR, heads=50), records_of(FAR, heads=5)
+    untold = dataclasses.replace(FAIR, judge=lambda records: claims.Finding(holds=None, words="runs diverged"))
+    assert answered(untold, fair) == "It cannot be told. Runs diverged."
+    assert answered(dataclasses.replace(FAIR, check=SUM.check, numbers=SUM.numbers), fair).startswith("No. Heads and")
+    assert answered(dataclasses.replace(FAIR, check=SUM.check, numbers=SUM.numbers), {}).startswith("No. Heads and")
+    assert answered(FAR, far).startswith("Yes at the size that was measured here. A share")
+    assert answered(FAR, records_of(FAR, heads=90)).startswith("No at the size that was measured here. A share")
+    assert answered(FAIR, {}).startswith("Not measured yet.")
+    assert answered(FAIR, fair).startswith("Yes. A share")

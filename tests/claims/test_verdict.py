@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.claims.toys import FAIR, FAR, SUM, broken, claim, tossed
 
 from waddington import claims, jobs
-from waddington.errors import ArgumentError
+from waddington.bench.packing import pack
+from waddington.bench.store import Store
+from waddington.errors import ArgumentError, DataError
 
 
 def records_of(*parts: claims.Part, **changes: object) -> dict[str, jobs.Record]:
@@ -132,3 +137,71 @@ def test_another_revision_of_an_experiment_is_not_run() -> None:
         old.run(jobs.Context(Path(), old.key))
     with pytest.raises(ArgumentError, match="under @experiment"):
         claims.measurements(lambda seed: {})
+
+
+def test_records_of_one_s_own_go_before_those_of_the_package_and_the_store_before_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed_in(tmp_path / "package", monkeypatch, records_of(FAIR, heads=90).values())
+    mine = tmp_path / "mine.jsonl.xz"
+    pack(records_of(FAIR, heads=50).values(), mine)
+    rows = [claim(FAIR)]
+    assert claims.ledger_of(rows)[0].verdict == "not reproduced"
+    assert claims.ledger_of(rows, records=[mine])[0].verdict == "reproduced"
+    (entry,) = claims.run_claims(rows, tmp_path / "store", records=[mine])
+    assert entry.verdict == "reproduced"
+    (entry,) = claims.run_claims(rows, tmp_path / "anew", anew=True)
+    assert entry.parts[0].measured.figures["share"] not in (0.5, 0.9)  # type: ignore[union-attr]
+    assert claims.ledger_of(rows, tmp_path / "anew", records=[mine])[0] == entry
+
+
+def test_what_the_package_has_measured_is_measured_anew_on_demand_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed_in(tmp_path / "package", monkeypatch, records_of(FAIR, heads=90).values())
+    rows = [claim(FAIR, FAR)]
+    claims.run_claims(rows, tmp_path / "store", tier="hours")
+    with Store(tmp_path / "store") as store:
+        assert len(store.records()) == 1  # that of FAR: no record of the package is passed off as one's own
+    assert claims.pack_claims(rows, tmp_path / "store", tmp_path / "all.jsonl.xz") == 4
+    claims.run_claims(rows, tmp_path / "store", tier="hours", anew=True)
+    with Store(tmp_path / "store") as store:
+        assert len(store.records()) == 4
+
+
+def test_a_folder_without_measurements_is_refused_and_not_made(tmp_path: Path) -> None:
+    for read in (
+        lambda: claims.ledger_of([claim(FAIR)], tmp_path / "typo"),
+        lambda: claims.pack_claims([claim(FAIR)], tmp_path / "typo", tmp_path / "claims.jsonl.xz"),
+    ):
+        with pytest.raises(ArgumentError, match=r"typo.*store\.sqlite is not there"):
+            read()
+    with pytest.raises(DataError, match="cannot read records"):
+        claims.run_claims([claim(FAIR)], tmp_path / "typo", records=[tmp_path / "none.xz"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_records_that_do_not_hold_what_is_judged_are_named() -> None:
+    records = {key: dataclasses.replace(one, label="tossed", result={}) for key, one in records_of(FAIR).items()}
+    with pytest.raises(DataError, match=r"cannot judge 'fair' by its records tossed.*KeyError: 'heads'"):
+        _ = claims.enter(claim(FAIR), records).verdict
+
+
+def test_false_contradicts_whoever_says_it() -> None:
+    part = dataclasses.replace(SUM, check=lambda numbers: claims.Finding(holds=np.False_, words=""))  # type: ignore[arg-type]
+    assert verdict_of(part) == "contradicted"
+    assert json.loads(json.dumps(claims.enter(claim(part), {}).as_json()))["parts"][0]["findings"][0]["holds"] is False
+
+
+def test_figures_that_are_no_numbers_are_texts_in_json() -> None:
+    said = claims.Finding(holds=None, words="", figures={"a": math.nan, "b": -math.inf}, detectable=math.inf)
+    row = claims.enter(claim(dataclasses.replace(SUM, check=lambda numbers: said)), {}).as_json()
+    found = json.loads(json.dumps(row, allow_nan=False))["parts"][0]["findings"][0]
+    assert (found["figures"], found["detectable"]) == ({"a": "nan", "b": "-inf"}, "inf")
+
+
+def packed_in(folder: Path, monkeypatch: pytest.MonkeyPatch, records: Iterable[jobs.Record]) -> None:
+    """Have a package that comes with records."""
+    folder.mkdir()
+    pack(records, folder / "some.jsonl.xz")
+    monkeypatch.setattr("waddington.claims.running.RECORDS", folder)

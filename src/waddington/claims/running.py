@@ -8,9 +8,10 @@ from pathlib import Path
 from waddington import jobs
 from waddington._checks import check_choice
 from waddington.bench.packing import pack, unpack
-from waddington.bench.store import Store
+from waddington.bench.store import STORE, Store
 from waddington.claims.claim import TIERS, Claim, Tier
 from waddington.claims.verdict import ClaimEntry, enter
+from waddington.errors import ArgumentError
 
 __all__ = ["RECORDS", "ledger_of", "pack_claims", "run_claims", "work_of"]
 
@@ -39,6 +40,7 @@ def run_claims(
     *,
     tier: Tier = "seconds",
     records: Iterable[str | Path] = (),
+    anew: bool = False,
     executor: jobs.Executor | None = None,
     listener: jobs.Listener | None = None,
 ) -> list[ClaimEntry]:
@@ -53,7 +55,10 @@ def run_claims(
     tier
         Up to which cost; see :func:`work_of`.
     records
-        Files of records: what they hold is not measured again. Those of the package are always read.
+        Files of records: what they hold is not measured again, and goes before the package's own.
+    anew
+        Whether what the package has records of is measured, too. The entries are then of this folder and of `records`
+        alone.
     executor
         Where measurements run; None is this process.
     listener
@@ -71,13 +76,13 @@ def run_claims(
     A measurement that fails is recorded and the rest goes on; its part has no verdict, and the next call tries again.
     """
     hears = listener or jobs.Listener()
-    with Store(out) as store:
-        for path in (*_packed(), *records):
-            store.adopt(unpack(path))
-        work = work_of(claims, tier)
+    given = _read(records)
+    known = given if anew else _read(_packed()) | given
+    with Store(out, note=hears.note) as store:
+        work = [job for job in work_of(claims, tier) if job.key not in known]
         hears.stage("measurements", len(work))
         jobs.run(work, store, executor=executor, on_failure="record", listen=hears.advance)
-        known = {record.key: record for record in store.records()}
+        known = known | _done(store.records())
     return [enter(claim, known) for claim in claims]
 
 
@@ -91,25 +96,59 @@ def ledger_of(
     claims
         The claims.
     out
-        Folder of a store, if there is one; what it holds goes before the package's own records.
+        Folder of a store; what it holds goes before all files of records.
     records
-        Files of records, which go before the package's own, too.
+        Files of records; of two the later one goes before, and all go before the package's own.
+
+    Raises
+    ------
+    ArgumentError
+        The folder holds no store.
+    DataError
+        A file of records cannot be read.
     """
-    known = {record.key: record for path in (*_packed(), *records) for record in unpack(path)}
-    if out is not None and (Path(out) / "store.sqlite").exists():
-        with Store(out) as store:
-            known |= {record.key: record for record in store.records()}
+    known = _read(_packed()) | _read(records)
+    if out is not None:
+        with _opened(out) as store:
+            known |= _done(store.records())
     return [enter(claim, known) for claim in claims]
 
 
 def pack_claims(claims: Iterable[Claim], out: str | Path, path: str | Path) -> int:
-    """Write the records of claims into one small file; give their number.
+    """Write the records of claims, of a store and of the package, into one small file; give their number.
 
-    Records of measurements that are no longer part of a claim are left out.
+    Records of measurements that are no longer part of a claim are left out; what the store holds goes before.
+
+    Raises
+    ------
+    ArgumentError
+        The folder holds no store.
+    OutputError
+        The file cannot be written.
     """
-    wanted = {job.key for job in work_of(claims)}
-    with Store(out) as store:
-        return pack([record for record in store.records() if record.key in wanted], path)
+    with _opened(out) as store:
+        known = _read(_packed()) | _done(store.records())
+    return pack([known[job.key] for job in work_of(claims) if job.key in known], path)
+
+
+def _opened(out: str | Path) -> Store:
+    """Open the store that a folder has."""
+    if not (Path(out) / STORE).is_file():
+        raise ArgumentError(
+            f"cannot read measurements from {str(out)!r}: {STORE} is not there, which holds them; accepted: a folder"
+            " that `waddington claims run` has written"
+        )
+    return Store(out)
+
+
+def _read(paths: Iterable[str | Path]) -> dict[str, jobs.Record]:
+    """Read files of records, by key."""
+    return _done(record for path in paths for record in unpack(path))
+
+
+def _done(records: Iterable[jobs.Record]) -> dict[str, jobs.Record]:
+    """Give the records of what has a result, by key: a run that failed hides none that did not."""
+    return {record.key: record for record in records if record.status == "done"}
 
 
 def _packed() -> list[Path]:

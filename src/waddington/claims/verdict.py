@@ -10,6 +10,8 @@ A claim takes the worst verdict of its parts. A part whose records are missing h
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -17,6 +19,7 @@ from typing import Any, Literal, TypeAlias
 from waddington import jobs
 from waddington.claims.claim import Claim, Part
 from waddington.claims.finding import Finding
+from waddington.errors import DataError
 
 __all__ = ["VERDICTS", "ClaimEntry", "PartEntry", "Verdict", "enter"]
 
@@ -45,23 +48,37 @@ class PartEntry:
         """Number of measurements without a record."""
         return len(self.part.measurements) - len(self.records)
 
-    @property
+    @functools.cached_property
     def check(self) -> Finding | None:
         """What the paper's own numbers say."""
         return None if self.part.check is None else self.part.check(self.part.numbers)
 
-    @property
+    @functools.cached_property
     def measured(self) -> Finding | None:
-        """What the records say; None while one is missing."""
+        """What the records say; None while one is missing.
+
+        Raises
+        ------
+        DataError
+            The records do not hold what their judge reads: they are not what the experiment gives.
+        """
         if self.part.judge is None or self.missing:
             return None
-        return self.part.judge(self.records)
+        try:
+            return self.part.judge(self.records)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            said = ", ".join(f"{record.label} ({record.key})" for record in self.records[:3])
+            more = f" and {len(self.records) - 3} more" if len(self.records) > 3 else ""
+            raise DataError(
+                f"cannot judge {self.part.name!r} by its records {said}{more}: {type(error).__name__}: {error};"
+                " accepted: records that `waddington claims run` has made and nobody changed"
+            ) from error
 
     @property
     def verdict(self) -> Verdict | None:
         """Give the verdict; None while records are missing that decide it."""
         check = self.check
-        if check is not None and check.holds is False:
+        if check is not None and check.holds is not None and not check.holds:  # NumPy's False is another one
             return "contradicted"
         if self.part.need is not None:
             return "needs hardware" if self.part.need.kind == "hardware" else "needs data"
@@ -78,7 +95,7 @@ class PartEntry:
         return tuple(one for one in (self.check, self.measured) if one is not None)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the part as JSON can hold it."""
+        """Give the part as JSON can hold it; numbers that are not finite are the texts ``nan``, ``inf``, ``-inf``."""
         return {
             "name": self.part.name,
             "statement": self.part.statement,
@@ -87,11 +104,13 @@ class PartEntry:
             "verdict": self.verdict,
             "findings": [
                 {
-                    "holds": one.holds,
+                    "holds": None if one.holds is None else bool(one.holds),
                     "words": one.words,
-                    "figures": dict(one.figures),
-                    "interval": None if one.interval is None else [one.interval.low, one.interval.high],
-                    "detectable": one.detectable,
+                    "figures": {name: _number(value) for name, value in one.figures.items()},
+                    "interval": None
+                    if one.interval is None
+                    else [_number(one.interval.low), _number(one.interval.high)],
+                    "detectable": _number(one.detectable),
                 }
                 for one in self.findings
             ],
@@ -171,6 +190,11 @@ def enter(claim: Claim, records: Mapping[str, jobs.Record]) -> ClaimEntry:
             for part in claim.parts
         ),
     )
+
+
+def _number(value: float | None) -> float | str | None:
+    """Give a number as JSON can hold it: ``"nan"``, ``"inf"`` and ``"-inf"`` are texts there."""
+    return value if value is None or math.isfinite(value) else str(float(value))
 
 
 def _machine(record: jobs.Record) -> str:

@@ -21,9 +21,13 @@ app = typer.Typer(help="What the papers claim, measured.", no_args_is_help=True)
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Claims, such as A3 G2; all of them without.")]
 Out = Annotated[Path, typer.Option(help="Folder of the measurements.")]
+Measured = Annotated[
+    Path | None, typer.Option("--out", help="Folder of measurements of your own; claims, if it is there, without.")
+]
 Records = Annotated[
     list[Path] | None, typer.Option(help="A file of `claims pack`: what it holds is not measured again. Repeatable.")
 ]
+_FOLDER = Path("claims")
 _STYLES = {
     "contradicted": "bold red",
     "not reproduced": "yellow",
@@ -42,15 +46,17 @@ def _claims() -> None:
 def list_claims(
     ids: Ids = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    out: Out = Path("claims"),
+    out: Measured = None,
     records: Records = None,
 ) -> None:
-    """List the claims with their verdicts, from records alone: those of the package, and of OUT if it is there."""
+    """List the claims with their verdicts, from records alone: those of the package, and of OUT."""
     from waddington import claims
 
+    if out is None and (_FOLDER / "store.sqlite").exists():
+        out = _FOLDER
     entries = claims.ledger_of(claims.get_claims(ids or ()), out, records=records or ())
     if as_json:
-        typer.echo(json.dumps([entry.as_json() for entry in entries], indent=2))
+        typer.echo(json.dumps([entry.as_json() for entry in entries], indent=2, allow_nan=False))
         return
     _print(entries)
 
@@ -61,12 +67,13 @@ def run(
     tier: Annotated[
         str, typer.Option(help="seconds, minutes (and seconds) or hours (everything): what is measured at most.")
     ] = "seconds",
-    out: Out = Path("claims"),
+    out: Out = _FOLDER,
     records: Records = None,
     workers: Annotated[int, typer.Option(help="Measurements at once; 0: one for each core.")] = 0,
     executor: Annotated[str, typer.Option(help="processes or ray.")] = "processes",
+    anew: Annotated[bool, typer.Option("--anew", help="Measure also what the package has records of.")] = False,
 ) -> None:
-    """Measure what has no record yet, and say what it comes to.
+    """Measure what has no record yet, in OUT or in the package, and say what it comes to.
 
     The same command goes on with one that was stopped.
     """
@@ -84,6 +91,7 @@ def run(
                 out,
                 tier=tier,  # type: ignore[arg-type]
                 records=records or (),
+                anew=anew,
                 executor=where,
                 listener=listener,
             )
@@ -95,7 +103,7 @@ def run(
 
 @app.command("pack")
 def pack(
-    out: Out = Path("claims"),
+    out: Out = _FOLDER,
     file: Annotated[Path, typer.Option(help="The file of records.")] = Path("claims.jsonl.xz"),
 ) -> None:
     """Write the records of the claims into one small file, from which `claims run --records` goes on."""

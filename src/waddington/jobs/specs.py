@@ -32,7 +32,7 @@ import numpy as np
 
 from waddington.errors import ArgumentError
 
-__all__ = ["canonical_json", "hash_of", "spec_of", "type_name"]
+__all__ = ["canonical_json", "hash_of", "hash_of_spec", "spec_of", "type_name"]
 
 
 def spec_of(value: Any, *, name: str = "value") -> Any:
@@ -83,7 +83,12 @@ def hash_of(value: Any) -> str:
     ArgumentError
         For a value that a spec cannot hold.
     """
-    return hashlib.sha256(canonical_json(spec_of(value)).encode("ascii")).hexdigest()[:32]
+    return hash_of_spec(spec_of(value))
+
+
+def hash_of_spec(spec: Any) -> str:
+    """Hash a spec that is written already, such as a record's."""
+    return hashlib.sha256(canonical_json(spec).encode("ascii")).hexdigest()[:32]
 
 
 def type_name(cls: type) -> str:

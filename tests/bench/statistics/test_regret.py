@@ -59,3 +59,9 @@ def test_intervals_hold_what_was_measured() -> None:
 def test_what_has_no_ratio_is_refused(values: list[object], arms: str, match: str) -> None:
     with pytest.raises(ArgumentError, match=match):
         regrets(values, arms)
+
+
+def test_a_single_seed_has_no_interval() -> None:
+    (first, second) = regrets([[[1.0, 2.0], [3.0, 2.0]]], ["A", "B"])
+    assert (first.mean, second.mean) == (0.25, 0.5)
+    assert first.mean_interval is first.worst_interval is second.mean_interval is second.worst_interval is None

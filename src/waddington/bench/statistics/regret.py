@@ -32,7 +32,7 @@ class Regret:
     worst_task
         Index of the task of the largest.
     mean_interval, worst_interval
-        Bootstrap intervals over seeds; None where a run diverged.
+        Bootstrap intervals over seeds; None where a run diverged, and of a single seed, which has no spread.
     """
 
     arm: str
@@ -89,7 +89,7 @@ def regrets(
     rows = []
     for at, arm in enumerate(arms):
         mine, again = found[:, at], resampled[:, :, at]
-        is_finite = bool(np.isfinite(again).all())
+        has_spread = n_seeds > 1 and bool(np.isfinite(again).all())
         rows.append(
             Regret(
                 arm=arm,
@@ -97,8 +97,8 @@ def regrets(
                 mean=float(mine.mean()),
                 worst=float(mine.max()),
                 worst_task=int(mine.argmax()),
-                mean_interval=Interval(*map(float, np.quantile(again.mean(axis=1), ends))) if is_finite else None,
-                worst_interval=Interval(*map(float, np.quantile(again.max(axis=1), ends))) if is_finite else None,
+                mean_interval=Interval(*map(float, np.quantile(again.mean(axis=1), ends))) if has_spread else None,
+                worst_interval=Interval(*map(float, np.quantile(again.max(axis=1), ends))) if has_spread else None,
             )
         )
     return rows

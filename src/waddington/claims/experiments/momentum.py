@@ -35,7 +35,7 @@ def is_the_factor(records: Sequence[jobs.Record]) -> Finding:
     last = rows[-1]
     reach = 1.96 * last["variance_error"]
     return Finding(
-        holds=max(apart) < 3.0,
+        holds=all(one < 3.0 for one in apart),  # NaN is not within
         words=words,
         figures={"largest distance in standard errors": max(apart)},
         interval=Interval(last["variance"] - reach, last["variance"] + reach),

@@ -75,6 +75,17 @@ def answer_to(answer: Answer, paper: Paper, entries: Sequence[ClaimEntry]) -> st
     """Answer a reader's question by the findings of one part."""
     entry = next(one for one in entries if one.claim.id == answer.claim)
     part = next(one for one in entry.parts if one.part.name == answer.part)
+    return " ".join([_short(part), *evidence_of(part)])
+
+
+def _short(part: PartEntry) -> str:
+    """Answer in a word as the verdict has it, so that no answer is surer than it."""
     holds = [finding.holds for finding in part.findings]
-    short = "Not measured yet." if part.missing or not holds else "Yes." if holds[-1] else "No."
-    return " ".join([short, *evidence_of(part)])
+    if part.verdict == "contradicted":
+        return "No."
+    if part.missing or not holds:
+        return "Not measured yet."
+    if holds[-1] is None:
+        return "It cannot be told."
+    word = "Yes" if holds[-1] else "No"
+    return f"{word}." if part.part.need is None else f"{word} at the size that was measured here."
