@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from waddington._checks import check_choice, check_count, check_in_range, check_known, require_extra
+from waddington._checks import check_choice, check_count, check_in_range, check_known, check_once, require_extra
 from waddington.errors import ArgumentError, MissingExtraError, UnknownNameError
 
 
@@ -32,6 +32,12 @@ def test_choices_are_listed():
     check_choice("mode", "a", ["a", "b"])
     with pytest.raises(ArgumentError, match="cannot use mode='c': mode must be one of 'a', 'b'"):
         check_choice("mode", "c", ["a", "b"])
+
+
+def test_what_is_said_twice_is_refused_even_where_both_say_the_same():
+    assert check_once("it", [("a", 1), ("b", 1)]) == {"a": 1, "b": 1}
+    with pytest.raises(ArgumentError, match="cannot read it: it says a twice; accepted is once"):
+        check_once("it", [("a", 1), ("b", 2), ("a", 1)])
 
 
 def test_a_name_is_found_without_regard_to_case_or_suggested():

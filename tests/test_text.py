@@ -7,11 +7,12 @@ import re
 import unicodedata
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import waddington
-from waddington._text import cell_width, counted, shorten, shorten_all, visible
+from waddington._text import cell_width, counted, literal, shorten, shorten_all, split_commas, visible
 
 
 @given(st.text())
@@ -57,6 +58,41 @@ def test_wide_letters_fill_two_columns() -> None:
 def test_one_of_a_thing_is_no_plural() -> None:
     assert [counted(n, "cell") for n in (0, 1, 2, 1200)] == ["0 cells", "1 cell", "2 cells", "1,200 cells"]
     assert [counted(n, "entry", "entries") for n in (1, 2)] == ["1 entry", "2 entries"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1e-3", 1e-3),
+        ("(0.9, 0.99)", (0.9, 0.99)),
+        ("True", True),
+        ("true", True),
+        ("false", False),
+        ("None", None),
+        ("mean", "mean"),
+        ("1e", "1e"),
+        ("", ""),
+        ("[" * 5000, "[" * 5000),
+    ],
+)
+def test_a_text_is_the_literal_that_it_writes(text: str, expected: object) -> None:
+    assert literal(text) == expected
+    assert type(literal(text)) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Adam, betas=(0.9, 0.99),lr=1", ["Adam", "betas=(0.9, 0.99)", "lr=1"]),
+        ("a=[(1,2),{3,4}],b", ["a=[(1,2),{3,4}]", "b"]),
+        ("a),b", ["a)", "b"]),
+        ("a(,b", ["a(,b"]),
+        (" a ,", ["a", ""]),
+        ("", [""]),
+    ],
+)
+def test_commas_within_brackets_split_nothing(text: str, expected: list[str]) -> None:
+    assert split_commas(text) == expected
 
 
 def test_messages_count_by_that_one_rule() -> None:

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from numbers import Integral
 from types import ModuleType
+from typing import TypeVar
 
 from waddington.errors import ArgumentError, MissingExtraError, UnknownNameError
 
@@ -19,10 +20,13 @@ __all__ = [
     "check_count",
     "check_in_range",
     "check_known",
+    "check_once",
     "check_parameters",
     "missing_extra",
     "require_extra",
 ]
+
+Value = TypeVar("Value")
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "umap": "umap-learn"}  # modules that are not called as they are installed
 
@@ -95,6 +99,22 @@ def check_known(kind: str, name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name.casefold(), folded, n=1)
     hint = f" Did you mean {folded[close[0]]!r}?" if close else ""
     raise UnknownNameError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}")
+
+
+def check_once(text: str, said: Iterable[tuple[str, Value]]) -> dict[str, Value]:
+    """Give what a text says by name, and refuse a name that it says twice: one of the values would not count.
+
+    Raises
+    ------
+    ArgumentError
+        Names the text and the name.
+    """
+    found: dict[str, Value] = {}
+    for name, value in said:
+        if name in found:
+            raise ArgumentError(f"cannot read {text}: it says {name} twice; accepted is once")
+        found[name] = value
+    return found
 
 
 def check_parameters(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import unicodedata
 from collections.abc import Callable, Iterable
+from typing import Any
 
-__all__ = ["REPLACEMENT", "cell_width", "counted", "shorten", "shorten_all", "visible"]
+__all__ = ["REPLACEMENT", "cell_width", "counted", "literal", "shorten", "shorten_all", "split_commas", "visible"]
 
 REPLACEMENT = "�"
 """Shown for what has no picture of its own: bidirectional overrides, surrogates, C1 controls."""
@@ -18,6 +20,28 @@ _PICTURES = {**{code: 0x2400 + code for code in range(0x20)}, 0x7F: 0x2421}  # U
 def counted(number: int, thing: str, things: str = "") -> str:
     """Write how many there are of a thing: ``"1 cell"``, ``"1,200 cells"``; a plural not in -s is given."""
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def literal(text: str) -> Any:
+    """Give a text as Python's literal, ``true`` and ``false`` as those, or as it is where it is none."""
+    if text in ("true", "false"):  # so do shells, TOML and JSON write them; as a text "false" would count as true
+        return text == "true"
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def split_commas(text: str) -> list[str]:
+    """Split a text at its commas, but those within brackets, and strip the pieces: ``Adam, betas=(0.9, 0.99)``."""
+    pieces, depth = [""], 0
+    for letter in text:
+        depth = max(0, depth + (letter in "([{") - (letter in ")]}"))
+        if letter == "," and depth == 0:
+            pieces.append("")
+        else:
+            pieces[-1] += letter
+    return [piece.strip() for piece in pieces]
 
 
 def visible(text: str) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.bench.toys import BOWL, LINE
 
 from waddington import bench
 from waddington.bench import registered, search
-from waddington.bench.arm import parse_arm, usual_space, with_ranges
+from waddington.bench.arm import build_optimizer, parse_arm, usual_space, with_ranges
 from waddington.bench.cost import costs_of
 from waddington.errors import ArgumentError, OutputError, UnknownNameError
 
@@ -144,12 +145,31 @@ def test_arms_are_read_as_they_are_written(tmp_path: Path) -> None:
         parse_arm("ASGDAdam,swich=linear")
     with pytest.raises(ArgumentError, match="found 'linear'; accepted is an optimizer, then argument=value"):
         parse_arm("ASGDAdam,linear")
+    with pytest.raises(ArgumentError, match=r"cannot read the arm .*: it says lr twice"):
+        parse_arm("AdamW,lr=1,lr=1")
     path = tmp_path / "mine.py"
     path.write_text(OPTIMIZER)
     mine = parse_arm(f"{path}:Mine,beta2=0.9")
     assert (mine.name, mine.optimizer, mine.source) == ("Mine (beta2=0.9)", "Mine", str(path))
     with pytest.raises(UnknownNameError, match="no 'Other'"):
         parse_arm(f"{path}:Other")
+
+
+def test_arguments_of_an_optimizer_are_never_those_of_its_arm() -> None:
+    found = parse_arm("AMGT,schedule=inverse_time")
+    assert (found.arguments, found.schedule) == ({"schedule": "inverse_time"}, None)
+    for name in ("schedule", "space", "optimizer"):
+        with pytest.raises(UnknownNameError, match=f"unknown argument of AdamW '{name}'"):
+            parse_arm(f"AdamW,{name}=cosine")
+    with pytest.raises(ArgumentError, match="cannot use schedule='cosine' of arm 'AdamW': accepted are a Schedule"):
+        bench.Arm.of("AdamW", schedule="cosine")  # type: ignore[arg-type]
+
+
+def test_betas_are_said_once() -> None:
+    arm = parse_arm("AdamW,betas=(0.8, 0.9)")
+    assert (arm.arguments["betas"], list(arm.space)) == ((0.8, 0.9), ["lr"])
+    with pytest.raises(ArgumentError, match="cannot use betas beside beta2"):
+        build_optimizer("AdamW", [torch.zeros(1)], {"betas": (0.8, 0.9), "beta2": 0.5})
 
 
 def test_where_a_file_lies_is_no_part_of_the_hash_and_its_text_is(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import nn
 
 from waddington import bench
 from waddington.bench import training
-from waddington.bench.schedule import Schedule
+from waddington.bench.schedule import CONTROLS, COURSES, Schedule
 from waddington.errors import ArgumentError
 from waddington.optim import schedules
 
@@ -305,6 +306,18 @@ def test_rates_run_as_they_are_said_to(schedule: Schedule, expected: list[float]
         if scheduler is not None:
             scheduler.step()
     assert rates == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+@pytest.mark.parametrize("course", COURSES)
+def test_the_fields_that_a_rate_depends_on_are_those_that_change_it(course: str, control: str) -> None:
+    plain = Schedule(name=course, control=control)
+    other = {"warmup": 0.5, "end": 0.3, "control": "periodic", "period": 7, "share": 0.2, "low": 0.4}
+    if control == "periodic":
+        other["control"] = "mean"
+    factors = lambda schedule: [schedule.factor(step, steps=40, seed=0) for step in range(40)]  # noqa: E731
+    changing = [name for name in other if factors(dataclasses.replace(plain, **{name: other[name]})) != factors(plain)]
+    assert list(plain.used) == changing
 
 
 @pytest.mark.parametrize(

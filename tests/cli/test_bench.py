@@ -154,6 +154,16 @@ def test_a_task_of_ones_own_works_by_its_file(tmp_path: Path, capsys: pytest.Cap
             ],
             "cannot use schedule.period beside --schedule restarts,period=9: it is said there",
         ),
+        (["run", "rosenbrock", "--optimizer", "AdamW", "--set", "eps=1e-8", "--set", "eps=1e-6"], "says eps twice"),
+        (["run", "rosenbrock", "--optimizer", "AdamW", *("--space", "lr=1..2") * 2], "--space: it says lr twice"),
+        (
+            ["run", "rosenbrock", "--optimizer", "AdamW", "--schedule", "constant,period=9"],
+            "cannot use period in the schedule 'constant,period=9': it changes nothing there; accepted",
+        ),
+        (
+            ["run", "rosenbrock", "--optimizer", "AdamW", "--schedule", "restarts,period=9,period=8"],
+            "it says period twice",
+        ),
         (["run", "rosenbrock", "--optimizer", "AdamW", "--set", "schedule.nmae=cosine"], "Did you mean 'name'"),
         (["run", "rosenbrock", "--optimizer", "AdamW", "--set", "schedule.name=cosin"], "must be one of 'constant'"),
         (

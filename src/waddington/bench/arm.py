@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from waddington._checks import check_known
+from waddington._checks import check_known, check_once
+from waddington._text import literal, split_commas
 from waddington.bench import files
 from waddington.bench.schedule import Schedule
 from waddington.bench.space import Dimension, Log, OneMinus, Space, Times, Uniform
@@ -26,7 +26,6 @@ __all__ = [
     "Given",
     "build_optimizer",
     "find_optimizer",
-    "literal",
     "parse_arm",
     "usual_space",
     "with_ranges",
@@ -90,6 +89,11 @@ class Arm:
     def __post_init__(self) -> None:
         if twice := [name for name in self.arguments if name in self.space]:
             raise ArgumentError(f"cannot use {', '.join(twice)} of arm {self.name!r} both fixed and searched")
+        if not isinstance(self.schedule, Schedule | None):
+            raise ArgumentError(
+                f"cannot use schedule={self.schedule!r} of arm {self.name!r}: accepted are a Schedule of the bench, or"
+                " None; an optimizer's own argument of that name is given as in parse_arm('AMGT,schedule=inverse_time')"
+            )
         for name, dimension in self.space.items():
             if not isinstance(dimension, Dimension):
                 raise ArgumentError(
@@ -167,27 +171,40 @@ class Arm:
         ArgumentError
             The optimizer cannot be found again by its name, which other processes must.
         """
-        source = digest = ""
-        if isinstance(optimizer, str) and ".py:" in optimizer:
-            path, _, called = optimizer.rpartition(":")
-            _, source, digest = _file_of(path, optimizer)
-            reference = f"{source}:{called}"
-        else:
-            called = reference = registry.name_of(optimizer)
-        if schedule is None and called.rpartition(":")[2].casefold().startswith("schedulefree"):
-            schedule = Schedule()
-        if not source and registry.get(reference).package == "torch" and "fused" in registry.get(reference).arguments:
-            arguments = {"fused": True, **arguments}
-        found = usual_space(reference) if space is None else space
-        return cls(
-            name=name or called.rpartition(":")[2],
-            optimizer=called,
-            arguments=arguments,
-            space={key: value for key, value in found.items() if key not in arguments},
-            schedule=schedule,
-            digest=digest,
-            source=source,
-        )
+        found = _made(optimizer, arguments, space=space, schedule=schedule)
+        return replace(found, name=name) if name else found
+
+
+def _made(
+    optimizer: registry.OptimizerLike,
+    arguments: Mapping[str, Any],
+    *,
+    space: Space | None = None,
+    schedule: Schedule | None = None,
+) -> Arm:
+    """Make an arm as :meth:`Arm.of` does, of an optimizer whose arguments may be called as that method's are."""
+    source = digest = ""
+    if isinstance(optimizer, str) and ".py:" in optimizer:
+        path, _, called = optimizer.rpartition(":")
+        _, source, digest = _file_of(path, optimizer)
+        reference = f"{source}:{called}"
+    else:
+        called = reference = registry.name_of(optimizer)
+    if schedule is None and called.rpartition(":")[2].casefold().startswith("schedulefree"):
+        schedule = Schedule()
+    if not source and registry.get(reference).package == "torch" and "fused" in registry.get(reference).arguments:
+        arguments = {"fused": True, **arguments}
+    found = usual_space(reference) if space is None else space
+    fixed = {*arguments, *(_BETAS if "betas" in arguments else ())}
+    return Arm(
+        name=called.rpartition(":")[2],
+        optimizer=called,
+        arguments=arguments,
+        space={key: value for key, value in found.items() if key not in fixed},
+        schedule=schedule,
+        digest=digest,
+        source=source,
+    )
 
 
 def parse_arm(text: str) -> Arm:
@@ -200,22 +217,24 @@ def parse_arm(text: str) -> Arm:
     UnknownNameError
         No such optimizer, or no such argument.
     ArgumentError
-        A part that is no ``argument=value``.
+        A part that is no ``argument=value``, or an argument that is said twice.
     """
-    optimizer, *parts = (part.strip() for part in text.split(","))
-    given: dict[str, Any] = {}
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if not equals or not key:
-            raise ArgumentError(
-                f"cannot read the arm {text!r}: found {part!r}; accepted is an optimizer, then argument=value, with"
-                " commas between: ASGDAdam,switch=linear,name=linear"
-            )
-        given[key.strip()] = literal(value.strip())
+    optimizer, *parts = split_commas(text)
+    given = check_once(f"the arm {text!r}", (_argument(text, part) for part in parts))
     name = given.pop("name", None)
     told = ", ".join(f"{key}={value}" for key, value in given.items())
-    found = Arm.of(optimizer, **given)
+    found = _made(optimizer, given)
     return replace(found, name=str(name) if name is not None else f"{found.name} ({told})" if told else found.name)
+
+
+def _argument(text: str, part: str) -> tuple[str, Any]:
+    name, equals, value = (piece.strip() for piece in part.partition("="))
+    if not equals or not name:
+        raise ArgumentError(
+            f"cannot read the arm {text!r}: found {part!r}; accepted is an optimizer, then argument=value, with"
+            " commas between: ASGDAdam,switch=linear,name=linear"
+        )
+    return name, literal(value)
 
 
 def with_ranges(arm: Arm, ranges: Mapping[str | None, Space]) -> Arm:
@@ -229,14 +248,6 @@ def without(arm: Arm, names: Iterable[str]) -> Arm:
     """Give an arm that does not search some arguments, because they are fixed for all arms."""
     fixed = set(names)
     return replace(arm, space={name: one for name, one in arm.space.items() if name not in fixed})
-
-
-def literal(text: str) -> Any:
-    """Give a text as Python's literal, or as it is where it is none."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 def usual_space(optimizer: str) -> dict[str, Dimension]:
@@ -280,6 +291,8 @@ def build_optimizer(
     found = find_optimizer(optimizer, digest)
     given = {name: value for name, value in arguments.items() if name not in _BETAS}
     if betas := {name: arguments[name] for name in _BETAS if name in arguments}:
+        if "betas" in given:
+            raise ArgumentError(f"cannot use betas beside {', '.join(betas)}: it says them; accepted: either")
         usual = list(_usual_betas(optimizer))
         for name, value in betas.items():
             usual[_BETAS.index(name)] = value

@@ -74,6 +74,14 @@ class Schedule:
         control = f", {self.control} control" if self.control != "none" else ""
         return f"{words}{warmup}{control}"
 
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Names of the fields that the factor depends on, besides the name."""
+        ends, controls = self.name == "cosine", self.control != "none"
+        cycles = self.name == "restarts" or self.control == "periodic"
+        idle = {"end": not ends, "period": not cycles, "share": not controls, "low": not controls}
+        return tuple(name for name in self.__dataclass_fields__ if name != "name" and not idle.get(name, False))
+
     def factor(self, step: int, *, steps: int, seed: int) -> float:
         """Give the factor on the rate at a step.
 

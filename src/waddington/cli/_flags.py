@@ -16,13 +16,13 @@ def read_ranges(texts: list[str]) -> tuple[dict[str, Any], dict[str | None, dict
 
     A range of a schedule is not widened: its fields end somewhere.
     """
+    from waddington._checks import check_once
     from waddington.bench.arm import SCHEDULE, TASK
     from waddington.bench.space import Log, Uniform, parse_dimension
 
     shared: dict[str, Any] = {}
     own: dict[str | None, dict[str, Any]] = {}
-    for text in texts:
-        name, value = read_setting(text, raw=True)
+    for name, value in check_once("--space", (read_setting(text, raw=True) for text in texts)).items():
         found = parse_dimension(value)
         whose = next((one for one in (TASK, SCHEDULE) if name.startswith(one) or f".{one}" in name), "")
         if whose == SCHEDULE and isinstance(found, Log | Uniform):
@@ -43,30 +43,38 @@ def read_schedule(text: str) -> Schedule:
     UnknownNameError
         No such field.
     ArgumentError
-        A part that is no ``field=value``, or a course or value that is not accepted.
+        A part that is no ``field=value``, a field that is said twice or that changes nothing, or a course or value that
+        is not accepted.
     """
-    from waddington._checks import check_known
+    from waddington._checks import check_known, check_once
+    from waddington._text import literal, split_commas
     from waddington.bench import Schedule
-    from waddington.bench.arm import literal
     from waddington.errors import ArgumentError
 
-    course, *parts = (part.strip() for part in text.split(","))
-    given: dict[str, Any] = {}
+    course, *parts = split_commas(text)
+    fields = [name for name in Schedule.__dataclass_fields__ if name != "name"]
+    said = []
     for part in parts:
-        name, equals, value = part.partition("=")
+        name, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not name:
             raise ArgumentError(
                 f"cannot read the schedule {text!r}: found {part!r}; accepted is a course, then field=value, with"
                 " commas between: restarts,period=200"
             )
-        fields = [field for field in Schedule.__dataclass_fields__ if field != "name"]
-        given[check_known("field of a schedule", name.strip(), fields)] = literal(value.strip())
-    return Schedule(name=course, **given)
+        said.append((check_known("field of a schedule", name, fields), literal(value)))
+    given = check_once(f"the schedule {text!r}", said)
+    found = Schedule(name=course, **given)
+    if idle := [name for name in given if name not in found.used]:
+        raise ArgumentError(
+            f"cannot use {', '.join(idle)} in the schedule {text!r}: it changes nothing there; accepted are"
+            f" {', '.join(found.used)}"
+        )
+    return found
 
 
 def read_setting(text: str, *, raw: bool = False) -> tuple[str, Any]:
     """Read ``name=value``; the value is Python's literal, or as it is where it is none or `raw`."""
-    from waddington.bench.arm import literal
+    from waddington._text import literal
     from waddington.errors import ArgumentError
 
     name, equals, value = text.partition("=")

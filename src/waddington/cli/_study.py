@@ -25,7 +25,7 @@ def study_of_flags(
         Flags that cannot be read, that say two things of one argument, or that make no fair study.
     """
     from waddington import bench
-    from waddington._checks import check_known
+    from waddington._checks import check_known, check_once
     from waddington.bench.arm import parse_arm, with_ranges, without
     from waddington.errors import ArgumentError
 
@@ -34,7 +34,7 @@ def study_of_flags(
     if not optimizers:
         raise ArgumentError("cannot compare no optimizers: accepted are one or more, such as --optimizer AdamW")
     shared, own = read_ranges(space or [])
-    fixed = dict(read_setting(text) for text in setting or [])
+    fixed = check_once("--set", map(read_setting, setting or []))
     searched = {*shared, *(name for ranges in own.values() for name in ranges)}
     course = None if schedule is None else read_schedule(schedule)
     if schedule is not None:

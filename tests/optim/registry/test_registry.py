@@ -196,6 +196,20 @@ def test_an_override_without_an_argument_is_refused_or_left_out_on_request(name,
     assert registry.resolve(name, ignore_unsupported=True, **override) == registry.resolve(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "override", "accepted"),
+    [
+        ("SGD", {"nesterov": "false"}, "nesterov must be one of False, True"),
+        ("ASGDAdam", {"bias_correction": "no"}, "bias_correction must be one of False, True"),
+        ("AdamW", {"eps": True}, "eps must be a number, such as 1e-08"),
+        ("AMVT", {"weight_decay": False}, "weight_decay must be a number, such as"),
+    ],
+)
+def test_a_value_that_python_takes_for_another_kind_is_refused(name, override, accepted):
+    with pytest.raises(ArgumentError, match=rf"cannot use {next(iter(override))}=.* with {name}: {accepted}"):
+        registry.resolve(name, **override)
+
+
 def test_a_value_out_of_range_is_refused():
     with pytest.raises(ArgumentError, match="cannot use p=2"):
         registry.build("Padam", PARAM, p=2)

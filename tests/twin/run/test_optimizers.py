@@ -24,6 +24,10 @@ from waddington.twin.run.search import points
         (torch.optim.Adam, ("Adam",)),
         ("ASGDAdam,alpha_max=1e-4", ("ASGDAdam,lr=0.0001",)),
         (["Padam,p=0.25,beta2=0.9"], ("Padam,beta2=0.9,p=0.25",)),
+        (
+            "Adam,betas=(0.8, 0.9),SGD,nesterov=true,momentum=0.9",
+            ("Adam,beta1=0.8,beta2=0.9", "SGD,momentum=0.9,nesterov=True"),
+        ),
     ],
 )
 def test_settings_have_one_spelling_which_reads_back(given: Any, expected: tuple[str, ...]) -> None:
@@ -55,6 +59,10 @@ def test_own_arguments_take_the_place_of_shared_ones_and_alpha_min_follows_the_r
         ("Adam,beta3=1", UnknownNameError, "unknown argument of Adam 'beta3'"),
         ("Adam,lr", ArgumentError, "found 'lr'; accepted is an optimizer, then its arguments"),
         ("ASGDAdam,lr=1,alpha_max=2", ArgumentError, "they are one"),
+        ("Adam,lr=1,lr=2", ArgumentError, "it says lr twice"),
+        ("Adam,betas=(0.8,0.9),beta2=0.99", ArgumentError, "cannot use betas beside beta2"),
+        ("SGD,nesterov=maybe,momentum=0.9", ArgumentError, "nesterov must be one of False, True"),
+        ("Adam,eps=True", ArgumentError, "eps must be a number"),
         ("ASGDAdam,switch=often", ArgumentError, "switch='often'"),
         ("ASGDAdam,alpha_min=1", ArgumentError, "alpha_min=1 with lr=0.01"),
         ("Padam,p=2", ArgumentError, "p=2"),

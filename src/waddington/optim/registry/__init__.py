@@ -166,6 +166,7 @@ def resolve(
     overrides = with_new_names(spec.name, getattr(spec.cls, "_renamed", {}), overrides)
     if not ignore_unsupported:
         _check_arguments(spec, overrides)
+    _check_kinds(spec, overrides)
     supported = {key: value for key, value in overrides.items() if key in arguments}
     return spec.cls, {**spec.defaults, **supported, **spec.kwargs}
 
@@ -175,6 +176,19 @@ def _check_arguments(spec: OptimizerSpec, given: Mapping[str, Any]) -> None:
     if unsupported:
         accepted = ", ".join(spec.arguments) or "none, for it takes the parameters alone"
         raise ArgumentError(f"cannot use {', '.join(unsupported)} with {spec.name}: accepted are {accepted}")
+
+
+def _check_kinds(spec: OptimizerSpec, given: Mapping[str, Any]) -> None:
+    """Refuse what Python would take for another kind: True as the number 1, and the text ``"false"`` as true."""
+    usual = spec.usual if any(isinstance(value, bool | str) for value in given.values()) else {}
+    for name, value in given.items():
+        default = usual.get(name)
+        if isinstance(default, bool) and isinstance(value, str):
+            raise ArgumentError(f"cannot use {name}={value!r} with {spec.name}: {name} must be one of False, True")
+        if isinstance(default, int | float) and not isinstance(default, bool) and isinstance(value, bool):
+            raise ArgumentError(
+                f"cannot use {name}={value} with {spec.name}: {name} must be a number, such as {default}"
+            )
 
 
 def build(optimizer: OptimizerLike, params: ParamsT, **overrides: Any) -> torch.optim.Optimizer:

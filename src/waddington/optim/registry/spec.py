@@ -113,3 +113,9 @@ class OptimizerSpec:
             parameters = list(inspect.signature(cls).parameters.values())[1:]
             named = tuple(p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
         return tuple(name for name in named if name not in self.kwargs)
+
+    @property
+    def usual(self) -> dict[str, Any]:
+        """Values that arguments have where nobody says otherwise: those of the signature, and of the registry."""
+        parameters = inspect.signature(self.cls).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not p.empty} | self.defaults

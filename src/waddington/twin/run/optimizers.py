@@ -6,8 +6,6 @@ as the bench writes an arm. The text, in one spelling, is what jobs, tables and 
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from waddington._checks import check_known
+from waddington._checks import check_known, check_once
+from waddington._text import literal, split_commas
 from waddington.errors import ArgumentError
 from waddington.optim import registry
 from waddington.optim.registry import OptimizerLike
@@ -63,19 +62,25 @@ class OptimizerSetting:
         UnknownNameError
             No such optimizer, or no such argument.
         ArgumentError
-            A part that is no ``argument=value``, or an optimizer that evaluates other weights than it trains, or that
-            has no name by which other processes find it.
+            A part that is no ``argument=value``, an argument that is said twice, or an optimizer that evaluates other
+            weights than it trains, or that has no name by which other processes find it.
         """
         if isinstance(given, OptimizerSetting):
             return given
-        name, *parts = [part.strip() for part in given.split(",")] if isinstance(given, str) else [""]
+        name, *parts = split_commas(given) if isinstance(given, str) else [""]
         found = registry.get(name if isinstance(given, str) else given)
         if found.modes:
             raise ArgumentError(
                 f"cannot use optimizer={found.name!r}: it evaluates other weights than it trains, and a run would judge"
                 " those that it trains; accepted are optimizers without train() and eval()"
             )
-        own = dict(_argument(str(given), part) for part in parts)
+        own = check_once(f"the optimizer {given!r}", (_argument(str(given), part) for part in parts))
+        if "betas" in own and (both := [name for name in _BETAS if name in own]):
+            raise ArgumentError(
+                f"cannot use betas beside {', '.join(both)} in {given!r}: it says them; accepted: either"
+            )
+        if isinstance(own.get("betas"), tuple) and len(own["betas"]) == len(_BETAS):
+            own |= zip(_BETAS, own.pop("betas"), strict=True)
         if "alpha_max" in own and found.switching:
             if "lr" in own:
                 raise ArgumentError(f"cannot use both lr and alpha_max in {given!r}: they are one; accepted: either")
@@ -153,7 +158,7 @@ def read_settings(given: Any) -> tuple[str, ...]:
         belongs to the name before.
     """
     if isinstance(given, str):
-        given = re.split(r",(?![^,=]*=)", given)
+        given = _each(split_commas(given))
     each = given if isinstance(given, Iterable) else [given]
     return tuple(dict.fromkeys(OptimizerSetting.of(one).text for one in each))
 
@@ -162,10 +167,18 @@ def _argument(text: str, part: str) -> tuple[str, Any]:
     name, equals, value = (piece.strip() for piece in part.partition("="))
     if not equals or not name:
         raise ArgumentError(f"cannot read the optimizer {text!r}: found {part!r}; {_ACCEPTED}")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
+    return name, literal(value)
+
+
+def _each(pieces: Iterable[str]) -> list[str]:
+    """Put what has an ``=`` behind the name before."""
+    found: list[str] = []
+    for piece in pieces:
+        if "=" in piece and found:
+            found[-1] += "," + piece
+        else:
+            found.append(piece)
+    return found
 
 
 def _written(value: Any) -> str:
