@@ -103,9 +103,10 @@ pictures: $(VENV)/.dev
 	$(VENV)/bin/python benchmarks/diagnostics.py
 
 CLAIMS = src/waddington/claims/records/claims.jsonl.xz
+STUDIES = benchmarks/records/studies.jsonl.xz
 TIER ?= minutes
 claims: $(VENV)/.dev
-	$(VENV)/bin/waddington claims run --tier $(TIER) --out $(OUT)/claims $(ARGS)
+	$(VENV)/bin/waddington claims run --tier $(TIER) --out $(OUT)/claims --records $(STUDIES) $(ARGS)
 	$(VENV)/bin/waddington claims pack --out $(OUT)/claims --file $(CLAIMS)
 	$(VENV)/bin/waddington claims report --out docs/claims
 	$(VENV)/bin/python docs/lines.py

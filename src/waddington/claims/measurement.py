@@ -17,19 +17,26 @@ __all__ = ["Experiment", "Measurement", "experiment", "measurements"]
 Experiment = Callable[..., Mapping[str, Any]]
 """``experiment(seed, **arguments)`` gives what JSON can hold."""
 
-_KNOWN: dict[str, tuple[Experiment, int]] = {}
+_KNOWN: dict[str, tuple[Experiment, int, bool]] = {}
 
 
-def experiment(*, version: int = 1) -> Callable[[Experiment], Experiment]:
+def experiment(*, version: int = 1, reads_store: bool = False) -> Callable[[Experiment], Experiment]:
     """Register a function of a module of :mod:`waddington.claims.experiments` as an experiment.
 
-    Its name is ``module.function``. Raise the version when what it computes changes: older records are then no longer
-    taken for new ones.
+    Its name is ``module.function``.
+
+    Parameters
+    ----------
+    version
+        Raise it when what the function computes changes: older records are then no longer taken for new ones.
+    reads_store
+        Whether it answers from records that are there already. It is then given the folder of the store that it is
+        run for as ``folder``, which is no argument of the measurement.
     """
 
     def register(function: Experiment) -> Experiment:
         name = _name_of(function)
-        _KNOWN[name] = function, version
+        _KNOWN[name] = function, version, reads_store
         return function
 
     return register
@@ -95,12 +102,13 @@ class Measurement(jobs.Job):
         module, _, _ = self.experiment.partition(".")
         if self.experiment not in _KNOWN and find_spec(f"waddington.claims.experiments.{module}") is not None:
             importlib.import_module(f"waddington.claims.experiments.{module}")
-        function, version = _KNOWN[check_known("experiment", self.experiment, _KNOWN)]
+        function, version, reads_store = _KNOWN[check_known("experiment", self.experiment, _KNOWN)]
         if version != self.revision:
             raise ArgumentError(
                 f"cannot run revision {self.revision} of {self.experiment}: this is revision {version}; accepted: that"
             )
-        return function(self.seed, **self.arguments)
+        place = {"folder": context.root} if reads_store else {}
+        return function(self.seed, **self.arguments, **place)
 
 
 def _name_of(function: Experiment) -> str:

@@ -25,7 +25,8 @@ Measured = Annotated[
     Path | None, typer.Option("--out", help="Folder of measurements of your own; claims, if it is there, without.")
 ]
 Records = Annotated[
-    list[Path] | None, typer.Option(help="A file of `claims pack`: what it holds is not measured again. Repeatable.")
+    list[Path] | None,
+    typer.Option(help="A file of `claims pack`, or of `bench pack` for claims that read studies. Repeatable."),
 ]
 _FOLDER = Path("claims")
 _STYLES = {
