@@ -49,7 +49,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_source_distribution_holds_what_checks_it(source: Path) -> None:
     needed = ["Makefile", "constraints.txt", "mkdocs.yml", "docs/index.md", "docs/pictures/landscape.png"]
-    needed += ["notebooks/quickstart.ipynb", "tests/conftest.py", "tests/optim/table.py", "benchmarks/conformance.py"]
+    needed += [f"notebooks/{name}.ipynb" for name in ("quickstart", "multimodal_reprogramming")]
+    needed += ["tests/conftest.py", "tests/optim/table.py", "benchmarks/conformance.py"]
     needed += ["SECURITY.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE"]
     assert not [name for name in needed if not (source / name).is_file()]
     tests = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("*.py")}
