@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import sqlite3
 import subprocess
@@ -62,6 +63,29 @@ def test_a_killed_command_goes_on_to_the_same_tables(tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "whole" / "tables.csv")
     assert set(table["protocol"]) == {"paper", "held-out"}
     assert set(table["regime"]) == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--data", "eccite", "--cells", "300"], "cannot use --cells 300 without --data simulated"),
+        (["--data", "eccite", "--file", "x.h5ad"], "cannot use --data beside --file"),
+        (["--name", "mine"], "cannot use --name mine without --file"),
+        (["--trials", "3"], "cannot use --trials 3 without --tuned"),
+        (["--data", "eccit"], "Did you mean 'eccite'"),
+        (["--data", "eccite"], "WADDINGTON_DATA is not set"),
+        (["--cells", "300", "--workers", "-1"], "workers=-1"),
+    ],
+)
+def test_what_would_say_nothing_is_refused(
+    given: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WADDINGTON_DATA", raising=False)
+    monkeypatch.setattr("torch.set_num_threads", lambda threads: None)  # the script's own process would end
+    monkeypatch.setattr(sys, "argv", command(tmp_path / "out", *given)[1:])
+    with pytest.raises(SystemExit, match=message):
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -115,6 +115,14 @@ def test_again_nothing_runs_and_more_seeds_run_only_those(whole: tuple[Path, Tab
     more = read_tables(TablesConfig(**TINY | {"seeds": 3}), out)
     assert more.missing == 2 + len(FIXED_POLICIES)
     pd.testing.assert_frame_equal(more.records, found.records)
+    (out.parent / "none" / "work").mkdir(parents=True)
+    none = read_tables(TablesConfig(**TINY), out.parent / "none")
+    (out.parent / "none" / "search.csv").write_text("of tables that were here before")
+    write_tables(none, out.parent / "none")
+    page = (out.parent / "none" / "tables.md").read_text()
+    assert "No run is recorded." in page
+    assert f"Missing so far: {len(found.runs)} runs." in page
+    assert not (out.parent / "none" / "search.csv").exists()
     with pytest.raises(DataError, match="it holds no records"):
         read_tables(TablesConfig(**TINY), out / "elsewhere")
 
@@ -204,6 +212,21 @@ def test_cells_are_known_by_what_they_are_and_not_by_where_they_lie(tmp_path: Pa
         ({"rows": (Row(name="x", optimizer="Padam,p=2"),)}, "p=2"),
         ({"update": "numpy"}, "update='numpy'"),
         ({"steps": 0}, "steps=0"),
+        ({"seeds": 1.5}, "seeds must be a whole number"),
+        ({"seeds": 10_001}, r"seeds must be a whole number in \[1, 10000\]"),
+        ({"seed": 2**32}, "seed must be a whole number in"),
+        ({"regimes": (1, 1)}, r"regimes=\(1, 1\): accepted is each once"),
+        ({"regimes": (1.5,)}, "regimes must be a whole number"),
+        ({"regimes": 1}, "regimes=1: accepted is a tuple"),
+        ({"net": (8, "x")}, "net must be a whole number"),
+        ({"net": 8}, "net=8: accepted is a tuple"),
+        ({"rows": ("Adam",)}, "accepted is a tuple of Row"),
+        ({"rows": (Row(name="", optimizer="Adam"),)}, "of different names"),
+        ({"cells": CELLS}, "accepted is a tuple of CellSource"),
+        ({"cells": (CellSource.simulated(n_cells=5),)}, "n_cells=5"),
+        ({"cells": (CellSource.simulated(n_cells=240.5),)}, "n_cells=240.5"),  # type: ignore[arg-type]
+        ({"tuned": True, "lr_grid": ()}, r"tuned=True with lr_grid=\(\)"),
+        ({"anisotropy": "no"}, "anisotropy must be one of False, True"),
     ],
 )
 def test_refuses_before_any_work(changes: dict[str, Any], message: str) -> None:

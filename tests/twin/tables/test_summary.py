@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -74,6 +75,13 @@ def test_a_run_without_scores_is_counted_and_has_no_part_in_means() -> None:
     assert "1 run of Adam (simulated, paper) diverged and has no score." in page
     assert "Missing so far: 2 runs." in page
     assert "not measurable" in page.split("| SGD |")[1].splitlines()[0]
+
+
+def test_names_and_errors_stay_within_their_lines() -> None:
+    failed = dataclasses.replace(record([]), status="failed", result=None, error="ValueError: one\ntwo")
+    page = markdown(made([(about("a|b"), record(scores(0.5))), (about("SGD"), failed)]))
+    assert r"| a\|b | 0.0001 | 0.500 |" in page
+    assert "1 run of SGD (simulated, paper) failed (ValueError: one␊two) and has no score." in page
 
 
 def test_the_nearest_policy_is_that_of_least_distance_in_standard_deviations() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from waddington._checks import check_choice, check_in_range
+from waddington._checks import check_choice, check_count
 from waddington.errors import ArgumentError
 from waddington.twin.plan.agent.config import UPDATES, Update
 from waddington.twin.run.config import RunConfig
@@ -18,6 +18,9 @@ from waddington.twin.tables.sources import CellSource
 
 __all__ = ["TablesConfig"]
 
+_TUNING = 10_000
+"""From the first seed to that of the search."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TablesConfig:
@@ -26,7 +29,7 @@ class TablesConfig:
     Raises
     ------
     ArgumentError
-        When a number lies outside its range, or two rows or two cells have one name.
+        When a number lies outside its range, two rows, cells, protocols or regimes are one, or a search has no rates.
     """
 
     cells: tuple[CellSource, ...] = (CellSource.simulated(),)
@@ -77,23 +80,36 @@ class TablesConfig:
     """Whether second moments, gradients and Hessian are measured along each training; a tenth more time."""
 
     def __post_init__(self) -> None:
-        for what, names in (("cells", [one.name for one in self.cells]), ("rows", [row.name for row in self.rows])):
-            if not names or len(set(names)) < len(names):
-                raise ArgumentError(f"cannot use {what} {names}: accepted are one or more of different names")
+        _check_named("cells", self.cells, CellSource)
+        _check_named("rows", self.rows, Row)
+        for what in ("protocols", "regimes", "net", "lr_grid", "beta2_grid", "p_grid"):
+            if not isinstance(values := getattr(self, what), tuple):
+                raise ArgumentError(f"cannot use {what}={values!r}: accepted is a tuple")
+            if what != "net" and len(set(values)) < len(values):
+                raise ArgumentError(f"cannot use {what}={values!r}: accepted is each once")
         for protocol in self.protocols:
             check_choice("protocols", protocol, PROTOCOLS)
         for regime in self.regimes:
-            check_in_range("regimes", regime, 1)
+            check_count("regimes", regime, 1)
         if not self.protocols or not self.regimes or not (self.given or self.tuned):
             raise ArgumentError("cannot make tables of nothing: accepted are a protocol, a regime, and given or tuned")
-        for name in ("seeds", "steps", "episodes", "horizon", "n_envs", "trials", "encoder_epochs"):
-            check_in_range(name, getattr(self, name), 1)
-        for name in ("seed", "encoders"):
-            check_in_range(name, getattr(self, name), 0)
-        check_in_range("batch_size", self.batch_size, 2)
+        for name in ("given", "tuned", "anisotropy"):
+            check_choice(name, getattr(self, name), (False, True))
+        if self.tuned and not self.lr_grid:
+            raise ArgumentError("cannot use tuned=True with lr_grid=(): accepted are one or more rates to search")
+        for name in ("steps", "episodes", "horizon", "n_envs", "trials", "encoder_epochs"):
+            check_count(name, getattr(self, name), 1)
+        check_count("seeds", self.seeds, 1, _TUNING)  # the seed of the search comes after them
+        check_count("seed", self.seed, 0, 2**31 - 1)
+        check_count("encoders", self.encoders, 0)
+        check_count("batch_size", self.batch_size, 2)
         if not self.net:
             raise ArgumentError("cannot use net=(): accepted is at least one layer")
+        for layer in self.net:
+            check_count("net", layer, 1)
         check_choice("update", self.update, UPDATES)
+        for source in self.cells:
+            source.config()  # refuses what reading and simulating refuse
         self._settings()  # refuses arguments that an optimizer refuses
 
     @property
@@ -104,7 +120,7 @@ class TablesConfig:
     @property
     def tuning_seed(self) -> int:
         """The seed of the search; never one that is evaluated."""
-        return self.seed + 10_000
+        return self.seed + _TUNING
 
     def given_point(self, row: Row) -> Point:
         """Give the rate that a row names."""
@@ -131,3 +147,12 @@ class TablesConfig:
             p_grid=self.p_grid,
             trials=self.trials,
         )
+
+
+def _check_named(what: str, found: Any, kind: type[CellSource] | type[Row]) -> None:
+    """Refuse what are no such things, none of them, or two of one name."""
+    if not isinstance(found, tuple) or not all(isinstance(one, kind) for one in found):
+        raise ArgumentError(f"cannot use {what}={found!r}: accepted is a tuple of {kind.__name__}")
+    names = [one.name for one in found]
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise ArgumentError(f"cannot use {what} {names}: accepted are one or more of different names")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from waddington._checks import check_count
 from waddington.errors import DataError
 from waddington.jobs import (
     Event,
@@ -66,11 +67,14 @@ def run_tables(
 
     Raises
     ------
+    ArgumentError
+        When workers is no number of processes.
     DataError
         When cells cannot be used.
     OutputError
         When the folder cannot be written.
     """
+    check_count("workers", workers, 0)
     workers = workers or core_count()
     chosen = executor or (Processes(workers) if workers > 1 else InProcess())
     try:

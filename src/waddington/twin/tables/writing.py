@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from waddington._files import write_text
-from waddington._text import counted
+from waddington._text import counted, visible
 from waddington.twin.evaluate.metrics import PAPER, get_metric
 from waddington.twin.evaluate.paper import AGAINST_TARGET, PUBLISHED
 from waddington.twin.tables.agents import EVALUATIONS
@@ -30,6 +30,8 @@ def write_tables(tables: Tables, folder: Path) -> None:
     write_text(folder / "runs.csv", tables.runs.to_csv(index=False))
     if len(tables.tried):
         write_text(folder / "search.csv", tables.tried.to_csv(index=False))
+    else:
+        (folder / "search.csv").unlink(missing_ok=True)  # of other tables, which these take the place of
     every = [
         tables.table(scoring=scoring, evaluation=evaluation).assign(scoring=scoring, evaluation=evaluation)
         for scoring in (PUBLISHED, AGAINST_TARGET)
@@ -74,8 +76,15 @@ def _table(part: pd.DataFrame) -> list[str]:
         cells = [_cell(values, metric) for metric in PAPER]
         nearest = f"{first['nearest']} ({first['distance']:.2f})" if first["nearest"] else "none"
         seeds = "" if rates == "published" else str(int(values["n"].max()))
-        lines.append(f"| {row}{_RATES[str(rates)]} | {rate}{more} | {' | '.join(cells)} | {nearest} | {seeds} |")
+        lines.append(
+            f"| {_in_table(str(row))}{_RATES[str(rates)]} | {rate}{more} | {' | '.join(cells)} | {nearest} | {seeds} |"
+        )
     return lines
+
+
+def _in_table(text: str) -> str:
+    """Keep a name within its cell."""
+    return visible(text).replace("|", r"\|")
 
 
 def _cell(values: pd.DataFrame, metric: str) -> str:
@@ -88,6 +97,8 @@ def _cell(values: pd.DataFrame, metric: str) -> str:
 
 def _runs(runs: pd.DataFrame) -> list[str]:
     """Say how many runs there are, how long they took and where, and which have no score."""
+    if runs.empty:
+        return ["No run is recorded."]
     trained = runs[runs["rates"] != "none"]
     hosts = ", ".join(sorted(set(runs["host"].astype(str))))
     lines = [
@@ -96,6 +107,6 @@ def _runs(runs: pd.DataFrame) -> list[str]:
     ]
     for what, part in (("diverged", runs[runs["diverged"]]), ("failed", runs[runs["status"] == "failed"])):
         for (cells, protocol, row), some in part.groupby(["cells", "protocol", "row"], sort=False):
-            why = f" ({some['error'].iloc[0]})" if what == "failed" else ""
+            why = f" ({visible(some['error'].iloc[0])})" if what == "failed" else ""
             lines.append(f"\n{counted(len(some), 'run')} of {row} ({cells}, {protocol}) {what}{why} and has no score.")
     return lines
