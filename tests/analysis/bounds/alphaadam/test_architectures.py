@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from waddington.analysis.bounds import alphaadam
 from waddington.analysis.bounds.alphaadam import (
     count_tensors,
     gpt2_shapes,
@@ -64,3 +65,11 @@ def test_the_models_of_transformers_have_these_tensors() -> None:
         assert of(library.LlamaForCausalLM(llama)) == sorted(llama_shapes().values())
         roberta = library.RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, num_labels=2)
         assert of(library.RobertaForSequenceClassification(roberta)) == sorted(roberta_shapes().values())
+
+
+@pytest.mark.parametrize("number", [-1, 0, 1.5, True])
+def test_sizes_are_whole_numbers(number: float) -> None:
+    for shapes in (alphaadam.gpt2_shapes, alphaadam.llama_shapes, alphaadam.roberta_shapes):
+        for name in ("width", "layers", "vocabulary"):
+            with pytest.raises(ArgumentError, match=f"cannot use {name}=.* must be a whole number from 1"):
+                shapes(**{name: number})  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waddington.analysis.bounds import judge
+from waddington.analysis.bounds import alphaadam, judge
 from waddington.analysis.bounds.alphaadam import (
     compensated_length,
     mask_strength,
@@ -94,3 +94,9 @@ def test_what_is_refused() -> None:
         orthogonality_bound(1.0)
     with pytest.raises(ArgumentError, match="cosine=0"):
         orthogonality_dimension(0.0)
+
+
+@pytest.mark.parametrize("cap", [-1.0, math.nan])
+def test_a_cap_below_nothing_is_refused(cap: float) -> None:
+    with pytest.raises(ArgumentError, match="cannot use cap="):
+        alphaadam.strength_band(np.ones(3), cap=cap)

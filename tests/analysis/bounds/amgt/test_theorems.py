@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waddington.analysis.bounds import judge
+from waddington.analysis.bounds import amgt, judge
 from waddington.analysis.bounds.amgt import (
     Quadratic,
     best_mu,
@@ -249,3 +249,11 @@ def test_bad_arguments_are_refused() -> None:
     ):
         with pytest.raises(ArgumentError):
             call()
+
+
+@pytest.mark.parametrize("number", [-1.0, math.nan])
+def test_steps_and_thresholds_below_nothing_are_refused(number: float) -> None:
+    with pytest.raises(ArgumentError, match="steps; accepted: numbers above 0"):
+        amgt.power_law(0.5, np.array([1.0, number]))
+    with pytest.raises(ArgumentError, match="cannot use threshold="):
+        amgt.nonconvex_rate(1.0, 1.0, 1.0, 1.0, threshold=number)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waddington.analysis.bounds import RunConstants, judge
+from waddington.analysis.bounds import RunConstants, amvt, judge
 from waddington.analysis.bounds.amvt import (
     Reading,
     check_assumptions,
@@ -183,3 +183,16 @@ def test_bad_arguments_are_refused() -> None:
     ):
         with pytest.raises(ArgumentError, match="cannot use"):
             call()
+
+
+@pytest.mark.parametrize("number", [-1.0, math.nan, math.inf])
+def test_what_a_trivial_bound_is_made_of_is_checked_by_its_name(number: float) -> None:
+    for make in (
+        lambda: amvt.property_1(1.0, 1.0, number),
+        lambda: amvt.property_1(1.0, -1.0, number),
+        lambda: amvt.property_2(1.0, number),
+        lambda: amvt.property_3(1.0, number, 1.0),
+        lambda: amvt.property_3(1.0, 1.0, number),
+    ):
+        with pytest.raises(ArgumentError, match=r"cannot use (distance|diameter|gradient_norm_bound)="):
+            make()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from waddington.analysis.bounds import asgd
 from waddington.analysis.bounds.asgd import (
     ORDERS,
     Setting,
@@ -242,3 +243,13 @@ def test_arguments_out_of_range_are_refused(call: object, match: str) -> None:
 def test_an_order_that_is_none_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="unknown order 'Lion'"):
         compare_orders("Lion", "Adam", steps=2.0, dimension=2.0)
+
+
+@pytest.mark.parametrize("number", [-1.0, math.nan])
+def test_rates_below_nothing_and_steps_before_the_first_are_refused(number: float) -> None:
+    given = {"flat_rate": 1.0, "sharp_rate": 0.1, "flat_curvature": 1.0, "sharp_curvature": 2.0}
+    for name in ("flat_rate", "sharp_rate"):
+        with pytest.raises(ArgumentError, match=f"cannot use {name}="):
+            asgd.variance_sum(0.5, **{**given, name: number})
+    with pytest.raises(ArgumentError, match=r"cannot compare bounds after .* steps; accepted: 1 or more"):
+        asgd.best_rate([10.0, number], USUAL)

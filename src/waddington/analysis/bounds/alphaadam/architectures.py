@@ -104,6 +104,7 @@ def gpt2_shapes(
     bias
         Whether linear layers and LayerNorms have one; nanoGPT's pretraining has none.
     """
+    _check_sizes(width=width, layers=layers, vocabulary=vocabulary, context=context)
     found: dict[str, tuple[int, ...]] = {"wte.weight": (vocabulary, width), "wpe.weight": (context, width)}
 
     def add(name: str, shape: tuple[int, ...]) -> None:
@@ -134,6 +135,7 @@ def llama_shapes(
     key_width
         Width of keys and values; None is `width`.
     """
+    _check_sizes(width=width, layers=layers, hidden=hidden, vocabulary=vocabulary, key_width=key_width)
     narrow = width if key_width is None else key_width
     found: dict[str, tuple[int, ...]] = {"embed_tokens.weight": (vocabulary, width)}
     for layer in range(layers):
@@ -170,6 +172,7 @@ def roberta_shapes(
     labels
         Outputs of the head; None leaves it out.
     """
+    _check_sizes(width=width, layers=layers, hidden=hidden, vocabulary=vocabulary, context=context, labels=labels)
     found: dict[str, tuple[int, ...]] = {
         "embeddings.word_embeddings.weight": (vocabulary, width),
         "embeddings.position_embeddings.weight": (context, width),
@@ -196,3 +199,9 @@ def roberta_shapes(
     if labels is not None:
         found |= linear("classifier.dense", width, width) | linear("classifier.out_proj", labels, width)
     return found
+
+
+def _check_sizes(**sizes: int | None) -> None:
+    for name, size in sizes.items():
+        if size is not None:
+            check_count(name, size, 1)

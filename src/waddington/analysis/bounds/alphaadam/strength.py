@@ -235,6 +235,7 @@ def strength_band(alphas: Arrays, sizes: Arrays | None = None, *, level: float =
         There is no value, one is not finite, or a weight is not above zero.
     """
     check_in_range("level", level, 0.0, 1.0, open_low=True, open_high=True)
+    check_in_range("cap", cap, 0.0)
     values = np.asarray(alphas, dtype=np.float64)
     weights = np.broadcast_to(np.asarray(1.0 if sizes is None else sizes, dtype=np.float64), values.shape)
     check_count("number of values of alpha", values.size, 1)

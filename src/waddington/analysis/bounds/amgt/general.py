@@ -164,6 +164,7 @@ def nonconvex_rate(
     """
     start, noise = _terms(mu, gap, smoothness, moment_bound)
     check_in_range("beta1", beta1, 0.0, 1.0, open_high=True)
+    check_in_range("threshold", threshold, 0.0, open_high=True)
     return Bound(
         name="least squared gradient norm",
         source="002, Eqs. 33 to 36",

@@ -95,7 +95,10 @@ def power_law(ratio: float, steps: Arrays | float) -> Arrays:
     """
     check_in_range("ratio", ratio, 0.0, open_low=True, open_high=True)
     scale = 0.0 if float(ratio).is_integer() else float(np.exp(-_lgamma(1.0 - ratio)))
-    return scale * np.asarray(steps, dtype=np.float64) ** -ratio
+    at = np.asarray(steps, dtype=np.float64)
+    if not (at > 0.0).all():
+        raise ArgumentError(f"cannot give a power of {at.min():.6g} steps; accepted: numbers above 0")
+    return np.asarray(scale * at**-ratio)
 
 
 def vanishes_after(ratio: Number) -> int | None:

@@ -12,6 +12,7 @@ the constant step α/√T, without a denominator, and for the mean of the iterat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -120,7 +121,8 @@ def property_1(constant: float, distance: float, gradient_norm_bound: float, *, 
     root
         Whether the lost root is put back.
     """
-    return _rate("distance of the loss at the mean", "004, Property 1", constant, distance * gradient_norm_bound, root)
+    trivial = _product(distance=distance, gradient_norm_bound=gradient_norm_bound)
+    return _rate("distance of the loss at the mean", "004, Property 1", constant, trivial, root)
 
 
 def property_2(constant: float, gradient_norm_bound: float, *, root: bool = False) -> Bound:
@@ -135,7 +137,8 @@ def property_2(constant: float, gradient_norm_bound: float, *, root: bool = Fals
     root
         Whether the lost root is put back.
     """
-    return _rate("least squared gradient norm", "004, Property 2", constant, gradient_norm_bound**2, root)
+    trivial = _product(gradient_norm_bound=gradient_norm_bound) ** 2
+    return _rate("least squared gradient norm", "004, Property 2", constant, trivial, root)
 
 
 def property_3(constant: float, diameter: float, gradient_norm_bound: float, *, root: bool = False) -> Bound:
@@ -162,7 +165,7 @@ def property_3(constant: float, diameter: float, gradient_norm_bound: float, *, 
         name="mean regret",
         source="004, Property 3",
         at=(lambda t: constant / np.sqrt(t)) if root else (lambda t: constant + 0.0 * t),
-        trivial=diameter * gradient_norm_bound,
+        trivial=_product(diameter=diameter, gradient_norm_bound=gradient_norm_bound),
         constants={"C": constant},
         note="the root is put back" if root else "as printed: linear regret",
     )
@@ -209,9 +212,14 @@ def _steps(beta1: float, is_adaptive: bool) -> tuple[Assumption, Assumption]:
     )
 
 
+def _product(**given: float) -> float:
+    for name, value in given.items():
+        check_in_range(name, value, 0.0, open_high=True)
+    return math.prod(given.values())
+
+
 def _rate(name: str, source: str, constant: float, trivial: float, root: bool) -> Bound:
     check_in_range("constant", constant, 0.0, open_high=True)
-    check_in_range("trivial", trivial, 0.0, open_high=True)
     return Bound(
         name=name,
         source=source,

@@ -128,6 +128,8 @@ def variance_sum(
         c_F and c_S, the least √H + ε in either region. Above 0.
     """
     check_in_range("flat_share", float(flat_share), 0.0, 1.0)
+    for name, value in (("flat_rate", flat_rate), ("sharp_rate", sharp_rate)):
+        check_in_range(name, float(value), 0.0, open_high=True)
     for name, value in (("flat_curvature", flat_curvature), ("sharp_curvature", sharp_curvature)):
         check_in_range(name, float(value), 0.0, open_low=True, open_high=True)
     return flat_share * flat_rate / flat_curvature**2 + (1 - flat_share) * sharp_rate / sharp_curvature**2
@@ -151,13 +153,18 @@ def net_difference(
     form
         Of R8 and R10.
     """
-    at = np.asarray(steps, dtype=np.float64)
-    if at.size and not (at >= 1.0).all():
-        raise ArgumentError(f"cannot compare bounds after {at.min():.6g} steps; accepted: 1 or more")
+    at = _counted(steps)
     check_in_range("mean", mean, 0.0, open_low=True, open_high=True)
     leading = r8(setting, form) / at * (1.0 / mean - 1.0 / setting.rate)
     third = r10(setting, form) * setting.dimension / np.sqrt(at)
     return np.asarray(leading + third * ((mean if weight is None else weight) - setting.rate))
+
+
+def _counted(steps: Arrays | float) -> Arrays:
+    at = np.asarray(steps, dtype=np.float64)
+    if not (at >= 1.0).all():
+        raise ArgumentError(f"cannot compare bounds after {at.min():.6g} steps; accepted: 1 or more")
+    return at
 
 
 def factored_difference(
@@ -254,14 +261,14 @@ def best_rate(
     Raises
     ------
     ArgumentError
-        L or Δg is 0: then the least is at an infinite rate or at none.
+        L or Δg is 0: then the least is at an infinite rate or at none. Or T is below 1.
     """
     if not (setting.smoothness > 0.0 and setting.gap > 0.0):
         raise ArgumentError(
             f"cannot give the best rate at smoothness={setting.smoothness:g} and gap={setting.gap:g}: accepted are"
             " numbers above 0"
         )
-    at = np.asarray(steps, dtype=np.float64)
+    at = _counted(steps)
     leading, third = r8(setting, form), r10(setting, form) * setting.dimension
     rates = math.sqrt(leading / third) * at ** (-0.25 - growth / 2.0)
     fixed = ergodic(setting, growth=growth, form=form).terms["R9 d / T"]
