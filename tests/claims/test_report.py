@@ -101,6 +101,11 @@ def test_what_was_not_measured_says_so(tmp_path: Path) -> None:
     assert not list((tmp_path / "pictures").iterdir())
 
 
+def test_a_question_that_asks_for_more_than_yes_or_no_is_answered_by_the_finding_alone() -> None:
+    asked = dataclasses.replace(PAPER, answers=(Answer(question="What does the coin show?", claim="C1", part="fair"),))
+    assert "**What does the coin show?** A share of" in render_index([asked], entries())
+
+
 def test_an_answer_of_no_part_is_refused() -> None:
     with pytest.raises(ArgumentError, match="accepted is a part of a claim of paper coins"):
         dataclasses.replace(PAPER, answers=(Answer(question="Is it?", claim="C1", part="none"),))

@@ -14,6 +14,9 @@ __all__ = ["MARKS", "answer_to", "believed", "evidence_of", "provenance", "tally
 MARKS = {"contradicted": "✗", "not reproduced": "≠", "needs hardware": "…", "needs data": "…", "reproduced": "✓"}
 """Signs that stand beside the words, so that colour alone says nothing."""
 
+_OF_MORE = ("How", "What", "When", "Where", "Which", "Why")
+"""Words that begin a question to which yes or no is no answer."""
+
 
 def verdict_words(verdict: str | None) -> str:
     """Give a verdict with its sign."""
@@ -72,10 +75,11 @@ def believed(entries: Sequence[ClaimEntry]) -> dict[str, list[str]]:
 
 
 def answer_to(answer: Answer, paper: Paper, entries: Sequence[ClaimEntry]) -> str:
-    """Answer a reader's question by the findings of one part."""
+    """Answer a reader's question by the findings of one part, with yes or no where it asks for that."""
     entry = next(one for one in entries if one.claim.id == answer.claim)
     part = next(one for one in entry.parts if one.part.name == answer.part)
-    return " ".join([_short(part), *evidence_of(part)])
+    is_of_more = answer.question.split()[0] in _OF_MORE and part.findings and not part.missing
+    return " ".join([*([] if is_of_more else [_short(part)]), *evidence_of(part)])
 
 
 def _short(part: PartEntry) -> str:
