@@ -53,6 +53,11 @@ def test_diverged_runs_are_the_worst_and_said() -> None:
     assert judged([None] * 10, BASE).holds is False
 
 
+def test_a_best_rate_at_an_end_of_the_search_is_said() -> None:
+    rows = [record({"arm": name, "accuracy": BASE, "at_end": end}) for name, end in (("A", ""), ("B", "high"))]
+    assert contest().judge(rows).words.endswith("; the best rate lies at an end of the search for B (high)")
+
+
 def test_a_ratio_must_reach_what_is_claimed() -> None:
     rows = [record({"arms": {"A": {"size": 0.8 * (1.0 + e)}, "B": {"size": 1.0}}}) for e in NOISE]
     ratio = contest(read=by_seed("size"), better="lower", is_ratio=True, claimed={"B": 0.82}, must_reach=("B",))

@@ -88,7 +88,7 @@ class Contest:
         """
         found = self.compared(records)
         answers = {name: self._answer(name, *one) for name, one in found.items()}
-        said = [f"{name} {self._words(pair, verdict)}" for name, (pair, verdict) in found.items()]
+        said = [f"{name} {self._words(pair)}" for name, (pair, _) in found.items()]
         worst_name = min(found, key=lambda name: self._rank(found[name][0]))
         pair = found[worst_name][0]
         figures = {
@@ -100,10 +100,10 @@ class Contest:
         return Finding(
             holds=False if False in told else True if len(told) == len(answers) else None,
             words=f"{self.measure} of {self.first}{self.where and f' on {self.where}'}, {self._middle()}:"
-            f" {'; '.join(said)}",
+            f" {'; '.join(said)}{_at_ends(results_of(records))}",
             figures=figures,
             interval=self._interval(pair),
-            detectable=None if pair.mde is None else math.exp(pair.mde) if self.is_ratio else pair.mde,
+            detectable=None if pair.mde is None else math.expm1(pair.mde) if self.is_ratio else pair.mde,
         )
 
     def compared(self, records: Sequence[jobs.Record]) -> dict[str, tuple[Paired, Verdict]]:
@@ -170,13 +170,19 @@ class Contest:
     def _middle(self) -> str:
         return "as a ratio to that of" if self.is_ratio else f"less that of, in {self.unit}"
 
-    def _words(self, pair: Paired, said: Verdict) -> str:
+    def _words(self, pair: Paired) -> str:
         """Write a figure with its interval, or by ranks where runs were lost."""
         if pair.mean is None:
             return f"{pair.wins} seeds better, {pair.losses} worse, {sum(pair.n_diverged)} of {2 * pair.n} runs lost"
         ends = self._interval(pair)
         size = "no interval" if ends is None else f"{number(ends.low)} to {number(ends.high)}"
         return f"{number(self._shown(pair.mean))} ({size})"
+
+
+def _at_ends(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Name the arms whose best rate lies at an end of what was searched: a better one may lie beyond."""
+    at = [f"{row['arm']} ({row['at_end']})" for row in rows if row.get("at_end")]
+    return f"; the best rate lies at an end of the search for {', '.join(at)}" if at else ""
 
 
 def chained(contests: Sequence[Contest]) -> tuple[Judge, Callable[[Sequence[jobs.Record]], Any]]:

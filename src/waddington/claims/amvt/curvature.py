@@ -12,7 +12,14 @@ from waddington.claims.measurement import Measurement, measurements
 __all__ = ["V8"]
 
 _CIFAR_AT = measurements(
-    at_equal_loss, seeds=10, task="cifar-resnet8", target=1.2, every=40, parameters={"cases": 2_000}, curved_cases=500
+    at_equal_loss,
+    seeds=10,
+    task="cifar-resnet8",
+    target=1.2,
+    every=40,
+    parameters={"cases": 2_000},
+    curved_cases=250,
+    max_products=80,
 )
 
 
