@@ -30,8 +30,8 @@ def experiment(*, version: int = 1, reads_store: bool = False) -> Callable[[Expe
     version
         Raise it when what the function computes changes: older records are then no longer taken for new ones.
     reads_store
-        Whether it answers from records that are there already. It is then given the folder of the store that it is
-        run for as ``folder``, which is no argument of the measurement.
+        Whether it answers from records that are there already, or keeps such of its own. It is then given the folder
+        of the store that it is run for as ``folder``, which is no argument of the measurement.
     """
 
     def register(function: Experiment) -> Experiment:

@@ -55,7 +55,8 @@ def run_claims(
     tier
         Up to which cost; see :func:`work_of`.
     records
-        Files of records: what they hold is not measured again, and goes before the package's own.
+        Files of records: what they hold is not measured again, and goes before the package's own. What is no
+        measurement of the claims, such as a run of a study, is taken over into the store, for measurements to read.
     anew
         Whether what the package has records of is measured, too. The entries are then of this folder and of `records`
         alone.
@@ -79,6 +80,8 @@ def run_claims(
     given = _read(records)
     known = given if anew else _read(_packed()) | given
     with Store(out, note=hears.note) as store:
+        keys = {job.key for job in work_of(claims)}
+        store.adopt(record for key, record in given.items() if key not in keys)
         work = [job for job in work_of(claims, tier) if job.key not in known]
         hears.stage("measurements", len(work))
         jobs.run(work, store, executor=executor, on_failure="record", listen=hears.advance)

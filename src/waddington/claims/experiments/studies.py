@@ -27,9 +27,21 @@ from waddington.bench.store import Store
 from waddington.bench.studies import get_study
 from waddington.claims.finding import Finding
 from waddington.claims.measurement import Measurement, experiment, measurements
+from waddington.claims.pictures import Row, forest
 from waddington.errors import ArgumentError, UnsupportedError
 
-__all__ = ["contrasts_of", "is_better", "is_faster", "of_studies", "study", "summary_of"]
+__all__ = [
+    "contrasts_of",
+    "is_better",
+    "is_better_by_any",
+    "is_faster",
+    "is_faster_by_any",
+    "of_studies",
+    "picture",
+    "picture_of_steps",
+    "study",
+    "summary_of",
+]
 
 
 def of_studies(
@@ -54,6 +66,9 @@ def of_studies(
     hashes = {name: get_study(name).hash for name in dict.fromkeys(arms.values())}
     pairs = [list(pair) for pair in contrasts]
     return measurements(study, arms=dict(arms), contrasts=pairs, horizon=horizon, hashes=hashes)
+
+
+_STEPS = "steps to the loss at which it ends"
 
 
 @experiment(reads_store=True)
@@ -158,7 +173,27 @@ def is_better(records: Sequence[jobs.Record]) -> Finding:
 
 def is_faster(records: Sequence[jobs.Record]) -> Finding:
     """Say whether every first arm needs fewer steps to the second's median last value, over tasks, at tuned rates."""
-    return _judged(records, "steps", "steps to the same {metric}")
+    return _judged(records, "steps", _STEPS)
+
+
+def is_better_by_any(records: Sequence[jobs.Record]) -> Finding:
+    """Say whether one first arm at least has a better metric than its second; p-values are Holm's over all."""
+    return _judged(records, "pooled", "{metric}", every=False)
+
+
+def is_faster_by_any(records: Sequence[jobs.Record]) -> Finding:
+    """Say whether one first arm at least needs fewer steps to its second's median last value."""
+    return _judged(records, "steps", _STEPS, every=False)
+
+
+def picture(records: Sequence[jobs.Record]) -> Any:
+    """Draw the pooled figures of all contrasts, left of the line where the first arm is better."""
+    return _drawn(records, "pooled", "metric")
+
+
+def picture_of_steps(records: Sequence[jobs.Record]) -> Any:
+    """Draw the pooled steps of all contrasts, left of the line where the first arm is faster."""
+    return _drawn(records, "steps", "steps")
 
 
 # --- parts of the summary ---
@@ -242,22 +277,23 @@ def _step(record: jobs.Record, entry: Entry, target: float) -> float:
     return stats.first_reach(curve["step"], curve[entry.metric], target, better=better)
 
 
-def _judged(records: Sequence[jobs.Record], of: str, what: str) -> Finding:
-    """Judge contrasts by one of their pooled figures: the interval is that of the contrast that is furthest from it."""
+def _judged(records: Sequence[jobs.Record], of: str, what: str, *, every: bool = True) -> Finding:
+    """Judge contrasts by a pooled figure of them; the interval is that of the worst, or without `every` the best."""
     rows = contrasts_of(records)
     if any(row[of] is None for row in rows):
         return Finding(holds=None, words="one task cannot speak for tasks that were not run")
-    said = "; ".join(_words(row, row[of], what.format(metric=row["metric"])) for row in rows)
+    said = "; ".join(_words(row, row[of], what.replace("{metric}", row["metric"])) for row in rows)
     words = f"at tuned rates {said}"
-    worst = max((row[of] for row in rows), key=lambda one: (one["scale"] != "factor", one["high"]))
-    holds = all(_is_won(row[of]) and not row[of]["worse"] for row in rows)
+    choose, whether = (max, all) if every else (min, any)
+    chosen = choose((row[of] for row in rows), key=lambda one: (one["scale"] != "factor", one["high"]))
+    holds = whether(_is_won(row[of]) and not row[of]["worse"] for row in rows)
     figures = {f"{row['first']} to {row['second']}, {row[of]['scale']}": row[of]["value"] for row in rows}
     return Finding(
         holds=holds,
         words=words,
         figures=figures,
-        interval=Interval(worst["low"], worst["high"]),
-        detectable=worst["mde"],
+        interval=Interval(chosen["low"], chosen["high"]),
+        detectable=chosen["mde"],
     )
 
 
@@ -279,3 +315,19 @@ def _words(row: Mapping[str, Any], one: Mapping[str, Any], what: str) -> str:
     }
     where = f"; it is worse, by more than is detectable, on {', '.join(one['worse'])}" if one["worse"] else ""
     return f"{said[one['scale']]}, over {counted(one['n_tasks'], 'task')} ({test}){where}"
+
+
+def _drawn(records: Sequence[jobs.Record], of: str, what: str) -> Any:
+    rows = [row for row in contrasts_of(records) if row[of] is not None]
+    scale = rows[0][of]["scale"] if rows else "factor"
+    shown = [
+        Row(
+            name=f"{row['first']} to {row['second']}",
+            middle=row[of]["value"],
+            interval=Interval(row[of]["low"], row[of]["high"]),
+        )
+        for row in rows
+        if row[of]["scale"] == scale
+    ]
+    unit = {"factor": "ratio", "net wins": "share of seeds lost less won", "standardized": "standard deviations"}[scale]
+    return forest(shown, label=f"{what}: {unit}, over tasks", line=1.0 if scale == "factor" else 0.0)

@@ -18,14 +18,19 @@ from waddington.twin.run.jobs import as_text
 from waddington.twin.run.sections import Evaluation
 from waddington.twin.tables.published import published_table
 
-__all__ = ["COLUMNS", "RUNS", "About", "Tables", "nearest_policies"]
+__all__ = ["COLUMNS", "MEASURED", "RUNS", "About", "Tables", "nearest_policies"]
 
 _WHERE = ["cells", "protocol", "regime"]
 _WHO = ["rates", "row", "optimizer", "lr", "searched"]
 COLUMNS = (*_WHERE, *_WHO, "seed", "evaluation", "scoring", "modality", "metric", "value", "n")
 """Columns of the records, one row a measurement: a mean over ``n`` episodes of one run."""
 RUNS = (*_WHERE, *_WHO, "seed", "status", "error", "diverged", "objective", "seconds", "host", "key")
-"""Columns of the runs, one row a run; the diagnostics of its optimizer follow."""
+"""Columns of the runs, one row a run; what of :data:`MEASURED` was measured and the optimizer's diagnostics follow."""
+MEASURED = (
+    *("second_moment_spread", "gradient_dimensions"),
+    *("hessian_largest", "hessian_smallest", "hessian_trace", "hessian_dominance"),
+)
+"""What is measured of a training with ``anisotropy``, at its end."""
 
 COMPARED = tuple(metric for metric in PAPER if metric != "recall")
 """Metrics that rows are compared by: recall, weighted over two classes, is accuracy, and would count twice."""
@@ -79,7 +84,9 @@ class Tables:
                 "host": record.machine.get("host", ""),
                 "key": record.key,
             }
-            runs.append({**told, **known, **result.get("diagnostics", {})})
+            history = result.get("history", {})
+            measured = {name: history[name][-1] for name in MEASURED if history.get(name)}
+            runs.append({**told, **known, **measured, **result.get("diagnostics", {})})
         columns = list(dict.fromkeys([*RUNS, *(name for run in runs for name in run)]))
         return cls(
             records=pd.DataFrame(records, columns=list(COLUMNS)).astype({"value": "float64"}),
