@@ -104,7 +104,7 @@ _RUNS = tuple(
     for problem in bounds.PROBLEMS
     for optimizer in ("ASGDAdam", "ASGDAMSGrad")
     for rate in (1e-4, 1e-2)
-    for one in measurements(bounds.theorems, problem=problem, optimizer=optimizer, rate=rate, steps=1000)
+    for one in measurements(bounds.theorems, problem=problem, optimizer=optimizer, rate=rate, steps=400)
 )
 _REGRETS = tuple(
     one
