@@ -44,6 +44,13 @@ def made(found: list[tuple[About, Record]], **more: Any) -> Tables:
     return Tables.of(found, tried=pd.DataFrame(), **more)
 
 
+def test_what_was_measured_along_a_training_stands_with_its_run_as_it_ended() -> None:
+    history = {"second_moment_spread": [0.5, 0.25], "hessian_dominance": [None, 0.75], "timesteps": [1, 2]}
+    run = made([(about("Adam"), record(scores(0.2), history=history))]).runs.iloc[0]
+    assert (run["second_moment_spread"], run["hessian_dominance"]) == (0.25, 0.75)
+    assert "timesteps" not in run
+
+
 def test_means_are_over_seeds_and_the_published_rows_stand_beside() -> None:
     found = [(about("Adam", seed), record(scores(value))) for seed, value in enumerate((0.2, 0.4, 0.6))]
     found.append((about("do nothing", rates="none", lr=0.0), record(scores(0.1))))

@@ -304,7 +304,7 @@ def _is_won(one: Mapping[str, Any]) -> bool:
 
 def _words(row: Mapping[str, Any], one: Mapping[str, Any], what: str) -> str:
     digits = ".3g" if one["scale"] == "factor" else ".2f"
-    size, low, high = (format(one[name], digits) for name in ("value", "low", "high"))
+    size, low, high = (format(one[name], digits).replace("-0.00", "0.00") for name in ("value", "low", "high"))
     test = "no test" if one["p_holm"] is None else f"p = {one['p_holm']:.3f}"
     test += f", Holm over {one['n_contrasts']}" if one["n_contrasts"] > 1 else ""
     first, second = row["first"], row["second"]
