@@ -23,7 +23,8 @@ from waddington.claims.measurement import experiment
 from waddington.optim import AlphaAdam
 
 __all__ = [
-    "band", "draw_bands", "draw_equal", "equal_rates", "looked_at", "stays_in_the_band", "wins_at_equal_rates",
+    "TensorStep", "band", "draw_bands", "draw_equal", "equal_rates", "looked_at", "stays_in_the_band",
+    "wins_at_equal_rates",
 ]  # fmt: skip
 
 _CAP = 2.0
