@@ -57,7 +57,7 @@ def main() -> None:
         print(f"{problem}, {optimizer}, λ {decay}", flush=True)
         for one in found["judged"]:
             print(f"  {judged(one)}")
-            least[one["theorem"], one["form"], one["eps"]].append(one["tightest"])
+            least[one["theorem"], one["form"], one["eps"], f"λ {decay}"].append(one["tightest"])
     print("\nleast ratio of bound and curve over all runs")
     for key, ratios in least.items():
         print(f"  {', '.join(key)}: {min(ratios):.2g}")

@@ -40,7 +40,7 @@ def test_a_bound_that_holds_says_something_and_has_its_assumptions_is_confirmed(
 def test_one_run_that_fails_one_of_three_rules_is_enough(changes: dict[str, Any]) -> None:
     found = bounds.ergodic([record(row()), record(row(**changes))])
     assert found.holds is False
-    assert not changes.get("violated") or "violated in 1: norms of gradients" in found.words
+    assert not changes.get("violated") or "violated are norms of gradients over the run (in 1)" in found.words
 
 
 def test_only_what_is_printed_with_the_algorithms_epsilon_is_judged() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -138,7 +139,7 @@ def confirmed(records: Sequence[jobs.Record], theorem: str) -> Finding:
     held = [one["holds"] for _, one in rows]
     says = [not one["vacuous"] for _, one in rows]
     sound = [not one["violated"] for _, one in rows]
-    names = dict.fromkeys(name for _, one in rows for name in one["violated"])
+    names = Counter(name for _, one in rows for name in one["violated"])
     least = min(one["tightest"] for _, one in rows)
     useful = min(one["useful_from"] for _, one in rows)
     since = f"from T = {useful:.2g} on at the earliest" if math.isfinite(useful) else "at no T"
@@ -147,7 +148,7 @@ def confirmed(records: Sequence[jobs.Record], theorem: str) -> Finding:
         f" {sum(says)}; it is {least:.2g} times the measured curve or more, and would say something {since}"
     )
     if names:
-        words += f"; violated in {len(rows) - sum(sound)}: {', '.join(names)}"
+        words += f"; violated are {', '.join(f'{name} (in {count})' for name, count in names.items())}"
     figures = {"bound over curve, least": least, "useful from T": useful, "settings that hold": float(sum(held))}
     return Finding(holds=bool(rows) and all(held) and all(says) and all(sound), words=words, figures=figures)
 
