@@ -29,6 +29,15 @@ def test_rows_are_named_from_top_to_bottom(draw: object) -> None:
     assert "diamond: the paper's; not finite: MNIST" in figure.get_supxlabel()
 
 
+def test_long_names_and_labels_stay_inside_the_picture() -> None:
+    figure = forest([Row(name="a long name " * 6, middle=1.0)], label="a long label " * 10)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    for text in (*axes.get_yticklabels(), axes.xaxis.label):
+        box = text.get_window_extent()
+        assert 0.0 <= box.x0 < box.x1 <= figure.bbox.x1
+
+
 def test_curves_leave_out_what_a_logarithm_cannot_show_and_count_it() -> None:
     figure = curves({"AMVT": ([1, 10, 100], [1.0, 0.1, 0.0]), "Adam": ([1, 10], [1.0, math.inf])}, x="T", y="f",
                     logs="xy", slopes=[-0.5])  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -19,6 +20,8 @@ __all__ = ["Logs", "Row", "bars", "curves", "forest"]
 Logs: TypeAlias = Literal["", "x", "y", "xy"]
 """Which axes are logarithmic."""
 _WIDTH = 5.6
+_NAME, _LABEL = 36, 60
+"""Letters of a line in the name of a row, and of an axis."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ def forest(rows: Sequence[Row], *, label: str, line: float | None = 0.0, is_log:
     ArgumentError
         There is no row.
     """
-    figure, axes = _axes(len(_some(rows, "rows")) * 0.3 + 0.9)
+    figure, axes = _axes(_height(_some(rows, "rows")))
     if line is not None:
         axes.axvline(line, color=MUTED, linewidth=0.8)
     for at, row in enumerate(rows):
@@ -73,9 +76,9 @@ def forest(rows: Sequence[Row], *, label: str, line: float | None = 0.0, is_log:
             axes.plot([row.middle], [at], "o", color=COLORS[1], markersize=5)
         if row.claimed is not None:
             axes.plot([row.claimed], [at], "D", color=COLORS[0], markersize=5, markerfacecolor="none")
-    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set_yticks(range(len(rows)), [textwrap.fill(row.name, _NAME) for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(label)
+    axes.set_xlabel(textwrap.fill(label, _LABEL))
     if is_log:
         axes.set_xscale("log")
     _ends(figure, rows)
@@ -100,7 +103,7 @@ def bars(rows: Sequence[Row], *, label: str, line: float | None = None) -> Figur
     ArgumentError
         There is no row.
     """
-    figure, axes = _axes(len(_some(rows, "rows")) * 0.32 + 0.9)
+    figure, axes = _axes(_height(_some(rows, "rows")))
     for at, row in enumerate(rows):
         if math.isfinite(row.middle):
             axes.barh(at, row.middle, height=0.6, color=COLORS[5])
@@ -110,9 +113,9 @@ def bars(rows: Sequence[Row], *, label: str, line: float | None = None) -> Figur
             axes.plot([row.claimed], [at], "D", color=COLORS[0], markersize=5, markerfacecolor="none")
     if line is not None:
         axes.axvline(line, color=COLORS[0], linewidth=1.0, linestyle="--")
-    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set_yticks(range(len(rows)), [textwrap.fill(row.name, _NAME) for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(label)
+    axes.set_xlabel(textwrap.fill(label, _LABEL))
     _ends(figure, rows)
     return figure
 
@@ -176,6 +179,11 @@ def curves(
 def _axes(height: float) -> tuple[Figure, Any]:
     figure = new_figure((_WIDTH, height))
     return figure, figure.add_subplot()
+
+
+def _height(rows: Sequence[Row]) -> float:
+    """Give the height, in inches, of rows whose names may have several lines."""
+    return sum(0.18 + 0.13 * len(textwrap.wrap(row.name, _NAME)) for row in rows) + 1.0
 
 
 def _some(given: Any, name: str) -> Any:

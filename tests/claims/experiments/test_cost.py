@@ -53,7 +53,7 @@ def test_five_to_seven_percent_hold_not_or_cannot_be_told(ratio: float, noise: f
 @pytest.mark.parametrize(("share", "holds"), [(0.015, True), (0.026, False)])
 def test_two_percent_is_of_every_network(share: float, holds: bool) -> None:
     state = {"AMVT": 12.0, "Adam": 8.0, "AMVT, variance of the moments": 8.0}
-    rows = [record({"task": task, "batch_size": 128, "share": one, "state": state})
+    rows = [record({"task": task, "weights": 2.35e7, "batch_size": 128, "share": one, "state": state})
             for task, one in (("a", 0.01), ("b", share))]  # fmt: skip
     assert cost.is_below_two_percent(rows).holds is holds
 

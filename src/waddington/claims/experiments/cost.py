@@ -235,7 +235,7 @@ def time_picture(records: Sequence[jobs.Record]) -> Any:
 def is_below_two_percent(records: Sequence[jobs.Record]) -> Finding:
     """Say whether AMVT's third buffer is below 2 % of all memory on every network."""
     rows = results_of(records)
-    said = "; ".join(f"{100 * row['share']:.2f} % of {row['task']} at batch {row['batch_size']}" for row in rows)
+    said = "; ".join(f"{100 * row['share']:.2f} % of {_network(row)}" for row in rows)
     state = rows[0]["state"]
     spared = state["AMVT, variance of the moments"]
     words = (
@@ -243,13 +243,15 @@ def is_below_two_percent(records: Sequence[jobs.Record]) -> Finding:
         f" bytes a weight, Adam's {state['Adam']:g}, and {spared:g} where the variance comes"
         " from the moments"
     )
-    figures = {f"share of {row['task']}, %": 100 * row["share"] for row in rows}
+    figures = {f"share of {_network(row)}, %": 100 * row["share"] for row in rows}
     return Finding(holds=max(row["share"] for row in rows) < 0.02, words=words, figures=figures)
+
+
+def _network(row: Mapping[str, Any]) -> str:
+    return f"{row['task']} of {row['weights'] / 1e6:.1f} million weights at batch {row['batch_size']}"
 
 
 def memory_picture(records: Sequence[jobs.Record]) -> Any:
     """Draw the shares beside the paper's 2 %."""
-    rows = [
-        Row(name=f"{row['task']}, batch {row['batch_size']}", middle=100 * row["share"]) for row in results_of(records)
-    ]
+    rows = [Row(name=_network(row), middle=100 * row["share"]) for row in results_of(records)]
     return bars(rows, label="third buffer, % of all memory", line=2.0)
