@@ -8,7 +8,7 @@ from waddington.claims.experiments import constrained
 
 
 def test_projected_steps_near_the_exact_minimum_and_never_go_below() -> None:
-    few, more = (constrained.gap(0, rates=(0.03,), steps=steps) for steps in (5, 60))
+    few, more = (constrained.gap(0, rates=(0.003,), steps=steps) for steps in (5, 60))
     for name in ("AMGT", "Adam"):
         assert 0.0 < more[name] < few[name] < 1.0
 

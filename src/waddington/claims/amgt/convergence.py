@@ -204,5 +204,8 @@ G7 = Claim(
             " decade, and the interval at the end lies below that",
         ),
     ),
-    traps=("O(1/ln T) is an upper bound: a run that falls faster holds it, only a slower one could refute it.",),
+    traps=(
+        "O(1/ln T) is an upper bound: a run that falls faster holds it, only a slower one could refute it.",
+        "The least gradient may be that of the start, from where a network's gradient grows first.",
+    ),
 )

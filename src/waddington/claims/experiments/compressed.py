@@ -26,7 +26,7 @@ _ALLOWED = 1.05
 ARMS = ("AMGT", "Adam")
 
 
-@experiment()
+@experiment(version=2)
 def losses(
     seed: int, *, optimizer: str, rates: Sequence[float] = RATES, steps: int = 400, hidden: int = 64
 ) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ __all__ = ["draw_gaps", "gap", "reaches_the_minimum"]
 _WITHIN = 1e-3
 
 
-@experiment()
+@experiment(version=2)
 def gap(
     seed: int, *, rates: Sequence[float] = (0.003, 0.01, 0.03, 0.1), steps: int = 1500, decay: float = 0.01
 ) -> Mapping[str, Any]:
@@ -37,7 +37,7 @@ def gap(
     chosen = torch.randperm(len(images), generator=draw)[: len(images) // 2]
     x = images[chosen].double()
     y = torch.nn.functional.one_hot(labels[chosen], 10).double()
-    start = torch.rand(x.shape[1], 10, generator=draw, dtype=torch.float64)
+    start = 0.01 * torch.rand(x.shape[1], 10, generator=draw, dtype=torch.float64)
 
     def loss(weight: torch.Tensor) -> torch.Tensor:
         return (x @ weight - y).square().sum() / len(x)

@@ -31,9 +31,9 @@ __all__ = [
     "trained",
 ]
 
-RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 """Rates that are tried of optimizers of Adam's kind."""
-NARROW = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+NARROW = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 """Of Lion, whose steps are signs."""
 _TUNING = 1000
 """Seeds of tuning are so far from those that are measured."""
@@ -88,7 +88,7 @@ def best_rate(seed: int, rates: Sequence[float], **settings: Any) -> tuple[float
     return rates[at], at in (0, len(rates) - 1)
 
 
-@experiment()
+@experiment(version=2)
 def reached(
     seed: int,
     *,

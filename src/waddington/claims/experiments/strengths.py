@@ -103,7 +103,7 @@ def draw_bands(records: Sequence[jobs.Record]) -> Any:
     return pictures.forest(shown, label="α before the cap: median, 5 and 95 %", line=1.0)
 
 
-@experiment()
+@experiment(version=2)
 def equal_rates(seed: int, *, rates: Sequence[float] = RATES, steps: int = 400, hidden: int = 64) -> Mapping[str, Any]:
     """Tune AlphaAdam and AdamW on digits; train AdamW at AlphaAdam's rate, too, and at its effective rate.
 
