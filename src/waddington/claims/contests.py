@@ -13,19 +13,15 @@ from waddington import jobs
 from waddington.bench.statistics import Interval, Paired, Verdict, corrected, number, paired, verdict, worst
 from waddington.bench.statistics.values import Better
 from waddington.claims.finding import Finding
+from waddington.claims.measurement import results_of
 from waddington.claims.pictures import Row, forest
 
-__all__ = ["Contest", "Read", "Values", "beside", "by_arm", "by_seed", "chained", "results_of", "within"]
+__all__ = ["Contest", "Read", "Values", "beside", "by_arm", "by_seed", "chained", "within"]
 
 Values: TypeAlias = Mapping[str, Sequence[float | None]]
 """A value for each seed by arm; None where the run diverged."""
 Read: TypeAlias = Callable[[Sequence[jobs.Record]], Values]
 Judge: TypeAlias = Callable[[Sequence[jobs.Record]], Finding]
-
-
-def results_of(records: Sequence[jobs.Record]) -> list[dict[str, Any]]:
-    """Give the results of records, in their order."""
-    return [dict(record.result or {}) for record in records]
 
 
 def by_arm(measure: str) -> Read:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from waddington import jobs
 from waddington._checks import check_known
 from waddington.errors import ArgumentError
 
-__all__ = ["Experiment", "Measurement", "experiment", "measurements"]
+__all__ = ["Experiment", "Measurement", "experiment", "measurements", "results_of"]
 
 Experiment = Callable[..., Mapping[str, Any]]
 """``experiment(seed, **arguments)`` gives what JSON can hold."""
@@ -66,6 +66,11 @@ def measurements(function: Experiment, *, seeds: int | range = 1, **arguments: A
     return tuple(
         Measurement(experiment=name, revision=_KNOWN[name][1], arguments=arguments, seed=seed) for seed in drawn
     )
+
+
+def results_of(records: Sequence[jobs.Record]) -> list[dict[str, Any]]:
+    """Give what measurements gave, in their order."""
+    return [dict(record.result or {}) for record in records]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from waddington.analysis.plots._style import COLORS, INK, MUTED, new_figure, note, styled
+from waddington.analysis.plots._style import COLORS, INK, MUTED, new_figure, note, on_logs, styled
 from waddington.bench.statistics import Interval
 from waddington.errors import ArgumentError
 
@@ -80,7 +80,7 @@ def forest(rows: Sequence[Row], *, label: str, line: float | None = 0.0, is_log:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel(textwrap.fill(label, _LABEL))
     if is_log:
-        axes.set_xscale("log")
+        on_logs(axes, "x")
     _ends(figure, rows)
     return figure
 
@@ -166,9 +166,9 @@ def curves(
                 axes.plot([first, last], [start, end], color=MUTED, linewidth=0.9, linestyle="--")
                 axes.annotate(f"slope {slope:g}", (last, end), color=MUTED, fontsize=7, ha="right", va="bottom")
     if "x" in logs:
-        axes.set_xscale("log")
+        on_logs(axes, "x")
     if "y" in logs:
-        axes.set_yscale("log")
+        on_logs(axes, "y")
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.legend()

@@ -66,7 +66,7 @@ def line(
         axes.plot(0.0, each.center_loss, "o", color=color, markersize=4.0)
     axes.set(xlabel=next(iter(named.values())).names[0], ylabel="loss", title=title)
     if log:
-        axes.set_yscale("log")
+        style.on_logs(axes, "y")
     if len(named) > 1:
         axes.legend()
     style.note(figure, [f"{name}: {text}" for name, each in named.items() if (text := style.bad_points(each))])

@@ -16,11 +16,12 @@ from waddington.analysis.records import Arrays
 from waddington.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
     "COLORS", "INK", "MAP", "MUTED", "Scale", "axis_label", "bad_points", "check_dimensions", "color_of", "height_at",
-    "is_log", "new_figure", "note", "save", "styled",
+    "is_log", "new_figure", "note", "on_logs", "save", "styled",
 ]  # fmt: skip
 
 _P = ParamSpec("_P")
@@ -93,6 +94,19 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 200) -> Path:
     with replacing(path) as beside:
         figure.savefig(beside, dpi=dpi, format=kind or "png")
     return path
+
+
+def on_logs(axes: Axes, which: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic, with numbers at its ticks; between decades, too, where it spans less than three."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    getattr(axes, f"set_{which}scale")("log")
+    axis = getattr(axes, f"{which}axis")
+    low, high = axis.get_view_interval()
+    between = (1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=between))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def is_log(values: Arrays, scale: Scale) -> bool:

@@ -13,9 +13,8 @@ from waddington.bench.arm import build_optimizer
 from waddington.bench.statistics import Paired, corrected, paired
 from waddington.bench.statistics.intervals import FEWEST_RESAMPLES
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import results_of
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 
 __all__ = ["ARMS", "RATES", "curve", "draw_curves", "has_the_order", "is_lowest_at_the_end"]
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from waddington import jobs
 from waddington.bench.statistics import Interval, paired
 
-__all__ = ["Estimate", "log_ratio", "mean_of", "results_of"]
+__all__ = ["Estimate", "log_ratio", "mean_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +97,3 @@ def log_ratio(first: Sequence[float | None], second: Sequence[float | None], *, 
         wins=found.wins,
         seeds=found.n,
     )
-
-
-def results_of(records: Sequence[jobs.Record]) -> list[dict[str, Any]]:
-    """Give what the measurements gave."""
-    return [dict(record.result or {}) for record in records]

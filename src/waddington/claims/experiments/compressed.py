@@ -7,10 +7,10 @@ from typing import Any
 
 from waddington import jobs
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import Estimate, log_ratio, results_of
+from waddington.claims.experiments.comparing import Estimate, log_ratio
 from waddington.claims.experiments.own_rates import RATES, best_rate, trained
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 from waddington.optim import Compressed
 
 __all__ = ["WAYS", "draw_losses", "is_robust", "losses"]

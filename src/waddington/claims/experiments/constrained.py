@@ -12,9 +12,9 @@ from waddington import jobs
 from waddington._checks import require_extra
 from waddington.bench.tasks.digits import digits_splits
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import log_ratio, mean_of, results_of
+from waddington.claims.experiments.comparing import log_ratio, mean_of
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 from waddington.optim import AMGT, Projected
 from waddington.optim.schedules import inverse_time
 

@@ -13,10 +13,9 @@ from waddington.analysis.bounds import amvt as theory
 from waddington.analysis.bounds.powers import fit_power
 from waddington.bench.datasets import read_a9a
 from waddington.bench.statistics import number, paired
-from waddington.claims.contests import results_of
 from waddington.claims.experiments.arms import Trial, pass_over, rounded
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 from waddington.claims.pictures import curves
 
 __all__ = ["falls_like", "logistic", "network", "picture"]

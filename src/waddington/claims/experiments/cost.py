@@ -15,10 +15,9 @@ from waddington._checks import check_count
 from waddington.analysis.bounds import amvt as theory
 from waddington.bench.statistics import number
 from waddington.bench.statistics.intervals import bca_interval
-from waddington.claims.contests import results_of
 from waddington.claims.experiments.arms import build_arm
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 from waddington.claims.pictures import Row, bars, forest
 from waddington.optim import AMVT
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from waddington import jobs
 from waddington.bench.statistics import Interval, corrected, number, paired, verdict
-from waddington.claims.contests import Values, results_of
+from waddington.claims.contests import Values
 from waddington.claims.experiments.sensitivity import Cells, decades, grid, resampled
 from waddington.claims.finding import Finding
+from waddington.claims.measurement import results_of
 from waddington.claims.pictures import curves
 
 __all__ = [

@@ -11,10 +11,10 @@ import torch
 from waddington import bench, jobs
 from waddington.analysis.bounds import alphaadam as theory
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import mean_of, results_of
+from waddington.claims.experiments.comparing import mean_of
 from waddington.claims.experiments.walking import walk
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 
 __all__ = [
     "blocks", "draw_couplings", "draw_eigenvalues", "draw_spreads", "has_alike_eigenvalues", "is_nearly_diagonal",

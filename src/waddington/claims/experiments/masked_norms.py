@@ -16,10 +16,10 @@ from waddington.analysis.bounds import judge
 from waddington.bench.problem import Problem
 from waddington.bench.tasks.digits import digits_splits
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import mean_of, results_of
+from waddington.claims.experiments.comparing import mean_of
 from waddington.claims.experiments.walking import largest_move, log_spaced, walk
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 from waddington.optim import AlphaAdam
 
 __all__ = [

@@ -11,10 +11,10 @@ import torch
 from waddington import bench, jobs
 from waddington.analysis.bounds import alphaadam as theory
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import Estimate, mean_of, results_of
+from waddington.claims.experiments.comparing import Estimate, mean_of
 from waddington.claims.experiments.walking import walk
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 
 __all__ = ["compared", "correlates_more", "draw_correlations", "draw_sharpnesses", "is_less_sharp"]
 

@@ -10,10 +10,10 @@ import torch
 
 from waddington import bench, jobs
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import Estimate, mean_of, results_of
+from waddington.claims.experiments.comparing import Estimate, mean_of
 from waddington.claims.experiments.walking import log_spaced, walk
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 from waddington.optim import AMGT
 
 __all__ = ["draw_gradients", "falls_like_1_over_log", "gradients"]

@@ -13,9 +13,9 @@ from waddington.bench.arm import build_optimizer
 from waddington.bench.statistics import corrected
 from waddington.bench.training import Trained, state_bytes
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import Estimate, log_ratio, results_of
+from waddington.claims.experiments.comparing import Estimate, log_ratio
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 from waddington.optim import Masked
 
 __all__ = [

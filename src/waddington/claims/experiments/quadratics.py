@@ -13,9 +13,9 @@ from waddington import jobs
 from waddington.analysis.bounds import amgt as theory
 from waddington.analysis.bounds.powers import fit_power
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import Estimate, mean_of, results_of
+from waddington.claims.experiments.comparing import Estimate, mean_of
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 
 __all__ = ["converges", "decay", "draw_decay", "falls_as_claimed", "falls_like_1_over_k", "is_linear", "keeps_its_word"]
 

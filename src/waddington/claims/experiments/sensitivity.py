@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from waddington import jobs
 from waddington.bench.statistics import Interval
-from waddington.claims.contests import results_of
 from waddington.claims.experiments.arms import Trial, rounded
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 
 __all__ = ["betas", "decades", "grid", "rates", "resampled", "test_of_best"]
 

@@ -10,9 +10,9 @@ import torch
 
 from waddington import analysis, bench, jobs
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import Estimate, log_ratio, results_of
+from waddington.claims.experiments.comparing import Estimate, log_ratio
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 
 __all__ = ["descents", "draw_losses", "is_efficient"]
 

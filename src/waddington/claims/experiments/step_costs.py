@@ -12,9 +12,9 @@ import torch
 from waddington import jobs
 from waddington.bench.training import state_bytes
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import log_ratio, mean_of, results_of
+from waddington.claims.experiments.comparing import log_ratio, mean_of
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 from waddington.optim import AlphaAdam
 
 __all__ = ["costs", "draw_costs", "is_cheaper"]

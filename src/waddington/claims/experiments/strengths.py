@@ -15,11 +15,11 @@ from waddington.analysis.bounds import alphaadam as theory
 from waddington.analysis.bounds.alphaadam.states import adam_states
 from waddington.bench.statistics import Interval
 from waddington.claims import pictures
-from waddington.claims.experiments.comparing import log_ratio, mean_of, results_of
+from waddington.claims.experiments.comparing import log_ratio, mean_of
 from waddington.claims.experiments.own_rates import RATES, best_rate, trained
 from waddington.claims.experiments.walking import walk
 from waddington.claims.finding import Finding
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 from waddington.optim import AlphaAdam
 
 __all__ = [

@@ -11,9 +11,9 @@ from typing import Any
 from waddington import jobs
 from waddington._checks import check_count
 from waddington.bench.space import Log, quasi_random_points
-from waddington.claims.contests import Read, results_of
+from waddington.claims.contests import Read
 from waddington.claims.experiments.arms import Pass, Trial, pass_over, rounded
-from waddington.claims.measurement import experiment
+from waddington.claims.measurement import experiment, results_of
 
 __all__ = ["curves_of", "steps_to", "tuned", "upward_share"]
 
