@@ -96,7 +96,7 @@ def test_what_was_not_measured_says_so(tmp_path: Path) -> None:
     paper = dataclasses.replace(PAPER, claims=(claim(FAIR),))
     text = render_index([paper], found)
     assert "? not measured yet" in text
-    assert "**Is the coin fair?** Not measured yet. 3 of 3 measurements have no record." in text
+    assert "**Is the coin fair?** Not measured yet. No record yet of 3 of 3 measurements." in text
     write_ledger(tmp_path, [paper], list(found.values()))
     assert not list((tmp_path / "pictures").iterdir())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from waddington.cli._app import run_app
 from waddington.errors import UnsupportedError
 
 COMMANDS = sorted({part.need.command for claim in claims.all_claims() for part in claim.parts if part.need is not None})
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = [command for command in COMMANDS if command.startswith("python benchmarks/")]
 
 
 def test_the_list_is_a_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,7 +57,7 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [one for one in COMMANDS if one not in SCRIPTS])
 def test_a_command_for_a_larger_machine_is_one_that_the_bench_takes(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,8 +68,15 @@ def test_a_command_for_a_larger_machine_is_one_that_the_bench_takes(
         raise UnsupportedError("not here")
 
     monkeypatch.setattr(bench, "run_study", stop)
-    program, *arguments = shlex.split(command)
-    assert program == "waddington"
+    _, *arguments = shlex.split(command)
     assert run_app([*arguments, "--out", str(tmp_path), "--workers", "1"]) == 2
     assert "not here" in capsys.readouterr().err
     assert made[0].entries[0].found.tier in ("gpu", "gpus")
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_a_command_for_data_of_ones_own_lacks_nothing_but_the_file(command: str) -> None:
+    _, *arguments = shlex.split(command)
+    ended = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert f"{arguments[arguments.index('--file') + 1]}': there is no such file" in ended.stderr

@@ -17,4 +17,6 @@ PAPER = Paper(
         Answer(question="Do asynchronous masks follow the gradient better?", claim="L5", part="correlation, measured"),
         Answer(question="Does AlphaAdam win at equal effective rate?", claim="L10", part="equal effective rate"),
     ),
+    use="`CAdamW` has a mask and no strength. Compare `AlphaAdam` at tuned rates or at equal effective ones: "
+    "`rate_multiplier` of `diagnostics()` says by how much the strength multiplies the rate.",
 )

@@ -133,7 +133,7 @@ L10 = Claim(
                 {"AlphaAdam, full": "masking", "AdamW": "masking"}, [("AlphaAdam, full", "AdamW")]
             ),
             judge=studies.is_better,
-            tier="hours",
+            picture=studies.picture,
             rule="over the eight tasks of the study `masking` the interval of its test metric over AdamW's lies below"
             " 1, and on no task it is worse by more than could be detected",
         ),

@@ -22,5 +22,5 @@ PAPER = Paper(
         Answer(question="Does AMVT forgive a wrong rate?", claim="V5", part="wider than Adam"),
     ),
     use="`AMVT(params, lr, variance=\"moments\")` has AMVT's rule at Adam's memory. Tune its rate, and compare it with"
-    " an Adam whose rate was tuned with the same effort: most of what the penalty does is a lower rate.",
+    " an Adam that was tuned with the same effort, and with one at `lr` times the mean penalty.",
 )

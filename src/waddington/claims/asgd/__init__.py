@@ -17,4 +17,6 @@ PAPER = Paper(
         Answer(question="Does ASGD switch?", claim="A3", part="switches"),
         Answer(question="Is ASGD faster?", claim="A4", part="loss all along"),
     ),
+    use="`ASGDAdam` has the paper's rules, and rules that switch; `diagnostics()` says at which share of steps the"
+    " rate was the large one. Tune both rates, and compare it with an Adam at their mean.",
 )

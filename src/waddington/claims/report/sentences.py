@@ -32,7 +32,7 @@ def evidence_of(part: PartEntry) -> list[str]:
             could = f" A difference of {finding.detectable:.3g} would have been found in four of five such experiments."
         lines.append(f"{finding.words[:1].upper()}{finding.words[1:]}.{could}")
     if part.missing:
-        lines.append(f"{part.missing} of {counted(len(part.part.measurements), 'measurement')} have no record.")
+        lines.append(f"No record yet of {part.missing} of {counted(len(part.part.measurements), 'measurement')}.")
     return lines
 
 
