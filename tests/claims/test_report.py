@@ -127,3 +127,11 @@ def test_an_answer_is_no_surer_than_the_verdict() -> None:
     assert answered(FAR, records_of(FAR, heads=90)).startswith("No at the size that was measured here. A share")
     assert answered(FAIR, {}).startswith("Not measured yet.")
     assert answered(FAIR, fair).startswith("Yes. A share")
+
+
+def test_an_answer_is_one_sentence_where_the_finding_has_one() -> None:
+    said = claims.Finding(holds=False, words="one coin is fair; another has a share of 0.9", short="another has 0.9")
+    part = dataclasses.replace(FAIR, judge=lambda records: dataclasses.replace(said, detectable=0.1))
+    assert answered(part, records_of(FAIR, heads=50)) == "No. Another has 0.9."
+    whole = render_paper(PAPER, {"C1": claims.enter(claim(part, SUM), records_of(FAIR, heads=50))}, {})
+    assert "One coin is fair; another has a share of 0.9." in whole

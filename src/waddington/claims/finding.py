@@ -20,6 +20,8 @@ class Finding:
         Whether what was claimed is so; None where it cannot be told.
     words
         One sentence that holds the figures.
+    short
+        The part of it that decides, as a sentence by itself; empty where there is nothing to leave out.
     figures
         Numbers by name, with units in the names where they have some.
     interval
@@ -30,6 +32,7 @@ class Finding:
 
     holds: bool | None
     words: str
+    short: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
     interval: Interval | None = None
     detectable: float | None = None

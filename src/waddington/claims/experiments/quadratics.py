@@ -81,15 +81,16 @@ def is_linear(records: Sequence[jobs.Record]) -> Finding:
     is_geometric = all(row["exponential"] > row["power"] for rows in groups.values() for row in rows)
     worst = min(shares, key=lambda key: shares[key])
     slopes = {key: mean_of([row["slope"] for row in rows]) for key, rows in groups.items()}
-    words = "; ".join(
-        f"{_named(key)} falls like k^{slopes[key].words()}, where a power explains"
+    words = {
+        key: f"{_named(key)} falls like k^{slopes[key].words()}, where a power explains"
         f" {np.mean([row['power'] for row in rows]):.3f} of its logarithm's variance and an exponential"
         f" {np.mean([row['exponential'] for row in rows]):.3f}"
         for key, rows in groups.items()
-    )
+    }
     return Finding(
         holds=is_geometric,
-        words=words,
+        words="; ".join(words.values()),
+        short=words[worst],
         figures={f"exponent, {_named(key)}": one.middle for key, one in slopes.items()},
         interval=slopes[worst].interval,
         detectable=slopes[worst].detectable,

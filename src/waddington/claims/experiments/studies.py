@@ -282,15 +282,18 @@ def _judged(records: Sequence[jobs.Record], of: str, what: str, *, every: bool =
     rows = contrasts_of(records)
     if any(row[of] is None for row in rows):
         return Finding(holds=None, words="one task cannot speak for tasks that were not run")
-    said = "; ".join(_words(row, row[of], what.replace("{metric}", row["metric"])) for row in rows)
-    words = f"at tuned rates {said}"
+    names = [what.replace("{metric}", row["metric"]) for row in rows]
+    said = [_words(row, row[of], name) for row, name in zip(rows, names, strict=True)]
+    told = [words + _worse(row[of]) for words, row in zip(said, rows, strict=True)]
     choose, whether = (max, all) if every else (min, any)
-    chosen = choose((row[of] for row in rows), key=lambda one: (one["scale"] != "factor", one["high"]))
+    at = choose(range(len(rows)), key=lambda one: (rows[one][of]["scale"] != "factor", rows[one][of]["high"]))
+    chosen = rows[at][of]
     holds = whether(_is_won(row[of]) and not row[of]["worse"] for row in rows)
     figures = {f"{row['first']} to {row['second']}, {row[of]['scale']}": row[of]["value"] for row in rows}
     return Finding(
         holds=holds,
-        words=words,
+        words=f"at tuned rates {'; '.join(told)}",
+        short=f"at tuned rates {said[at]}" if len(rows) > 1 else "",
         figures=figures,
         interval=Interval(chosen["low"], chosen["high"]),
         detectable=chosen["mde"],
@@ -313,8 +316,11 @@ def _words(row: Mapping[str, Any], one: Mapping[str, Any], what: str) -> str:
         "standardized": f"{first}'s {what} is {size} [{low}, {high}] standard deviations above {second}'s",
         "net wins": f"{first} is behind {second} in {what} on a share of seeds of {size} [{low}, {high}], net",
     }
-    where = f"; it is worse, by more than is detectable, on {', '.join(one['worse'])}" if one["worse"] else ""
-    return f"{said[one['scale']]}, over {counted(one['n_tasks'], 'task')} ({test}){where}"
+    return f"{said[one['scale']]}, over {counted(one['n_tasks'], 'task')} ({test})"
+
+
+def _worse(one: Mapping[str, Any]) -> str:
+    return f"; it is worse, by more than is detectable, on {', '.join(one['worse'])}" if one["worse"] else ""
 
 
 def _drawn(records: Sequence[jobs.Record], of: str, what: str) -> Any:

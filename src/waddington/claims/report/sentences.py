@@ -30,7 +30,7 @@ def evidence_of(part: PartEntry) -> list[str]:
         could = ""
         if not finding.holds and finding.detectable is not None:
             could = f" A difference of {finding.detectable:.3g} would have been found in four of five such experiments."
-        lines.append(f"{finding.words[:1].upper()}{finding.words[1:]}.{could}")
+        lines.append(f"{_sentence(finding.words)}{could}")
     if part.missing:
         lines.append(f"No record yet of {part.missing} of {counted(len(part.part.measurements), 'measurement')}.")
     return lines
@@ -79,7 +79,14 @@ def answer_to(answer: Answer, paper: Paper, entries: Sequence[ClaimEntry]) -> st
     entry = next(one for one in entries if one.claim.id == answer.claim)
     part = next(one for one in entry.parts if one.part.name == answer.part)
     is_of_more = answer.question.split()[0] in _OF_MORE and part.findings and not part.missing
-    return " ".join([*([] if is_of_more else [_short(part)]), *evidence_of(part)])
+    found = part.findings
+    is_brief = not part.missing and any(finding.short for finding in found)
+    told = [_sentence(finding.short or finding.words) for finding in found] if is_brief else evidence_of(part)
+    return " ".join([*([] if is_of_more else [_short(part)]), *told])
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _short(part: PartEntry) -> str:
