@@ -37,7 +37,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse slow tests that `-m slow` would not find: in a file that has the mark from another and does not say so."""
+    """Refuse slow tests that `-m slow` would not find: in a file that has the mark from another and does not say so.
+
+    Where only slow tests are asked for, those of the twin come first; they take longest.
+    """
     silent = [path for path in {item.path for item in items if item.get_closest_marker("slow")} if not _says_slow(path)]
     if silent:
         raise pytest.UsageError(f"tests are marked slow in files without that word: {sorted(map(str, silent))}")
+    if items and items[0].config.option.markexpr == "slow":  # the longest files first: none runs alone at the end
+        items.sort(key=lambda item: "twin" not in item.path.parts)
