@@ -54,3 +54,31 @@ def test_curves_leave_out_what_a_logarithm_cannot_show_and_count_it() -> None:
 def test_nothing_cannot_be_drawn(draw: object) -> None:
     with pytest.raises(ArgumentError, match="at least one"):
         draw()  # type: ignore[operator]
+
+
+def test_what_a_claim_is_judged_by_is_no_figure_of_the_paper() -> None:
+    for figure in (forest(ROWS[:1], label="points", limit=1.05), bars(ROWS[:1], label="points", limit=1.05)):
+        (axes,) = figure.axes
+        assert [1.05, 1.05] in [list(line.get_xdata()) for line in axes.get_lines() if line.get_linestyle() == "--"]
+        assert figure.get_supxlabel() == "lines: 95 % intervals; diamond: the paper's; dashed: judged by 1.05"
+
+
+def test_lines_of_rows_say_what_they_span() -> None:
+    assert "lines: from 5 to 95 %" in forest(ROWS, label="points", spans="from 5 to 95 %").get_supxlabel()
+
+
+def test_curves_that_coincide_are_seen_one_through_the_other() -> None:
+    steps = list(range(40))
+    figure = curves(dict.fromkeys(("Adam", "AMVT", "SGD"), (steps, steps)), x="step", y="loss")
+    lines = figure.axes[0].get_lines()
+    assert [line.get_linestyle() for line in lines] == ["-", "--", "-"]
+    widths = [line.get_linewidth() for line in lines]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] > widths[-1]
+
+
+def test_rounding_errors_are_left_out_of_logarithms_and_counted() -> None:
+    figure = curves({"Adam": ([1, 10, 100], [1.0, 1e-9, 1e-20])}, x="step", y="distance", logs="xy", least=1e-9)
+    assert list(figure.axes[0].get_lines()[0].get_xdata()) == [1, 10]
+    assert "1 points are not finite" in figure.get_supxlabel()
+    assert "below 1e-09" in figure.get_supxlabel()

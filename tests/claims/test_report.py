@@ -135,3 +135,24 @@ def test_an_answer_is_one_sentence_where_the_finding_has_one() -> None:
     assert answered(part, records_of(FAIR, heads=50)) == "No. Another has 0.9."
     whole = render_paper(PAPER, {"C1": claims.enter(claim(part, SUM), records_of(FAIR, heads=50))}, {})
     assert "One coin is fair; another has a share of 0.9." in whole
+
+
+def test_a_thin_line_keeps_its_color_in_a_palette(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    def many(records: object) -> object:
+        figure = Figure(figsize=(4, 3))
+        axes = figure.add_subplot()
+        axes.bar([0, 1, 2], [3, 2, 1], color=["#0072B2", "#4FA9DC", "#5B4B9A"])  # wide areas beside a thin line
+        axes.plot([0, 2], [2.5, 2.5], color="#D55E00", linewidth=0.8, snap=True)
+        return figure
+
+    paper = dataclasses.replace(PAPER, claims=(claim(dataclasses.replace(FAIR, picture=many), SUM, FAR),))
+    write_ledger(tmp_path, [paper], [claims.enter(paper.claims[0], records_of(FAIR, FAR))])
+    with Image.open(tmp_path / "pictures" / "C1-fair.png") as image:
+        assert image.mode == "P"
+        shown = {color for _, color in image.convert("RGB").getcolors(1 << 20)}
+    line = (0xD5, 0x5E, 0x00)
+    assert min(sum(abs(a - b) for a, b in zip(color, line, strict=True)) for color in shown) <= 12

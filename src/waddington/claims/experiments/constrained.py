@@ -10,6 +10,7 @@ import torch
 
 from waddington import jobs
 from waddington._checks import require_extra
+from waddington.bench.statistics import Interval
 from waddington.bench.tasks.digits import digits_splits
 from waddington.claims import pictures
 from waddington.claims.experiments.comparing import log_ratio, mean_of
@@ -21,6 +22,8 @@ from waddington.optim.schedules import inverse_time
 __all__ = ["draw_gaps", "gap", "reaches_the_minimum"]
 
 _WITHIN = 1e-3
+_SMALLEST = 1e-16
+"""A share that double precision can tell from none."""
 
 
 @experiment(version=2)
@@ -57,7 +60,7 @@ def gap(
 def reaches_the_minimum(records: Sequence[jobs.Record]) -> Finding:
     """Say whether projected AMGT comes within a thousandth of the first excess, on every seed."""
     rows = results_of(records)
-    shares = {name: [max(row[name], 1e-16) for row in rows] for name in ("AMGT", "Adam")}
+    shares = {name: [max(row[name], _SMALLEST) for row in rows] for name in ("AMGT", "Adam")}
     logs = mean_of(np.log10(shares["AMGT"]).tolist())
     apart = log_ratio(shares["AMGT"], shares["Adam"])
     words = (
@@ -79,9 +82,11 @@ def draw_gaps(records: Sequence[jobs.Record]) -> Any:
     rows = results_of(records)
     shown = []
     for name in ("AMGT", "Adam"):
-        one = mean_of([row[name] for row in rows])
-        shown.append(pictures.Row(name=f"Projected({name})", middle=one.middle, interval=one.interval))
-    return pictures.bars(shown, label="share of the first excess that is left", line=_WITHIN)
+        one = mean_of(np.log10([max(row[name], _SMALLEST) for row in rows]).tolist())
+        interval = None if one.interval is None else Interval(10.0**one.interval.low, 10.0**one.interval.high)
+        shown.append(pictures.Row(name=f"Projected({name})", middle=10.0**one.middle, interval=interval))
+    label = "share of the first excess that is left, geometric mean"
+    return pictures.forest(shown, label=label, line=None, limit=_WITHIN, is_log=True)
 
 
 def _excess(name: str, rate: float, start: torch.Tensor, loss: Any, steps: int, decay: float) -> float:

@@ -253,4 +253,4 @@ def _network(row: Mapping[str, Any]) -> str:
 def memory_picture(records: Sequence[jobs.Record]) -> Any:
     """Draw the shares beside the paper's 2 %."""
     rows = [Row(name=_network(row), middle=100 * row["share"]) for row in results_of(records)]
-    return bars(rows, label="third buffer, % of all memory", line=2.0)
+    return bars(rows, label="third buffer, % of all memory", limit=2.0)

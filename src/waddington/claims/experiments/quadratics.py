@@ -144,7 +144,7 @@ def draw_decay(records: Sequence[jobs.Record]) -> Any:
     lines = {
         _named(key): (rows[0]["steps"], rows[0]["distances"]) for key, rows in _groups(results_of(records)).items()
     }
-    return pictures.curves(lines, x="step k", y="distance to the minimum", logs="xy", slopes=(-0.5, -1.0))
+    return pictures.curves(lines, x="step k", y="distance to the minimum", logs="xy", slopes=(-0.5, -1.0), least=1e-9)
 
 
 Key = tuple[str, float, float, float]

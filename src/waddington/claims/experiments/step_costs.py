@@ -89,4 +89,4 @@ def draw_costs(records: Sequence[jobs.Record]) -> Any:
         pictures.Row(name="step time", middle=ratio.middle, interval=ratio.interval),
         pictures.Row(name="state", middle=size.middle, interval=size.interval),
     ]
-    return pictures.bars(shown, label="AlphaAdam over fused AdamW", line=1.0)
+    return pictures.bars(shown, label="AlphaAdam over fused AdamW", limit=1.0)

@@ -99,8 +99,8 @@ def draw_bands(records: Sequence[jobs.Record]) -> Any:
                 float(np.mean([row["squared"][way][key] for row in rows if row["task"] == task]))
                 for key in ("low", "median", "high")
             )
-            shown.append(pictures.Row(name=f"{task}, {way}", middle=middle, interval=Interval(low, high), claimed=_CAP))
-    return pictures.forest(shown, label="α before the cap: median, 5 and 95 %", line=1.0)
+            shown.append(pictures.Row(name=f"{task}, {way}", middle=middle, interval=Interval(low, high)))
+    return pictures.forest(shown, label="α before the cap, median", line=1.0, limit=_CAP, spans="from 5 to 95 %")
 
 
 @experiment(version=2)

@@ -188,7 +188,7 @@ def is_faster_by_any(records: Sequence[jobs.Record]) -> Finding:
 
 def picture(records: Sequence[jobs.Record]) -> Any:
     """Draw the pooled figures of all contrasts, left of the line where the first arm is better."""
-    return _drawn(records, "pooled", "metric")
+    return _drawn(records, "pooled", "{metric}")
 
 
 def picture_of_steps(records: Sequence[jobs.Record]) -> Any:
@@ -335,5 +335,8 @@ def _drawn(records: Sequence[jobs.Record], of: str, what: str) -> Any:
         for row in rows
         if row[of]["scale"] == scale
     ]
+    metrics = ", ".join(dict.fromkeys(row["metric"] for row in rows))
     unit = {"factor": "ratio", "net wins": "share of seeds lost less won", "standardized": "standard deviations"}[scale]
-    return forest(shown, label=f"{what}: {unit}, over tasks", line=1.0 if scale == "factor" else 0.0)
+    return forest(
+        shown, label=f"{what.replace('{metric}', metrics)}: {unit}, over tasks", line=1.0 if scale == "factor" else 0.0
+    )

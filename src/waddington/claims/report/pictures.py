@@ -9,7 +9,7 @@ from waddington.claims.verdict import ClaimEntry, PartEntry
 
 __all__ = ["picture_of", "pictures_of"]
 
-_COLORS = 64
+_COLORS = 256
 """In a picture: some ten of lines, and the steps from each to white at its edges."""
 
 
@@ -28,7 +28,8 @@ def _in_few_colors(drawn: io.BytesIO) -> bytes:
     from PIL import Image  # matplotlib draws its files with it
 
     held = io.BytesIO()
-    few = Image.open(drawn).convert("RGB").quantize(_COLORS, dither=Image.Dither.NONE)
+    # By how far colors lie apart, not by how many dots have them: a thin line keeps its own.
+    few = Image.open(drawn).convert("RGB").quantize(_COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(held, format="png", optimize=True)
     return held.getvalue()
 
