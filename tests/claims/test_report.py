@@ -14,6 +14,7 @@ from tests.claims.test_verdict import records_of
 from tests.claims.toys import FAIR, FAR, SUM, claim
 
 from waddington import claims, jobs
+from waddington.analysis.plots._style import COLORS
 from waddington.claims.claim import Answer, Paper
 from waddington.claims.report import render_index, render_page, render_paper, write_ledger
 from waddington.claims.report.sentences import answer_to
@@ -145,8 +146,9 @@ def test_a_thin_line_keeps_its_color_in_a_palette(tmp_path: Path) -> None:
     def many(records: object) -> object:
         figure = Figure(figsize=(4, 3))
         axes = figure.add_subplot()
-        axes.bar([0, 1, 2], [3, 2, 1], color=["#0072B2", "#4FA9DC", "#5B4B9A"])  # wide areas beside a thin line
-        axes.plot([0, 2], [2.5, 2.5], color="#D55E00", linewidth=0.8, snap=True)
+        for at, color in enumerate(COLORS[1:], 1):
+            axes.plot(range(100), [j * at % (89 + at) for j in range(100)], color=color)
+        axes.plot([0, 99], [45, 45], color=COLORS[0], linewidth=0.8)
         return figure
 
     paper = dataclasses.replace(PAPER, claims=(claim(dataclasses.replace(FAIR, picture=many), SUM, FAR),))
@@ -154,5 +156,5 @@ def test_a_thin_line_keeps_its_color_in_a_palette(tmp_path: Path) -> None:
     with Image.open(tmp_path / "pictures" / "C1-fair.png") as image:
         assert image.mode == "P"
         shown = {color for _, color in image.convert("RGB").getcolors(1 << 20)}
-    line = (0xD5, 0x5E, 0x00)
-    assert min(sum(abs(a - b) for a, b in zip(color, line, strict=True)) for color in shown) <= 12
+    red, green, blue = (int(COLORS[0][at : at + 2], 16) for at in (1, 3, 5))
+    assert min(abs(r - red) + abs(g - green) + abs(b - blue) for r, g, b in shown) <= 6
