@@ -192,7 +192,8 @@ def curves(
                 (first, start), last = pairs[0], pairs[-1][0]
                 end = start * (last / first) ** slope
                 axes.plot([first, last], [start, end], color=MUTED, linewidth=0.9, linestyle=":")
-                axes.annotate(f"slope {slope:g}", (last, end), color=MUTED, fontsize=7, ha="right", va="bottom")
+                axes.annotate(f"slope {slope:g}", (last, end), xytext=(4, 0), textcoords="offset points", va="center",
+                              color=MUTED, fontsize=7)  # fmt: skip
     if "x" in logs:
         on_logs(axes, "x")
     if "y" in logs:
