@@ -255,6 +255,22 @@ def test_missing_data_are_said_before_anything_runs(tasks: Path, tmp_path: Path)
         assert not store.records()
 
 
+def test_an_arm_that_cannot_be_built_is_said_before_anything_runs(tasks: Path, tmp_path: Path) -> None:
+    arms = ["SGD", bench.Arm.of("AdamW", name="backwards", lr=-1)]
+    with bench.Store(tmp_path) as store:
+        with pytest.raises(ArgumentError, match="cannot use the arm 'backwards': Invalid learning rate: -1"):
+            bench.conduct(small(tasks, "small-line", arms=arms), store)
+        assert not store.records()
+
+
+def test_an_arm_that_can_be_built_at_some_points_is_run(tasks: Path, tmp_path: Path) -> None:
+    arm = bench.Arm.of("SGD", name="torn", space={"lr": bench.Choice((0.1, -1.0))})
+    with bench.Store(tmp_path) as store:
+        bench.conduct(small(tasks, "small-line", arms=["SGD", arm], trials=4), store)
+        statuses = {record.status for record in store.records()}
+        assert statuses == {"done", "failed"}
+
+
 def test_a_task_whose_file_was_edited_is_not_run_as_the_old_one(tasks: Path, tmp_path: Path) -> None:
     study = small(tasks, "small-line")
     tasks.write_text(TASKS + "\n# edited\n")

@@ -199,6 +199,14 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
     assert not (tmp_path / "bench").exists()
 
 
+def test_an_arm_that_cannot_be_built_is_refused_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arms = ["--optimizer", "AdamW", "--optimizer", "AMVT,lr=-1"]
+    code, out, err = invoke(capsys, "run", "rosenbrock", *arms, "--tiny", "--workers", 1, "--out", tmp_path / "out")
+    assert code == 2
+    assert err.startswith("error: cannot use the arm 'AMVT (lr=-1)': ")
+    assert "search" not in out  # no run was begun
+
+
 def test_a_run_stops_early_and_its_rate_runs_as_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = invoke(
         capsys, "run", "rosenbrock", "--optimizer", "AdamW,lr=1e-3", "--optimizer", "AdamW,lr=9.0,name=far", "--tiny",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from waddington import jobs
 from waddington._checks import check_known
+from waddington.bench.arm import Arm, build_optimizer
+from waddington.bench.run import Run
 from waddington.bench.search import Cell, Course, Phase, course
 from waddington.bench.study import Study
 from waddington.bench.trackers import TRACKERS
-from waddington.errors import UnsupportedError
+from waddington.errors import ArgumentError, UnsupportedError
 
 __all__ = ["conduct", "looked_up"]
 
@@ -51,7 +54,8 @@ def conduct(
     DataError
         A task's data are not on disk, said before anything runs.
     ArgumentError
-        A file of a task or an optimizer is not there, or has changed since the study was made.
+        A file of a task or an optimizer is not there, or has changed since the study was made; or an arm's optimizer
+        can be built at none of its points. Said before anything runs.
     UnsupportedError
         Every run of a phase failed: the task or the optimizer cannot work, and the message is the first one's.
     """
@@ -60,6 +64,8 @@ def conduct(
     for tracker in trackers:
         check_known("tracker", tracker, TRACKERS)
     _check_data(study, phase, store)
+    _check_files(phase, store)
+    _check_arms(study, phase, store)
     hears = listener or jobs.Listener()
     try:
         while True:
@@ -110,6 +116,36 @@ def _check_data(study: Study, phase: Phase, store: jobs.Store) -> None:
         found = entry.found
         if entry.task in waiting and found.needs and found.tier in ("seconds", "minutes"):
             found.problem(study.tuning_seeds[0], **entry.parameters)
+
+
+def _check_arms(study: Study, phase: Phase, store: jobs.Store) -> None:
+    """Build the optimizers of the runs to do on the first task: an arm that none of them can build is refused.
+
+    A task of a GPU is left alone, and one that raises is the runs' to record.
+    """
+    entry, known = study.entries[0], store.recorded()
+    waiting = [run for run in phase.runs if run.task == entry.task and run.key not in known]
+    if not waiting or entry.found.tier not in ("seconds", "minutes"):
+        return
+    try:
+        problem = entry.found.problem(study.tuning_seeds[0], **entry.parameters)
+    except Exception:  # noqa: BLE001  # a task may raise whatever it likes
+        return
+    parameters = problem.parameters or (lambda model: model.parameters())
+    for arm in study.arms:
+        errors = [_refusal(arm, run, parameters(problem.model)) for run in waiting if run.is_of(arm)]
+        if errors and all(errors):
+            raise ArgumentError(
+                f"cannot use the arm {arm.name!r}: {errors[0]}; accepted are arguments that {arm.optimizer} takes"
+            ) from errors[0]
+
+
+def _refusal(arm: Arm, run: Run, parameters: Iterable[Any]) -> Exception | None:
+    try:
+        build_optimizer(arm.reference, parameters, run.arguments, digest=arm.digest)
+    except (TypeError, ValueError) as error:
+        return error
+    return None
 
 
 def _check_files(phase: Phase, store: jobs.Store) -> None:

@@ -66,12 +66,13 @@ def spell(text: str, command: Any, written: Written | None = None) -> str:
 
 def _spell_as_flags(text: str, command: Any, by_set: frozenset[str]) -> str:
     known = spellings(command)
+    has_fields = {"config", "setting"} <= known.keys()  # the bench's --set fixes arguments of optimizers
     switches = {str(parameter.name) for parameter in command.params if getattr(parameter, "is_flag", False)}
 
     def spelled(match: re.Match[str]) -> str:
         name = match["name"]
         if name not in known or name in by_set:
-            return f"--set {match[0]}" if "setting" in known and name in _fields() else match[0]
+            return f"--set {match[0]}" if has_fields and name in _fields() else match[0]
         if match["on"]:
             return known[name] if name in switches else f"{known[name]} True"
         return known[name] + (" " if match["value"] is not None else "")
