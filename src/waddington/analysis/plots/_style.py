@@ -97,14 +97,20 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 200) -> Path:
 
 
 def on_logs(axes: Axes, which: Literal["x", "y"]) -> None:
-    """Make an axis logarithmic, with numbers at its ticks; between decades, too, where it spans less than three."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    """Make an axis logarithmic, with numbers at its ticks; between decades, too, where it spans less than three.
+
+    One that spans less than a factor of four has even steps.
+    """
+    from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
     getattr(axes, f"set_{which}scale")("log")
     axis = getattr(axes, f"{which}axis")
     low, high = axis.get_view_interval()
-    between = (1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,)
-    axis.set_major_locator(LogLocator(subs=between))
+    found: Locator = LogLocator(subs=(1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,))
+    if high < 4.0 * low:
+        found = MaxNLocator(nbins=5, steps=[1, 2, 5, 10])
+        axis.set_minor_locator(NullLocator())
+    axis.set_major_locator(found)
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
