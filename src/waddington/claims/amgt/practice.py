@@ -29,7 +29,6 @@ G8 = Claim(
             measurements=studies.of_studies({"AMGT": "moments", "AdamW": "moments"}, [("AMGT", "AdamW")]),
             judge=studies.is_better,
             picture=studies.picture,
-            tier="hours",
             rule="over the eight tasks of the study `moments`, each at tuned rates, the interval of AMGT's test metric"
             " over AdamW's lies below 1, and on no task it is worse by more than could be detected",
         ),
