@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 
 import numpy as np
@@ -112,3 +113,15 @@ def test_contrasts_that_were_not_chosen_well_are_refused() -> None:
         several(values, names, [("a", "g")])
     with pytest.raises(ArgumentError, match="6 different names"):
         several(values, names[:5])
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_correction_leaves_garbage_collection_as_it_was(frozen: bool) -> None:
+    if frozen:
+        gc.freeze()
+    try:
+        before = gc.get_freeze_count()
+        assert corrected([0.01, None, 0.04]) == pytest.approx((0.03, None, 0.08))
+        assert bool(gc.get_freeze_count()) is bool(before) is frozen
+    finally:
+        gc.unfreeze()

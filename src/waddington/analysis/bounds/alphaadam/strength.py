@@ -74,7 +74,7 @@ def strength_slopes(
         return -rate * strength * direction
 
     at = (torch.tensor(lr, dtype=torch.float64), torch.tensor(alpha, dtype=torch.float64))
-    by_rate, by_strength = torch.func.jacrev(update, argnums=(0, 1))(*at)
+    by_rate, by_strength = torch.func.jacfwd(update, argnums=(0, 1))(*at)  # two numbers in, n out
     lengths = float(by_rate.norm() * by_strength.norm())
     return StrengthSlopes(
         by_rate=by_rate.numpy(),
