@@ -119,8 +119,11 @@ def test_a_study_that_is_not_registered_is_refused() -> None:
         ({"key": "0" * 32}, "has a spec whose key is"),
         ({"spec": {"$type": "x", "seed": 1}}, "has a spec whose key is"),
         ({"result": None}, "without a result"),
-        ({"result": [1]}, "without a result"),
-        ({"status": "Done"}, "without a result"),
+        ({"result": [1]}, "which is no result"),
+        ({"status": "Done"}, "which is no status"),
+        ({"seconds": float("nan")}, "which is no time in seconds"),
+        ({"started": None}, "which is no text"),
+        ({"code": ["abc"]}, "which is no object of texts"),
         ({"speed": 1}, "speed"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from tests.claims.records import record
 
 from waddington.claims.contests import Contest, beside, by_arm, by_seed, chained, within
+from waddington.claims.finding import beside_one
 
 BASE = [0.90, 0.91, 0.89, 0.92, 0.90, 0.88, 0.91, 0.90, 0.93, 0.89]
 NOISE = np.random.default_rng(0).normal(0.0, 0.002, 10)
@@ -102,3 +104,12 @@ def test_what_stands_beside_does_not_decide() -> None:
     rows = [record({"arm": "A", "accuracy": BASE, "size": BASE}), record({"arm": "B", "accuracy": BASE, "size": BASE})]
     found = beside(contest(), contest(read=by_arm("size"), measure="size"))(rows)
     assert (found.holds, list(found.figures)) == (False, ["over B", "size, over B"])
+
+
+def test_a_ratio_near_one_says_on_which_side_of_it_it_lies() -> None:
+    second = [one + 3e-4 + e / 100.0 for one, e in zip(BASE, NOISE, strict=True)]
+    found = judged(second, BASE, is_ratio=True, better="lower", scale=1.0)
+    assert found.holds is False
+    assert re.search(r"B 1\.0003 \(1\.0003 to 1\.0003\)$", found.words)
+    assert beside_one(1.0, 0.9999, 2.0) == ["1", "0.9999", "2"]
+    assert beside_one(1.07, 0.9, 1.2) == ["1.07", "0.9", "1.2"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import re
 
 import pytest
@@ -71,3 +73,17 @@ def test_contradictions_appear_by_computation(name: str) -> None:
 def test_a_claim_that_is_true_as_printed_is_reproduced() -> None:
     (entry,) = claims.ledger_of(claims.get_claims(["G1"]))
     assert entry.verdict == "reproduced"
+
+
+@pytest.mark.parametrize(("claim", "part"), named([pair for pair in PARTS if pair[1].measurements]))
+def test_a_part_took_no_longer_than_its_tier_says(claim: claims.Claim, part: claims.Part) -> None:
+    entry = claims.ledger_of([dataclasses.replace(claim, parts=(part,))])[0].parts[0]
+    assert sum(record.seconds for record in entry.records) <= {"seconds": 60, "minutes": 3600}.get(part.tier, math.inf)
+
+
+def test_printed_figures_say_their_unit_and_what_stands_where_no_figure_does() -> None:
+    (v4,) = claims.ledger_of(claims.get_claims(["V4"]))
+    said = {part.part.name: part.check.words for part in v4.parts if part.check is not None}
+    assert said["state over Adam"] == "bytes 12/8 - 1 = 50 %; printed is comparable, taken as 0 %"
+    assert said["hours saved"] == "1 - 1.2/1.7 = 29.41 %; printed is 29 %"
+    assert said["time an epoch"].endswith("= -9.244 %; printed is 5 to 7 %, taken as 7 %")

@@ -138,6 +138,23 @@ def test_an_answer_is_one_sentence_where_the_finding_has_one() -> None:
     assert "One coin is fair; another has a share of 0.9." in whole
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("a share", "A share."),
+        ("step 10", "Step 10."),
+        ("β = 0.9", "β = 0.9."),
+        ("ε is 1", "ε is 1."),
+        ("k ‖m‖ is 1", "k ‖m‖ is 1."),
+        ("f - f* is 1", "f - f* is 1."),
+        ("0.4 diverges", "0.4 diverges."),
+    ],
+)
+def test_a_symbol_keeps_its_case_where_it_begins_a_sentence(words: str, said: str) -> None:
+    part = dataclasses.replace(SUM, check=lambda numbers: claims.Finding(holds=False, words=words))
+    assert answered(part, {}) == f"No. {said}"
+
+
 def test_a_thin_line_keeps_its_color_in_a_palette(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure

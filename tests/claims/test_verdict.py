@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from tests.claims.toys import FAIR, FAR, SUM, broken, claim, tossed
 
 from waddington import claims, jobs
 from waddington.bench.packing import pack
+from waddington.bench.statistics import Interval
 from waddington.bench.store import Store
+from waddington.claims.report.pictures import picture_of
 from waddington.errors import ArgumentError, DataError
 
 
@@ -205,3 +208,38 @@ def packed_in(folder: Path, monkeypatch: pytest.MonkeyPatch, records: Iterable[j
     folder.mkdir()
     pack(records, folder / "some.jsonl.xz")
     monkeypatch.setattr("waddington.claims.running.RECORDS", folder)
+
+
+def test_a_figure_that_is_no_number_is_refused_with_its_records() -> None:
+    for changes in ({"figures": {"share": "half"}}, {"detectable": "much"}, {"interval": Interval("a", 1.0)}):
+        said = lambda records, changes=changes: claims.Finding(holds=True, words="", **changes)  # noqa: E731
+        with pytest.raises(DataError, match=r"cannot judge 'fair' by its records .*must be a number"):
+            _ = claims.enter(claim(dataclasses.replace(FAIR, judge=said)), records_of(FAIR)).verdict
+
+
+def test_records_that_do_not_hold_what_is_drawn_are_named(tmp_path: Path) -> None:
+    part = dataclasses.replace(FAIR, picture=lambda records: records[0].result["curve"])
+    entry = claims.enter(claim(part), records_of(FAIR))
+    with pytest.raises(DataError, match=r"cannot draw 'fair' by its records .*KeyError: 'curve'"):
+        picture_of(entry.parts[0])
+
+
+def test_a_record_that_was_written_over_in_the_store_is_refused(tmp_path: Path) -> None:
+    """The result of another job under a job's key would be a verdict that somebody chose."""
+    rows = [claim(FAIR)]
+    claims.run_claims(rows, tmp_path)
+    with Store(tmp_path) as store:
+        first, second, _ = (record.to_json() for record in store.records())
+    wild = json.loads(first)
+    texts = (second, "{", "[]", json.dumps({**wild, "seconds": None}), json.dumps({**wild, "machine": ["x"]}))
+    for text in (*texts, first.replace('"toys.tossed"', '"toys.broken"')):
+        with sqlite3.connect(tmp_path / "store.sqlite") as database:
+            database.execute("UPDATE jobs SET record=? WHERE key=?", [text, wild["key"]])
+        database.close()
+        for read in (
+            lambda: claims.ledger_of(rows, tmp_path),
+            lambda: claims.run_claims(rows, tmp_path),
+            lambda: claims.pack_claims(rows, tmp_path, tmp_path / "packed.xz"),
+        ):
+            with pytest.raises(DataError, match=r"cannot read the record .*store\.sqlite.*nobody changed"):
+                read()

@@ -12,7 +12,7 @@ import numpy as np
 from waddington import jobs
 from waddington.bench.statistics import Interval, Paired, Verdict, corrected, number, paired, verdict, worst
 from waddington.bench.statistics.values import Better
-from waddington.claims.finding import Finding
+from waddington.claims.finding import Finding, beside_one
 from waddington.claims.measurement import results_of
 from waddington.claims.pictures import Row, forest
 
@@ -171,8 +171,10 @@ class Contest:
         if pair.mean is None:
             return f"{pair.wins} seeds better, {pair.losses} worse, {sum(pair.n_diverged)} of {2 * pair.n} runs lost"
         ends = self._interval(pair)
-        size = "no interval" if ends is None else f"{number(ends.low)} to {number(ends.high)}"
-        return f"{number(self._shown(pair.mean))} ({size})"
+        middle = self._shown(pair.mean)
+        values = (middle,) if ends is None else (middle, ends.low, ends.high)
+        said, *around = beside_one(*values) if self.is_ratio else map(number, values)
+        return f"{said} ({' to '.join(around) or 'no interval'})"
 
 
 def _at_ends(rows: Sequence[Mapping[str, Any]]) -> str:

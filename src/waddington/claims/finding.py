@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 
 from waddington.bench.statistics import Interval
+from waddington.errors import ArgumentError
 
-__all__ = ["Finding", "found"]
+__all__ = ["Finding", "beside_one", "found"]
+
+_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,11 @@ class Finding:
         Of the figure that decides, 95 % unless the words say otherwise.
     detectable
         Smallest effect that would have been found with a chance of 80 %, in the unit of the interval.
+
+    Raises
+    ------
+    ArgumentError
+        A figure, an end of the interval or what is detectable is no number.
     """
 
     holds: bool | None
@@ -37,7 +46,20 @@ class Finding:
     interval: Interval | None = None
     detectable: float | None = None
 
+    def __post_init__(self) -> None:
+        ends = () if self.interval is None else (("low", self.interval.low), ("high", self.interval.high))
+        for name, value in (*self.figures.items(), *ends, ("detectable", self.detectable or 0.0)):
+            if not isinstance(value, Real):
+                raise ArgumentError(f"cannot find {name}={value!r}: {name} must be a number")
+
 
 def found(holds: bool | None, words: str, **figures: float) -> Finding:
     """Give a finding whose figures are numbers of arithmetic, without spread."""
     return Finding(holds=holds, words=words, figures={name: float(value) for name, value in figures.items()})
+
+
+def beside_one(*values: float, digits: int = 3) -> list[str]:
+    """Write figures, such as a ratio and the ends of its interval, so that only 1 reads 1: on which side is seen."""
+    while digits < _MOST_DIGITS and any(value != 1.0 and f"{value:.{digits}g}" == "1" for value in values):
+        digits += 1
+    return [f"{value:.{digits}g}" for value in values]

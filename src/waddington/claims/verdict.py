@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from waddington import jobs
 from waddington.claims.claim import Claim, Part
@@ -22,6 +22,8 @@ from waddington.claims.finding import Finding
 from waddington.errors import DataError
 
 __all__ = ["VERDICTS", "ClaimEntry", "PartEntry", "Verdict", "enter"]
+
+T = TypeVar("T")
 
 Verdict: TypeAlias = Literal["contradicted", "not reproduced", "needs hardware", "needs data", "reproduced"]
 VERDICTS: tuple[Verdict, ...] = ("contradicted", "not reproduced", "needs hardware", "needs data", "reproduced")
@@ -64,13 +66,29 @@ class PartEntry:
         """
         if self.part.judge is None or self.missing:
             return None
+        return self._of_records("judge", self.part.judge)
+
+    def drawn(self) -> Any:
+        """Draw the part from its records; None where it has no picture, or where one of them is missing.
+
+        Raises
+        ------
+        DataError
+            The records do not hold what is drawn.
+        """
+        if self.part.picture is None or self.missing:
+            return None
+        return self._of_records("draw", self.part.picture)
+
+    def _of_records(self, what: str, function: Callable[[Sequence[jobs.Record]], T]) -> T:
+        """Call a function of the records, and name them where it cannot read them."""
         try:
-            return self.part.judge(self.records)
+            return function(self.records)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             said = ", ".join(f"{record.label} ({record.key})" for record in self.records[:3])
             more = f" and {len(self.records) - 3} more" if len(self.records) > 3 else ""
             raise DataError(
-                f"cannot judge {self.part.name!r} by its records {said}{more}: {type(error).__name__}: {error};"
+                f"cannot {what} {self.part.name!r} by its records {said}{more}: {type(error).__name__}: {error};"
                 " accepted: records that `waddington claims run` has made and nobody changed"
             ) from error
 

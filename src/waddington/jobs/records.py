@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
 
+from waddington._text import shorten
 from waddington._version import __version__, commit
 from waddington.errors import ArgumentError
 from waddington.jobs.job import Job
+from waddington.jobs.specs import hash_of_spec
 
 __all__ = ["Record", "checked_result", "flat_rows", "make_record", "this_machine", "to_csv"]
 
@@ -65,9 +68,26 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """Read what :meth:`to_json` wrote."""
-        values = json.loads(text)
-        return cls(**{**values, "files": tuple(values["files"])})
+        """Read what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            It is no record that a job has left: a field is missing or of another kind, or the key is of another spec,
+            so that the result would answer for a job that did not give it.
+        """
+        try:
+            values = json.loads(text)
+            names = {field.name for field in fields(cls)}
+            if not isinstance(values, dict) or not names - {"files"} <= values.keys() <= names:
+                raise ValueError(f"found {shorten(text.strip(), 60)!r}, which has not the fields of a record")
+            _check_fields(values)
+            key = hash_of_spec(values["spec"])
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+        if key != values["key"]:
+            raise ValueError(f"the record {values['key']!r} of {values['label']!r} has a spec whose key is {key}")
+        return cls(**{**values, "files": tuple(values.get("files", ()))})
 
 
 def make_record(
@@ -169,6 +189,48 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"found two keys that read {twice!r}")
     return found
+
+
+def _check_fields(values: Mapping[str, Any]) -> None:
+    """Refuse fields that are not what a record says of them."""
+    for name, (accepted, words) in _FIELDS.items():
+        if name in values and not (accepted(values[name])):
+            raise ValueError(
+                f"the record {values['key']!r} of {values['label']!r} has {name}={shorten(repr(values[name]), 60)},"
+                f" which is no {words}"
+            )
+    if values["status"] == "done" and values["result"] is None:
+        raise ValueError(f"the record {values['key']!r} of {values['label']!r} is 'done' without a result")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_all_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+
+
+_FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("key", "kind", "label", "started"), (_is_text, "text")),
+    "status": (lambda value: value in ("done", "failed"), "status of a job that has ended"),
+    "spec": (_is_object, "spec"),
+    "result": (lambda value: value is None or isinstance(value, dict), "result"),
+    "error": (lambda value: value is None or isinstance(value, str), "message"),
+    "seeds": (_is_object, "object of seeds"),
+    **dict.fromkeys(("code", "machine"), (_is_all_texts, "object of texts")),
+    "seconds": (
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value < math.inf,
+        "time in seconds",
+    ),
+    "attempts": (lambda value: isinstance(value, int), "number of attempts"),
+    "files": (lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value), "list of names"),
+}
+"""What each field of a record is when it is read: how it is known, and its name for people."""
 
 
 def _plain(value: Any) -> Any:

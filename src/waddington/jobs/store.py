@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from waddington._checks import check_choice, check_in_range
 from waddington._files import write_text
-from waddington.errors import OutputError
+from waddington.errors import DataError, OutputError
 from waddington.jobs.database import Database, Locked
 from waddington.jobs.job import Job, files_folder
 from waddington.jobs.owners import Owner
@@ -249,7 +249,7 @@ class Store(Database):
         """Give a job's record; None where it has not ended."""
         with self._connected() as database:
             row = database.execute("SELECT record FROM jobs WHERE key=?", [job.key]).fetchone()
-        return Record.from_json(row[0]) if row is not None and row[0] is not None else None
+        return self._read(job.key, row[0]) if row is not None and row[0] is not None else None
 
     def recorded(self) -> dict[str, str]:
         """Give the status of every job that has a record, by key."""
@@ -260,9 +260,9 @@ class Store(Database):
         """Give all records, or those of one kind of job, in the order in which they were begun."""
         with self._connected() as database:
             rows = database.execute(
-                "SELECT record FROM jobs WHERE record IS NOT NULL AND (?1 IS NULL OR kind=?1)", [kind]
+                "SELECT key, record FROM jobs WHERE record IS NOT NULL AND (?1 IS NULL OR kind=?1)", [kind]
             ).fetchall()
-        return sorted((Record.from_json(row[0]) for row in rows), key=lambda record: (record.started, record.key))
+        return sorted((self._read(*row) for row in rows), key=lambda record: (record.started, record.key))
 
     def counts(self) -> dict[str, int]:
         """Count jobs by status: ``free``, ``claimed``, ``done``, ``failed``."""
@@ -288,6 +288,19 @@ class Store(Database):
         return files_folder(self.folder, job.key)
 
     # --- plumbing ---
+
+    def _read(self, key: str, text: str) -> Record:
+        """Read a record, and refuse one that was written over by hand."""
+        try:
+            record = Record.from_json(text)
+            if record.key != key:
+                raise ValueError(f"the record {record.key!r} of {record.label!r} stands where that of {key!r} belongs")
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"cannot read the record {key!r} of {str(self.path)!r}: {error}; accepted: records that jobs have left"
+                " and nobody changed"
+            ) from error
+        return record
 
     def _is_free(self, status: str, host: str, owner: str, lease: float, *, now: float, retry_failed: bool) -> bool:
         if status == "claimed":

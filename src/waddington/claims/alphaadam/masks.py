@@ -159,7 +159,7 @@ L7 = Claim(
             ),
             judge=masked_norms.stays_below,
             picture=masked_norms.draw_steps,
-            tier="seconds",
+            tier="minutes",
             rule="the longest step is κη at most, for the update that is analysed, for α at most 2, and for Algorithm 1"
             " as printed",
         ),

@@ -90,7 +90,7 @@ G5 = Claim(
             measurements=_DESCENT,
             judge=quadratics.is_linear,
             picture=quadratics.draw_decay,
-            tier="seconds",
+            tier="minutes",
             rule="an exponential of k explains the distance better than a power of k does, for every μ, without noise"
             " and with it",
         ),
@@ -112,7 +112,7 @@ G5 = Claim(
             measurements=_DESCENT,
             judge=quadratics.falls_as_claimed,
             picture=quadratics.draw_decay,
-            tier="seconds",
+            tier="minutes",
             rule="the upper end of the slope's interval is -μ/2 at most, for μ of 0.5, 2 and 10",
         ),
         Part(

@@ -29,24 +29,33 @@ def searched(where: Mapping[str, Any], arms: Iterable[str], **changes: Any) -> t
     return tuple(job for arm in arms for job in measurements(tuned, arm=arm, **{**where, **changes}))
 
 
-def _of(place: str, statement: str) -> Callable[[Mapping[str, Any]], Finding]:
-    """Make a check of one figure of the paper against what follows from its own numbers."""
+def _of(place: str, statement: str, reads: str) -> Callable[[Mapping[str, Any]], Finding]:
+    """Make a check of one figure of the paper against what follows from its own numbers; its unit ends its statement.
+
+    Where the paper prints no such figure, `reads` is what stands there.
+    """
+    unit = statement.rpartition(", ")[2]
 
     def check(numbers: Mapping[str, Any]) -> Finding:
         one = replace(_FIGURES[place, statement], printed=numbers["printed"])
-        words = f"{one.how} = {float(one.computed):.4g}; printed is {one.printed}"
+        printed = f"{one.printed} {unit}"
+        said = f"{reads}, taken as {printed}" if reads else printed
+        words = f"{one.how} = {float(one.computed):.4g} {unit}; printed is {said}"
         return found(one.agrees, words, computed=float(one.computed), printed=float(one.printed))
 
     return check
 
 
-def figure(name: str, place: str, statement: str, said: str, *, right: str) -> Part:
-    """Make a part of a figure; `right` is what would agree, or another figure where the printed one does."""
+def figure(name: str, place: str, statement: str, said: str, *, right: str, reads: str = "") -> Part:
+    """Make a part of a figure; `right` is what would agree, or another figure where the printed one does.
+
+    `reads` is what the paper prints where that is no single number.
+    """
     return Part(
         name=name,
         statement=said,
         source=f"Section {place}" if place != "abstract" else "abstract",
-        check=_of(place, statement),
+        check=_of(place, statement, reads),
         numbers={"printed": _FIGURES[place, statement].printed},
         opposite={"printed": right},
         rule=_RULE,

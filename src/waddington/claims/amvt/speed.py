@@ -87,7 +87,7 @@ V4 = Claim(
     parts=(
         figure(
             "time an epoch", "5.4", "longer per epoch, %",
-            "An epoch of ResNet-50 takes 5 to 7 % longer than Adam's.", right="-9",
+            "An epoch of ResNet-50 takes 5 to 7 % longer than Adam's.", right="-9", reads="5 to 7 %",
         ),
         figure(
             "state over SGD", "5.11", "more state than SGD with momentum, %",
@@ -95,7 +95,7 @@ V4 = Claim(
         ),
         figure(
             "state over Adam", "5.11", "more state than Adam, which is comparable, %",
-            "Its state is comparable to Adam's.", right="50",
+            "Its state is comparable to Adam's.", right="50", reads="comparable",
         ),
         figure(
             "hours saved", "5.4", "time saved, ResNet-50, CIFAR-10, %",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from waddington.bench.statistics import Interval, paired
+from waddington.claims.finding import beside_one
 
 __all__ = ["Estimate", "log_ratio", "mean_of"]
 
@@ -52,9 +53,8 @@ class Estimate:
         """Write the figure with its interval."""
         if math.isnan(self.middle):
             return "not measurable, for runs diverged"
-        if self.interval is None:
-            return f"{self.middle:.{digits}g}"
-        return f"{self.middle:.{digits}g} [{self.interval.low:.{digits}g}, {self.interval.high:.{digits}g}]"
+        middle, low, high = beside_one(self.middle, self.low, self.high, digits=digits)
+        return middle if self.interval is None else f"{middle} [{low}, {high}]"
 
 
 def mean_of(values: Sequence[float]) -> Estimate:

@@ -114,10 +114,10 @@ def keeps_its_word(records: Sequence[jobs.Record]) -> Finding:
     rows = results_of(records)
     shares = {_named(key): [row["error"] / row["threshold"] for row in few] for key, few in _groups(rows).items()}
     words = "; ".join(
-        f"{name}: k ‖m̂_k - ∇f(x_k)‖ is up to {max(found):.3g} times τ0, the lag of the momentum with it"
+        f"{name}: k ‖m̂_k - ∇f(x_k)‖ is up to {np.max(found):.3g} times τ0, the lag of the momentum with it"
         for name, found in shares.items()
     )
-    figures = {f"largest error over τ0, {name}": max(found) for name, found in shares.items()}
+    figures = {f"largest error over τ0, {name}": float(np.max(found)) for name, found in shares.items()}
     return Finding(holds=all(one <= 1.0 for found in shares.values() for one in found), words=words, figures=figures)
 
 

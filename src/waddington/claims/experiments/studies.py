@@ -25,7 +25,7 @@ from waddington.bench.entry import Entry, Horizon
 from waddington.bench.statistics import Interval, Pooled
 from waddington.bench.store import Store
 from waddington.bench.studies import get_study
-from waddington.claims.finding import Finding
+from waddington.claims.finding import Finding, beside_one
 from waddington.claims.measurement import Measurement, experiment, measurements
 from waddington.claims.pictures import Row, forest
 from waddington.errors import ArgumentError, UnsupportedError
@@ -306,8 +306,9 @@ def _is_won(one: Mapping[str, Any]) -> bool:
 
 
 def _words(row: Mapping[str, Any], one: Mapping[str, Any], what: str) -> str:
-    digits = ".3g" if one["scale"] == "factor" else ".2f"
-    size, low, high = (format(one[name], digits).replace("-0.00", "0.00") for name in ("value", "low", "high"))
+    values = [one[name] for name in ("value", "low", "high")]
+    as_shares = [f"{value:.2f}".replace("-0.00", "0.00") for value in values]
+    size, low, high = beside_one(*values) if one["scale"] == "factor" else as_shares
     test = "no test" if one["p_holm"] is None else f"p = {one['p_holm']:.3f}"
     test += f", Holm over {one['n_contrasts']}" if one["n_contrasts"] > 1 else ""
     first, second = row["first"], row["second"]

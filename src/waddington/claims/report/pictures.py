@@ -15,9 +15,9 @@ _COLORS = 256
 
 def picture_of(part: PartEntry, *, dpi: int = 130) -> bytes | None:
     """Draw a part as PNG; None where it has no picture, or where records of it are missing."""
-    if part.part.picture is None or part.missing:
+    figure = part.drawn()
+    if figure is None:
         return None
-    figure = part.part.picture(part.records)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dpi)
     return _in_few_colors(drawn)

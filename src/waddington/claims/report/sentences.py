@@ -86,7 +86,10 @@ def answer_to(answer: Answer, paper: Paper, entries: Sequence[ClaimEntry]) -> st
 
 
 def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."
+    """Write words as a sentence; a symbol that begins it stays as it is, for β and Β, k and K are not the same."""
+    first = words.partition(" ")[0]
+    is_word = first.isascii() and (first == "a" or first[1:2].isalpha())
+    return f"{words[:1].upper() if is_word else words[:1]}{words[1:]}."
 
 
 def _short(part: PartEntry) -> str:
