@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -15,6 +16,9 @@ REPLACEMENT = "�"
 _ELLIPSIS = "…"
 _OVERRIDES = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C, 0xFEFF}
 _PICTURES = {**{code: 0x2400 + code for code in range(0x20)}, 0x7F: 0x2421}  # U+2400: control pictures
+_HIDDEN = {code: ord(REPLACEMENT) for code in (*range(0x80, 0xA0), *range(0xD800, 0xE000), *_OVERRIDES)}
+_SHOWN = {**_PICTURES, **_HIDDEN}
+_OBEYED = re.compile("[" + "".join(map(re.escape, map(chr, _SHOWN))) + "]")
 
 
 def counted(number: int, thing: str, things: str = "") -> str:
@@ -46,15 +50,7 @@ def split_commas(text: str) -> list[str]:
 
 def visible(text: str) -> str:
     """Replace what a terminal, a page or a picture would obey instead of show: escapes, line ends, overrides."""
-    return "".join(_shown(letter) for letter in text)
-
-
-def _shown(letter: str) -> str:
-    code = ord(letter)
-    if code in _PICTURES:
-        return chr(_PICTURES[code])
-    hidden = 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000 or code in _OVERRIDES
-    return REPLACEMENT if hidden else letter
+    return _OBEYED.sub(lambda letter: chr(_SHOWN[ord(letter[0])]), text)
 
 
 def cell_width(text: str) -> int:

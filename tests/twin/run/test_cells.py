@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -123,15 +122,3 @@ def test_the_cells_can_be_read_again_as_they_were(ran: tuple[RunResult, md.MuDat
     pd.testing.assert_series_equal(
         read.obs["perturbation"].astype(str), used["perturbation"].astype(str), check_names=False
     )
-
-
-@pytest.mark.slow
-def test_a_run_that_goes_on_without_its_input_still_hands_back_all_cells(
-    ran: tuple[RunResult, md.MuData, list[str]], tmp_path: Path
-) -> None:
-    result, before, _ = ran
-    out = shutil.copytree(result.out, tmp_path / "out")
-    (out / "cells.h5mu").unlink()
-    cells = twin.run(out=out, resume=True, **FIELDS).cells
-    pd.testing.assert_frame_equal(cells.obs, result.cells.obs)
-    assert set(cells.obs_names) == set(before.obs_names)

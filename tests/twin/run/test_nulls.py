@@ -26,6 +26,7 @@ def answers(path: Path, out: Path) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unpictured")
 def test_noise_and_drawn_labels_have_no_answer_and_effects_have_one(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     labels = rng.choice(["control", "A", "B", "C"], 480)

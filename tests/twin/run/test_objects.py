@@ -50,7 +50,11 @@ def snapshot(cells: ad.AnnData) -> dict[str, Any]:
 
 
 @pytest.mark.slow  # test_cells.py runs cells in memory at once, and how they are read and kept is asked below
+@pytest.mark.usefixtures("unpictured")
 def test_cells_in_memory_are_run_as_their_file_is_and_kept(cells: ad.AnnData, tmp_path: Path) -> None:
+    cells = cells.copy()
+    cells.obs["perturbation"] = cells.obs["perturbation"].astype(object)
+    cells.obs.iloc[:7, cells.obs.columns.get_loc("perturbation")] = None
     before = snapshot(cells)
     result = twin.run(cells, out=str(tmp_path / "out"), **SMALL)
     assert snapshot(cells) == before
@@ -59,11 +63,16 @@ def test_cells_in_memory_are_run_as_their_file_is_and_kept(cells: ad.AnnData, tm
     record = json.loads((result.out / "config.json").read_text())
     assert record["data_sha256"] == fingerprint(io.read(path))
 
+    expected = result.cells
+    (result.out / "cells.h5mu").unlink()  # what a run goes on from is another file
     again = twin.run(out=tmp_path / "out", resume=True, **SMALL)
     pd.testing.assert_frame_equal(again.metrics, result.metrics)
-    pd.testing.assert_frame_equal(again.cells.obs, result.cells.obs)
-    assert np.array_equal(again.cells.obsm["X_twin"], result.cells.obsm["X_twin"])
-    assert (again.cells["rna"].obsm["X_mine"] == 1).all(), "the user's own space"
+    pd.testing.assert_frame_equal(again.cells.obs, expected.obs)
+    assert set(again.cells.obs_names) == set(cells.obs_names), "those without a label, too"
+    assert (~again.cells.obs["twin_used"]).sum() == 7
+    assert np.array_equal(again.cells.obsm["X_twin"], expected.obsm["X_twin"], equal_nan=True)
+    used = again.cells["rna"].obs_names.isin(again.cells.obs_names[again.cells.obs["twin_used"]])
+    assert (again.cells["rna"].obsm["X_mine"][used] == 1).all(), "the user's own space"
     other = cells[:200].copy()
     with pytest.raises(OutputError, match="it holds a run of other settings"):
         twin.run(other, out=tmp_path / "out", resume=True, **SMALL)

@@ -92,7 +92,8 @@ def hand_back(
         )
     others = None if left_out is None else _named_alike(left_out.obs, cells.obs)
     reasons = None if others is None else others.pop(REASON)
-    obs = cells.obs if others is None else pd.concat([cells.obs, others])
+    # pandas warns of a column without a value, of which it will give another dtype; a lacking one it fills as ever.
+    obs = cells.obs if others is None else pd.concat([cells.obs, others.dropna(axis="columns", how="all")])
     whole.obs = obs.reindex(whole.obs_names)
     whole.uns.update(cells.uns)
     for holder in (whole, *whole.mod.values()):
