@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-import subprocess
 import sys
 import tempfile
 from functools import cache
@@ -117,31 +116,3 @@ def test_a_state_that_does_not_fit_is_refused_by_name():
     run(adam, params, make_gradients(1))
     with pytest.raises(ArgumentError, match=r"cannot read 'beta3'"):
         own().Adan(params).load_state_dict(adam.state_dict())
-
-
-TYPO = """
-from waddington.optim import AMVT, ASGDAdam, AlphaAdam, Switched
-import torch
-params = [torch.zeros(3, requires_grad=True)]
-ASGDAdam(params, switch="relatve")
-ASGDAdam(params, large_rate_in="steep")
-AMVT(params, nonfinite="ignore")
-AMVT(params, compile="always")
-AlphaAdam(params, compensation="half")
-Switched(AMVT(params), switch="mena")
-Lion(params, nonfinite="ignore")
-Lion(params, weight_decy=0.1)
-ASGDAdam(params, 1e-3, (0.9, 0.99), switch="linear", compile=False)
-"""
-
-
-@pytest.mark.slow
-def test_a_strict_type_checker_accepts_the_tutorial_and_refuses_a_typo(tmp_path):
-    pytest.importorskip("mypy")
-    (tmp_path / "own.py").write_text(SOURCE, encoding="utf-8")
-    (tmp_path / "typo.py").write_text("from own import Lion\n" + TYPO, encoding="utf-8")
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(ROOT / ".mypy_cache")]
-    found = subprocess.run([*command, "own.py", "typo.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    lines = {int(error.split(":")[1]) for error in found.stdout.splitlines() if ": error:" in error}
-    assert "own.py" not in found.stdout, found.stdout
-    assert lines == set(range(6, 14)), found.stdout + found.stderr

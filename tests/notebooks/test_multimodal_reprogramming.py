@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from tests.notebooks.small import SMALL
 
 from waddington.twin.run import GUIDE_OPTIMIZERS
 
@@ -24,7 +25,10 @@ def parameters(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 @pytest.mark.slow
 def test_run_all_leaves_the_guides_four_files(tmp_path: Path) -> None:
     notebook = read()
-    small = {"OUT": str(tmp_path / "results"), "PRESET": "smoke", "SETTINGS": {"workers": 1, "n_cells": 400}}
+    small = {
+        "OUT": str(tmp_path / "results"), "PRESET": "smoke", "OPTIMIZERS": ["Adam", "ASGDAdam", "Padam"],
+        "SETTINGS": {"workers": 1, **SMALL},
+    }  # fmt: skip
     parameters(notebook).source += "".join(f"\n{name} = {value!r}" for name, value in small.items())
     NotebookClient(notebook, timeout=None, startup_timeout=1200, kernel_name="python3").execute()
     outputs = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", ())]
