@@ -46,6 +46,17 @@ def test_what_has_no_record_is_measured_once(
     assert (tmp_path / "pages" / "claims.html").exists()
 
 
+def test_a_measurement_that_fails_says_why_and_nothing_to_measure_is_no_stage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["claims", "run", "A4", "--out", str(tmp_path / "store"), "--workers", "1"]
+    assert run_app([*arguments, "--anew"]) == 0  # no run of the study that it reads is in the store
+    said = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"failed: UnsupportedError: .* have no record.*--records FILE", said)
+    assert run_app(["claims", "run", "L4", "--out", str(tmp_path / "other"), "--workers", "1"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from waddington import jobs
 from waddington._checks import check_choice
+from waddington._text import shorten
 from waddington.bench.packing import pack, unpack
 from waddington.bench.store import STORE, Store
 from waddington.claims.claim import TIERS, Claim, Tier
@@ -17,6 +18,9 @@ __all__ = ["RECORDS", "ledger_of", "pack_claims", "run_claims", "work_of"]
 
 RECORDS = Path(__file__).parent / "records"
 """Files of records that come with the package: what this project has measured."""
+
+_LABEL = 80
+"""Letters of a measurement's name in a note."""
 
 
 def work_of(claims: Iterable[Claim], tier: Tier = "hours") -> list[jobs.Job]:
@@ -63,12 +67,12 @@ def run_claims(
     executor
         Where measurements run; None is this process.
     listener
-        Told how far it is.
+        Told how far it is, and why measurements failed; without one that is a warning.
 
     Raises
     ------
     DataError
-        A file of records cannot be read.
+        A file of records, or a record of the folder, cannot be read.
     OutputError
         The folder cannot be written.
 
@@ -83,8 +87,9 @@ def run_claims(
         keys = {job.key for job in work_of(claims)}
         store.adopt(record for key, record in given.items() if key not in keys)
         work = [job for job in work_of(claims, tier) if job.key not in known]
-        hears.stage("measurements", len(work))
-        jobs.run(work, store, executor=executor, on_failure="record", listen=hears.advance)
+        if work:
+            hears.stage("measurements", len(work))
+            _tell_failures(jobs.run(work, store, executor=executor, on_failure="record", listen=hears.advance), hears)
         known = known | _done(store.records())
     return [enter(claim, known) for claim in claims]
 
@@ -132,6 +137,17 @@ def pack_claims(claims: Iterable[Claim], out: str | Path, path: str | Path) -> i
     with _opened(out) as store:
         known = _read(_packed()) | _done(store.records())
     return pack([known[job.key] for job in work_of(claims) if job.key in known], path)
+
+
+def _tell_failures(records: Sequence[jobs.Record], listener: jobs.Listener) -> None:
+    """Say which measurements failed and why, each reason once."""
+    by_reason: dict[str, list[jobs.Record]] = {}
+    for record in records:
+        if record.status == "failed":
+            by_reason.setdefault(record.error or "", []).append(record)
+    for reason, failed in by_reason.items():
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        listener.note(f"no record of {shorten(failed[0].label, _LABEL)}{more}, for it failed: {reason}")
 
 
 def _opened(out: str | Path) -> Store:
