@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
 
-from waddington._checks import check_choice, check_count, check_in_range, check_known, check_once, require_extra
+from waddington._checks import (
+    check_choice,
+    check_count,
+    check_in_range,
+    check_known,
+    check_number,
+    check_once,
+    require_extra,
+)
 from waddington.errors import ArgumentError, MissingExtraError, UnknownNameError
 
 
@@ -50,3 +59,22 @@ def test_a_missing_extra_is_named():
     assert require_extra("math", "bench").pi == math.pi
     with pytest.raises(MissingExtraError, match=r"'no_such_module' is not installed.*waddington\[bench\]"):
         require_extra("no_such_module", "bench")
+
+
+@pytest.mark.parametrize(
+    "value", ["1", None, [1, 2], {}, 1j, 10**400, 10**6000], ids=lambda value: type(value).__name__
+)
+def test_what_no_float_can_hold_is_refused_by_name(value):
+    for check in (check_in_range, check_number):
+        with pytest.raises(ArgumentError, match=r"cannot use lr=.*: lr must be a number"):
+            check("lr", value)
+    with pytest.raises(ArgumentError, match=r"cannot use steps=.*: steps must be a whole number from 1"):
+        check_count("steps", value, 1)
+    for number in (0, 1.5, True, math.nan, -math.inf, Fraction(1, 3)):
+        check_number("lr", number)
+
+
+@pytest.mark.parametrize("name", [None, 3, ["a"]])
+def test_a_name_that_is_no_text_is_unknown(name):
+    with pytest.raises(UnknownNameError, match=r"unknown thing .*: a name is a text. Known: a, b"):
+        check_known("thing", name, ["a", "b"])

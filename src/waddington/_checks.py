@@ -7,12 +7,14 @@ import importlib
 import inspect
 import math
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterable
 from numbers import Integral
 from types import ModuleType
 from typing import TypeVar
 
+from waddington._text import shorten
 from waddington.errors import ArgumentError, MissingExtraError, UnknownNameError
 
 __all__ = [
@@ -20,13 +22,18 @@ __all__ = [
     "check_count",
     "check_in_range",
     "check_known",
+    "check_number",
     "check_once",
     "check_parameters",
     "missing_extra",
     "require_extra",
+    "shown",
 ]
 
 Value = TypeVar("Value")
+
+_SHOWN = 200
+"""Letters of a value in a message."""
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "umap": "umap-learn"}  # modules that are not called as they are installed
 
@@ -51,24 +58,46 @@ def check_in_range(
         is_inside = bool(value > low if open_low else value >= low) and bool(
             value < high if open_high else value <= high
         )
-    except (TypeError, ValueError, RuntimeError):  # a text, None, several numbers
+        if isinstance(value, int):
+            float(value)
+    except (OverflowError, TypeError, ValueError, RuntimeError):  # beyond float, a text, None, several numbers
         is_inside = False
     if not is_inside:
         interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
-        raise ArgumentError(f"cannot use {name}={value!r}: {name} must be a number in {interval}")
+        raise ArgumentError(f"cannot use {name}={shown(value)}: {name} must be a number in {interval}")
+
+
+def check_number(name: str, value: object) -> None:
+    """Refuse what is no real number; NaN and infinities are some.
+
+    Raises
+    ------
+    ArgumentError
+        Names the argument and its value.
+    """
+    try:
+        is_number = not isinstance(value, str | bytes) and math.isfinite(value) in (True, False)  # type: ignore[arg-type]
+    except (OverflowError, TypeError, ValueError, RuntimeError):
+        is_number = False
+    if not is_number:
+        raise ArgumentError(f"cannot use {name}={shown(value)}: {name} must be a number")
 
 
 def check_count(name: str, value: object, low: int, high: float = math.inf) -> None:
-    """Refuse what is no whole number in an interval, its ends included; True and 2.0 are none.
+    """Refuse what is no whole number in an interval, its ends included; True, 2.0 and what no float can hold are none.
 
     Raises
     ------
     ArgumentError
         Names the argument, its value and the interval.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, Integral)
+        or not low <= int(value) <= min(high, sys.float_info.max)
+    ):
         limits = f"from {low}" if high == math.inf else f"in [{low}, {high}]"
-        raise ArgumentError(f"cannot use {name}={value!r}: {name} must be a whole number {limits}")
+        raise ArgumentError(f"cannot use {name}={shown(value)}: {name} must be a whole number {limits}")
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
@@ -93,6 +122,8 @@ def check_known(kind: str, name: str, known: Iterable[str]) -> str:
         Names the closest spelling and every known name.
     """
     names = list(known)
+    if not isinstance(name, str):
+        raise UnknownNameError(f"unknown {kind} {name!r}: a name is a text. Known: {', '.join(names)}")
     folded = {entry.casefold(): entry for entry in names}
     if name.casefold() in folded:
         return folded[name.casefold()]
@@ -182,6 +213,14 @@ def _extras_of(module: str) -> list[str]:
         return []
     matches = (re.match(r"""([\w.-]+).*extra\s*==\s*['"]([\w-]+)""", entry) for entry in entries)
     return [found[2] for found in matches if found and _plain(found[1]) == wanted and found[2] != "all"]
+
+
+def shown(value: object) -> str:
+    """Write a value for a message; of a whole number with thousands of digits Python writes none."""
+    try:
+        return shorten(repr(value), _SHOWN)
+    except ValueError:
+        return f"a whole number beyond {sys.float_info.max:.3g}"
 
 
 def _plain(name: str) -> str:

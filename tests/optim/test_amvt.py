@@ -110,6 +110,12 @@ def test_literal_decay_does_not_depend_on_the_rate():
         assert torch.equal(0.75 * a, b)
 
 
+@pytest.mark.parametrize("betas", [0.9, None, "abc", (0.9,), (0.9, 0.99, 0.9, 0.9)])
+def test_betas_that_are_no_two_or_three_are_refused(betas):
+    with pytest.raises(ArgumentError, match="betas must be two or three numbers"):
+        AMVT([torch.nn.Parameter(torch.zeros(2))], betas=betas)
+
+
 def test_betas_are_a_pair_in_the_groups_so_that_momentum_schedulers_fit():
     params = make_params()
     optimizer = AMVT(params, lr=1e-3, betas=(0.8, 0.9, 0.7))

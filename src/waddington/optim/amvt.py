@@ -314,10 +314,10 @@ class AMVT(RuleOptimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; see :class:`~waddington.optim.engine.optimizer.RuleOptimizer`."""
-        betas = tuple(param_group.get("betas", self.defaults["betas"]))
-        if len(betas) == 2:
+        betas = param_group.get("betas", self.defaults["betas"])
+        if isinstance(betas, tuple | list) and len(betas) == 2:
             betas = (*betas, param_group.get("beta3", 0.99))
-        if len(betas) != 3:
+        if not isinstance(betas, tuple | list) or len(betas) != 3:
             raise ArgumentError(f"cannot use betas={betas!r}: betas must be two or three numbers in [0, 1)")
         super().add_param_group({**param_group, "betas": betas[:2], "beta3": betas[2]})
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from waddington._checks import check_number
+
 __all__ = ["Assumption", "at_most", "broken", "not_measured", "stated"]
 
 
@@ -71,7 +73,14 @@ def at_most(
         The two sides; NaN on either is not measurable.
     strict
         Whether equality is a violation.
+
+    Raises
+    ------
+    ArgumentError
+        A side is no number.
     """
+    for side, value in (("measured", measured), ("limit", limit)):
+        check_number(side, value)
     if math.isnan(measured) or math.isnan(limit):
         return not_measured(name, statement, source, note=note)
     holds = measured < limit if strict else measured <= limit

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.bounds.assumption import Assumption, broken
 from waddington.analysis.records import Arrays
 from waddington.errors import ArgumentError
@@ -56,7 +57,7 @@ class Bound:
 
     def __call__(self, steps: float | Sequence[float] | Arrays) -> Arrays:
         """Give the bound after so many steps; the shape is that of `steps`."""
-        at = np.asarray(steps, dtype=np.float64)
+        at = as_numbers("steps", steps)
         if at.size and not (at >= 1.0).all():
             raise ArgumentError(f"cannot give a bound after {at.min():.6g} steps; accepted: 1 or more")
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -174,7 +175,7 @@ def judge(bound: Bound, steps: Sequence[float] | Arrays, measured: Sequence[floa
     ArgumentError
         There is no step, the steps do not rise, or the shapes differ.
     """
-    at, curve = np.asarray(steps, dtype=np.float64), np.asarray(measured, dtype=np.float64)
+    at, curve = as_numbers("steps", steps), as_numbers("measured", measured)
     if at.ndim != 1 or at.shape != curve.shape or not at.size:
         raise ArgumentError(
             f"cannot judge {bound.name}: steps of shape {at.shape} and a curve of shape {curve.shape}; accepted: two of"

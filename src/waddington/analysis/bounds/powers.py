@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from waddington._checks import check_in_range
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.records import Arrays
 from waddington.errors import ArgumentError
 
@@ -66,7 +67,7 @@ def fit_power(steps: Sequence[float] | Arrays, values: Sequence[float] | Arrays,
         The shapes differ, or fewer than three points with different T are left.
     """
     check_in_range("first", first, 0.0)
-    at, curve = np.asarray(steps, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    at, curve = as_numbers("steps", steps), as_numbers("values", values)
     if at.ndim != 1 or at.shape != curve.shape:
         raise ArgumentError(
             f"cannot fit a power to steps of shape {at.shape} and values of shape {curve.shape}; accepted: two of the"

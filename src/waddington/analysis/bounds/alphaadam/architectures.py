@@ -19,6 +19,7 @@ __all__ = ["TensorCount", "count_tensors", "gpt2_shapes", "llama_shapes", "print
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of parameters by name."""
+_OPTIONAL = ("key_width", "labels")
 _LAYER = re.compile(r"\.(\d+)\.")
 
 
@@ -203,5 +204,5 @@ def roberta_shapes(
 
 def _check_sizes(**sizes: int | None) -> None:
     for name, size in sizes.items():
-        if size is not None:
+        if size is not None or name not in _OPTIONAL:
             check_count(name, size, 1)

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from waddington._checks import check_choice, check_count, check_in_range
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.bounds.alphaadam.lemmas import Descent, decays_allowed, infinite_before, without_multiplier
 from waddington.analysis.bounds.alphaadam.states import adam_states
 from waddington.analysis.bounds.assumption import Assumption, at_most, not_measured, stated
@@ -187,7 +188,7 @@ def fitted_bound(steps: Sequence[float] | Arrays, curve: Sequence[float] | Array
     ArgumentError
         No step counts, a step is below 2, or the shapes differ.
     """
-    at, values = np.asarray(steps, dtype=np.float64), np.asarray(curve, dtype=np.float64)
+    at, values = as_numbers("steps", steps), as_numbers("curve", curve)
     if at.shape != values.shape or at.ndim != 1 or not (at >= 2.0).all() or not (at <= until).any():
         raise ArgumentError(
             f"cannot fit steps of shape {at.shape} and a curve of shape {values.shape} up to {until:g}; accepted: one"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from waddington._checks import check_count, check_in_range
+from waddington.analysis._numbers import as_numbers, as_pair
 from waddington.analysis.bounds.assumption import Assumption, at_most
 from waddington.analysis.bounds.bound import Bound
 from waddington.analysis.records import Arrays
@@ -97,14 +98,14 @@ class Descent:
         check_in_range("smoothness", self.smoothness, 0.0, math.inf, open_low=True, open_high=True)
         check_in_range("lr", self.lr, 0.0, math.inf, open_low=True, open_high=True)
         _checked(self.betas)
-        low, high = self.multiplier
+        low, high = as_pair("multiplier", self.multiplier)
         if not 0.0 < low <= high < math.inf:
             raise ArgumentError(f"cannot use multiplier={self.multiplier}; accepted: 0 < least <= largest, finite")
 
     def drift(self, step: float | Arrays) -> Arrays:
         """Give Ω_t, by how much the gradient can change in step t: η1 L √d κ / √t."""
         first = self.lr * self.multiplier[1] * self.smoothness * math.sqrt(self.dimension) * step_factor(self.betas)
-        return first / np.sqrt(np.asarray(step, dtype=np.float64))
+        return first / np.sqrt(as_numbers("step", step))
 
     def second_moment_threshold(self, step: float | Arrays) -> Arrays:
         """Give the |∂_i L_t| from which Lemma E.3 holds: 4√2 Ω_t / (1-β2)."""
@@ -225,7 +226,7 @@ def infinite_before(begin: int, formula: Callable[[Arrays], Arrays]) -> Callable
 
 def decays_allowed(betas: tuple[float, float]) -> Assumption:
     """Check that the first moment forgets faster than the second's root."""
-    beta1, beta2 = betas
+    beta1, beta2 = as_pair("betas", betas)
     return at_most("decays", "β1 < √β2 < 1", "003, Theorem 3.8", beta1, math.sqrt(beta2), strict=True)
 
 
@@ -235,14 +236,14 @@ def without_multiplier(multiplier: tuple[float, float]) -> Assumption:
         "a bare update",
         "θ -= η_t φ⊙m/√v, with neither α nor η̂",
         "003, App. E",
-        multiplier[1],
+        as_pair("multiplier", multiplier)[1],
         1.0,
         note="Algorithm 1 multiplies by α_t n/(‖φ‖₀+1)",
     )
 
 
 def _checked(betas: tuple[float, float]) -> tuple[float, float]:
-    beta1, beta2 = betas
+    beta1, beta2 = as_pair("betas", betas)
     check_in_range("beta1", beta1, 0.0, 1.0, open_high=True)
     check_in_range("beta2", beta2, 0.0, 1.0, open_low=True, open_high=True)
     return float(beta1), float(beta2)

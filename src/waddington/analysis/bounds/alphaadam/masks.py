@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 
-from waddington._checks import check_in_range
+from waddington._checks import check_in_range, check_number
 from waddington.errors import ArgumentError
 from waddington.optim.masking import aligned
 from waddington.optim.moments import adam_moments, adaptive_direction, bias_corrections, corrections_of, decays
@@ -122,4 +122,5 @@ def expected_agreement(beta1: float, correlation: float) -> float:
         ρ.
     """
     check_in_range("beta1", beta1, 0.0, 1.0, open_low=True, open_high=True)
+    check_number("correlation", correlation)
     return beta1 * correlation + (1.0 - beta1)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from waddington._checks import check_choice, check_count, check_in_range
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.records import Arrays, Saved
 from waddington.errors import ArgumentError
 
@@ -183,8 +184,9 @@ def simulate_momentum(
     _check_beta(beta)
     check_count("steps", steps, 1)
     check_count("chains", chains, 2)
+    check_count("seed", seed, 0)
     check_in_range("autocorrelation", autocorrelation, -1.0, 1.0, open_low=True, open_high=True)
-    sigma = np.array([[1.0, 0.5], [0.5, 1.0]]) if covariance is None else np.asarray(covariance, dtype=np.float64)
+    sigma = np.array([[1.0, 0.5], [0.5, 1.0]]) if covariance is None else as_numbers("covariance", covariance)
     root = _root(sigma)
     rng = np.random.default_rng(seed)
     fresh = math.sqrt(1.0 - autocorrelation**2)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from waddington._checks import check_count, check_in_range
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.bounds.assumption import stated
 from waddington.analysis.bounds.bound import Bound
 from waddington.analysis.records import Arrays, Saved
@@ -236,8 +237,15 @@ def strength_band(alphas: Arrays, sizes: Arrays | None = None, *, level: float =
     """
     check_in_range("level", level, 0.0, 1.0, open_low=True, open_high=True)
     check_in_range("cap", cap, 0.0)
-    values = np.asarray(alphas, dtype=np.float64)
-    weights = np.broadcast_to(np.asarray(1.0 if sizes is None else sizes, dtype=np.float64), values.shape)
+    values = as_numbers("alphas", alphas)
+    given = as_numbers("sizes", 1.0 if sizes is None else sizes)
+    try:
+        weights = np.broadcast_to(given, values.shape)
+    except ValueError as error:
+        raise ArgumentError(
+            f"cannot use sizes of shape {given.shape} with alphas of shape {values.shape}; accepted: the same shape,"
+            " or one that broadcasts to it"
+        ) from error
     check_count("number of values of alpha", values.size, 1)
     if not np.isfinite(values).all() or not (weights > 0.0).all():
         raise ArgumentError("cannot summarize α: accepted are finite values with weights above zero")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from waddington._checks import check_in_range
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.bounds.assumption import stated
 from waddington.analysis.bounds.bound import Bound
 from waddington.analysis.records import Arrays
@@ -126,7 +127,7 @@ def quartic_floor(steps: Arrays | float, eta0: float, decay: float, start: float
     check_in_range("decay", decay, 0.0, open_low=True, open_high=True)
     check_in_range("start", start, 0.0, open_low=True, open_high=True)
     check_in_range("eta0", eta0, 0.0, (1.0 + decay) / (12.0 * start**2), open_low=True)
-    t = np.asarray(steps, dtype=np.float64)
+    t = as_numbers("steps", steps)
     return np.asarray((start**-2.0 + 15.0 * (eta0 / decay) * np.log1p(decay * t)) ** -2.0)
 
 

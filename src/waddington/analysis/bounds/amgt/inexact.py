@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from waddington._checks import check_count, check_in_range
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.bounds.amgt.sequences import recursion_bound
 from waddington.analysis.bounds.assumption import Assumption, at_most, stated
 from waddington.analysis.bounds.bound import Bound
@@ -72,7 +73,7 @@ def threshold_errors(
     """
     check_in_range("threshold", threshold, 0.0, open_high=True)
     check_in_range("beta1", beta1, 0.0, 1.0, open_high=True)
-    run = torch.as_tensor(np.asarray(gradients, dtype=np.float64))
+    run = torch.as_tensor(as_numbers("gradients", gradients))
     if run.ndim != 2 or not run.numel():
         raise ArgumentError(f"cannot use gradients of shape {tuple(run.shape)}; accepted: (T, d), both at least 1")
     average = torch.zeros_like(run[0])
@@ -93,7 +94,7 @@ def threshold_holds(errors: Sequence[float] | Arrays, threshold: float) -> Assum
         "error of the moment",
         "k ‖m̂_k - ∇f(x_k)‖_∞ <= τ0",
         "002, Eq. 27",
-        float(np.max(np.asarray(errors, dtype=np.float64))),
+        float(np.max(as_numbers("errors", errors))),
         threshold,
         note="with the lag of the momentum; over the steps of the run",
     )

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from waddington._checks import check_count, check_in_range
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.bounds.amgt._exact import Number, rational
 from waddington.analysis.bounds.assumption import Assumption, at_most, stated
 from waddington.analysis.bounds.bound import Bound
@@ -67,7 +68,7 @@ def decay_factor(ratio: float, steps: Arrays | float) -> Arrays:
         ``|Γ(n + 1 - r) / (Γ(1 - r) Γ(n + 1))|``, of the same shape; exactly zero from n = r on where r is whole.
     """
     check_in_range("ratio", ratio, 0.0, open_low=True, open_high=True)
-    n = np.asarray(steps, dtype=np.float64)
+    n = as_numbers("steps", steps)
     if n.size and not (n >= 0).all():
         raise ArgumentError(f"cannot give a factor after {n.min():.6g} steps; accepted: 0 or more")
     if float(ratio).is_integer():  # (r - 1 choose n), zero from r on
@@ -95,7 +96,7 @@ def power_law(ratio: float, steps: Arrays | float) -> Arrays:
     """
     check_in_range("ratio", ratio, 0.0, open_low=True, open_high=True)
     scale = 0.0 if float(ratio).is_integer() else float(np.exp(-_lgamma(1.0 - ratio)))
-    at = np.asarray(steps, dtype=np.float64)
+    at = as_numbers("steps", steps)
     if not (at > 0.0).all():
         raise ArgumentError(f"cannot give a power of {at.min():.6g} steps; accepted: numbers above 0")
     return np.asarray(scale * at**-ratio)

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from waddington._checks import check_choice, check_count, check_in_range, require_extra
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.bounds.constants import ConstantsRecorder, RunConstants
 from waddington.analysis.bounds.powers import PowerFit, fit_power
 from waddington.analysis.records import Arrays
@@ -121,7 +122,7 @@ def logistic_optimum(inputs: Arrays, labels: Arrays, *, penalty: float = 0.0, to
     DataError
         There is no minimum, or none that is this exact: the classes can be separated.
     """
-    x, y = np.asarray(inputs, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    x, y = as_numbers("inputs", inputs), as_numbers("labels", labels)
     if x.ndim != 2 or y.shape != x.shape[:1] or not x.size or not np.isin(y, (0.0, 1.0)).all():
         raise ArgumentError(
             f"cannot use inputs of shape {x.shape} with labels of shape {y.shape}; accepted: (n, d) and (n,) of 0 and 1"
@@ -214,8 +215,8 @@ def measure_logistic(
     if settings and rule == "sgd":
         raise ArgumentError(f"cannot use {', '.join(settings)} with rule='sgd'; accepted: rule='amvt'")
     optimum = logistic_optimum(inputs, labels, penalty=penalty)
-    x = torch.as_tensor(np.asarray(inputs, dtype=np.float64))
-    y = torch.as_tensor(np.asarray(labels, dtype=np.float64))
+    x = torch.as_tensor(as_numbers("inputs", inputs))
+    y = torch.as_tensor(as_numbers("labels", labels))
     model = nn.Linear(x.shape[1], 1, bias=False, dtype=torch.float64)
     nn.init.zeros_(model.weight)
     params = [model.weight]

@@ -20,6 +20,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from waddington._checks import check_in_range, check_known
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.bounds.asgd.setting import Form, GammaReading, Setting, r8, r10
 from waddington.analysis.bounds.asgd.theorems import ergodic
 from waddington.analysis.bounds.bound import Bound
@@ -161,7 +162,7 @@ def net_difference(
 
 
 def _counted(steps: Arrays | float) -> Arrays:
-    at = np.asarray(steps, dtype=np.float64)
+    at = as_numbers("steps", steps)
     if not (at >= 1.0).all():
         raise ArgumentError(f"cannot compare bounds after {at.min():.6g} steps; accepted: 1 or more")
     return at
@@ -205,7 +206,7 @@ class NetCondition:
 
     def holds(self, steps: Arrays | float) -> Arrays:
         """Say of each T whether Δ(T) < 0."""
-        at = np.asarray(steps, dtype=np.float64)
+        at = as_numbers("steps", steps)
         if self.tighter == "never":
             return np.zeros_like(at, dtype=bool)
         return np.asarray(at > self.threshold if self.tighter == "after" else at < self.threshold)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.bounds.asgd.setting import GammaReading, Setting, gamma
 from waddington.analysis.bounds.assumption import Assumption, at_most, not_measured, stated
 from waddington.analysis.bounds.constants import RunConstants
@@ -84,7 +85,7 @@ def one_rate(setting: Setting, rates: Sequence[float] | Arrays | None) -> Assump
     name, says, source = "one base rate", "α_t = u f(H) + C is one number", "000, Eqs. 50-52"
     if rates is None:
         return not_measured(name, says, source)
-    off = float(np.abs(np.asarray(rates, dtype=np.float64) / setting.rate - 1.0).max())
+    off = float(np.abs(as_numbers("rates", rates) / setting.rate - 1.0).max())
     return at_most(name, says, source, off, 1e-6, note="largest deviation, as a share of the rate")
 
 
@@ -93,7 +94,7 @@ def rates_never_rise(rates: Sequence[float] | Arrays | None, source: str) -> Ass
     name, says = "rates that never rise", "α_t ≤ α_{t-1}"
     if rates is None:
         return not_measured(name, says, source)
-    given = np.asarray(rates, dtype=np.float64)
+    given = as_numbers("rates", rates)
     rise = float((given[1:] / given[:-1] - 1.0).max()) if given.size > 1 else 0.0
     return at_most(name, says, source, rise, 1e-6, note="largest rise, as a share of the rate before")
 

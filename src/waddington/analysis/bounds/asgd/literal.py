@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from waddington.analysis._numbers import as_numbers
 from waddington.analysis.records import Arrays
 from waddington.errors import ArgumentError
 
@@ -33,7 +34,9 @@ def literal_factors(second_moment: Arrays) -> tuple[float, float]:
     ArgumentError
         It is empty, or an entry is negative: no mean of squares is.
     """
-    values = np.asarray(second_moment)
+    numbers = as_numbers("second_moment", second_moment)
+    given = np.asarray(second_moment)
+    values = given if given.dtype.kind == "f" else numbers  # in its own precision, as the rule sums it
     if values.size == 0 or (values < 0).any():
         what = "no entry" if values.size == 0 else f"an entry of {values.min():g}"
         raise ArgumentError(f"cannot use a second moment with {what}; accepted: at least one entry, all from 0")
