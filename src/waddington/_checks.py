@@ -14,7 +14,6 @@ from numbers import Integral
 from types import ModuleType
 from typing import TypeVar
 
-from waddington._text import shorten
 from waddington.errors import ArgumentError, MissingExtraError, UnknownNameError
 
 __all__ = [
@@ -218,7 +217,8 @@ def _extras_of(module: str) -> list[str]:
 def shown(value: object) -> str:
     """Write a value for a message; of a whole number with thousands of digits Python writes none."""
     try:
-        return shorten(repr(value), _SHOWN)
+        text = repr(value)
+        return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}…{text[-_SHOWN // 2 :]}"
     except ValueError:
         return f"a whole number beyond {sys.float_info.max:.3g}"
 
