@@ -54,7 +54,7 @@ def given() -> md.MuData:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, md.MuData, list[str]]:
+def ran(unpictured_module: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, md.MuData, list[str]]:
     cells, listener = given(), Heard()
     result = twin.run(cells, out=tmp_path_factory.mktemp("run") / "out", listener=listener, **FIELDS)
     return result, cells, listener.said
