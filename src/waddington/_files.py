@@ -11,7 +11,10 @@ from pathlib import Path
 
 from waddington.errors import OutputError
 
-__all__ = ["replacing", "write_text"]
+__all__ = ["remove_parts", "replacing", "write_text"]
+
+
+_PART = re.compile(r"\.\d+\.part\.")
 
 
 @contextlib.contextmanager
@@ -57,6 +60,14 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OutputError(
             f"cannot write {str(path)!r}{where}: {reason}; accepted: a place that can be written"
         ) from error
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed processes left of :func:`replacing` in a folder that no other process writes to."""
+    for part in [*folder.rglob(".*.part.*")] if folder.is_dir() else ():
+        if _PART.match(part.name) and part.is_file():
+            with contextlib.suppress(OSError):
+                part.unlink()
 
 
 def _replace_folder(beside: Path, target: Path) -> None:

@@ -34,6 +34,18 @@ def contents(folder: Path, executor: Executor) -> list[dict[str, object]]:
     return [record.content for record in records]
 
 
+def test_what_a_killed_process_wrote_in_part_is_gone_when_its_job_runs_again(tmp_path: Path) -> None:
+    job = Square(x=0.5)
+    with Store(tmp_path) as store:
+        folder = store.files_of(job)
+        folder.mkdir(parents=True)
+        (folder / ".4711.part.checkpoint.pt").touch()
+        (folder / "checkpoint.pt").touch()
+        (folder / "my.part.txt").touch()
+        run([job], store)
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.pt", "my.part.txt"]
+
+
 def test_two_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from waddington._files import remove_parts
 from waddington.errors import UnsupportedError
-from waddington.jobs.job import Context, Job
+from waddington.jobs.job import Context, Job, files_folder
 from waddington.jobs.records import checked_result, this_machine
 
 __all__ = ["Executor", "Hear", "Outcome", "Task", "in_words", "perform"]
@@ -89,6 +90,7 @@ def perform(task: Task, tell: Callable[[float], None]) -> Outcome:
         seconds = time.perf_counter() - begun
         return Outcome(job=task.job, started=started, seconds=seconds, machine=this_machine(), **found)
 
+    remove_parts(files_folder(task.root, task.job.key))  # whoever holds the job's claim is alone there
     try:
         result = task.job.run(Context(task.root, task.job.key, task.results, tell))
         return outcome(result=checked_result(task.job, result))
