@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import unicodedata
 from pathlib import Path
@@ -69,6 +70,8 @@ def test_one_of_a_thing_is_no_plural() -> None:
         ("true", True),
         ("false", False),
         ("None", None),
+        ("inf", math.inf),
+        ("-inf", -math.inf),
         ("mean", "mean"),
         ("1e", "1e"),
         ("", ""),
@@ -78,6 +81,10 @@ def test_one_of_a_thing_is_no_plural() -> None:
 def test_a_text_is_the_literal_that_it_writes(text: str, expected: object) -> None:
     assert literal(text) == expected
     assert type(literal(text)) is type(expected)
+
+
+def test_nan_is_a_number_and_no_text() -> None:
+    assert math.isnan(literal("nan"))  # a rate of "nan" would be compared with numbers, as a text
 
 
 @pytest.mark.parametrize(

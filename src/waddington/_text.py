@@ -27,9 +27,11 @@ def counted(number: int, thing: str, things: str = "") -> str:
 
 
 def literal(text: str) -> Any:
-    """Give a text as Python's literal, ``true`` and ``false`` as those, or as it is where it is none."""
+    """Give a text as Python's literal, ``true`` and ``false``, ``inf`` and ``nan`` as those, or as it is where none."""
     if text in ("true", "false"):  # so do shells, TOML and JSON write them; as a text "false" would count as true
         return text == "true"
+    if text in ("inf", "+inf", "-inf", "nan"):  # of TOML, too, and of print; no literals of Python
+        return float(text)
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

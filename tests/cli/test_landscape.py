@@ -149,10 +149,18 @@ def test_a_task_is_trained_and_its_paths_lie_on_the_surface(source: Path, capsys
     assert "left out: SGD (lr=1000000000.0), whose runs diverged" in out
 
 
+def test_a_file_of_one_task_is_taken_as_the_bench_takes_it(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held = "\n\n@bench.task(steps=3)\ndef bowl(seed):\n    model, loss = model_and_loss()\n    return bench.Problem("
+    held += "model=model, batch=lambda g, s: None, loss=lambda m, b: loss(m), evaluate=lambda m, s: {'loss': 1.0})\n"
+    Path("task.py").write_text("from waddington import bench" + SOURCE.split("def with_optimizer")[0] + held)
+    assert run(capsys, "task.py", "--points", "3", "--out", "there")[0] == 0
+    assert "has no function 'none'; it has model_and_loss, bowl" in run(capsys, "task.py:none")[2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["mine.py"], "cannot analyse 'mine.py': accepted is a task, module:function or file.py:function"),
+        (["mine.py"], "accepted is a task, a file of one task, module:function or file.py:function"),
         (["digit"], "unknown task 'digit'. Did you mean 'digits'?"),
         (
             ["mine.py:model_and_loss", "--steps", "3"],

@@ -15,7 +15,7 @@ from waddington.errors import ArgumentError, WaddingtonError
 
 __all__ = ["Subject", "find_subject"]
 
-_FORMS = "accepted is a task, module:function or file.py:function"
+_FORMS = "accepted is a task, a file of one task, module:function or file.py:function"
 _KEYS = ("model", "loss", "optimizer", "paths")
 
 
@@ -64,8 +64,8 @@ def find_subject(name: str, optimizers: Sequence[str] = (), *, seed: int = 0, st
     """
     from waddington import bench
 
-    if ":" not in name and not name.endswith(".py"):
-        return _trained(bench.get_task(name), optimizers, seed, steps)
+    if ":" not in name:
+        return _trained(_task(name), optimizers, seed, steps)
     found = _function(name)
     if isinstance(found, bench.Task):
         return _trained(bench.get_task(name), optimizers, seed, steps)
@@ -74,6 +74,18 @@ def find_subject(name: str, optimizers: Sequence[str] = (), *, seed: int = 0, st
             f"cannot train {name!r}: it is no task of the bench; accepted is no optimizer, and no steps"
         )
     return _subject_of(name, _call(name, found))
+
+
+def _task(name: str) -> Any:
+    """Find a task of the bench, or the one that a file holds, as `waddington bench` finds it."""
+    from waddington import bench
+
+    try:
+        return bench.get_task(name)
+    except ArgumentError as error:
+        if not name.endswith(".py"):
+            raise
+        raise ArgumentError(f"cannot analyse {name!r}: {error}; {_FORMS}") from error
 
 
 def _trained(task: Any, optimizers: Sequence[str], seed: int, steps: int | None) -> Subject:
@@ -93,8 +105,13 @@ def _function(name: str) -> Any:
     from waddington.bench import Task
 
     if not callable(found) and not isinstance(found, Task):
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise ArgumentError(f"cannot analyse {name!r}: {place} has no function {function!r}; it has {', '.join(known)}")
+        known = [
+            key
+            for key, value in vars(module).items()
+            if (callable(value) or isinstance(value, Task)) and not key.startswith("_")
+        ]
+        has = ", ".join(known) or "none"
+        raise ArgumentError(f"cannot analyse {name!r}: {place} has no function {function!r}; it has {has}")
     return found
 
 

@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from waddington._text import counted
 from waddington.cli._screen import make_console, plain, table_or_list
 from waddington.cli._spelling import SpellingCommand, spellings
 from waddington.cli._study import study_by_name, study_of_flags
@@ -339,8 +340,9 @@ def _screen(found: Comparison, folder: Path, console: Console) -> Group:
         )
         for row in summary
     ]  # fmt: skip
+    seeds = counted(len(found.study.evaluation_seeds), "fresh seed")
     shown: list[RenderableType] = [
-        table_or_list(console, f"Evaluated on {len(found.study.evaluation_seeds)} fresh seeds", columns, rows,
+        table_or_list(console, f"Evaluated on {seeds}", columns, rows,
                       numeric=("median", "diverged", "raised", "step cost")),
     ]  # fmt: skip
     if found.notes:
