@@ -177,6 +177,8 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     given = parser.parse_args()
+    if given.seeds < 1:
+        parser.error(f"cannot use --seeds {given.seeds}; accepted: a whole number from 1")
     for name in given.only:
         print(f"\n{PARTS[name].__doc__}")
         PARTS[name](given.seeds)

@@ -41,6 +41,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--runs", type=int, default=2)
     options = parser.parse_args()
+    if options.steps < 2 or options.runs < 1:
+        parser.error(f"cannot use --steps {options.steps} --runs {options.runs}; accepted: from 2, and from 1")
     least: dict[tuple[str, ...], list[float]] = defaultdict(list)
     widened: dict[str, list[float]] = defaultdict(list)
     for problem, optimizer, rate in itertools.product(PROBLEMS, OPTIMIZERS, RATES):

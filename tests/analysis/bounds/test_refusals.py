@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import runpy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,3 +62,15 @@ def test_only_what_may_be_left_out_may_be_none(shapes: Callable[..., object]) ->
     for name in ("width", "layers"):
         with pytest.raises(ArgumentError, match=f"cannot use {name}=None"):
             shapes(**{name: None})
+
+
+@pytest.mark.parametrize(
+    "command", ["asgd_theory.py --steps 1", "asgd_theory.py --runs 0", "alphaadam_theory.py --seeds 0 --only blocks"]
+)
+def test_scripts_of_the_theory_refuse_settings_that_would_print_nothing(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", command.split())
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(Path(__file__).parents[3] / "benchmarks" / command.split()[0]), run_name="__main__")
+    assert "error: cannot use --s" in capsys.readouterr().err
