@@ -11,6 +11,8 @@ import pytest
 from scipy import sparse
 from tests.twin.user_cells import one_modality, prepared, simulated
 
+from waddington import twin
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -65,3 +67,11 @@ def screen() -> md.MuData:
 def rna_screen() -> ad.AnnData:
     """Give the RNA alone after the same; not to be changed."""
     return prepared(one_modality(simulated()))
+
+
+@pytest.fixture(scope="session")
+def response(screen: md.MuData) -> twin.Response:
+    """Give what `twin.tl.predict` trains on the screen for every call; not to be trained again."""
+    made = twin.Response(screen)
+    made.train()
+    return made

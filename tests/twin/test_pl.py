@@ -97,8 +97,8 @@ def test_metrics_of_the_data_or_of_a_table(screen: md.MuData, ax: Axes) -> None:
         twin.pl.metrics(table, ax=ax)
 
 
-def test_predicted_against_observed(screen: md.MuData, ax: Axes) -> None:
-    predicted = twin.tl.predict(screen, ["Cebpa:knockout", "EKLF:knockout"])
+def test_predicted_against_observed(response: twin.Response, ax: Axes) -> None:
+    predicted = response.predict(["Cebpa:knockout", "EKLF:knockout"])
     observed = predicted[::-1, ::-1].copy()
     panels = twin.pl.scatter(predicted, observed)
     assert list(panels) == ["rna", "atac", "protein"]
@@ -120,9 +120,9 @@ def test_predicted_against_observed(screen: md.MuData, ax: Axes) -> None:
         twin.pl.scatter(predicted, np.zeros(3))
 
 
-def test_a_prediction_without_support_is_hollow_and_the_legend_says_why(screen: md.MuData) -> None:
+def test_a_prediction_without_support_is_hollow_and_the_legend_says_why(response: twin.Response) -> None:
     asked = ["EKLF:knockout", "EKLF:knockout+Nobody:knockout"]
-    predicted = twin.tl.predict(screen, asked, guess=True)
+    predicted = response.predict(asked, guess=True)
     panel = twin.pl.scatter(predicted, predicted, modality="rna")["rna"]
     full, hollow = panel.collections
     assert len(full.get_offsets()) == len(hollow.get_offsets()) == (predicted.var["modality"] == "rna").sum()

@@ -89,23 +89,25 @@ def test_cells_without_a_label_are_kept_and_not_learned_from() -> None:
     twin.tl.embed(adata, **SMALL)
     assert np.isfinite(adata.obsm["X_twin"]).all()
     known = adata[adata.obs["perturbation"].notna()].copy()
-    one, other = twin.tl.predict(adata, "EKLF:knockout"), twin.tl.predict(known, "EKLF:knockout")
+    one, other = (twin.tl.predict(data, "EKLF:knockout", "additive") for data in (adata, known))
     np.testing.assert_allclose(one.layers["effect"], other.layers["effect"], atol=1e-6)
 
 
-def test_held_out_cells_teach_nothing(screen: md.MuData) -> None:
+def test_held_out_cells_teach_nothing(screen: md.MuData, response: twin.Response) -> None:
     data = screen.copy()
     test = (data.obs["split"] == "test").to_numpy()
     data.obsm["X_twin"][test] += 5
     data["rna"].X = data["rna"].X.multiply(~test[:, None]).tocsr()
-    one, other = twin.tl.predict(data, "EKLF:knockout"), twin.tl.predict(screen, "EKLF:knockout")
+    one, other = twin.tl.predict(data, "EKLF:knockout"), response.predict("EKLF:knockout")
     np.testing.assert_array_equal(one.X, other.X)
 
 
 class TestEvaluate:
-    def test_predictions_of_ones_own_stand_beside_the_models(self, screen: md.MuData) -> None:
+    def test_predictions_of_ones_own_stand_beside_the_models(
+        self, screen: md.MuData, response: twin.Response
+    ) -> None:
         data = screen.copy()
-        own = twin.tl.predict(data, ["EKLF:knockout+Gfi1:knockout"])
+        own = response.predict(["EKLF:knockout+Gfi1:knockout"])
         found = twin.tl.evaluate(data, own, name="mine", models=["mean", "additive"], repeats=1, null_repeats=0)
         assert set(found.scores["model"]) == {"mine", "mean", "additive", "replicate"}
         mine = found.scores[found.scores["model"] == "mine"]
@@ -126,13 +128,13 @@ class TestEvaluate:
         )
         assert "latent additive" in set(found.scores["model"])
 
-    def test_a_prediction_of_something_else_is_refused(self, screen: md.MuData) -> None:
-        own = twin.tl.predict(screen, ["Cebpa:knockout+Gata2:knockout"])
+    def test_a_prediction_of_something_else_is_refused(self, screen: md.MuData, response: twin.Response) -> None:
+        own = response.predict(["Cebpa:knockout+Gata2:knockout"])
         with pytest.raises(DataError, match="accepted: at least one of its conditions"):
             twin.tl.evaluate(screen.copy(), own)
 
-    def test_missing_features_are_refused_by_name(self, screen: md.MuData) -> None:
-        own = twin.tl.predict(screen, ["EKLF:knockout+Gfi1:knockout"])[:, 1:]
+    def test_missing_features_are_refused_by_name(self, screen: md.MuData, response: twin.Response) -> None:
+        own = response.predict(["EKLF:knockout+Gfi1:knockout"])[:, 1:]
         with pytest.raises(DataError, match="1 of 80 features are missing, the first is"):
             twin.tl.evaluate(screen.copy(), own)
 
