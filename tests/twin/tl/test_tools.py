@@ -103,9 +103,7 @@ def test_held_out_cells_teach_nothing(screen: md.MuData, response: twin.Response
 
 
 class TestEvaluate:
-    def test_predictions_of_ones_own_stand_beside_the_models(
-        self, screen: md.MuData, response: twin.Response
-    ) -> None:
+    def test_predictions_of_ones_own_stand_beside_the_models(self, screen: md.MuData, response: twin.Response) -> None:
         data = screen.copy()
         own = response.predict(["EKLF:knockout+Gfi1:knockout"])
         found = twin.tl.evaluate(data, own, name="mine", models=["mean", "additive"], repeats=1, null_repeats=0)
