@@ -25,6 +25,7 @@ from waddington.bench.packing import unpack
 from waddington.bench.search import expected_runs
 from waddington.bench.statistics import Interval
 from waddington.bench.studies import MARGINS, STUDIES, get_study
+from waddington.claims.finding import beside_one
 from waddington.errors import UnsupportedError
 
 PAGES = ROOT / "docs" / "studies"
@@ -91,8 +92,8 @@ def factor(one: TasksContrast) -> str:
     if pool is None:
         return "one task"
     if pool.scale == "log ratio":
-        value, low, high = (math.exp(x) for x in (pool.mean, pool.interval.low, pool.interval.high))
-        said = f"{value:.3g} [{low:.3g}, {high:.3g}]"
+        value, low, high = beside_one(*(math.exp(x) for x in (pool.mean, pool.interval.low, pool.interval.high)))
+        said = f"{value} [{low}, {high}]"
     else:
         said = f"{pool.mean:.2f} [{pool.interval.low:.2f}, {pool.interval.high:.2f}] {pool.scale}"
     return f"**{said}**" if one.p_holm is not None and one.p_holm <= 0.05 else said
