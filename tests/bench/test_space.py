@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from waddington.bench.space import (
@@ -25,8 +25,10 @@ RANGES = [Log(1e-4, 1e-1), Uniform(-1.0, 3.0), OneMinus(Log(1e-3, 1e-1)), Times(
 
 @pytest.mark.parametrize("dimension", RANGES, ids=str)
 @given(u=st.floats(0.0, 1.0))
+@example(u=0.9990317089017156)
 def test_a_place_and_its_value_lead_to_each_other(dimension: Dimension, u: float) -> None:
-    assert dimension.place(dimension.at(u)) == pytest.approx(u, abs=1e-4)
+    # Values have six digits: next to one, 5e-7 of the 0.001 that is left is 1.1e-4 of two decades.
+    assert dimension.place(dimension.at(u)) == pytest.approx(u, abs=1.2e-4)
 
 
 @pytest.mark.parametrize("dimension", RANGES, ids=str)

@@ -105,7 +105,8 @@ def test_records_reach_it_through_the_ledgers_store_and_no_study_is_run(tmp_path
     jobs_of = studies.of_studies({"AdamW": "one", "SGD": "one"}, [("SGD", "AdamW")])
     part = claims.Part(name="p", statement="It is.", source="", measurements=jobs_of, judge=studies.is_better)
     claim = claims.Claim(id="A9", paper="000", title="", statement="", source="", parts=(part,))
-    (entry,) = claims.run_claims([claim], tmp_path / "without")
+    with pytest.warns(UserWarning, match="for it failed: .*bench run --study one --out studies/one"):
+        (entry,) = claims.run_claims([claim], tmp_path / "without")
     assert entry.verdict is None
     with pytest.raises(UnsupportedError, match="bench run --study one --out studies/one"):
         jobs_of[0].run(jobs.Context(tmp_path / "without", ""))
