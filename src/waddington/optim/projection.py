@@ -95,12 +95,16 @@ def ball_multiplier(
     if weights is None or d.numel() == 0:
         return excess
     found = w.min() * excess
+    # A graphics card would be waited for, and a compiler has no number to look at.
+    can_look = type(d) is torch.Tensor and d.device.type == "cpu" and not torch.compiler.is_compiling()
     for _ in range(_NEWTON_STEPS):
         share = w / (w + found)
         norm = (share * d).norm()
         # The derivative of 1/‖share d‖ is Σ share² d² / (w + λ) / ‖share d‖³.
         slope = ((share * d).square() / (w + found)).sum() / norm**3
-        found = found + torch.where(norm > radius, (1.0 / radius - 1.0 / norm) / slope, 0.0)
+        before, found = found, found + torch.where(norm > radius, (1.0 / radius - 1.0 / norm) / slope, 0.0)
+        if can_look and torch.equal(before, found):
+            break  # so would all the other steps leave it
     return found
 
 

@@ -19,6 +19,7 @@ from waddington.optim.testing._problems import (
     require_close,
     require_same,
     run,
+    seed,
     set_gradients,
     set_rate,
     step,
@@ -46,7 +47,7 @@ def _grad_scaler(subject: Subject) -> None:
         backward(scaler.scale(torch.nn.functional.mse_loss(model(x), y)))
         if index % 2:
             scaler.unscale_(optimizer)
-        torch.manual_seed(SEED)
+        seed(SEED)
         scaler.step(optimizer)
         scaler.update()
     require_close(params, plain.parameters(), "8 steps with a scaler against none")

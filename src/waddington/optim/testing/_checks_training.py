@@ -16,6 +16,7 @@ from waddington.optim.testing._problems import (
     require_close,
     require_same,
     run,
+    seed,
     values,
 )
 from waddington.optim.testing._subject import Subject
@@ -35,7 +36,7 @@ def _deterministic(subject: Subject) -> None:
     for _ in range(2):
         model, x, y = make_model()
         optimizer = subject.build(model.parameters())
-        torch.manual_seed(4)
+        seed(4)
         for _ in range(20):
             optimizer.zero_grad()
             backward(torch.nn.functional.mse_loss(model(x), y))
