@@ -7,56 +7,13 @@ Brody, Alon and Yahav, *How attentive are graph attention networks?*, ICLR 2022:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["GATv2", "GraphAttention", "JointEncoder", "ModalityEncoder", "joint_context"]
-
-
-class GATv2(nn.Module):
-    """Attention over a table of neighbours, of heads that stand side by side (Brody et al., Eq. 7).
-
-    Parameters
-    ----------
-    hidden
-        Width of the cells' states, and of the answer.
-    heads
-        Attention heads.
-    source
-        Width of the neighbours' states.
-    """
-
-    # Parameters are named and drawn as torch_geometric's layer does it, for saved encoders and seeds go by that. Its
-    # package imports compilers, data sets and language models: 4 seconds of every program with an encoder.
-
-    def __init__(self, hidden: int, *, heads: int, source: int) -> None:
-        super().__init__()
-        self.heads, each = heads, hidden // heads
-        self.lin_l = nn.Linear(source, heads * each)
-        self.lin_r = nn.Linear(hidden, heads * each)
-        self.att = nn.Parameter(torch.empty(1, heads, each))
-        self.bias = nn.Parameter(torch.zeros(heads * each))
-        for linear in (self.lin_l, self.lin_r):
-            _draw(linear.weight, 6 / (linear.in_features + linear.out_features))
-            _draw(linear.bias, 1 / linear.in_features)
-        _draw(self.att, 6 / (heads + each))
-
-    def forward(self, state: Tensor, neighbors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Give what each cell hears, (cells, hidden), and by which weights, (cells, fan-out, heads); 0 of no neighbour.
-
-        The parameters are those of :meth:`GraphAttention.forward`.
-        """
-        heard = self.lin_l(neighbors).unflatten(-1, (self.heads, -1))
-        own = self.lin_r(state).unflatten(-1, (self.heads, -1))
-        scores = (F.leaky_relu(heard + own[:, None], 0.2) * self.att).sum(dim=-1)
-        there = mask[..., None]
-        # Not minus infinity: the weights of a cell without neighbours would be NaN.
-        weights = scores.masked_fill(~there, torch.finfo(scores.dtype).min).softmax(dim=1) * there
-        return (heard * weights[..., None]).sum(dim=1).flatten(1) + self.bias, weights
+__all__ = ["GraphAttention", "JointEncoder", "ModalityEncoder", "joint_context"]
 
 
 class GraphAttention(nn.Module):
@@ -74,8 +31,11 @@ class GraphAttention(nn.Module):
 
     def __init__(self, hidden: int, *, heads: int, source: int | None = None) -> None:
         super().__init__()
-        # The cell's own state comes through the residual, so there is no loop from a cell to itself.
-        self.conv = GATv2(hidden, heads=heads, source=source or hidden)
+        # It imports compilers, data sets and language models: a third of the start of every program without an encoder.
+        from torch_geometric.nn import GATv2Conv
+
+        # The cell's own state comes through the residual, so self loops would count it twice.
+        self.conv = GATv2Conv((source or hidden, hidden), hidden // heads, heads=heads, add_self_loops=False)
         self.norm = nn.LayerNorm(hidden)
 
     def forward(self, state: Tensor, neighbors: Tensor, mask: Tensor) -> Tensor:
@@ -94,15 +54,17 @@ class GraphAttention(nn.Module):
         -------
         (cells, hidden). A cell without neighbours keeps its own state, normalized.
         """
-        message, _ = self.conv(state, neighbors, mask)
+        message = self.conv((neighbors.flatten(0, 1), state), _edges(mask))
         attended: Tensor = self.norm(state + F.gelu(message))
         return attended
 
     def weights(self, state: Tensor, neighbors: Tensor, mask: Tensor) -> Tensor:
         """Give the weight of each neighbour, mean over heads, (cells, fan-out); 0 where there is none."""
-        _, found = self.conv(state, neighbors, mask)
-        mean: Tensor = found.mean(dim=-1)
-        return mean
+        given = (neighbors.flatten(0, 1), state)
+        _, (_, alpha) = self.conv(given, _edges(mask), return_attention_weights=True)
+        found = state.new_zeros(mask.shape)
+        found[mask] = alpha.mean(dim=1)
+        return found
 
 
 class ModalityEncoder(nn.Module):
@@ -255,10 +217,10 @@ def joint_context(states: Mapping[str, Tensor], present: Mapping[str, Tensor]) -
     return torch.cat([state * present[name][:, None] for name, state in states.items()], dim=1)
 
 
-@torch.no_grad()
-def _draw(values: Tensor, square: float) -> None:
-    """Draw evenly between minus and plus the root of a square."""
-    values.uniform_(-math.sqrt(square), math.sqrt(square))
+def _edges(mask: Tensor) -> Tensor:
+    """Edges from the flat places of neighbours to their cells, (2, edges), row by row of the mask."""
+    target, slot = mask.nonzero(as_tuple=True)
+    return torch.stack([target * mask.shape[1] + slot, target])
 
 
 def _masked_mean(values: list[Tensor], present: list[Tensor]) -> Tensor:

@@ -26,8 +26,8 @@ __all__ = ["versions", "write_config", "write_measurability", "write_metrics", "
 __getattr__ = names_moved_from(__name__)
 
 _PACKAGES = (
-    "waddington", "torch", "numpy", "scipy", "pandas", "scikit-learn", "anndata", "mudata", "gymnasium",
-    "stable_baselines3", "matplotlib",
+    "waddington", "torch", "numpy", "scipy", "pandas", "scikit-learn", "anndata", "mudata", "torch_geometric",
+    "gymnasium", "stable_baselines3", "matplotlib",
 )  # fmt: skip
 
 
