@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch_geometric.nn import GATv2Conv
@@ -33,7 +35,31 @@ def make_batch(cells: int = 6, fanout: int = 3) -> Batch:
     )
 
 
-def test_the_layer_is_gatv2_and_every_parameter_learns():
+def test_the_layer_is_gatv2():
+    """Eqs. 3, 4 and 7 of Brody et al., head by head and cell by cell, for cells with and without neighbours."""
+    torch.manual_seed(0)
+    layer = GraphAttention(6, heads=2, source=5).double()
+    state, neighbors = torch.randn(4, 6).double(), torch.randn(4, 3, 5).double()
+    mask = torch.tensor([[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0]]).bool()
+    conv = layer.conv
+    message, weights = conv.bias.repeat(4, 1), torch.zeros(4, 3).double()
+    for i, head in itertools.product(range(4), range(2)):
+        part = slice(3 * head, 3 * head + 3)
+        near = mask[i].nonzero()[:, 0].tolist()
+        if not near:
+            continue
+        heard = neighbors[i, near] @ conv.lin_l.weight[part].T + conv.lin_l.bias[part]
+        own = conv.lin_r.weight[part] @ state[i] + conv.lin_r.bias[part]
+        scores = torch.where(heard + own > 0, heard + own, 0.2 * (heard + own)) @ conv.att[0, head]
+        alpha = torch.exp(scores) / torch.exp(scores).sum()
+        message[i, part] += alpha @ heard
+        weights[i, near] += alpha / 2
+    torch.testing.assert_close(layer.weights(state, neighbors, mask), weights)
+    expected = layer.norm(state + torch.nn.functional.gelu(message))
+    torch.testing.assert_close(layer(state, neighbors, mask), expected)
+
+
+def test_every_encoder_has_the_layer_and_every_parameter_learns():
     module = make_module()
     assert sum(isinstance(layer, GATv2Conv) for layer in module.modules()) == 3
     terms = module.losses(make_batch(), seen_weight=0.5, temperature=0.2)
