@@ -67,7 +67,7 @@ FLOORS = {
         "vectors": 0,
         "lanczos": 1,
         "_surroundings": 0,
-        "_numbers": 0,
+        "_numbers": 1,
         "objective": 1,
         "preconditioner": 1,
         "diagnostics": 1,

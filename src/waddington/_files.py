@@ -64,7 +64,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def remove_parts(folder: Path) -> None:
     """Remove what killed processes left of :func:`replacing` in a folder that no other process writes to."""
-    for part in [*folder.rglob(".*.part.*")] if folder.is_dir() else ():
+    for part in [*folder.rglob(".*.part.*")]:
         if _PART.match(part.name) and part.is_file():
             with contextlib.suppress(OSError):
                 part.unlink()

@@ -271,6 +271,16 @@ def test_an_arm_that_can_be_built_at_some_points_is_run(tasks: Path, tmp_path: P
         assert statuses == {"done", "failed"}
 
 
+def test_a_study_goes_on_where_only_bad_points_are_left(tasks: Path, tmp_path: Path) -> None:
+    arm = bench.Arm.of("SGD", name="torn", space={"lr": bench.Choice((0.1, -1.0))})
+    study = small(tasks, "small-line", arms=["SGD", arm], trials=4)
+    with bench.Store(tmp_path / "whole") as whole, bench.Store(tmp_path / "killed") as killed:
+        bench.conduct(study, whole)
+        killed.adopt(record for record in whole.records() if record.status == "done")
+        bench.conduct(study, killed)
+        assert {record.key for record in killed.records()} == {record.key for record in whole.records()}
+
+
 def test_a_task_whose_file_was_edited_is_not_run_as_the_old_one(tasks: Path, tmp_path: Path) -> None:
     study = small(tasks, "small-line")
     tasks.write_text(TASKS + "\n# edited\n")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from waddington._checks import shown
+from waddington.analysis.records import Arrays
 from waddington.errors import ArgumentError
 
 __all__ = ["as_numbers", "as_pair"]
-
-Arrays: TypeAlias = npt.NDArray[np.float64]
 
 
 def as_numbers(name: str, values: Any) -> Arrays:

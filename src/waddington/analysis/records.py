@@ -73,6 +73,7 @@ class Saved:
         """
         try:
             found = _read(path)
+        # zipfile: NotImplementedError is a compression that it does not know, zlib.error a damaged one.
         except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(
                 f"cannot read {str(path)!r}: {error}; accepted: a file that {cls.__name__} saved"

@@ -69,7 +69,6 @@ def conduct(
     hears = listener or jobs.Listener()
     try:
         while True:
-            _check_files(phase, store)
             runs = [replace(run, trackers=trackers) for run in {run.key: run for run in phase.runs}.values()]
             hears.stage(phase.name, len(runs))
             found = jobs.run(runs, store, executor=executor, on_failure="record", listen=hears.advance)
@@ -82,6 +81,7 @@ def conduct(
             records = _records(phase, store)
             _check_some_ran(phase, records)
             phase = going.send(records)
+            _check_files(phase, store)
     except StopIteration as end:
         cells: list[Cell] = end.value
         return cells
@@ -119,13 +119,14 @@ def _check_data(study: Study, phase: Phase, store: jobs.Store) -> None:
 
 
 def _check_arms(study: Study, phase: Phase, store: jobs.Store) -> None:
-    """Build the optimizers of the runs to do on the first task: an arm that none of them can build is refused.
+    """Build the optimizers of an arm's runs on the first task: an arm that none of them can build is refused.
 
-    A task of a GPU is left alone, and one that raises is the runs' to record.
+    A study that goes on is asked as a whole, for its good points may have been run already. A task of a GPU is left
+    alone, and one that raises is the runs' to record.
     """
     entry, known = study.entries[0], store.recorded()
-    waiting = [run for run in phase.runs if run.task == entry.task and run.key not in known]
-    if not waiting or entry.found.tier not in ("seconds", "minutes"):
+    runs = [run for run in phase.runs if run.task == entry.task]
+    if all(run.key in known for run in runs) or entry.found.tier not in ("seconds", "minutes"):
         return
     try:
         problem = entry.found.problem(study.tuning_seeds[0], **entry.parameters)
@@ -133,7 +134,7 @@ def _check_arms(study: Study, phase: Phase, store: jobs.Store) -> None:
         return
     parameters = problem.parameters or (lambda model: model.parameters())
     for arm in study.arms:
-        errors = [_refusal(arm, run, parameters(problem.model)) for run in waiting if run.is_of(arm)]
+        errors = [_refusal(arm, run, parameters(problem.model)) for run in runs if run.is_of(arm)]
         if errors and all(errors):
             raise ArgumentError(
                 f"cannot use the arm {arm.name!r}: {errors[0]}; accepted are arguments that {arm.optimizer} takes"

@@ -90,8 +90,8 @@ def perform(task: Task, tell: Callable[[float], None]) -> Outcome:
         seconds = time.perf_counter() - begun
         return Outcome(job=task.job, started=started, seconds=seconds, machine=this_machine(), **found)
 
-    remove_parts(files_folder(task.root, task.job.key))  # whoever holds the job's claim is alone there
     try:
+        remove_parts(files_folder(task.root, task.job.key))  # whoever holds the job's claim is alone there
         result = task.job.run(Context(task.root, task.job.key, task.results, tell))
         return outcome(result=checked_result(task.job, result))
     except Exception as error:  # noqa: BLE001  whatever a job raises is its outcome
