@@ -125,8 +125,8 @@ def _check_arms(study: Study, phase: Phase, store: jobs.Store) -> None:
     alone, and one that raises is the runs' to record.
     """
     entry, known = study.entries[0], store.recorded()
-    runs = [run for run in phase.runs if run.task == entry.task]
-    if all(run.key in known for run in runs) or entry.found.tier not in ("seconds", "minutes"):
+    runs = [pair for pair in zip(phase.runs, phase.arms, strict=True) if pair[0].task == entry.task]
+    if all(run.key in known for run, _ in runs) or entry.found.tier not in ("seconds", "minutes"):
         return
     try:
         problem = entry.found.problem(study.tuning_seeds[0], **entry.parameters)
@@ -134,7 +134,7 @@ def _check_arms(study: Study, phase: Phase, store: jobs.Store) -> None:
         return
     parameters = problem.parameters or (lambda model: model.parameters())
     for arm in study.arms:
-        errors = [_refusal(arm, run, parameters(problem.model)) for run in runs if run.is_of(arm)]
+        errors = [_refusal(arm, run, parameters(problem.model)) for run, name in runs if name == arm.name]
         if errors and all(errors):
             raise ArgumentError(
                 f"cannot use the arm {arm.name!r}: {errors[0]}; accepted are arguments that {arm.optimizer} takes"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from waddington import jobs
 from waddington.bench import catalog
 from waddington.bench._task import Task
-from waddington.bench.arm import Arm, build_optimizer, find_optimizer
+from waddington.bench.arm import build_optimizer, find_optimizer
 from waddington.bench.schedule import Schedule
 from waddington.bench.trackers import watching
 from waddington.bench.training import Plan, train
@@ -75,13 +75,6 @@ class Run(jobs.Job):
     def label(self) -> str:
         """Task, optimizer and seed."""
         return f"{self.task} · {self.optimizer} · seed {self.seed}"
-
-    def is_of(self, arm: Arm) -> bool:
-        """Say whether the optimizer is an arm's, with the arm's fixed arguments."""
-        fixed = arm.given({}).optimizer
-        return self.optimizer == arm.optimizer and all(
-            name in self.arguments and self.arguments[name] == value for name, value in fixed.items()
-        )
 
     def check_files(self) -> None:
         """Make sure that the task and the optimizer are where they were, and what they were; those with a name are.

@@ -77,6 +77,8 @@ class Phase:
 
     name: str
     runs: tuple[Run, ...]
+    arms: tuple[str, ...] = ()
+    """Whose points a search tries, a name for each run."""
 
 
 Records: TypeAlias = Mapping[str, jobs.Record]
@@ -220,7 +222,11 @@ def _tried(
         for cell in cells
         for proposal in proposals[id(cell)]
     ]
-    records = yield Phase(name=name, runs=tuple(run for _, _, runs in planned for run in runs))
+    records = yield Phase(
+        name=name,
+        runs=tuple(run for _, _, runs in planned for run in runs),
+        arms=tuple(cell.arm.name for cell, _, runs in planned for _ in runs),
+    )
     for cell, (arguments, number), runs in planned:
         found = [records[run.key] for run in runs]
         values = tuple(value_of(record, cell.entry, cell.horizon.criterion) for record in found)
