@@ -23,9 +23,8 @@ from waddington.analysis.plots import save
 from waddington.bench.comparison import Comparison, TasksContrast, compare
 from waddington.bench.packing import unpack
 from waddington.bench.search import expected_runs
-from waddington.bench.statistics import Interval
+from waddington.bench.statistics import Interval, beside_one
 from waddington.bench.studies import MARGINS, STUDIES, get_study
-from waddington.claims.finding import beside_one
 from waddington.errors import UnsupportedError
 
 PAGES = ROOT / "docs" / "studies"

@@ -10,7 +10,6 @@ import pytest
 from tests.claims.records import record
 
 from waddington.claims.contests import Contest, beside, by_arm, by_seed, chained, within
-from waddington.claims.finding import beside_one
 
 BASE = [0.90, 0.91, 0.89, 0.92, 0.90, 0.88, 0.91, 0.90, 0.93, 0.89]
 NOISE = np.random.default_rng(0).normal(0.0, 0.002, 10)
@@ -111,5 +110,3 @@ def test_a_ratio_near_one_says_on_which_side_of_it_it_lies() -> None:
     found = judged(second, BASE, is_ratio=True, better="lower", scale=1.0)
     assert found.holds is False
     assert re.search(r"B 1\.0003 \(1\.0003 to 1\.0003\)$", found.words)
-    assert beside_one(1.0, 0.9999, 2.0) == ["1", "0.9999", "2"]
-    assert beside_one(1.07, 0.9, 1.2) == ["1.07", "0.9", "1.2"]

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from waddington import jobs
-from waddington.bench.statistics import Interval, Paired, Verdict, corrected, number, paired, verdict, worst
+from waddington.bench.statistics import Interval, Paired, Verdict, beside_one, corrected, number, paired, verdict, worst
 from waddington.bench.statistics.values import Better
-from waddington.claims.finding import Finding, beside_one
+from waddington.claims.finding import Finding
 from waddington.claims.measurement import results_of
 from waddington.claims.pictures import Row, forest
 

@@ -9,9 +9,7 @@ from numbers import Real
 from waddington.bench.statistics import Interval
 from waddington.errors import ArgumentError
 
-__all__ = ["Finding", "beside_one", "found"]
-
-_MOST_DIGITS = 9
+__all__ = ["Finding", "found"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +54,3 @@ class Finding:
 def found(holds: bool | None, words: str, **figures: float) -> Finding:
     """Give a finding whose figures are numbers of arithmetic, without spread."""
     return Finding(holds=holds, words=words, figures={name: float(value) for name, value in figures.items()})
-
-
-def beside_one(*values: float, digits: int = 3) -> list[str]:
-    """Write figures, such as a ratio and the ends of its interval, so that only 1 reads 1: on which side is seen."""
-    while digits < _MOST_DIGITS and any(value != 1.0 and f"{value:.{digits}g}" == "1" for value in values):
-        digits += 1
-    return [f"{value:.{digits}g}" for value in values]

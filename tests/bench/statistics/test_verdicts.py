@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from waddington.bench.statistics import Interval, Paired, corrected, number, paired, pooled, pooled_verdict, verdict
+from waddington.bench.statistics import (
+    Interval,
+    Paired,
+    beside_one,
+    corrected,
+    number,
+    paired,
+    pooled,
+    pooled_verdict,
+    verdict,
+)
 from waddington.bench.statistics.verdicts import Verdict
 
 INF = math.inf
@@ -175,6 +185,22 @@ def test_over_tasks_with_diverged_runs() -> None:
 )
 def test_numbers_for_people(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_figures_beside_one_say_on_which_side_of_it_they_lie() -> None:
+    assert beside_one(1.0, 0.9999, 2.0) == ["1", "0.9999", "2"]
+    assert beside_one(1.07, 0.9, 1.2) == ["1.07", "0.9", "1.2"]
+    assert beside_one(1.0 + 1e-12, 2.0)[0] == "1"  # nine digits are the most that are written
+
+
+def test_a_factor_over_tasks_whose_interval_nearly_has_one_says_on_which_side_it_ends() -> None:
+    rng = np.random.default_rng(2)
+    second = rng.uniform(1, 2, (6, 8))
+    result = pooled(second * np.exp(rng.normal(0.0, 0.01, (6, 8))), second)
+    off = dataclasses.replace(result, mean=0.05, interval=Interval(0.0004, 0.1))
+    assert "a factor of 1.0513 [1.0004, 1.1052] (" in pooled_verdict(off, first="A", second="B", p=0.3).sentence
+    huge = dataclasses.replace(result, mean=800.0, interval=Interval(-800.0, 900.0))
+    assert "a factor of ∞ [0, ∞]" in pooled_verdict(huge, first="A", second="B", p=0.3).sentence
 
 
 Maker = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]

@@ -17,7 +17,7 @@ from waddington.bench.statistics.power import detectable_wins, minimum_detectabl
 from waddington.bench.statistics.regret import Regret, regrets
 from waddington.bench.statistics.targets import best_configuration, cost_at, first_reach, target_of
 from waddington.bench.statistics.values import worst
-from waddington.bench.statistics.verdicts import Verdict, number, pooled_verdict, verdict
+from waddington.bench.statistics.verdicts import Verdict, beside_one, number, pooled_verdict, verdict
 
 __all__ = [
     "MOST_CONTRASTS",
@@ -33,6 +33,7 @@ __all__ = [
     "Verdict",
     "anytime_loss",
     "attempts_to_success",
+    "beside_one",
     "best_configuration",
     "corrected",
     "cost_at",

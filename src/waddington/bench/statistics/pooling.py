@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike
 from waddington._checks import check_choice, check_count, check_in_range
 from waddington.bench.statistics.intervals import FEWEST_RESAMPLES, Interval
 from waddington.bench.statistics.pairs import Paired, lost_runs, paired
-from waddington.bench.statistics.values import Better, FloatArray, checked_values, differences
+from waddington.bench.statistics.values import Better, FloatArray, checked_values, differences, ratio_of
 from waddington.errors import ArgumentError
 
 __all__ = ["Pooled", "Scale", "hierarchical_interval", "pooled"]
@@ -74,8 +73,8 @@ class Pooled:
 
     @property
     def ratio(self) -> float | None:
-        """The geometric mean ratio first / second; None on another scale."""
-        return math.exp(self.mean) if self.scale == "log ratio" else None
+        """The geometric mean ratio first / second, infinity beyond the largest float; None on another scale."""
+        return ratio_of(self.mean) if self.scale == "log ratio" else None
 
 
 def pooled(

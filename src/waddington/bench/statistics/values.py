@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from waddington._checks import check_choice
 from waddington.errors import ArgumentError
 
-__all__ = ["Better", "FloatArray", "checked_values", "differences", "worst"]
+__all__ = ["Better", "FloatArray", "checked_values", "differences", "ratio_of", "worst"]
 
 Better: TypeAlias = Literal["lower", "higher"]
 """Which direction of a metric is the better one."""
@@ -23,6 +23,14 @@ def worst(better: Better) -> float:
     """Give the value of a diverged run: infinity, or minus infinity where higher is better."""
     check_choice("better", better, ("lower", "higher"))
     return math.inf if better == "lower" else -math.inf
+
+
+def ratio_of(log_ratio: float) -> float:
+    """Give the ratio of a log ratio; infinity where it is beyond the largest float."""
+    try:
+        return math.exp(log_ratio)
+    except OverflowError:
+        return math.inf
 
 
 def checked_values(name: str, values: ArrayLike, *, ndim: int, better: Better = "lower") -> FloatArray:

@@ -10,8 +10,11 @@ from waddington._text import counted
 from waddington.bench.statistics.intervals import Interval
 from waddington.bench.statistics.pairs import Paired, lost_runs
 from waddington.bench.statistics.pooling import Pooled
+from waddington.bench.statistics.values import ratio_of
 
-__all__ = ["Answer", "Verdict", "number", "pooled_verdict", "verdict"]
+__all__ = ["Answer", "Verdict", "beside_one", "number", "pooled_verdict", "verdict"]
+
+_MOST_DIGITS = 9
 
 Answer: TypeAlias = Literal["first", "second", "no difference", "cannot be told"]
 """Which arm is better, if any."""
@@ -112,14 +115,21 @@ def pooled_verdict(pooled: Pooled, *, first: str, second: str, p: float | None, 
     )
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = 3) -> str:
     """Write a number for people: three significant digits, no exponent where it is short without."""
     if not math.isfinite(value):
         return "∞" if value > 0 else "−∞" if value < 0 else "n/a"
-    text = f"{value:.3g}"
+    text = f"{value:.{digits}g}"
     if "e" in text and 1e-4 <= abs(value) < 1e6:
         text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:f}"
     return text.replace("-", "−")
+
+
+def beside_one(*values: float, digits: int = 3) -> list[str]:
+    """Write figures, such as a ratio and the ends of its interval, so that only 1 reads 1: on which side is seen."""
+    while digits < _MOST_DIGITS and any(value != 1.0 and number(value, digits) == "1" for value in values):
+        digits += 1
+    return [number(value, digits) for value in values]
 
 
 def _p_text(p: float, test: str, n_contrasts: int) -> str:
@@ -183,7 +193,7 @@ def _tasks_could_have(pooled: Pooled) -> str:
     size = over.mde
     if size is None:
         return f"{tasks} could not have detected anything"
-    shown = number(size) if pooled.ratio is None else f"a factor of {number(math.exp(size))} or its inverse"
+    shown = number(size) if pooled.ratio is None else f"a factor of {number(ratio_of(size))} or its inverse"
     return f"{tasks} would have detected {shown}, with a chance of {over.power:.0%}"
 
 
@@ -197,7 +207,8 @@ def _effect(pooled: Pooled, first: str) -> str:
     if pooled.scale == "standardized":
         where = "below" if is_lower else "above"
         return f"a mean d_z of {number(pooled.mean)} {_interval(ends)}, {where} zero where {first} is better"
-    return f"a factor of {number(math.exp(pooled.mean))} {_interval(Interval(math.exp(ends.low), math.exp(ends.high)))}"
+    factor, low, high = beside_one(*(ratio_of(value) for value in (pooled.mean, ends.low, ends.high)))
+    return f"a factor of {factor} [{low}, {high}]"
 
 
 def _why_seeds_count(pooled: Pooled, first: str, second: str) -> str:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from waddington.bench.statistics import Interval, paired
-from waddington.claims.finding import beside_one
+from waddington.bench.statistics import Interval, beside_one, paired
 
 __all__ = ["Estimate", "log_ratio", "mean_of"]
 

@@ -22,10 +22,10 @@ from waddington.bench import statistics as stats
 from waddington.bench.comparison import Comparison, TaskContrast
 from waddington.bench.conducting import looked_up
 from waddington.bench.entry import Entry, Horizon
-from waddington.bench.statistics import Interval, Pooled
+from waddington.bench.statistics import Interval, Pooled, beside_one
 from waddington.bench.store import Store
 from waddington.bench.studies import get_study
-from waddington.claims.finding import Finding, beside_one
+from waddington.claims.finding import Finding
 from waddington.claims.measurement import Measurement, experiment, measurements
 from waddington.claims.pictures import Row, forest
 from waddington.errors import ArgumentError, UnsupportedError
