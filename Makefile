@@ -15,7 +15,7 @@ PYTHON ?= python3
 VENV ?= .venv
 OUT ?= results
 JOBS ?= 2
-PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_FLAGS)
 # One thread a process, and none that spins while it waits: on a shared machine that costs more than the work.
 export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
