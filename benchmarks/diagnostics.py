@@ -199,8 +199,8 @@ def common() -> Drawn:
     builds: dict[str, Build] = {
         "SGD 0.9, lr 0.1": lambda params: Masked(torch.optim.SGD(params, lr=0.1, momentum=0.9), mask="none"),
         "Adam": lambda params: Masked(torch.optim.Adam(params, lr=1e-2), mask="none"),
-        "ASGDAdam": named("ASGDAdam", lr=1e-2, alpha_min=1e-3),
-        "ASGDAMSGrad": named("ASGDAMSGrad", lr=1e-2, alpha_min=1e-3),
+        "ASGDAdam": named("ASGDAdam", lr=1e-2, alpha_min=1e-3, switch="relative"),
+        "ASGDAMSGrad": named("ASGDAMSGrad", lr=1e-2, alpha_min=1e-3, switch="relative"),
         "Padam, lr 0.1": named("Padam", lr=1e-1),
         "ASGD2, lr 0.001": named("ASGD2", lr=1e-3),
         "AMGT, γ = 1e4": named("AMGT", lr=1e-2, gamma=1e4),

@@ -64,25 +64,38 @@ def lates(runs: Mapping[str, Courses], *keys: str) -> Figures:
 
 @styled
 def asgdadam() -> Drawn:
+    rules = {
+        "clock": {},
+        "relative": {"switch": "relative", "alpha_min": 1e-3},
+        "linear": {"switch": "linear", "alpha_min": 1e-3},
+    }
     runs = {
-        f"{switch}, {kind}": follow(named("ASGDAdam", lr=1e-2, alpha_min=1e-3, switch=switch), noise=noise, every=1)
-        for switch in ("relative", "linear")
+        f"{rule}, {kind}": follow(named("ASGDAdam", lr=1e-2, **settings), noise=noise, every=1)
+        for rule, settings in rules.items()
         for kind, noise in (("clean", 0.0), ("20% random labels", 0.2))
     }
-    figure = new_figure(7.6, 6.9)
-    top, middle, bottom = figure.subplots(3, 1)
-    shown = {switch: runs[f"{switch}, 20% random labels"] for switch in ("relative", "linear")}
+    figure = new_figure(7.6, 8.9)
+    top, cosine, middle, bottom = figure.subplots(4, 1)
+    shown = {rule: runs[f"{rule}, 20% random labels"] for rule in rules}
     colors = colors_for(list(shown))
     for label, run in shown.items():
         top.step(run["step"], run["base_rate"], where="post", label=label, color=colors[label], linewidth=1.1)
     top.set_yscale("log")
-    finish(top, "a", "Base rate, 20% random labels", "rate", legend=2)
+    finish(top, "a", "Base rate, 20% random labels", "rate", legend=3)
+    cosine.axhline(0.0, color="#8a949e", linewidth=0.8)
+    cosine.plot(shown["clock"]["step"], shown["clock"]["statistic"], color=colors["clock"], linewidth=1.1)
+    finish(cosine, "b", "Mean cosine of gradient and previous update (clock)", "S")
     middle.axhspan(-0.1, 0.1, color="#d7dde3", label="hysteresis", zorder=0)
     middle.step(shown["relative"]["step"], shown["relative"]["statistic"], where="post", color=colors["relative"])
-    finish(middle, "b", "Statistic of the same run (relative)", "z", legend=1)
-    lines(bottom, runs, "large_rate_fraction", smoothed=False)
+    finish(middle, "c", "Curvature against its own course (relative)", "z", legend=1)
+    lines(
+        bottom,
+        {label: run for label, run in runs.items() if "clock" not in label},
+        "large_rate_fraction",
+        smoothed=False,
+    )
     bottom.set_ylim(0, 1.02)
-    finish(bottom, "c", "Share of steps at the large rate so far", "share", legend=4)
+    finish(bottom, "d", "Share of steps at the large rate so far", "share", legend=4)
     keys = ("large_rate_fraction", "mean_rate")
     return figure, {label: {key: run[key][-1] for key in keys} for label, run in runs.items()}
 

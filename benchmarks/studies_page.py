@@ -45,9 +45,15 @@ $ waddington bench run --study switching{records} --out studies/switching
 
 A figure is the factor by which the first arm's loss is larger than the second's, over tasks, with its 95 % interval:
 below one the first is better. The interval draws tasks and seeds anew; p is of the tasks' means alone, and decides.
-**Bold**: p is at most .05 after Holm's correction over the study's contrasts. Length known: the test loss at the end,
-under a cosine. Length open: the loss all along, at a constant rate.
+Where a task's metric lies below zero there is no factor, and the figure is the mean over tasks of d_z, the difference
+in units of its own spread over seeds: below zero the first is better. **Bold**: p is at most .05 after Holm's
+correction over the study's contrasts. Length known: the test loss at the end, under a cosine. Length open: the loss all
+along, at a constant rate.
 """
+
+
+UNITS = {"standardized": "d_z", "net wins": "net wins"}
+"""What a figure is that is no factor."""
 
 
 def compared(name: str, store: bench.Store) -> Comparison | None:
@@ -94,7 +100,7 @@ def factor(one: TasksContrast) -> str:
         value, low, high = beside_one(*(math.exp(x) for x in (pool.mean, pool.interval.low, pool.interval.high)))
         said = f"{value} [{low}, {high}]"
     else:
-        said = f"{pool.mean:.2f} [{pool.interval.low:.2f}, {pool.interval.high:.2f}] {pool.scale}"
+        said = f"{UNITS[pool.scale]} {pool.mean:.2f} [{pool.interval.low:.2f}, {pool.interval.high:.2f}]"
     return f"**{said}**" if one.p_holm is not None and one.p_holm <= 0.05 else said
 
 
@@ -105,7 +111,7 @@ def section(name: str, comparison: Comparison | None) -> list[str]:
     lines = [f"## {study.name}", "", f"{asks} Arms: {arms}", ""]
     if comparison is None:
         return [*lines, "**Registered, not run to its end yet.**", ""]
-    lines += [f"![{study.name}: factors over tasks, and of each task](pictures/{name}.png)", ""]
+    lines += [f"![{study.name}: effects over tasks, and on each task](pictures/{name}.png)", ""]
     lines += [
         f"- {margin_of(name, comparison, horizon, *pair)}"
         for horizon in study.horizons

@@ -90,16 +90,20 @@ class Row:
 
 
 def _switched(name: str, cls: type[torch.optim.Optimizer], amsgrad: bool) -> list[Row]:
-    twin = (torch.optim.Adam, {"amsgrad": amsgrad}, {"switch": "mean", "bias_correction": True})
+    twin = (
+        torch.optim.Adam,
+        {"amsgrad": amsgrad},
+        {"switch": "mean", "large_rate_in": "sharp", "bias_correction": True},
+    )
     variants: dict[str, dict[str, Any]] = {
-        "relative": {"switch_interval": 3},
-        "relative-flat": {"switch_interval": 3, "large_rate_in": "flat"},
+        "relative": {"switch": "relative", "switch_interval": 3},
+        "relative-flat": {"switch": "relative", "switch_interval": 3, "large_rate_in": "flat"},
         "linear": {"switch": "linear", "switch_interval": 2},
         "linear-flat": {"switch": "linear", "switch_interval": 1, "large_rate_in": "flat", "hysteresis": 0.5},
         "faithful": {"switch": "mean", "bias_correction": False},
         "coordinate": {"switch": "coordinate", "count_ratio": 0.5},
         "momentum": {"switch": "momentum"},
-        "decay": {"weight_decay": 0.1, "switch_interval": 2, "memory": 4},
+        "decay": {"switch": "relative", "weight_decay": 0.1, "switch_interval": 2, "memory": 4},
     }
     return [
         Row(f"{name}-{variant}", cls, {"lr": RATE, "alpha_min": 1e-3, **kwargs}, asgd, {"amsgrad": amsgrad}, twin)
@@ -132,16 +136,17 @@ _CAUTIOUS = {"mask": "synchronous", "strict_mask": True, "compensation": "count"
 ROWS = [
     *_switched("ASGDAdam", ASGDAdam, amsgrad=False),
     *_switched("ASGDAMSGrad", ASGDAMSGrad, amsgrad=True),
+    Row("ASGDAdam-default", ASGDAdam, {"lr": RATE}, asgd),
     Row(
-        "ASGDAdam-alignment",
+        "ASGDAdam-dual",
         ASGDAdam,
-        {"lr": RATE, "alpha_min": 1e-3, "switch": "alignment", "bias_correction": False},
+        {"lr": RATE, "alpha_min": 1e-3, "alignment": "dual", "bias_correction": False},
         asgd,
     ),
     Row(
         "ASGDAMSGrad-clock",
         ASGDAMSGrad,
-        {"lr": RATE, "alpha_min": 1e-3, "switch": "alignment", "alignment": "clock", "weight_decay": 0.1},
+        {"lr": RATE, "alpha_min": 1e-3, "alignment": "clock", "weight_decay": 0.1},
         asgd,
         {"amsgrad": True},
     ),
@@ -216,11 +221,12 @@ ROWS = [
 ]
 """Every variant of the package's own rules, for the references."""
 
+_RELATIVE = {"lr": RATE, "alpha_min": 1e-3, "switch": "relative"}
 _switch = partial(Switched, alpha_min=1e-3, switch_interval=3)
 WRAPPED = [
     Row("Masked-AdamW", torch.optim.AdamW, {"lr": RATE}, wrap=(Masked,)),
     Row("Masked-SGD", torch.optim.SGD, {"lr": RATE, "momentum": 0.9}, wrap=(Masked,), steep=0.005),
-    Row("Masked-ASGDAdam", ASGDAdam, {"lr": RATE, "alpha_min": 1e-3, "switch_interval": 3}, wrap=(Masked,)),
+    Row("Masked-ASGDAdam", ASGDAdam, {**_RELATIVE, "switch_interval": 3}, wrap=(Masked,)),
     Row("Switched-Adam", torch.optim.Adam, {"lr": RATE}, wrap=(_switch,)),
     Row("Switched-SGD", torch.optim.SGD, {"lr": RATE}, wrap=(_switch,), steep=0.02),
     Row("Switched-AMVT", AMVT, {"lr": RATE}, wrap=(_switch,)),
@@ -235,7 +241,7 @@ WRAPPED = [
     Row(
         "Projected-ASGDAdam",
         ASGDAdam,
-        {"lr": RATE, "alpha_min": 1e-3, "switch_interval": 3},
+        {**_RELATIVE, "switch_interval": 3},
         wrap=(partial(Projected, onto=Ball(20.0), metric="denominator"),),
         is_real=True,
     ),

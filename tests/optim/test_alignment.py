@@ -180,6 +180,18 @@ def test_compiled_or_not_and_in_either_precision_it_decides_alike(cls, beta2):
     assert found[0]["noise_steps"] == found[1]["noise_steps"] == found[2]["noise_steps"]
 
 
+@pytest.mark.parametrize("reading", ["clock", "ratchet"])
+def test_a_rate_that_falls_does_so_towards_a_small_one_that_is_given_and_else_towards_zero(reading):
+    for told, small in ((None, 0.0), (ALPHA_MIN, ALPHA_MIN), (LR, LR)):
+        optimizer = ASGDAdam(make_params(shapes=SHAPES), lr=LR, alpha_min=told, alignment=reading)
+        assert optimizer.param_groups[0]["alpha_min"] == small
+        run(optimizer, optimizer.param_groups[0]["params"], make_gradients(1, shapes=SHAPES))
+        optimizer._model_state()["switch_large"].fill_(0.25)
+        optimizer.param_groups[0]["lr"] = LR / 2  # a scheduler turns both
+        rate = optimizer._control.rate(optimizer._model_state(), optimizer.param_groups[0])
+        assert float(rate) == pytest.approx((small + 0.25 * (LR - small)) / 2, rel=1e-6)
+
+
 def test_a_scheduler_turns_the_clocks_rate():
     params = make_params(shapes=SHAPES)
     optimizer = ASGDAdam(params, lr=LR, switch="alignment", alignment="clock")
@@ -209,7 +221,7 @@ def test_around_an_optimizer_that_cannot_be_set_it_shortens_the_step():
         ]
         rate = rule(sums[0] / np.sqrt(sums[1] * sums[2]) if t else 0.0)
         run(optimizer, params, [given_grads])
-        assert optimizer.diagnostics()["base_rate"] == pytest.approx(LR * rate, rel=1e-9)
+        assert optimizer.diagnostics()["base_rate"] == pytest.approx(ALPHA_MIN + (LR - ALPHA_MIN) * rate, rel=1e-9)
         moments = (
             [0.9 * m + 0.1 * g for m, g in zip(first, given_grads, strict=True)],
             [0.999 * v + 0.001 * g**2 for v, g in zip(second, given_grads, strict=True)],

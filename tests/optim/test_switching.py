@@ -40,7 +40,7 @@ def train(data, *, noisy=False, steps=300, schedule=None, scale=1.0, **kwargs):
     inputs, labels, noisy_labels = data
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
-    optimizer = ASGDAdam(model.parameters(), **{"lr": LR, "alpha_min": ALPHA_MIN, **kwargs})
+    optimizer = ASGDAdam(model.parameters(), **{"lr": LR, "alpha_min": ALPHA_MIN, "switch": "relative", **kwargs})
     generator = torch.Generator().manual_seed(1)
     rates = []
     for step in range(steps):
@@ -106,7 +106,13 @@ def test_alpha_min_follows_the_schedulers_factor(digits):
 
 @pytest.mark.parametrize("lr", [1e-7, 2e-5, 1e-3, 1e-2, 3.0])
 @pytest.mark.parametrize(
-    "build", [ASGDAdam, ASGDAMSGrad, lambda params, lr: Switched(torch.optim.AdamW(params, lr=lr))], ids=lambda _: ""
+    "build",
+    [
+        lambda params, lr: ASGDAdam(params, lr, switch="relative"),
+        lambda params, lr: ASGDAMSGrad(params, lr, alignment="dual"),
+        lambda params, lr: Switched(torch.optim.AdamW(params, lr=lr)),
+    ],
+    ids=lambda _: "",
 )
 def test_the_small_rate_is_a_tenth_of_whatever_the_large_one_is_at_first(build, lr):
     param, other = (torch.ones(2, requires_grad=True) for _ in range(2))
@@ -117,7 +123,13 @@ def test_the_small_rate_is_a_tenth_of_whatever_the_large_one_is_at_first(build, 
 
 @pytest.mark.parametrize("zero", [0, 0.0, torch.tensor(0.0)], ids=["whole", "real", "tensor"])
 @pytest.mark.parametrize(
-    "build", [ASGDAdam, ASGDAMSGrad, lambda params, lr: Switched(torch.optim.Adam(params, lr=lr))], ids=lambda _: ""
+    "build",
+    [
+        lambda params, lr: ASGDAdam(params, lr, switch="relative"),
+        lambda params, lr: ASGDAMSGrad(params, lr, switch="relative"),
+        lambda params, lr: Switched(torch.optim.Adam(params, lr=lr)),
+    ],
+    ids=lambda _: "",
 )
 def test_a_warm_up_may_begin_at_zero_and_keeps_the_ratio(build, zero):
     params = [torch.ones(2, requires_grad=True) for _ in range(2)]
@@ -213,7 +225,7 @@ def test_the_switch_is_carried_by_any_rule_with_moments():
 
 def test_settings_of_the_whole_model_agree_between_groups():
     a, b = (torch.ones(2, requires_grad=True) for _ in range(2))
-    with pytest.raises(ArgumentError, match="switch='linear' in one group and 'relative' in another"):
+    with pytest.raises(ArgumentError, match="switch='linear' in one group and 'alignment' in another"):
         ASGDAdam([{"params": [a]}, {"params": [b], "switch": "linear"}])
 
 
@@ -224,6 +236,8 @@ def test_settings_of_the_whole_model_agree_between_groups():
         ({"alpha_min": -1e-3}, r"cannot use alpha_min=-0.001"),
         ({"switch": "median"}, r"'relative', 'linear', 'mean', 'coordinate', 'momentum', 'alignment'"),
         ({"large_rate_in": "both"}, r"'sharp', 'flat'"),
+        ({"large_rate_in": "flat"}, r"'flat' with switch='alignment', .* beside it: switch 'relative' or 'linear'"),
+        ({"large_rate_in": "flat", "switch": "mean"}, r"'flat' with switch='mean', which has its direction built in"),
         ({"count_ratio": 0.0}, r"cannot use count_ratio=0.0"),
         ({"switch_interval": 0}, r"cannot use switch_interval=0"),
         ({"switch_interval": 2.5}, r"switch_interval must be a whole number"),
@@ -240,7 +254,7 @@ def test_argument_errors(kwargs, message):
 
 def test_zero_gradients_leave_the_switch_where_it_was():
     param = torch.ones(3, requires_grad=True)
-    optimizer = ASGDAdam([param], lr=LR, alpha_min=ALPHA_MIN, switch_interval=1)
+    optimizer = ASGDAdam([param], lr=LR, alpha_min=ALPHA_MIN, switch="relative", switch_interval=1)
     for _ in range(5):
         param.grad = torch.zeros(3)
         optimizer.step()

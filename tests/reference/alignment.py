@@ -14,7 +14,7 @@ def cosine(grads, moments, denominators):
 
 
 class AlignmentRule:
-    """Turns cosines into α/lr, or for the dual rate into 1 (large) and 0 (small)."""
+    """Turns cosines into f, of which the rate is α_min + (lr - α_min) f."""
 
     def __init__(self, reading, tau):
         self.reading, self.tau = reading, tau

@@ -73,23 +73,26 @@ def asgd(
     gradients,
     *,
     lr=1e-2,
-    alpha_min=1e-4,
+    alpha_min=None,
     betas=(0.9, 0.999),
     eps=1e-8,
     weight_decay=0.0,
-    switch="relative",
+    switch="alignment",
     large_rate_in="sharp",
     count_ratio=1.0,
     switch_interval=10,
     hysteresis=0.1,
     memory=10,
-    alignment="dual",
+    alignment="clock",
     tau=50.0,
     bias_correction=True,
     amsgrad=False,
 ):
     """Run over a list of gradient lists; give the parameters after each step and the base rates."""
     beta1, beta2 = betas
+    small = alpha_min
+    if small is None:
+        small = 0.0 if switch == "alignment" and alignment != "dual" else lr / 10
     params = [p.astype(np.float64) for p in params]
     n = [np.zeros_like(p) for p in params]
     h = [np.zeros_like(p) for p in params]
@@ -119,7 +122,6 @@ def asgd(
             large = float(coordinate_votes(h, count_ratio))
         elif switch != "alignment":
             large = rule(grads)
-        small = 0.0 if switch == "alignment" and alignment != "dual" else alpha_min
         rate = small + (lr - small) * large
         c1, c2 = (1 - beta1**t, 1 - beta2**t) if bias_correction else (1.0, 1.0)
         second = h_max if amsgrad else h

@@ -24,6 +24,7 @@ __all__ = [
     "TASK",
     "Arm",
     "Given",
+    "as_meant",
     "build_optimizer",
     "find_optimizer",
     "parse_arm",
@@ -39,6 +40,12 @@ _WIDER = {"SGD": Log(1e-3, 1.0), "Adagrad": Log(1e-3, 1.0), "Padam": Log(1e-3, 1
 _BETA2 = OneMinus(Log(1e-3, 1e-1))
 _SMALL_RATE = Times("lr", Log(1e-2, 1.0, closed="high"))
 _BETAS = ("beta1", "beta2", "beta3")
+_MEANT: Mapping[str, Mapping[str, Any]] = {
+    "ASGDAdam": {"switch": "relative"},
+    "ASGDAMSGrad": {"switch": "relative"},
+}
+"""Defaults as they were when the first studies were hashed, of optimizers that have others now. What the arguments of
+an arm leave out means these, so that a study is what it was; an arm that is made today says its defaults."""
 TASK, SCHEDULE = "task.", "schedule."
 """Arguments that begin so are the task's and the schedule's."""
 
@@ -195,6 +202,7 @@ def _made(
     if not source and registry.get(reference).package == "torch" and "fused" in registry.get(reference).arguments:
         arguments = {"fused": True, **arguments}
     found = usual_space(reference) if space is None else space
+    arguments = _written_out(called, arguments, searched=found)
     fixed = {*arguments, *(_BETAS if "betas" in arguments else ())}
     return Arm(
         name=called.rpartition(":")[2],
@@ -205,6 +213,20 @@ def _made(
         digest=digest,
         source=source,
     )
+
+
+def as_meant(optimizer: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the arguments of a spec with what those of its time left out because it was the default then."""
+    return {**_MEANT.get(optimizer, {}), **arguments}
+
+
+def _written_out(optimizer: str, arguments: Mapping[str, Any], *, searched: Iterable[str]) -> dict[str, Any]:
+    """Give the arguments of a spec: of what :data:`_MEANT` has, those that are something else."""
+    meant = _MEANT.get(optimizer, {})
+    now = inspect.signature(registry.get(optimizer).cls).parameters if meant else {}
+    said = {name: arguments.get(name, now[name].default) for name in meant if name not in searched}
+    changed = {name: value for name, value in said.items() if value != meant[name]}
+    return {**{name: value for name, value in arguments.items() if name not in said}, **changed}
 
 
 def parse_arm(text: str) -> Arm:
@@ -279,7 +301,7 @@ def build_optimizer(
     parameters
         Parameters or groups.
     arguments
-        Keyword arguments; ``beta1``, ``beta2`` and ``beta3`` replace entries of its ``betas``.
+        Keyword arguments, as an arm has them: ``beta1``, ``beta2`` and ``beta3`` replace entries of its ``betas``.
     digest
         Hash that the file must have which the optimizer is read from.
 
@@ -289,7 +311,7 @@ def build_optimizer(
         The file has changed, or an argument lies outside its range.
     """
     found = find_optimizer(optimizer, digest)
-    given = {name: value for name, value in arguments.items() if name not in _BETAS}
+    given = {name: value for name, value in as_meant(optimizer, arguments).items() if name not in _BETAS}
     if betas := {name: arguments[name] for name in _BETAS if name in arguments}:
         if "betas" in given:
             raise ArgumentError(f"cannot use betas beside {', '.join(betas)}: it says them; accepted: either")

@@ -68,8 +68,8 @@ def switching() -> Study:
     return _study(
         "Switched base rates",
         [
-            Arm.of("ASGDAdam", name="ASGDAdam, sharp", large_rate_in="sharp"),
-            Arm.of("ASGDAdam", name="ASGDAdam, flat", large_rate_in="flat"),
+            Arm.of("ASGDAdam", name="ASGDAdam, sharp", switch="relative", large_rate_in="sharp"),
+            Arm.of("ASGDAdam", name="ASGDAdam, flat", switch="relative", large_rate_in="flat"),
             Arm.of("ASGDAdam", name="ASGDAdam, linear", switch="linear"),
         ],
     )
@@ -163,15 +163,15 @@ def _rate(optimizer: str, name: str, *more: str, **arguments: Any) -> Arm:
 def alignment() -> Study:
     """Does a switch by the cosine of gradient and previous update beat the constant rate, and `relative`?
 
-    Arms: AdamW; ASGDAdam with its present rule, `relative`, and with `alignment` in its three readings: two rates,
-    clock, ratchet. The two rates of a switch are searched, of the others the rate alone.
+    Arms: AdamW; ASGDAdam with the rule that was its default, `relative`, and with `alignment` in its three readings:
+    two rates, clock, ratchet. The two rates of a switch are searched, of the others the rate alone.
     """
     return _named_study(
         "Switching by alignment",
         _STILL.items(),
         [
             _rate("AdamW", "AdamW"),
-            _rate("ASGDAdam", "relative", "alpha_min"),
+            _rate("ASGDAdam", "relative", "alpha_min", switch="relative"),
             _rate("ASGDAdam", "two rates", "alpha_min", switch="alignment", alignment="dual"),
             _rate("ASGDAdam", "clock", switch="alignment", alignment="clock"),
             _rate("ASGDAdam", "ratchet", switch="alignment", alignment="ratchet"),

@@ -20,10 +20,13 @@ gradients keep pointing the same way again, because the data or the loss have ch
 ``"dual"``
     Two rates: the large one from where S > .02, the small one from where S < -.02, and in between what it was.
 ``"clock"``
-    ``α = lr (1 + N/τ)^(-½)``: the rate falls while noise prevails and is `lr` again after an alarm.
+    ``α = lr f`` with ``f = (1 + N/τ)^(-½)``: the rate falls while noise prevails and is `lr` again after an alarm.
 ``"ratchet"``
-    α is halved where the mean of c over a window of ``75 lr/α`` steps is below 0; windows follow one another without
-    overlap. It never rises.
+    ``α = lr f``, where f, 1 at first, is halved where the mean of c over a window of ``75/f`` steps is below 0; windows
+    follow one another without overlap. It never rises.
+
+The latter two fall towards a small rate where one is given: ``α = α_min + (lr - α_min) f``, the ``u f + C`` of the
+paper's Eq. 3.
 
 All constants are of a first trial; :mod:`waddington.optim.switching` carries the readings as ``switch="alignment"``.
 """
@@ -71,7 +74,7 @@ DRIFT = 0.5
 ALARM = 8.0
 """Where it goes, likewise."""
 WINDOW = 75
-"""Of ``"ratchet"``: steps of the window at the whole rate; at a smaller one it is longer in proportion."""
+"""Of ``"ratchet"``: steps of the window at the whole rate; at a smaller f it is longer in proportion."""
 
 STATE = ("cosine", "mean", "variance", "cusum", "noise_steps", "alarms", "window_steps", "window_sum")
 """Names of what is followed from step to step, all zero at first."""
@@ -143,8 +146,7 @@ def follow(c: Number, state: Numbers, settings: Mapping[str, Any], arithmetic: A
     Returns
     -------
     dict
-        The new entries. ``large`` is α/lr, but for ``"dual"`` 1 at the large rate and 0 at the small one; ``statistic``
-        is S.
+        The new entries. ``large`` is f, for ``"dual"`` 1 at the large rate and 0 at the small one; ``statistic`` is S.
     """
     where, at_least = arithmetic.where, arithmetic.at_least
     steps = state["steps"] + 1.0

@@ -48,9 +48,10 @@ class ASGDAdam(RuleOptimizer):
     lr
         The large base rate α_max, and the handle that schedulers turn. May begin at 0, for a warm-up.
     alpha_min
-        The small base rate, given at the initial value of `lr`: a scheduler's factor scales both. In [0, lr]; None is
-        ``lr / 10``, of each group's own `lr`. Of an `lr` that begins at 0 it is a tenth at any later value (the group
-        then holds None), and a given 0 stays 0.
+        The small base rate, given at the initial value of `lr`: a scheduler's factor scales both. In [0, lr]. None is 0
+        for the clock and the ratchet, which fall towards it, and ``lr / 10``, of each group's own `lr`, for the rules
+        that choose one of two rates. Of an `lr` that begins at 0 that is a tenth at any later value (the group then
+        holds None), and a given 0 stays 0.
     betas
         Decay of the first and the second moment, each in [0, 1).
     eps
@@ -58,12 +59,12 @@ class ASGDAdam(RuleOptimizer):
     weight_decay
         Decay λ; see `decoupled_weight_decay`.
     switch
-        What chooses the rate: ``"relative"`` (this project's), ``"linear"`` (its limit without jumps), or the readings
-        of the paper, ``"mean"``, ``"coordinate"`` and ``"momentum"``. ``"alignment"`` (this project's) is not judged
-        yet. See :mod:`waddington.optim.switching`.
+        What chooses the rate: ``"alignment"`` (this project's, by the cosine of gradient and previous update),
+        ``"relative"`` (this project's, by the curvature), ``"linear"`` (its limit without jumps), or the readings of
+        the paper, ``"mean"``, ``"coordinate"`` and ``"momentum"``. See :mod:`waddington.optim.switching`.
     large_rate_in
         Which region gets the large rate under ``"relative"`` and ``"linear"``: ``"sharp"`` or ``"flat"``. The paper
-        says both. The paper's own rules have their direction built in.
+        says both. All other rules have their direction built in, and are refused beside ``"flat"``.
     count_ratio
         Of ``"coordinate"``: the rate is small where fewer coordinates lie above their mean than `count_ratio` times
         those below. The author's code has 1 and 0.5.
@@ -75,9 +76,9 @@ class ASGDAdam(RuleOptimizer):
     memory
         Looks that the slow reference of ``"relative"`` and ``"linear"`` remembers.
     alignment
-        How ``"alignment"`` sets the rate: ``"dual"``, at `lr` or at `alpha_min`; ``"clock"``, lower while noise
-        prevails and at `lr` again after an alarm; ``"ratchet"``, halved and never raised. The latter two have no use
-        for `alpha_min`. See :mod:`waddington.optim.alignment`.
+        How ``"alignment"`` sets the rate: ``"clock"``, lower while noise prevails and at `lr` again after an alarm;
+        ``"ratchet"``, halved and never raised; ``"dual"``, at `lr` or at `alpha_min`. See
+        :mod:`waddington.optim.alignment`.
     tau
         τ of ``"clock"``: after so many steps of noise the rate has fallen to ``lr/√2``. Above 0.
     bias_correction
@@ -92,7 +93,8 @@ class ASGDAdam(RuleOptimizer):
     Raises
     ------
     ArgumentError
-        An argument outside its range, or an `alpha_min` above `lr`.
+        An argument outside its range, an `alpha_min` above `lr`, or ``large_rate_in="flat"`` beside a rule that has no
+        use for it.
     """
 
     _rule = PADAM_RULE
@@ -110,13 +112,13 @@ class ASGDAdam(RuleOptimizer):
         weight_decay: float = 0.0,
         *,
         alpha_min: float | None = None,
-        switch: Switch = "relative",
+        switch: Switch = "alignment",
         large_rate_in: LargeRateIn = "sharp",
         count_ratio: float = 1.0,
         switch_interval: int = 10,
         hysteresis: float = 0.1,
         memory: int = 10,
-        alignment: Alignment = "dual",
+        alignment: Alignment = "clock",
         tau: float = 50.0,
         bias_correction: bool = True,
         decoupled_weight_decay: bool = True,

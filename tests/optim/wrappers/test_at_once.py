@@ -81,7 +81,10 @@ def test_large_tensors_step_as_the_optimizers_with_the_component_built_in():
     grads = [[torch.randn(shape, dtype=torch.float64) for shape in shapes] for _ in range(STEPS)]
     for wrapped, ours in (
         (lambda p: Masked(torch.optim.AdamW(p, lr=1e-2)), lambda p: AlphaAdam(p, lr=1e-2, weight_decay=1e-2)),
-        (lambda p: Switched(torch.optim.Adam(p), switch_interval=2), lambda p: ASGDAdam(p, lr=1e-3, switch_interval=2)),
+        (
+            lambda p: Switched(torch.optim.Adam(p), switch_interval=2),
+            lambda p: ASGDAdam(p, lr=1e-3, switch="relative", switch_interval=2),
+        ),
     ):
         left, right = ([torch.ones(s, dtype=torch.float64).requires_grad_() for s in shapes] for _ in range(2))
         run(wrapped(left), left, grads)

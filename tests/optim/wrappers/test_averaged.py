@@ -166,7 +166,7 @@ def test_a_step_that_is_left_out_does_not_count():
         (lambda p: Averaged(adamw(p), ema_decay=1.5), ArgumentError, r"cannot use ema_decay=1.5"),
         (lambda p: Averaged(adamw(p), since="now"), ArgumentError, r"'start', 'alarm', 'noise'"),
         (lambda p: Averaged(adamw(p), since="alarm"), ArgumentError, r"without an alarm: accepted are 'start'"),
-        (lambda p: Averaged(ASGDAdam(p), since="noise"), ArgumentError, r"with switch='alignment'"),
+        (lambda p: Averaged(ASGDAdam(p, switch="relative"), since="noise"), ArgumentError, r"with switch='alignment'"),
         (lambda p: Averaged(Averaged(adamw(p))), UnsupportedError, r"has the setting 'eta' itself"),
         (lambda p: Lookahead(Averaged(adamw(p))), UnsupportedError, r"put Averaged around Lookahead instead"),
         (lambda p: Projected(Averaged(adamw(p)), Ball(1.0)), UnsupportedError, r"put Averaged around Projected"),
@@ -256,7 +256,7 @@ def test_a_mode_is_changed_whole_or_not_at_all(monkeypatch):
 
 def test_a_state_that_counts_from_an_alarm_it_lacks_is_refused_and_changes_nothing():
     params, others = make_params(), make_params()
-    relative, optimizer = ASGDAdam(params), Averaged(ASGDAdam(others, switch="alignment"), since="alarm")
+    relative, optimizer = ASGDAdam(params, switch="relative"), Averaged(ASGDAdam(others), since="alarm")
     for each, of in ((relative, params), (optimizer, others)):
         run(each, of, make_gradients(3))
     state = copy.deepcopy(optimizer.state_dict())

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from waddington import bench, optim
-from waddington.bench.arm import usual_space
+from waddington.bench.arm import as_meant, usual_space
 from waddington.bench.comparison import Comparison
 from waddington.claims.experiments.studies import summary_of
 from waddington.claims.measurement import experiment
@@ -81,7 +81,8 @@ def _arm(
     if rates:
         low, high = rates
         space["lr"] = bench.Log(low, high)
-    return bench.Arm.of(optimizer, name=name, space={one: space[one] for one in search}, **arguments)
+    searched = {one: space[one] for one in search}
+    return bench.Arm.of(optimizer, name=name, space=searched, **as_meant(optimizer, arguments))
 
 
 # --- optimizers with a switch around them, under names that a study can write down ---

@@ -22,9 +22,9 @@ _SWITCHED = {
     "betas": (0.9, 0.999),
     "eps": 1e-8,
     "weight_decay": 0.0,
-    "switch": "relative",
-    "large_rate_in": "sharp",
-    "switch_interval": 10,
+    "switch": "alignment",
+    "alignment": "clock",
+    "tau": 50.0,
 }
 _ASGD_PAPER = "Boabang & Gyamerah, Enhanced Adaptive Stochastic Gradient Descent, Algorithm {}"
 _MODES = "Call eval() before evaluating or saving the model and train() before going on."

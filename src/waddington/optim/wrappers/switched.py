@@ -46,7 +46,8 @@ class Switched(UpdateWrapper):
         What is switched. The rules ``"mean"``, ``"coordinate"`` and ``"momentum"`` read its ``exp_avg_sq`` or
         ``exp_avg``, ``"alignment"`` both.
     alpha_min, switch, large_rate_in, count_ratio, switch_interval, hysteresis, memory, alignment, tau
-        As for :class:`~waddington.optim.ASGDAdam`.
+        As for :class:`~waddington.optim.ASGDAdam`, but that the rule is ``"relative"`` unless said otherwise: it needs
+        no moments, which some optimizers do not have.
     nonfinite
         See :class:`~.state.WrapperState`.
 
@@ -75,7 +76,7 @@ class Switched(UpdateWrapper):
         switch_interval: int = 10,
         hysteresis: float = 0.1,
         memory: int = 10,
-        alignment: Alignment = "dual",
+        alignment: Alignment = "clock",
         tau: float = 50.0,
         nonfinite: NonfiniteUnmasked = "skip",
     ) -> None:
