@@ -22,7 +22,8 @@ def steps(model: Any, optimizer: torch.optim.Optimizer, count: int) -> None:
 @pytest.mark.parametrize(
     ("make", "names"),
     [
-        (optim.ASGDAdam, {"statistic", "large_rate_fraction", "mean_rate", "energy"}),
+        (optim.ASGDAdam, {"statistic", "cosine", "noise_steps", "alarms", "mean_rate"}),
+        (lambda p: optim.ASGDAdam(p, switch="relative"), {"statistic", "large_rate_fraction", "mean_rate", "energy"}),
         (optim.AMGT, {"momentum_factor", "grad_variance", "rate_factor"}),
         (optim.AlphaAdam, {"keep_rate", "alpha", "rate_multiplier"}),
         (optim.AMVT, {"penalty", "signal_to_noise"}),

@@ -135,6 +135,29 @@ def test_a_small_rate_is_a_share_of_a_large_one_that_is_fixed(settings: dict[str
     assert max(rates) == pytest.approx(1e-2)
 
 
+def test_an_arm_says_its_defaults_where_they_were_others_when_the_first_studies_were_hashed() -> None:
+    """Registered studies and stores of old keep their hashes and their optimizers, whatever is the default now."""
+    now = parse_arm("ASGDAdam")
+    assert now.arguments == {"switch": "alignment"}
+    assert built(now)["switch"] == "alignment"
+    for text in ("ASGDAdam,switch=relative", "ASGDAMSGrad,switch=relative"):
+        of_old = parse_arm(text)
+        assert of_old.arguments == {}
+        assert built(of_old)["switch"] == "relative"
+    assert built(parse_arm("ASGDAdam,switch=linear"))["switch"] == "linear"
+    searched = bench.Arm.of("ASGDAdam", space={"switch": bench.Choice(("relative", "linear"))})
+    assert searched.arguments == {}
+    found = build_optimizer("ASGDAdam", [torch.ones(1, requires_grad=True)], {"large_rate_in": "flat"})
+    assert found.param_groups[0]["switch"] == "relative"
+    assert parse_arm("AveragedASGDAdam").arguments == {}
+
+
+def built(arm: bench.Arm) -> dict[str, Any]:
+    """Give the settings of an arm's optimizer."""
+    optimizer = build_optimizer(arm.reference, [torch.ones(1, requires_grad=True)], arm.arguments)
+    return optimizer.param_groups[0]
+
+
 def test_arms_are_read_as_they_are_written(tmp_path: Path) -> None:
     assert parse_arm("asgdadam").name == "ASGDAdam"
     found = parse_arm("ASGDAdam,switch=linear,lr=1e-3,name=linear")

@@ -28,4 +28,4 @@ def test_what_does_not_vary_is_its_own_interval() -> None:
     found = mean_of([2.0, 2.0, 2.0])
     assert (found.low, found.middle, found.high) == (2.0, 2.0, 2.0)
     assert found.words() == "2"
-    assert mean_of([1.0, 2.0, 3.0]).words(2) == "2 [-0.48, 4.5]"
+    assert mean_of([1.0, 2.0, 3.0]).words(2) == "2 [−0.48, 4.5]"

@@ -43,7 +43,7 @@ def test_linear_is_what_an_exponential_explains_better_in_every_run() -> None:
     assert not quadratics.is_linear(runs()).holds
     assert quadratics.is_linear(runs(exponential=0.999)).holds
     assert not quadratics.is_linear([*runs(exponential=0.999), *runs(mu=10.0)]).holds
-    assert "AMGT, μ = 2, noise 0.1 falls like k^-0.9" in quadratics.is_linear(runs()).words
+    assert "AMGT, μ = 2, noise 0.1 falls like k^−0.9" in quadratics.is_linear(runs()).words
 
 
 def test_an_exponent_must_be_reached_with_its_interval_for_every_mu() -> None:

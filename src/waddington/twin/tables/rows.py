@@ -42,7 +42,7 @@ ROWS = (
     Row(name="ASGD-Adam, momentum", optimizer=f"ASGDAdam,{_LITERAL},switch=momentum"),
     Row(name="ASGD-Adam, relative", optimizer=f"ASGDAdam,{_RATES},switch=relative"),
     Row(name="ASGD-Adam, linear", optimizer=f"ASGDAdam,{_RATES},switch=linear"),
-    Row(name="ASGD-Adam, alignment", optimizer=f"ASGDAdam,{_RATES},switch=alignment"),
+    Row(name="ASGD-Adam, alignment", optimizer=f"ASGDAdam,{_RATES},switch=alignment,alignment=dual"),
     Row(name="ASGD2", optimizer="ASGD2,lr=1e-4"),
 )
 """Those, ASGD-Adam under its other rules, and ASGD2 of Table I, whose settings the paper does not say.

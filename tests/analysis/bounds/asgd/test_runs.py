@@ -51,7 +51,8 @@ def test_effective_rates_rise_without_the_maximum_and_with_a_rate_that_does() ->
     assert measured(bowl(0), 30, ASGDAdam).widened > 0
     assert measured(bowl(0), 30, ASGDAMSGrad).widened == 0
     model, loss, batch_loss = bowl(0)
-    switching = ASGDAMSGrad(model.parameters(), lr=1e-2, switch_interval=1, bias_correction=False)
+    rule = {"switch": "relative", "switch_interval": 1, "bias_correction": False}
+    switching = ASGDAMSGrad(model.parameters(), lr=1e-2, **rule)  # type: ignore[arg-type]
     run = measure_run(model, loss, batch_loss, switching, 40)
     assert set(np.round(run.rates, 12)) == {1e-2, 1e-3}
     assert run.widened > 0

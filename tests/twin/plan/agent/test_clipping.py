@@ -17,14 +17,16 @@ def told() -> dict[str, dict[str, float]]:
     cells = np.random.default_rng(0).standard_normal((40, 6))
     config = AgentConfig(net_arch=(16,), n_steps=32, batch_size=32, n_epochs=10, max_grad_norm=1e-3)
 
-    def train(switch: str) -> Any:
+    def train(switch: str, **more: str) -> Any:
         env = CellVecEnv(PaperTask(cells=cells, max_steps=16), 4, seed=0)
-        arguments = {"switch": switch, "alpha_min": 1e-5}
+        arguments = {"switch": switch, "alpha_min": 1e-5, **more}
         return train_agent(
             env, optimizer="ASGDAdam", lr=0.02, optimizer_kwargs=arguments, total_timesteps=1024, config=config
         )
 
-    return {switch: train(switch).policy.optimizer.diagnostics() for switch in ("relative", "linear", "alignment")}
+    trained = {rule: train(rule) for rule in ("relative", "linear")}
+    trained |= {reading: train("alignment", alignment=reading) for reading in ("dual", "clock")}
+    return {rule: agent.policy.optimizer.diagnostics() for rule, agent in trained.items()}
 
 
 def test_rules_of_the_mean_squared_gradient_are_frozen(told: dict[str, dict[str, float]]) -> None:
@@ -34,4 +36,6 @@ def test_rules_of_the_mean_squared_gradient_are_frozen(told: dict[str, dict[str,
 
 
 def test_the_cosine_still_switches(told: dict[str, dict[str, float]]) -> None:
-    assert 0.05 < told["alignment"]["large_rate_fraction"] < 0.95
+    assert 0.05 < told["dual"]["large_rate_fraction"] < 0.95
+    assert told["clock"]["noise_steps"] > 0.0
+    assert 1e-5 < told["clock"]["mean_rate"] < 0.99 * 0.02
