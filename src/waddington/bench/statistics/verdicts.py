@@ -207,8 +207,8 @@ def _effect(pooled: Pooled, first: str) -> str:
     if pooled.scale == "standardized":
         where = "below" if is_lower else "above"
         return f"a mean d_z of {number(pooled.mean)} {_interval(ends)}, {where} zero where {first} is better"
-    factor, low, high = beside_one(*(ratio_of(value) for value in (pooled.mean, ends.low, ends.high)))
-    return f"a factor of {factor} [{low}, {high}]"
+    factor, *around = beside_one(*(ratio_of(value) for value in (pooled.mean, ends.low, ends.high)))
+    return f"a factor of {factor} [{', '.join(around)}]"
 
 
 def _why_seeds_count(pooled: Pooled, first: str, second: str) -> str:
