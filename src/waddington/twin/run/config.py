@@ -98,7 +98,7 @@ class RunConfig:
     switch_interval: int = 10
     """Steps between two looks at the switch of ASGDAdam and ASGDAMSGrad."""
     alpha_min: float = 1e-4
-    """Small base rate of the switching optimizers, or where theirs falls to; scaled with `alpha_max` where that is tuned."""
+    """Small base rate of the switching optimizers; scaled with `alpha_max` where that is tuned."""
     alpha_max: float = 1e-2
     """Large base rate of the switching optimizers, their `lr`, where it is not tuned."""
 
