@@ -1,6 +1,6 @@
 # make run    sets up and runs the main job on the embedded simulator
 # make compare  sets up and compares two optimizers on three tasks: a page in results/bench
-# make test   sets up and runs the tests, but for those that take minutes: under eight minutes on two cores
+# make test   sets up and runs the tests, but for those that take minutes: about eight minutes on two cores
 # make test-all  those too; make test-slow runs them alone
 # make check  everything CI checks: format, lint, types, docs, all tests
 #             for another Python: make test PYTHON=python3.12 VENV=.venv312
