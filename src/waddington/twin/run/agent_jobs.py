@@ -63,7 +63,7 @@ class AgentJob(TwinJob):
     """Trains an agent with one optimizer (or takes a policy that needs no training) and scores where it leads cells."""
 
     kind: ClassVar[str] = "agent"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     encoder: EncoderJob | None = None
     """The encoder in whose space an agent of the held-out protocol acts; None: the paper's protocol."""

@@ -71,6 +71,7 @@ class EncoderJob(TwinJob):
     """Trains an encoder with one optimizer, and scores what its joint embedding predicts on held-out cells."""
 
     kind: ClassVar[str] = "encoder"
+    version: ClassVar[int] = 2
 
     replicates: tuple[ReplicateJob, ...] = ()
     """Which conditions can be measured; a trial, which is not scored, needs none."""
