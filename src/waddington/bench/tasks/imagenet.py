@@ -25,7 +25,6 @@ from torch.nn import functional as F
 from waddington._checks import check_choice, check_count
 from waddington._files import write_text
 from waddington.bench._task import Task, sized, task
-from waddington.bench.arm import build_optimizer, parse_arm
 from waddington.bench.datasets.folder import ImageFolder, image_folder
 from waddington.bench.datasets.standins import FolderStandin
 from waddington.bench.problem import Pair, Problem, Shuffled, Split
@@ -43,6 +42,7 @@ from waddington.bench.tasks._transformers import Logits, image_resnet, transform
 from waddington.bench.tasks._vision import Augment, Data, Normalize, check_device
 from waddington.bench.training import Plan, train
 from waddington.errors import WaddingtonError
+from waddington.optim import registry
 
 __all__ = ["imagenet_resnet50", "imagenet_vit", "main"]
 
@@ -226,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m waddington.bench.tasks.imagenet", description=__doc__)
     parser.add_argument("task", choices=sorted(_TASKS))
     parser.add_argument(
-        "--optimizer", default="AdamW", help="as the bench reads an arm: AdamW, ASGDAdam,switch=linear or module:Class"
+        "--optimizer", default="AdamW", help="a name that `waddington optimizers` shows, or module:Class"
     )
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the task")
@@ -245,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _trained(found: Task, given: argparse.Namespace) -> int:
-    arm, (steps, parameters) = parse_arm(given.optimizer), sized(found, given.size)
+    steps, parameters = sized(found, given.size)
     for text in given.set:
         name, _, value = text.partition("=")
         try:
@@ -255,7 +255,7 @@ def _trained(found: Task, given: argparse.Namespace) -> int:
     steps = given.steps or steps
     with together(str(parameters.get("device", found.parameters["device"]))) as device:
         problem = found.problem(given.seed, **{**parameters, "device": device})
-        optimizer = build_optimizer(arm.reference, problem.model.parameters(), {**arm.arguments, "lr": given.lr})
+        optimizer = registry.build(given.optimizer, problem.model.parameters(), lr=given.lr)
         schedule = Schedule(name=given.schedule, warmup=given.warmup)
         plan = Plan(
             steps=steps, seed=given.seed, evaluations=min(found.evaluations, steps), metric=found.metric, test=True
