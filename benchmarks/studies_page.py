@@ -10,7 +10,6 @@ said to be registered and not run.
 from __future__ import annotations
 
 import argparse
-import math
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -24,6 +23,7 @@ from waddington.bench.comparison import Comparison, TasksContrast, compare
 from waddington.bench.packing import unpack
 from waddington.bench.search import expected_runs
 from waddington.bench.statistics import Interval, beside_one
+from waddington.bench.statistics.values import ratio_of
 from waddington.bench.studies import MARGINS, STUDIES, get_study
 from waddington.errors import UnsupportedError
 
@@ -97,7 +97,7 @@ def factor(one: TasksContrast) -> str:
     if pool is None:
         return "one task"
     if pool.scale == "log ratio":
-        value, low, high = beside_one(*(math.exp(x) for x in (pool.mean, pool.interval.low, pool.interval.high)))
+        value, low, high = beside_one(*(ratio_of(x) for x in (pool.mean, pool.interval.low, pool.interval.high)))
         said = f"{value} [{low}, {high}]"
     else:
         said = f"{UNITS[pool.scale]} {pool.mean:.2f} [{pool.interval.low:.2f}, {pool.interval.high:.2f}]"
@@ -196,11 +196,10 @@ def margin_of(name: str, comparison: Comparison, horizon: bench.Horizon, first: 
     asked = f"{first} is no worse than {second} by more than {margin:.0%} (length {horizon.name})"
     if pool is None or pool.scale != "log ratio":
         return f"**Cannot be told** whether {asked}: {pool.reason if pool else 'no task has a loss above zero'}."
-    low, high = (math.exp(end) for end in (pool.interval.low, pool.interval.high))
+    low, high = (ratio_of(end) for end in (pool.interval.low, pool.interval.high))
     answer = "Yes" if high < 1.0 + margin else "No" if low > 1.0 + margin else "Cannot be told"
     return (
-        f"**{answer}**: {asked}? The loss ratio over {pool.n_tasks} tasks is {math.exp(pool.mean):.3f} [{low:.3f},"
-        f" {high:.3f}]."
+        f"**{answer}**: {asked}? The loss ratio over {pool.n_tasks} tasks is {pool.ratio:.3f} [{low:.3f}, {high:.3f}]."
     )
 
 

@@ -70,7 +70,9 @@ class Arm:
         A name of :mod:`waddington.optim.registry`, ``"module:Class"``, or the name of a class or function in `source`.
     arguments
         Fixed arguments of the optimizer; ``beta1`` and ``beta2`` stand for entries of ``betas``, ``schedule.low`` for a
-        field of its :class:`~waddington.bench.Schedule`, ``task.batch_size`` for a parameter of the task.
+        field of its :class:`~waddington.bench.Schedule`, ``task.batch_size`` for a parameter of the task. What they
+        leave out is the optimizer's default, or what that was when the first studies were hashed; :meth:`of` says what
+        it is now.
     space
         Arguments that are searched, named likewise.
     schedule
@@ -223,8 +225,7 @@ def as_meant(optimizer: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _written_out(optimizer: str, arguments: Mapping[str, Any], *, searched: Iterable[str]) -> dict[str, Any]:
     """Give the arguments of a spec: of what :data:`_MEANT` has, those that are something else."""
     meant = _MEANT.get(optimizer, {})
-    now = inspect.signature(registry.get(optimizer).cls).parameters if meant else {}
-    said = {name: arguments.get(name, now[name].default) for name in meant if name not in searched}
+    said = {name: arguments.get(name, registry.get(optimizer).defaults[name]) for name in meant if name not in searched}
     changed = {name: value for name, value in said.items() if value != meant[name]}
     return {**{name: value for name, value in arguments.items() if name not in said}, **changed}
 

@@ -118,7 +118,7 @@ def run(
         typer.Option(
             "--switch-interval",
             "--switch_interval",
-            help="Steps between looks at the switch.",
+            help="Steps between looks of the rules relative and linear.",
             rich_help_panel=_GUIDE,
         ),
     ] = None,

@@ -58,7 +58,6 @@ from waddington.optim.moments import DEVICE, Arithmetic, Number, Numbers
 from waddington.optim.rule import Settings, Stage, Tensors
 
 __all__ = [
-    "FOLLOWING",
     "RENAMED",
     "SWITCHES",
     "BaseRateSwitch",
@@ -81,7 +80,7 @@ LargeRateIn = Literal["sharp", "flat"]
 """The region that gets the large rate."""
 SWITCHES = get_args(Switch)
 """All values of `switch`."""
-FOLLOWING = ("relative", "linear")
+_FOLLOWING = ("relative", "linear")
 """Rules that follow the curvature, and can give the large rate to either region."""
 
 _RATIO = 10.0
@@ -104,10 +103,10 @@ def check_switch(settings: Settings) -> None:
     check_choice("switch", settings["switch"], SWITCHES)
     check_choice("large_rate_in", settings["large_rate_in"], get_args(LargeRateIn))
     check_choice("alignment", settings["alignment"], aligned.ALIGNMENTS)
-    if settings["large_rate_in"] != "sharp" and settings["switch"] not in FOLLOWING:
+    if settings["large_rate_in"] != "sharp" and settings["switch"] not in _FOLLOWING:
         raise ArgumentError(
             f"cannot use large_rate_in={settings['large_rate_in']!r} with switch={settings['switch']!r}, which has its"
-            f" direction built in; accepted beside it: switch {' or '.join(map(repr, FOLLOWING))}"
+            f" direction built in; accepted beside it: switch {' or '.join(map(repr, _FOLLOWING))}"
         )
     check_in_range("count_ratio", settings["count_ratio"], 0.0, open_low=True, open_high=True)
     check_in_range("hysteresis", settings["hysteresis"], 0.0, open_low=True, open_high=True)
@@ -275,14 +274,14 @@ class BaseRateSwitch:
 
     def defers_stats(self, state: Mapping[str, float], settings: Settings) -> bool:
         """Tell whether the coming step is between two looks, where only the curvature is followed."""
-        followed = settings["switch"] in FOLLOWING
+        followed = settings["switch"] in _FOLLOWING
         return followed and state["switch_steps"] % settings["switch_interval"] != 0.0
 
     def summarize(self, totals: Tensors, sizes: torch.Tensor, settings: Settings) -> torch.Tensor:
         """Give the mean squared gradient, the cosine, or the vote of the paper's rules."""
         if settings["switch"] == "alignment":
             return aligned.cosine(*(totals[name].sum() for name in ("product", "gradient", "update")))
-        if settings["switch"] in FOLLOWING:
+        if settings["switch"] in _FOLLOWING:
             return totals["energy"].sum() / sizes.sum().clamp_min(1.0)
         if settings["switch"] == "coordinate":
             return count_vote(totals["above"], totals["below"], settings["count_ratio"])
@@ -291,7 +290,7 @@ class BaseRateSwitch:
     def decide(self, summary: Number, state: Numbers, settings: Settings, arithmetic: Arithmetic) -> dict[str, Number]:
         """Choose the rate: 1 in ``switch_large`` is the large one, 0 the small one."""
         old = {name.removeprefix("switch_"): value for name, value in state.items()}
-        if settings["switch"] in FOLLOWING:
+        if settings["switch"] in _FOLLOWING:
             new = _relative(summary, old, settings, arithmetic)
         elif settings["switch"] == "alignment":
             new = aligned.follow(summary, old, settings, arithmetic)

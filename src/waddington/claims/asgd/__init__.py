@@ -18,7 +18,7 @@ PAPER = Paper(
         Answer(question="Is ASGD faster?", claim="A4", part="loss all along"),
     ),
     use="`ASGDAdam` has the paper's rules, and rules that switch; `diagnostics()` says at which share of steps the"
-    " rate was the large one. Its default is neither: a clock that lowers the rate while noise prevails, which lost"
-    " least in a study of ours. Where you name a rule of two rates, tune both, and compare it with an Adam at their"
-    " mean.",
+    " rate was the large one. Its default is neither: a clock that lowers the rate while noise prevails, which had"
+    " the least regret in a study of ours. Where you name a rule of two rates, tune both, and compare it with an Adam"
+    " at their mean.",
 )
