@@ -156,7 +156,7 @@ def test_on_gradients_that_agree_and_scatter_it_is_its_reference(reading):
     drift = [*[0.5] * 20, *[-2.0, 2.0] * 30, *[0.7] * 10]
     gradients = [[d + rng.standard_normal(shape) for shape in SHAPES] for d in drift]
     params = make_params(shapes=SHAPES)
-    kwargs = {"lr": LR, "alpha_min": ALPHA_MIN, "switch": "alignment", "alignment": reading, "tau": 10.0}
+    kwargs = {"lr": LR, "alpha_min": ALPHA_MIN, "switch": "alignment", "alignment": reading}
     trajectory, rates = asgd([param.detach().numpy() for param in params], gradients, **kwargs)
     assert len(set(rates)) > 1
     optimizer = ASGDAdam(params, **kwargs)

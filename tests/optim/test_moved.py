@@ -68,13 +68,13 @@ def params():
 
 def test_adaptive_is_called_count_ratio_now():
     with pytest.warns(DeprecationWarning, match="adaptive= is called count_ratio= now"):
-        assert ASGDAdam(params(), adaptive=0.5).param_groups[0]["count_ratio"] == 0.5
+        assert ASGDAdam(params(), switch="coordinate", adaptive=0.5).param_groups[0]["count_ratio"] == 0.5
     with pytest.warns(DeprecationWarning, match="adaptive= is called count_ratio= now"):
-        assert Switched(AMGT(params()), adaptive=0.5).param_groups[0]["count_ratio"] == 0.5
+        assert Switched(AMGT(params()), switch="coordinate", adaptive=0.5).param_groups[0]["count_ratio"] == 0.5
     with pytest.warns(DeprecationWarning, match="adaptive= is called count_ratio= now"):
-        assert ASGDAdam([{"params": params(), "adaptive": 0.5}]).param_groups[0]["count_ratio"] == 0.5
+        assert ASGDAdam([{"params": params(), "adaptive": 0.5}], switch="coordinate").param_groups[0]["count_ratio"] == 0.5
     with pytest.warns(DeprecationWarning, match="adaptive= is called count_ratio= now"):
-        assert registry.build("ASGDAdam", params(), adaptive=0.5).param_groups[0]["count_ratio"] == 0.5
+        assert registry.build("ASGDAdam", params(), switch="coordinate", adaptive=0.5).param_groups[0]["count_ratio"] == 0.5
     with pytest.warns(DeprecationWarning, match="adaptive= is called count_ratio= now"):
         assert switching.count_vote(torch.ones(1), torch.ones(1), adaptive=0.5) == 0.5
     with pytest.raises(TypeError, match="ASGDAdam has no argument 'adaptiv'"):
@@ -83,7 +83,7 @@ def test_adaptive_is_called_count_ratio_now():
 
 @pytest.mark.parametrize("make", [ASGDAdam, lambda params, **kwargs: Switched(AMGT(params), **kwargs)])
 def test_a_state_with_the_old_name_is_loaded(make):
-    saved = make(params(), count_ratio=0.5).state_dict()
+    saved = make(params(), switch="coordinate", count_ratio=0.5).state_dict()
     for group in saved["param_groups"]:
         group["adaptive"] = group.pop("count_ratio")
     optimizer = make(params())

@@ -29,7 +29,7 @@ from waddington.optim.engine.settings import Compile, Nonfinite, StateDtype, che
 from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.padam import PADAM_RULE
 from waddington.optim.rule import Settings
-from waddington.optim.switching import RENAMED, BaseRateSwitch, LargeRateIn, Switch, check_switch, small_rate
+from waddington.optim.switching import RENAMED, BaseRateSwitch, LargeRateIn, Switch, check_is_read, check_switch, small_rate
 
 __all__ = ["ASGDAMSGrad", "ASGDAdam"]
 
@@ -64,7 +64,7 @@ class ASGDAdam(RuleOptimizer):
         the paper, ``"mean"``, ``"coordinate"`` and ``"momentum"``. See :mod:`waddington.optim.switching`.
     large_rate_in
         Which region gets the large rate under ``"relative"`` and ``"linear"``: ``"sharp"`` or ``"flat"``. The paper
-        says both. All other rules have their direction built in, and are refused beside ``"flat"``.
+        says both. All other rules have their direction built in.
     count_ratio
         Of ``"coordinate"``: the rate is small where fewer coordinates lie above their mean than `count_ratio` times
         those below. The author's code has 1 and 0.5.
@@ -93,8 +93,8 @@ class ASGDAdam(RuleOptimizer):
     Raises
     ------
     ArgumentError
-        An argument outside its range, an `alpha_min` above `lr`, or ``large_rate_in="flat"`` beside a rule that has no
-        use for it.
+        An argument outside its range, an `alpha_min` above `lr`, or an argument that the chosen rule does not read
+        (other than at its default), such as `tau` beside ``"relative"``.
     """
 
     _rule = PADAM_RULE
@@ -130,6 +130,7 @@ class ASGDAdam(RuleOptimizer):
         **torch_options: Unpack[TorchOptions],
     ) -> None:
         super().__init__(params, settings_of(locals()))
+        check_is_read(self.param_groups[0])
 
     @classmethod
     def _completed(cls, settings: Settings) -> dict[str, Any]:

@@ -46,7 +46,7 @@ torch's too, is put into a :class:`~waddington.optim.Switched`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -63,9 +63,11 @@ __all__ = [
     "BaseRateSwitch",
     "LargeRateIn",
     "Switch",
+    "check_is_read",
     "check_switch",
     "chosen_fraction",
     "count_vote",
+    "idle_settings",
     "relative_deviation",
     "sign_vote",
     "small_rate",
@@ -82,6 +84,16 @@ SWITCHES = get_args(Switch)
 """All values of `switch`."""
 _FOLLOWING = ("relative", "linear")
 """Rules that follow the curvature, and can give the large rate to either region."""
+_READERS: Mapping[str, tuple[tuple[str, ...], Any]] = {
+    "large_rate_in": (_FOLLOWING, "sharp"),
+    "switch_interval": (_FOLLOWING, 10),
+    "hysteresis": (_FOLLOWING, 0.1),
+    "memory": (_FOLLOWING, 10),
+    "count_ratio": (("coordinate",), 1.0),
+    "alignment": (aligned.ALIGNMENTS, "clock"),
+    "tau": (("clock",), 50.0),
+}
+"""Settings that not every rule reads: those that do, values of `switch` or of `alignment`, and the usual value."""
 
 _RATIO = 10.0
 """Of the two rates, where nobody says otherwise: with a hundredth as the small one a run's mean accuracy was worse in
@@ -101,13 +113,8 @@ def check_switch(settings: Settings) -> None:
         Names the argument, its value and the range.
     """
     check_choice("switch", settings["switch"], SWITCHES)
-    check_choice("large_rate_in", settings["large_rate_in"], get_args(LargeRateIn))
     check_choice("alignment", settings["alignment"], aligned.ALIGNMENTS)
-    if settings["large_rate_in"] != "sharp" and settings["switch"] not in _FOLLOWING:
-        raise ArgumentError(
-            f"cannot use large_rate_in={settings['large_rate_in']!r} with switch={settings['switch']!r}, which has its"
-            f" direction built in; accepted beside it: switch {' or '.join(map(repr, _FOLLOWING))}"
-        )
+    check_choice("large_rate_in", settings["large_rate_in"], get_args(LargeRateIn))
     check_in_range("count_ratio", settings["count_ratio"], 0.0, open_low=True, open_high=True)
     check_in_range("hysteresis", settings["hysteresis"], 0.0, open_low=True, open_high=True)
     check_in_range("tau", settings["tau"], 0.0, open_low=True, open_high=True)
@@ -123,6 +130,39 @@ def check_switch(settings: Settings) -> None:
             f"cannot use alpha_min={small!r} with lr={large!r}: lr is the large base rate, so alpha_min must be a"
             " number from 0 to lr"
         )
+
+
+def check_is_read(settings: Settings) -> None:
+    """Check that the rule reads every setting that is not at its usual value; the settings are in their ranges.
+
+    Who makes an optimizer is told. A state that was saved before may hold such settings, and is loaded.
+
+    Raises
+    ------
+    ArgumentError
+        Names the setting, its value, the rule and the rules that do read it.
+    """
+    for name in idle_settings(settings):
+        readers, usual = _READERS[name]
+        if settings[name] != usual:
+            rule, argument = _rule_of(settings), "switch" if set(readers) <= set(SWITCHES) else "alignment"
+            told = "alignment" if rule in aligned.ALIGNMENTS else "switch"
+            accepted = "switch='alignment'" if name == "alignment" else f"{argument}={' or '.join(map(repr, readers))}"
+            raise ArgumentError(
+                f"cannot use {name}={settings[name]!r} with {told}={rule!r}, which does not read it; accepted beside"
+                f" {name}: {accepted}"
+            )
+
+
+def idle_settings(settings: Settings) -> tuple[str, ...]:
+    """Name the settings that the chosen rule does not read."""
+    rule = _rule_of(settings)
+    return tuple(name for name, (readers, _) in _READERS.items() if rule not in readers)
+
+
+def _rule_of(settings: Settings) -> str:
+    """Give `switch`, or the reading of ``"alignment"``."""
+    return str(settings["alignment"] if settings["switch"] == "alignment" else settings["switch"])
 
 
 def small_rate(settings: Settings) -> float | None:

@@ -18,7 +18,7 @@ from waddington.optim.padam import PADAM_RULE
 
 SHAPES = [(130, 130), (5, 3), (64, 80), (7,), (), (3000,), (0,), (140, 130)]
 KINDS = {
-    "ASGDAdam": lambda params, **kwargs: ASGDAdam(params, switch_interval=2, **kwargs),
+    "ASGDAdam": lambda params, **kwargs: ASGDAdam(params, switch="relative", switch_interval=2, **kwargs),
     "ASGDAdam, coordinate": lambda params, **kwargs: ASGDAdam(params, switch="coordinate", **kwargs),
     "AMGT": lambda params, **kwargs: AMGT(params, **kwargs),
     "AlphaAdam": lambda params, **kwargs: AlphaAdam(params, **kwargs),

@@ -167,10 +167,10 @@ def test_defaults_of_a_spec_cannot_be_changed_through_a_resolution():
 
 
 def test_overrides_reach_the_optimizer():
-    optimizer = registry.build("asgdadam", PARAM, lr=3e-3, alpha_min=1e-3, switch_interval=5, betas=(0.8, 0.99))
+    optimizer = registry.build("asgdadam", PARAM, lr=3e-3, alpha_min=1e-3, tau=5.0, betas=(0.8, 0.99))
     assert isinstance(optimizer, ASGDAdam)
     group = optimizer.param_groups[0]
-    assert (group["lr"], group["alpha_min"], group["switch_interval"], group["betas"]) == (3e-3, 1e-3, 5, (0.8, 0.99))
+    assert (group["lr"], group["alpha_min"], group["tau"], group["betas"]) == (3e-3, 1e-3, 5.0, (0.8, 0.99))
     assert registry.build("AMSGrad", PARAM).param_groups[0]["amsgrad"] is True
 
 

@@ -34,6 +34,13 @@ def test_the_paper_preset_is_the_papers() -> None:
     assert config.paper_perturbations == (1, 2)
 
 
+def test_an_interval_that_a_switching_optimizer_does_not_read_is_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"switch_interval=5 with alignment='clock'"):
+        RunConfig(switch_interval=5)
+    config = RunConfig(switch_interval=5, optimizer=("Adam", "ASGDAdam,switch=relative"))
+    assert config.arguments("ASGDAdam,switch=relative", 1e-2)["switch_interval"] == 5
+
+
 def test_alpha_max_is_the_lr_of_the_switching_optimizers() -> None:
     config = RunConfig(alpha_max=0.02, alpha_min=0.004, lr=5e-4)
     assert config.rate("ASGDAdam") == 0.02

@@ -20,6 +20,7 @@ from waddington.optim.switching import (
     BaseRateSwitch,
     LargeRateIn,
     Switch,
+    check_is_read,
     check_switch,
     chosen_fraction,
     small_rate,
@@ -54,7 +55,8 @@ class Switched(UpdateWrapper):
     Raises
     ------
     ArgumentError
-        An argument outside its range, or an `alpha_min` above a group's ``lr``.
+        An argument outside its range, an `alpha_min` above a group's ``lr``, or an argument that the chosen rule does
+        not read (other than at its default).
     UnsupportedError
         The optimizer switches already, or lacks the moment that the rule reads.
     """
@@ -81,6 +83,7 @@ class Switched(UpdateWrapper):
         nonfinite: NonfiniteUnmasked = "skip",
     ) -> None:
         super().__init__(optimizer, settings_of(locals(), "optimizer", "nonfinite"), nonfinite=nonfinite)
+        check_is_read(self.param_groups[0])
 
     def _completed(self, group: dict[str, Any], settings: Settings, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         found = {**settings, "base_lr": float(group["lr"]), **group}

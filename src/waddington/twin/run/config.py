@@ -96,7 +96,8 @@ class RunConfig:
     eps: float = 1e-8
     """Added to the denominator; the same for every optimizer."""
     switch_interval: int = 10
-    """Steps between two looks at the curvature, by ASGDAdam's and ASGDAMSGrad's rules `relative` and `linear`."""
+    """Steps between two looks at the curvature, by ASGDAdam's and ASGDAMSGrad's rules `relative` and `linear`; beside
+    their other rules, the default among them, no other value is accepted."""
     alpha_min: float = 1e-4
     """Small base rate of the switching optimizers; scaled with `alpha_max` where that is tuned."""
     alpha_max: float = 1e-2
@@ -176,7 +177,7 @@ class RunConfig:
             check_in_range("p_grid", p, 0.0, 1.0)
         for optimizer in self.optimizer:
             setting = OptimizerSetting.of(optimizer)
-            if setting.arguments:
+            if setting.arguments or registry.get(setting.optimizer).switching:  # which not every shared value suits
                 setting.check(self._shared(self.rate(optimizer)))
         check_least(self, 1, "switch_interval", "seeds")
         check_least(self, 0, "seed", "workers", "trials")
