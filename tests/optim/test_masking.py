@@ -169,7 +169,9 @@ INNER = {
         [p for p in params if p.dim() == 2 and p.numel()], lr=1e-2, weight_decay=0.0
     ),
     "Lion": lambda params: registry.build("Lion", params, lr=1e-2),
-    "ASGDAdam": lambda params: ASGDAdam(params, lr=1e-2, alpha_min=1e-3, switch="relative", switch_interval=2, weight_decay=0.1),
+    "ASGDAdam": lambda params: ASGDAdam(
+        params, lr=1e-2, alpha_min=1e-3, switch="relative", switch_interval=2, weight_decay=0.1
+    ),
 }
 
 

@@ -72,9 +72,11 @@ def test_adaptive_is_called_count_ratio_now():
     with pytest.warns(DeprecationWarning, match="adaptive= is called count_ratio= now"):
         assert Switched(AMGT(params()), switch="coordinate", adaptive=0.5).param_groups[0]["count_ratio"] == 0.5
     with pytest.warns(DeprecationWarning, match="adaptive= is called count_ratio= now"):
-        assert ASGDAdam([{"params": params(), "adaptive": 0.5}], switch="coordinate").param_groups[0]["count_ratio"] == 0.5
+        optimizer = ASGDAdam([{"params": params(), "adaptive": 0.5}], switch="coordinate")
+    assert optimizer.param_groups[0]["count_ratio"] == 0.5
     with pytest.warns(DeprecationWarning, match="adaptive= is called count_ratio= now"):
-        assert registry.build("ASGDAdam", params(), switch="coordinate", adaptive=0.5).param_groups[0]["count_ratio"] == 0.5
+        optimizer = registry.build("ASGDAdam", params(), switch="coordinate", adaptive=0.5)
+    assert optimizer.param_groups[0]["count_ratio"] == 0.5
     with pytest.warns(DeprecationWarning, match="adaptive= is called count_ratio= now"):
         assert switching.count_vote(torch.ones(1), torch.ones(1), adaptive=0.5) == 0.5
     with pytest.raises(TypeError, match="ASGDAdam has no argument 'adaptiv'"):
