@@ -92,9 +92,9 @@ class _Ours:
 # as AMVT does, and AMGT's momentum goes by that variance. LaProp is Adam that divides first, and cautious=True
 # gives it the mask of CAdamW, the synchronous form of AlphaAdam's.
 OURS = {
-    "ASGDAdam": _Ours("ASGDAdam", {"switch": "relative"}, ("g/10",), "gmvp>mvp", "PAdam"),
-    "ASGDAdam, clock": _Ours("ASGDAdam", {}, ("gmv",), "gmvp>mvp", "PAdam"),
-    "ASGDAMSGrad": _Ours("ASGDAMSGrad", {"switch": "relative"}, ("g/10",), "gmvxp>mvxp", "AdaBound, ams_bound"),
+    "ASGDAdam": _Ours("ASGDAdam", {}, ("gmv",), "gmvp>mvp", "PAdam"),
+    "ASGDAdam, relative": _Ours("ASGDAdam", {"switch": "relative"}, ("g/10",), "gmvp>mvp", "PAdam"),
+    "ASGDAMSGrad": _Ours("ASGDAMSGrad", {}, ("gmx",), "gmvxp>mvxp", "AdaBound, ams_bound"),
     "AMGT": _Ours("AMGT", {}, (), "gmvp>mvp", "AdaBelief"),
     "AMVT": _Ours("AMVT", {}, (), "gmvsp>mvsp", "AdaBelief"),
     "AMVT, moments": _Ours("AMVT", {"variance": "moments"}, (), "gmvp>mvp", "AdaBelief"),

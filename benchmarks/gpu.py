@@ -37,7 +37,7 @@ from waddington.optim.testing import check_optimizer
 Params = list[torch.Tensor]
 Build = Callable[..., torch.optim.Optimizer]
 
-TIMED = ("ASGDAdam", "AMGT", "AMVT", "AlphaAdam")
+TIMED = ("ASGDAdam", "ASGDAdam, relative", "AMGT", "AMVT", "AlphaAdam")
 CHECKED: dict[str, Build] = {
     name: getattr(optim, name) for name in optim.__all__ if hasattr(getattr(optim, name), "_rule")
 }

@@ -34,8 +34,9 @@ from measuring import available_bytes, interleaved, options_of, quartiles, say, 
 
 SIZES = [10**5, 3 * 10**5, 10**6, 3 * 10**6, 10**7, 3 * 10**7, 10**8, 3 * 10**8, 10**9]
 LARGEST = 3e7
-NAMES = ("ASGDAdam", "AMGT", "AMVT", "AlphaAdam")
-NAMES_IN_TWO = ("ASGDAdam", "AlphaAdam")  # with a statistic of the model, and with statistics of each tensor as well
+NAMES = ("ASGDAdam", "ASGDAdam, relative", "AMGT", "AMVT", "AlphaAdam")
+NAMES_IN_TWO = ("ASGDAdam", "ASGDAdam, relative", "AlphaAdam")
+"""With a statistic of the model, before every step and at some, and with statistics of each tensor as well."""
 BYTES = 24  # of parameter, gradient and the most state, for one optimizer at a time
 WARM_UP = 3
 WORLD = 2

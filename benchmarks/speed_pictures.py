@@ -21,7 +21,7 @@ __all__ = ["PICTURES", "save", "steps_until_paid"]
 
 DPI = 110
 LIBRARIES = {"torch": "#333F48", "waddington": "#D55E00", "pytorch_optimizer": "#0072B2", "heavyball": "#009E73"}
-OURS_SHOWN = ("ASGDAdam", "AMGT", "AMVT", "AlphaAdam")
+OURS_SHOWN = ("ASGDAdam", "ASGDAdam, relative", "AMGT", "AMVT", "AlphaAdam")
 LIGHT = "#c9d1d9"
 
 
@@ -57,7 +57,7 @@ def step_time(record: dict[str, Any]) -> Figure | None:
             entry = result["contenders"].get(label)
             if entry is not None:
                 low, middle, high = _to_fused(result, entry)
-                at = place + 0.14 * (offset - 2)
+                at = place + 0.13 * (offset - (len(marks) - 1) / 2)
                 right.plot([low, high], [at, at], color=color, linewidth=1.0, alpha=0.6)
                 right.plot([middle], [at], marker, color=color, markersize=4.0, label=label if place == 0 else None)
     right.set_yticks(range(len(results)), [_name(result) for result in results])

@@ -42,7 +42,7 @@ from measuring import available_bytes, interleaved, options_of, paired, quartile
 
 ROUNDS = {"eight-million": 41, "ppo": 41, "twin-encoder": 21, "resnet-50": 13, "gpt2-124m": 7, "two-thousand": 15}
 PLAN = [(shape, "float32") for shape in SHAPES] + [("eight-million", "bfloat16")]
-PAPERS = ("ASGDAdam", "AMGT", "AMVT", "AlphaAdam")  # one optimizer of each, where there is no room for all
+PAPERS = ("ASGDAdam", "ASGDAdam, relative", "AMGT", "AMVT", "AlphaAdam")  # where there is no room for all
 WITH_HEAVYBALL = ("eight-million", "ppo")
 LARGE = 1 << 26  # coordinates from which no cache holds a gradient, so that all may step with the same ones
 WARM_UP = 3
