@@ -112,11 +112,12 @@ def section(name: str, comparison: Comparison | None) -> list[str]:
     if comparison is None:
         return [*lines, "**Registered, not run to its end yet.**", ""]
     lines += [f"![{study.name}: effects over tasks, and on each task](pictures/{name}.png)", ""]
-    lines += [
+    margins = [
         f"- {margin_of(name, comparison, horizon, *pair)}"
         for horizon in study.horizons
         for pair in MARGINS.get(name, {})
     ]
+    lines += [*margins, ""] if margins else []
     return [*lines, *regrets_of(comparison), "", f"[Every contrast on every task]({name}.md)", ""]
 
 
@@ -165,7 +166,7 @@ def contrasts_of(comparison: Comparison) -> list[str]:
             if row["difference"] is None
             else f"{row['difference']:.3g} [{row['low']:.3g}, {row['high']:.3g}]"
         )
-        p = "none" if row["p_holm"] is None else f"{row['p_holm']:.3f}"
+        p = "none" if row["p_holm"] is None else "< .001" if row["p_holm"] < 1e-3 else f"{row['p_holm']:.3f}"
         pair = f"{row['first']} − {row['second']}"
         answer = {"first": row["first"], "second": row["second"]}.get(row["answer"], row["answer"])
         lines.append(f"| {row['task']} | {row['horizon']} | {pair} | {gap} | {p} | {answer} |")
@@ -205,7 +206,7 @@ def margin_of(name: str, comparison: Comparison, horizon: bench.Horizon, first: 
 
 def regrets_of(comparison: Comparison) -> list[str]:
     """Tabulate what it costs to have chosen an arm before the task was known."""
-    lines = ["", "| length | arm | mean regret | worst regret | worst task |", "| --- | --- | ---: | ---: | --- |"]
+    lines = ["| length | arm | mean regret | worst regret | worst task |", "| --- | --- | ---: | ---: | --- |"]
     for horizon in comparison.study.horizons:
         entries, found = comparison.regrets(horizon)
         for one in sorted(found, key=lambda regret: regret.worst):
@@ -216,7 +217,7 @@ def regrets_of(comparison: Comparison) -> list[str]:
 
 def percent(value: float, interval: Interval | None) -> str:
     """Write a share with its interval."""
-    ends = "" if interval is None else f" [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+    ends = "" if interval is None else f" [{100 * max(interval.low, 0.0):.1f}, {100 * interval.high:.1f}]"  # not -0.0
     return f"{100 * value:.1f} %{ends}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from optim.training import make_gradients, make_params, run
 from waddington.errors import ArgumentError, UnsupportedError
-from waddington.optim import AMVT, ASGDAdam, ASGDAMSGrad, Masked, Padam, Switched, switching
+from waddington.optim import AMVT, ASGDAdam, ASGDAMSGrad, Masked, Padam, Switched
 from waddington.optim.padam import PADAM_RULE
 from waddington.optim.switching import BaseRateSwitch, count_vote, relative_deviation, sign_vote
 
@@ -222,60 +221,6 @@ def test_the_switch_is_carried_by_any_rule_with_moments():
     param.grad = torch.tensor([1.0] * 7 + [100.0])
     optimizer.step()
     assert optimizer.diagnostics()["base_rate"] == pytest.approx(1e-3)
-
-
-def test_usual_values_are_those_of_the_signatures():
-    """A setting that the rule does not read is refused at any other value."""
-    for name, (_, usual) in switching._READERS.items():
-        for cls in (ASGDAdam, ASGDAMSGrad, Switched):
-            assert inspect.signature(cls).parameters[name].default == usual
-
-
-@pytest.mark.parametrize("make", [ASGDAdam, lambda params, **rule: Switched(torch.optim.Adam(params, lr=LR), **rule)])
-def test_a_state_with_a_setting_that_is_not_read_is_loaded(make):
-    saved = make([torch.ones(2, requires_grad=True)], switch="mean").state_dict()
-    saved["param_groups"][0] |= {"switch_interval": 7, "large_rate_in": "flat", "tau": 3.0}
-    optimizer = make([torch.ones(2, requires_grad=True)], switch="mean")
-    optimizer.load_state_dict(saved)
-    assert optimizer.param_groups[0]["switch_interval"] == 7
-
-
-def test_settings_of_the_whole_model_agree_between_groups():
-    a, b = (torch.ones(2, requires_grad=True) for _ in range(2))
-    with pytest.raises(ArgumentError, match="switch='linear' in one group and 'alignment' in another"):
-        ASGDAdam([{"params": [a]}, {"params": [b], "switch": "linear"}])
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"alpha_min": 0.1}, r"alpha_min=0.1 with lr=0.01: lr is the large base rate"),
-        ({"alpha_min": -1e-3}, r"cannot use alpha_min=-0.001"),
-        ({"switch": "median"}, r"'relative', 'linear', 'mean', 'coordinate', 'momentum', 'alignment'"),
-        ({"large_rate_in": "both"}, r"'sharp', 'flat'"),
-        ({"large_rate_in": "flat"}, r"'flat' with alignment='clock', .* large_rate_in: switch='relative' or 'linear'"),
-        ({"large_rate_in": "flat", "switch": "mean"}, r"'flat' with switch='mean', which does not read it"),
-        ({"switch_interval": 5}, r"switch_interval=5 with alignment='clock', .*: switch='relative' or 'linear'"),
-        ({"hysteresis": 0.3, "switch": "coordinate"}, r"hysteresis=0.3 with switch='coordinate'"),
-        ({"memory": 3, "alignment": "dual"}, r"memory=3 with alignment='dual'"),
-        ({"count_ratio": 0.5}, r"count_ratio=0.5 with alignment='clock', .*: switch='coordinate'"),
-        ({"tau": 9.0, "alignment": "ratchet"}, r"tau=9.0 with alignment='ratchet', .*: alignment='clock'"),
-        ({"tau": 9.0, "switch": "linear"}, r"tau=9.0 with switch='linear', .*: alignment='clock'"),
-        ({"alignment": "dual", "switch": "mean"}, r"alignment='dual' with switch='mean', .*: switch='alignment'"),
-        ({"count_ratio": 0.0}, r"cannot use count_ratio=0.0"),
-        ({"switch_interval": 0}, r"cannot use switch_interval=0"),
-        ({"switch_interval": 2.5}, r"switch_interval must be a whole number"),
-        ({"memory": 0}, r"cannot use memory=0"),
-        ({"alignment": "both"}, r"'dual', 'clock', 'ratchet'"),
-        ({"tau": 0.0}, r"cannot use tau=0.0"),
-        ({"hysteresis": 0.0}, r"cannot use hysteresis=0.0"),
-    ],
-)
-def test_argument_errors(kwargs, message):
-    with pytest.raises(ArgumentError, match=message):
-        ASGDAdam([torch.ones(2, requires_grad=True)], **kwargs)
-    with pytest.raises(ArgumentError, match=message):
-        Switched(torch.optim.Adam([torch.ones(2, requires_grad=True)], lr=1e-2), **{"switch": "alignment", **kwargs})
 
 
 def test_zero_gradients_leave_the_switch_where_it_was():

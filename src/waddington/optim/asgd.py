@@ -23,6 +23,7 @@ from torch.optim.optimizer import ParamsT
 
 from waddington._checks import check_choice
 from waddington.optim._moved import renamed_arguments
+from waddington.optim._switch_settings import check_is_read
 from waddington.optim.alignment import Alignment
 from waddington.optim.engine.optimizer import RuleOptimizer
 from waddington.optim.engine.settings import Compile, Nonfinite, StateDtype, check_common, settings_of
@@ -34,7 +35,6 @@ from waddington.optim.switching import (
     BaseRateSwitch,
     LargeRateIn,
     Switch,
-    check_is_read,
     check_switch,
     small_rate,
 )

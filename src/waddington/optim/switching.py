@@ -46,14 +46,21 @@ torch's too, is put into a :class:`~waddington.optim.Switched`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
 
 import torch
 
-from waddington._checks import check_choice, check_count, check_in_range
-from waddington.errors import ArgumentError
 from waddington.optim import alignment as aligned
 from waddington.optim._moved import moved, renamed_arguments
+from waddington.optim._switch_settings import (
+    FOLLOWING,
+    RENAMED,
+    SWITCHES,
+    LargeRateIn,
+    Switch,
+    check_switch,
+    small_fraction,
+    small_rate,
+)
 from waddington.optim.moments import DEVICE, Arithmetic, Number, Numbers
 from waddington.optim.rule import Settings, Stage, Tensors
 
@@ -63,125 +70,17 @@ __all__ = [
     "BaseRateSwitch",
     "LargeRateIn",
     "Switch",
-    "check_is_read",
     "check_switch",
     "chosen_fraction",
     "count_vote",
-    "idle_settings",
     "relative_deviation",
     "sign_vote",
     "small_rate",
 ]
 
-RENAMED = {"adaptive": "count_ratio"}
-"""Old names of arguments and settings, which work for one release more."""
-
-Switch = Literal["relative", "linear", "mean", "coordinate", "momentum", "alignment"]
-"""What chooses the rate."""
-LargeRateIn = Literal["sharp", "flat"]
-"""The region that gets the large rate."""
-SWITCHES = get_args(Switch)
-"""All values of `switch`."""
-_FOLLOWING = ("relative", "linear")
-"""Rules that follow the curvature, and can give the large rate to either region."""
-_READERS: Mapping[str, tuple[tuple[str, ...], Any]] = {
-    "large_rate_in": (_FOLLOWING, "sharp"),
-    "switch_interval": (_FOLLOWING, 10),
-    "hysteresis": (_FOLLOWING, 0.1),
-    "memory": (_FOLLOWING, 10),
-    "count_ratio": (("coordinate",), 1.0),
-    "alignment": (aligned.ALIGNMENTS, "clock"),
-    "tau": (("clock",), 50.0),
-}
-"""Settings that not every rule reads: those that do, values of `switch` or of `alignment`, and the usual value."""
-
-_RATIO = 10.0
-"""Of the two rates, where nobody says otherwise: with a hundredth as the small one a run's mean accuracy was worse in
-15 of 16 comparisons (``benchmarks/switch_direction.py``), and no constant fits every `lr`."""
-
 # Changes of the curvature below one percent are no news, however little it scatters: a noiseless training must not
 # switch on rounding errors.
 _RESOLUTION = 0.01
-
-
-def check_switch(settings: Settings) -> None:
-    """Check the settings of a base-rate switch.
-
-    Raises
-    ------
-    ArgumentError
-        Names the argument, its value and the range.
-    """
-    check_choice("switch", settings["switch"], SWITCHES)
-    check_choice("alignment", settings["alignment"], aligned.ALIGNMENTS)
-    check_choice("large_rate_in", settings["large_rate_in"], get_args(LargeRateIn))
-    check_in_range("count_ratio", settings["count_ratio"], 0.0, open_low=True, open_high=True)
-    check_in_range("hysteresis", settings["hysteresis"], 0.0, open_low=True, open_high=True)
-    check_in_range("tau", settings["tau"], 0.0, open_low=True, open_high=True)
-    for name in ("switch_interval", "memory"):
-        check_count(name, settings[name], 1)
-    large, small = settings.get("base_lr", float(settings["lr"])), settings["alpha_min"]
-    check_in_range("lr", large, 0.0, open_high=True)
-    if small is None and large == 0.0:
-        return
-    check_in_range("alpha_min", small, 0.0, open_high=True)
-    if small > large:
-        raise ArgumentError(
-            f"cannot use alpha_min={small!r} with lr={large!r}: lr is the large base rate, so alpha_min must be a"
-            " number from 0 to lr"
-        )
-
-
-def check_is_read(settings: Settings) -> None:
-    """Check that the rule reads every setting that is not at its usual value; the settings are in their ranges.
-
-    Who makes an optimizer is told. A state that was saved before may hold such settings, and is loaded.
-
-    Raises
-    ------
-    ArgumentError
-        Names the setting, its value, the rule and the rules that do read it.
-    """
-    for name in idle_settings(settings):
-        readers, usual = _READERS[name]
-        if settings[name] != usual:
-            rule, argument = _rule_of(settings), "switch" if set(readers) <= set(SWITCHES) else "alignment"
-            told = "alignment" if rule in aligned.ALIGNMENTS else "switch"
-            accepted = "switch='alignment'" if name == "alignment" else f"{argument}={' or '.join(map(repr, readers))}"
-            raise ArgumentError(
-                f"cannot use {name}={settings[name]!r} with {told}={rule!r}, which does not read it; accepted beside"
-                f" {name}: {accepted}"
-            )
-
-
-def idle_settings(settings: Settings) -> tuple[str, ...]:
-    """Name the settings that the chosen rule does not read."""
-    rule = _rule_of(settings)
-    return tuple(name for name, (readers, _) in _READERS.items() if rule not in readers)
-
-
-def _rule_of(settings: Settings) -> str:
-    """Give `switch`, or the reading of ``"alignment"``."""
-    return str(settings["alignment"] if settings["switch"] == "alignment" else settings["switch"])
-
-
-def small_rate(settings: Settings) -> float | None:
-    """Give `alpha_min`, which is a tenth of the first `lr` where it is None; it stays None where that is 0.
-
-    The clock and the ratchet of ``"alignment"`` have 0 instead, and fall as far as they will.
-    """
-    given: float | None = settings["alpha_min"]
-    if given is None and settings["switch"] == "alignment" and settings["alignment"] != "dual":
-        return 0.0
-    return settings["base_lr"] / _RATIO if given is None and settings["base_lr"] else given
-
-
-def _ratio(settings: Settings) -> float:
-    """Give the small rate as a fraction of the large one: as both were first, which schedulers scale together."""
-    large, small = settings["base_lr"], settings["alpha_min"]
-    if small is None:
-        return 1.0 / _RATIO
-    return float(small / large) if large else 0.0  # beside 0 none but 0 can be given
 
 
 def sign_vote(mean_absolute: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
@@ -314,14 +213,14 @@ class BaseRateSwitch:
 
     def defers_stats(self, state: Mapping[str, float], settings: Settings) -> bool:
         """Tell whether the coming step is between two looks, where only the curvature is followed."""
-        followed = settings["switch"] in _FOLLOWING
+        followed = settings["switch"] in FOLLOWING
         return followed and state["switch_steps"] % settings["switch_interval"] != 0.0
 
     def summarize(self, totals: Tensors, sizes: torch.Tensor, settings: Settings) -> torch.Tensor:
         """Give the mean squared gradient, the cosine, or the vote of the paper's rules."""
         if settings["switch"] == "alignment":
             return aligned.cosine(*(totals[name].sum() for name in ("product", "gradient", "update")))
-        if settings["switch"] in _FOLLOWING:
+        if settings["switch"] in FOLLOWING:
             return totals["energy"].sum() / sizes.sum().clamp_min(1.0)
         if settings["switch"] == "coordinate":
             return count_vote(totals["above"], totals["below"], settings["count_ratio"])
@@ -330,7 +229,7 @@ class BaseRateSwitch:
     def decide(self, summary: Number, state: Numbers, settings: Settings, arithmetic: Arithmetic) -> dict[str, Number]:
         """Choose the rate: 1 in ``switch_large`` is the large one, 0 the small one."""
         old = {name.removeprefix("switch_"): value for name, value in state.items()}
-        if settings["switch"] in _FOLLOWING:
+        if settings["switch"] in FOLLOWING:
             new = _relative(summary, old, settings, arithmetic)
         elif settings["switch"] == "alignment":
             new = aligned.follow(summary, old, settings, arithmetic)
@@ -394,14 +293,14 @@ def _relative(mean_square: Number, state: Numbers, settings: Settings, arithmeti
 def _mix(large: Number, settings: Settings) -> Number:
     # Both ends are exact: 1 gives lr to the last bit, 0 gives alpha_min * lr / base_lr.
     lr: Number = settings["lr"]
-    small = lr * _ratio(settings)
+    small = lr * small_fraction(settings)
     mixed: Number = large * lr + (1.0 - large) * small
     return mixed
 
 
 def chosen_fraction(state: Tensors, settings: Settings) -> torch.Tensor:
     """Give the chosen rate as a fraction of ``lr``, 0-d; both ends are exact."""
-    large, small = state["switch_large"], _ratio(settings)
+    large, small = state["switch_large"], small_fraction(settings)
     return large + (1.0 - large) * small
 
 

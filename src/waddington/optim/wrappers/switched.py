@@ -8,6 +8,7 @@ import torch
 
 from waddington.errors import UnsupportedError
 from waddington.optim._moved import renamed_arguments
+from waddington.optim._switch_settings import check_is_read
 from waddington.optim.alignment import Alignment
 from waddington.optim.engine.host import host_sync_is_free
 from waddington.optim.engine.params import ParamSlot, local_real
@@ -20,7 +21,6 @@ from waddington.optim.switching import (
     BaseRateSwitch,
     LargeRateIn,
     Switch,
-    check_is_read,
     check_switch,
     chosen_fraction,
     small_rate,

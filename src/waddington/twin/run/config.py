@@ -96,8 +96,7 @@ class RunConfig:
     eps: float = 1e-8
     """Added to the denominator; the same for every optimizer."""
     switch_interval: int = 10
-    """Steps between two looks at the curvature, by ASGDAdam's and ASGDAMSGrad's rules `relative` and `linear`; beside
-    their other rules, the default among them, no other value is accepted."""
+    """Steps between two looks at the curvature, by ASGDAdam's and ASGDAMSGrad's rules `relative` and `linear` alone."""
     alpha_min: float = 1e-4
     """Small base rate of the switching optimizers; scaled with `alpha_max` where that is tuned."""
     alpha_max: float = 1e-2
