@@ -50,7 +50,8 @@ def forest(comparison: Comparison) -> Figure:
     handles, _ = panels[0].get_legend_handles_labels()
     if handles:
         names = [entry.label for entry in comparison.study.entries]
-        figure.legend(handles[: len(names)], names, loc="outside upper center", ncols=4 if max(map(len, names)) < 36 else 2)
+        columns = 4 if max(map(len, names)) < 36 else 2
+        figure.legend(handles[: len(names)], names, loc="outside upper center", ncols=columns)
     note(figure, [
         "black: over tasks, with 95 % intervals; left of the line the first is better",
         f"on another scale, not drawn: {', '.join(missing)}" if missing else "",
