@@ -87,7 +87,7 @@ docs: $(VENV)/.dev
 dist: $(VENV)/.dev
 	WADDINGTON_REPOSITORY=$(REPOSITORY) $(VENV)/bin/python -m hatchling build
 
-bench: SCRIPTS = env_throughput encoder step_time memory compile_cost scaling
+bench: SCRIPTS = env_throughput step_time memory compile_cost scaling
 bench-trainings: SCRIPTS = switch_direction tuned_rates
 bench bench-trainings: $(VENV)/.dev
 	@for script in $(SCRIPTS); do \

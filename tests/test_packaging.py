@@ -81,3 +81,11 @@ def test_without_an_address_none_is_guessed(tmp_path: Path) -> None:
 def test_the_citation_names_this_version() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.search(r"^version: (.+)$", citation, re.MULTILINE).group(1) == waddington.__version__
+
+
+def test_every_benchmark_that_make_runs_is_there() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    listed = [name for names in re.findall(r"SCRIPTS = (.*)", makefile) for name in names.split()]
+    named = [f"benchmarks/{name}.py" for name in listed] + re.findall(r"benchmarks/\w+\.py", makefile)
+    assert len(named) > len(listed) > 0
+    assert not [name for name in named if not (ROOT / name).is_file()]
