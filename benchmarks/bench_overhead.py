@@ -31,6 +31,11 @@ class Quiet(jobs.Listener):
         """Say nothing."""
 
 
+def study_of(**sizes: int) -> bench.Study:
+    """Give a study of one arm on the digits."""
+    return bench.Study.of(["digits"], ["AdamW"], horizons=["known"], widenings=0, **sizes)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000)
@@ -38,17 +43,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the record here, too")
     options = parser.parse_args()
     seeds, tuning_seeds = options.runs // 10, 3
-    study = bench.Study.of(
-        ["digits"],
-        ["AdamW"],
-        seeds=seeds,
-        trials=(options.runs - seeds) // tuning_seeds,
-        tuning_seeds=tuning_seeds,
-        steps=options.steps,
-        horizons=["known"],
-        widenings=0,
-    )
-    bench.get_task("digits").problem(0)
+    trials = (options.runs - seeds) // tuning_seeds
+    study = study_of(steps=options.steps, seeds=seeds, trials=trials, tuning_seeds=tuning_seeds)
+    with tempfile.TemporaryDirectory() as folder, bench.Store(folder) as store:  # imports, and the data are read
+        bench.conduct(study_of(steps=2, seeds=2, trials=1, tuning_seeds=1), store, listener=Quiet())
     with tempfile.TemporaryDirectory() as folder, bench.Store(folder) as store:
         begun = time.perf_counter()
         bench.conduct(study, store, listener=Quiet())

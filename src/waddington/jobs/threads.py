@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 __all__ = ["WORKER_ENVIRONMENT", "core_count", "environment", "one_thread"]
 
@@ -48,8 +49,14 @@ def one_thread() -> Iterator[None]:
     if torch:
         torch.set_num_threads(1)
     try:
-        with environment(WORKER_ENVIRONMENT), threadpool_limits(1):
+        with environment(WORKER_ENVIRONMENT), _libraries(len(sys.modules)).limit(limits=1):
             yield
     finally:
         if torch:
             torch.set_num_threads(threads)
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """Find the libraries that have threads; anew only after an import, as that takes milliseconds."""
+    return ThreadpoolController()
