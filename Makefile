@@ -4,7 +4,7 @@
 # make test-all  those too; make test-slow runs them alone
 # make check  everything CI checks: format, lint, types, docs, all tests
 #             for another Python: make test PYTHON=python3.12 VENV=.venv312
-# make bench  speed and memory, by hand: under ten minutes on two cores; benchmarks/speed_page.py puts them into docs/speed.md
+# make bench  speed and memory, by hand: ten minutes on two cores; benchmarks/speed_page.py puts them into docs/speed.md
 # make bench-trainings  what optimizers come to in training, by hand: a quarter of an hour
 # make gpu    the contract, graphs and speed on a GPU, if there is one; compile="auto" goes by the record that it writes
 # make dist   the source distribution and the wheel; REPOSITORY=https://... is the address that their pages then name
