@@ -197,13 +197,23 @@ def test_a_run_that_diverges_is_kept_as_the_worst(tasks: Path, tmp_path: Path) -
     assert row["difference"] is None, "a mean with infinities is not measurable"
 
 
+def test_a_search_that_finds_nothing_is_said(tasks: Path, tmp_path: Path) -> None:
+    arms = [bench.Arm.of("SGD", lr=1e-3), bench.Arm.of("SGD", name="far", space={"lr": bench.Choice(50.0, 60.0)})]
+    with bench.Store(tmp_path) as store:
+        study = small(tasks, "exploding", arms=arms)
+        notes = bench.Comparison(study=study, cells=bench.conduct(study, store)).notes
+    said = [note for note in notes if "nothing was tuned" in note]
+    assert len(said) == 1
+    assert said[0].startswith("Every point of the search on exploding diverged or raised an error (far)")
+
+
 def test_what_raises_is_retried_recorded_and_the_rest_goes_on(tasks: Path, tmp_path: Path) -> None:
     arms = [bench.Arm.of("SGD", lr=1e-2), bench.Arm.of("SGD", name="far", lr=50.0)]
     study = small(tasks, "raising-sometimes", arms=arms)
     with bench.Store(tmp_path) as store:
         cells = bench.conduct(study, store, retries=1)
     near, far = cells
-    assert Comparison(study=study, cells=cells).notes == [
+    assert Comparison(study=study, cells=cells).notes[1:] == [
         "3 of 6 runs on raising-sometimes raised an error and count as the worst (far); the first by RuntimeError: the"
         " task raises."
     ]

@@ -16,7 +16,7 @@ from waddington.bench import statistics as stats
 from waddington.bench.conducting import looked_up
 from waddington.bench.cost import costs_of
 from waddington.bench.entry import Entry, Horizon
-from waddington.bench.remarks import on_raised_runs, on_unlike_starts
+from waddington.bench.remarks import on_lost_searches, on_raised_runs, on_unlike_starts
 from waddington.bench.search import Cell, value_of
 from waddington.bench.statistics import Pooled, Regret, Several, Verdict
 from waddington.bench.study import Study
@@ -215,9 +215,10 @@ class Comparison:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader must know: spaces that differ, runs that raised, arms that did not begin alike."""
+        """What a reader must know: spaces that differ, searches that found nothing, runs that raised, unlike starts."""
         return [
             *self.study.notes,
+            *on_lost_searches(self.study, self.cells),
             *on_raised_runs(self.study, self.cells),
             *on_unlike_starts(self.study, self.cells),
         ]

@@ -1,4 +1,4 @@
-"""What a reader must know of a study's evaluations, in words: runs that raised, and pairs that are none."""
+"""What a reader must know of a study, in words: searches that found nothing, runs that raised, pairs that are none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,27 @@ from waddington.bench.arm import TASK
 from waddington.bench.search import Cell
 from waddington.bench.study import Study
 
-__all__ = ["on_raised_runs", "on_unlike_starts"]
+__all__ = ["on_lost_searches", "on_raised_runs", "on_unlike_starts"]
+
+
+def on_lost_searches(study: Study, cells: Sequence[Cell]) -> list[str]:
+    """Say on which tasks and for which arms no point of the search came to a number: nothing was chosen there."""
+    found = []
+    for entry in study.entries:
+        lost = [
+            cell
+            for cell in cells
+            if cell.entry.label == entry.label
+            and len(cell.trials) > 1
+            and all(math.isinf(trial.value) for trial in cell.trials)
+        ]
+        if lost:
+            arms = ", ".join(dict.fromkeys(cell.arm.name for cell in lost))
+            found.append(
+                f"Every point of the search on {entry.label} diverged or raised an error ({arms}): nothing was tuned"
+                " there, and the first point was evaluated."
+            )
+    return found
 
 
 def on_raised_runs(study: Study, cells: Sequence[Cell]) -> list[str]:

@@ -202,6 +202,7 @@ def _effect(pooled: Pooled, first: str) -> str:
     ends, is_lower = pooled.interval, pooled.over_tasks.better == "lower"
     if pooled.scale == "net wins":
         mean, low, high = (-pooled.mean, -ends.high, -ends.low) if is_lower else (pooled.mean, ends.low, ends.high)
+        mean, low, high = (round(share, 2) + 0.0 for share in (mean, low, high))  # none is "−0%"
         shares = f"{mean:+.0%} [{low:+.0%}, {high:+.0%}]".replace("-", "−")
         return f"seeds in which {first} is better minus those in which it is worse: {shares}"
     if pooled.scale == "standardized":
