@@ -224,11 +224,11 @@ def test_a_study_is_read_as_it_was_written(tmp_path: Path) -> None:
         space={"weight_decay": bench.Choice(0.0, 0.1), "beta2": bench.OneMinus(bench.Log(1e-3, 0.1))},
         name="a study",
     )
-    bench.write_study(found, tmp_path)
+    assert bench.write_study(found, tmp_path)
     again = bench.read_study(tmp_path)
     assert again == found
     assert (again.hash, again.name, again.arms[1].source) == (found.hash, "a study", str(path))
-    bench.write_study(found, tmp_path)
+    assert not bench.write_study(found, tmp_path)
     with pytest.raises(OutputError, match=r"holds the study .* of rosenbrock, digits.*accepted: another folder"):
         bench.write_study(study(), tmp_path)
 

@@ -92,6 +92,16 @@ def test_a_report_is_written_anew_from_records_alone(
         assert (tmp_path / "page" / table).read_text() == (done / table).read_text()
 
 
+def test_a_study_that_is_refused_before_it_runs_leaves_its_folder_to_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = invoke(capsys, *study(tmp_path, "--optimizer", "AdamW,lr=-1"))
+    assert code == 2
+    assert "lr=-1" in err
+    code, _, _ = invoke(capsys, *study(tmp_path))
+    assert code == 0
+
+
 def test_a_folder_holds_one_study(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = invoke(capsys, *study(done, "--trials", 3))
     assert code == 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,11 +17,11 @@ from waddington.bench.comparison import Comparison, compare
 from waddington.bench.conducting import conduct
 from waddington.bench.cost import costs_of
 from waddington.bench.packing import pack, unpack
-from waddington.bench.registered import read_study, write_study
+from waddington.bench.registered import read_study, withdraw_study, write_study
 from waddington.bench.search import Cell
 from waddington.bench.store import STORE, Store
 from waddington.bench.study import Study
-from waddington.errors import ArgumentError, OutputError
+from waddington.errors import ArgumentError, OutputError, WaddingtonError
 
 __all__ = ["compare_folder", "make_executor", "pack_folders", "run_study", "tune_study", "write_results"]
 
@@ -68,9 +69,8 @@ def run_study(
         Every run of a phase failed.
     """
     folder = _made(out)
-    write_study(study, folder)
     hears = listener or jobs.Listener()
-    with Store(folder, note=hears.note) as store:
+    with _registered(study, folder, hears) as store:
         for path in records:
             store.adopt(unpack(path))
         conduct(study, store, executor=executor, listener=hears, trackers=trackers)
@@ -101,9 +101,8 @@ def tune_study(
         The folder holds another study, or cannot be written.
     """
     folder = _made(out)
-    write_study(study, folder)
     hears = listener or jobs.Listener()
-    with Store(folder, note=hears.note) as store:
+    with _registered(study, folder, hears) as store:
         cells = conduct(study, store, executor=executor, listener=hears, evaluate=False)
         store.write_csv(folder / "records.csv")
     rows = [
@@ -122,6 +121,19 @@ def tune_study(
     ]
     write_text(folder / "tuning.csv", _csv(rows))
     return cells
+
+
+@contextmanager
+def _registered(study: Study, folder: Path, hears: jobs.Listener) -> Iterator[jobs.Store]:
+    """Open the store of a study's folder; a study that is refused before anything has run leaves that to another."""
+    is_new = write_study(study, folder)
+    with Store(folder, note=hears.note) as store:
+        try:
+            yield store
+        except WaddingtonError:
+            if is_new and not store.counts():
+                withdraw_study(folder)
+            raise
 
 
 def compare_folder(folder: str | Path, *, listener: jobs.Listener | None = None) -> Comparison:

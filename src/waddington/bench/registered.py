@@ -16,7 +16,7 @@ from waddington.bench.space import Choice, Log, OneMinus, Times, Uniform
 from waddington.bench.study import Study
 from waddington.errors import ArgumentError, OutputError, UnknownNameError
 
-__all__ = ["from_json", "read_study", "to_json", "write_study"]
+__all__ = ["from_json", "read_study", "to_json", "withdraw_study", "write_study"]
 
 _STUDY = "study.json"
 
@@ -77,8 +77,8 @@ def from_json(text: str) -> Study:
     return found
 
 
-def write_study(study: Study, folder: str | Path) -> None:
-    """Write a study into its folder, or make sure that it is the one that is there.
+def write_study(study: Study, folder: str | Path) -> bool:
+    """Write a study into its folder, or make sure that it is the one that is there; tell whether it was written.
 
     Raises
     ------
@@ -93,8 +93,14 @@ def write_study(study: Study, folder: str | Path) -> None:
                 f" {', '.join(entry.label for entry in other.entries)}; accepted: another folder, or the same settings,"
                 " with which it goes on"
             )
-        return
+        return False
     write_text(path, to_json(study))
+    return True
+
+
+def withdraw_study(folder: str | Path) -> None:
+    """Take a study out of its folder again, so that another may have it."""
+    (Path(folder) / _STUDY).unlink(missing_ok=True)
 
 
 def read_study(folder: str | Path) -> Study:
