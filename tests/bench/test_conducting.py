@@ -207,6 +207,17 @@ def test_a_search_that_finds_nothing_is_said(tasks: Path, tmp_path: Path) -> Non
     assert said[0].startswith("Every point of the search on exploding diverged or raised an error (far)")
 
 
+def test_points_that_cannot_be_built_are_counted(tasks: Path, tmp_path: Path) -> None:
+    arms = ["SGD", bench.Arm.of("ASGDAdam", space={"switch_interval": bench.Choice(5, 10)})]
+    with bench.Store(tmp_path) as store:
+        study = small(tasks, "small-line", arms=arms, trials=4)
+        cells = bench.conduct(study, store)
+    lost = sum(trial.raised > 0 for trial in cells[1].trials)
+    assert lost > 0
+    said = f"{lost} of {len(cells[1].trials)} points of ASGDAdam's search on small-line"
+    assert [note for note in bench.Comparison(study=study, cells=cells).notes if note.startswith(said)]
+
+
 def test_what_raises_is_retried_recorded_and_the_rest_goes_on(tasks: Path, tmp_path: Path) -> None:
     arms = [bench.Arm.of("SGD", lr=1e-2), bench.Arm.of("SGD", name="far", lr=50.0)]
     study = small(tasks, "raising-sometimes", arms=arms)

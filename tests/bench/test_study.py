@@ -11,7 +11,7 @@ from tests.bench.toys import BOWL, LINE
 
 from waddington import bench
 from waddington.bench import registered, search
-from waddington.bench.arm import build_optimizer, parse_arm, usual_space, with_ranges
+from waddington.bench.arm import as_meant, build_optimizer, parse_arm, usual_space, with_ranges
 from waddington.bench.cost import costs_of
 from waddington.errors import ArgumentError, OutputError, UnknownNameError
 
@@ -336,3 +336,38 @@ def test_steps_are_timed_at_the_sizes_and_arguments_of_the_study() -> None:
     assert adam.entry.parameters == sgd.entry.parameters == {"dimensions": 5}
     assert adam.arguments == {"weight_decay": 0.1, "eps": 1e-6, "fused": True}
     assert sgd.arguments == {"weight_decay": 0.1, "fused": True, "momentum": 0.5}
+
+
+# --- defaults of today ---
+
+
+def test_what_is_said_for_all_arms_comes_before_a_default_of_today() -> None:
+    told = bench.Study.of(["rosenbrock"], ["AdamW", "ASGDAdam"], arguments={"switch": "relative", "fused": False})
+    adamw, asgd = (arm.given(told.arguments).optimizer for arm in told.arms)
+    assert (adamw["fused"], asgd["switch"]) == (False, "relative")
+    rules = bench.Choice("relative", "alignment")
+    for arm in ("ASGDAdam", bench.Arm.of("ASGDAdam")):
+        searched = bench.Study.of(["rosenbrock"], ["AdamW", arm], space={"switch": rules})
+        assert "switch" in searched.space_of(searched.arms[1], searched.entries[0])
+    (arm,) = (with_ranges(parse_arm("ASGDAdam"), {"ASGDAdam": {"switch": rules}}),)
+    assert arm.space["switch"] == rules
+    given = bench.Study.of(["rosenbrock"], [bench.Arm.of("ASGDAdam", switch="mean")], arguments={"switch": "relative"})
+    assert given.arms[0].given(given.arguments).optimizer["switch"] == "mean"
+
+
+def test_a_class_of_ours_has_its_default_of_today_under_whatever_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from waddington.optim import ASGDAdam\n\nclass Mine(ASGDAdam): pass\n\nclass Own(ASGDAdam):\n"
+        "    def __init__(self, params, lr=1e-2, switch='linear'): super().__init__(params, lr, switch=switch)\n"
+    )
+    for name in ("ASGDAdam", "waddington.optim:ASGDAdam", f"{path}:Mine"):
+        assert bench.Arm.of(name).arguments == {"switch": "alignment"}
+        assert as_meant(name, {}) == {"switch": "relative"}, "a spec that leaves it out was written before"
+    assert bench.Arm.of(f"{path}:Own").arguments == {}
+    assert as_meant(f"{path}:Own", {}) == {}
+
+
+def test_a_reader_is_told_what_was_the_default_once() -> None:
+    assert bench.Arm.of("ASGDAdam", switch="relative").at({"lr": 0.1}) == {"switch": "relative", "lr": 0.1}
+    assert bench.Arm.of("ASGDAdam").at({})["switch"] == "alignment"

@@ -237,3 +237,16 @@ def test_moments_in_another_shape_than_the_gradients_have_no_cosine(shape):
     with pytest.raises(UnsupportedError, match=r"found the shape \(1, .\) for a parameter of shape"):
         run(optimizer, params, make_gradients(1, shapes=[shape]))
     assert torch.equal(before, params[0].detach())
+
+
+def test_a_gradient_that_is_not_a_number_does_not_turn_the_clock():
+    params = make_params(shapes=SHAPES)
+    optimizer = ASGDAdam(params, nonfinite="propagate")
+    run(optimizer, params, make_gradients(10, shapes=SHAPES))
+    before = optimizer.diagnostics()
+    for param in params:
+        param.grad = torch.full_like(param, float("nan"))
+    for _ in range(20):
+        optimizer.step()
+    after = optimizer.diagnostics()
+    assert [after[name] for name in ("cosine", "noise_steps")] == [before[name] for name in ("cosine", "noise_steps")]

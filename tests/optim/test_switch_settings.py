@@ -29,6 +29,11 @@ def test_a_state_with_a_setting_that_is_not_read_is_loaded(make):
     assert optimizer.param_groups[0]["switch_interval"] == 7
 
 
+def test_a_small_rate_may_equal_a_tensor_in_single_precision():
+    optimizer = ASGDAdam([torch.ones(2, requires_grad=True)], lr=torch.tensor(LR), alpha_min=LR)
+    assert optimizer.param_groups[0]["alpha_min"] == LR
+
+
 def test_settings_of_the_whole_model_agree_between_groups():
     a, b = (torch.ones(2, requires_grad=True) for _ in range(2))
     with pytest.raises(ArgumentError, match="switch='linear' in one group and 'alignment' in another"):

@@ -17,7 +17,7 @@ from waddington.bench import files
 from waddington.bench.schedule import Schedule
 from waddington.bench.space import Dimension, Log, OneMinus, Space, Times, Uniform
 from waddington.errors import ArgumentError, UnknownNameError
-from waddington.optim import registry
+from waddington.optim import ASGDAdam, registry
 
 __all__ = [
     "SCHEDULE",
@@ -31,6 +31,7 @@ __all__ = [
     "usual_space",
     "with_ranges",
     "without",
+    "yielding",
 ]
 
 RATES = Log(1e-4, 1e-1)
@@ -40,12 +41,9 @@ _WIDER = {"SGD": Log(1e-3, 1.0), "Adagrad": Log(1e-3, 1.0), "Padam": Log(1e-3, 1
 _BETA2 = OneMinus(Log(1e-3, 1e-1))
 _SMALL_RATE = Times("lr", Log(1e-2, 1.0, closed="high"))
 _BETAS = ("beta1", "beta2", "beta3")
-_MEANT: Mapping[str, Mapping[str, Any]] = {
-    "ASGDAdam": {"switch": "relative"},
-    "ASGDAMSGrad": {"switch": "relative"},
-}
-"""Defaults as they were when the first studies were hashed, of optimizers that have others now. What the arguments of
-an arm leave out means these, so that a study is what it was; an arm that is made today says its defaults."""
+_MEANT: Mapping[type, Mapping[str, Any]] = {ASGDAdam: {"switch": "relative"}}
+"""Defaults as they were when the first studies were hashed, of classes that have others now. What the arguments of an
+arm leave out means these, so that a study is what it was; an arm that is made today says its defaults."""
 TASK, SCHEDULE = "task.", "schedule."
 """Arguments that begin so are the task's and the schedule's."""
 
@@ -84,6 +82,8 @@ class Arm:
         That file; where it lies is no part of what is computed.
     known
         Names of the arguments that the optimizer takes, where a study's file has kept them; None asks the optimizer.
+    implied
+        Names of `arguments` that nobody gave: defaults of today, which give way to what is said for all arms.
     """
 
     name: str
@@ -94,6 +94,7 @@ class Arm:
     digest: str = ""
     source: str = field(default="", compare=False)
     known: tuple[str, ...] | None = field(default=None, compare=False)
+    implied: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if twice := [name for name in self.arguments if name in self.space]:
@@ -124,6 +125,11 @@ class Arm:
     def accepted(self) -> tuple[str, ...]:
         """Names of the arguments that the optimizer takes."""
         return tuple(_argument_names(self.reference)) if self.known is None else self.known
+
+    def at(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Give its arguments at a point of its space as a reader is to know them: with what was the default once."""
+        is_ours = not self.source and ":" not in self.optimizer  # a file need not be there any more
+        return {**(as_meant(self.optimizer, {}) if is_ours else {}), **self.arguments, **point}
 
     def given(self, shared: Mapping[str, Any], arguments: Mapping[str, Any] | None = None) -> Given:
         """Sort arguments by whose they are: those shared by all arms, then the arm's own, then a point's.
@@ -192,6 +198,7 @@ def _made(
     schedule: Schedule | None = None,
 ) -> Arm:
     """Make an arm as :meth:`Arm.of` does, of an optimizer whose arguments may be called as that method's are."""
+    told = set(arguments)
     source = digest = ""
     if isinstance(optimizer, str) and ".py:" in optimizer:
         path, _, called = optimizer.rpartition(":")
@@ -204,7 +211,7 @@ def _made(
     if not source and registry.get(reference).package == "torch" and "fused" in registry.get(reference).arguments:
         arguments = {"fused": True, **arguments}
     found = usual_space(reference) if space is None else space
-    arguments = _written_out(called, arguments, searched=found)
+    arguments = _written_out(reference, arguments, searched=found)
     fixed = {*arguments, *(_BETAS if "betas" in arguments else ())}
     return Arm(
         name=called.rpartition(":")[2],
@@ -214,18 +221,26 @@ def _made(
         schedule=schedule,
         digest=digest,
         source=source,
+        implied=tuple(name for name in arguments if name not in told),
     )
 
 
 def as_meant(optimizer: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Give the arguments of a spec with what those of its time left out because it was the default then."""
-    return {**_MEANT.get(optimizer, {}), **arguments}
+    return {**_meant_of(optimizer), **arguments}
+
+
+def _meant_of(optimizer: str) -> Mapping[str, Any]:
+    """Give the earlier defaults of an optimizer: of a class of ours, or of one that takes its arguments as they are."""
+    cls = registry.get(find_optimizer(optimizer)).source
+    how = getattr(cls, "__init__", None)  # a class that is written with arguments of its own means what it says
+    return next((meant for ours, meant in _MEANT.items() if how is vars(ours)["__init__"]), {})
 
 
 def _written_out(optimizer: str, arguments: Mapping[str, Any], *, searched: Iterable[str]) -> dict[str, Any]:
     """Give the arguments of a spec: of what :data:`_MEANT` has, those that are something else."""
-    meant = _MEANT.get(optimizer, {})
-    said = {name: arguments.get(name, registry.get(optimizer).defaults[name]) for name in meant if name not in searched}
+    meant, usual = _meant_of(optimizer), registry.get("ASGDAdam").defaults
+    said = {name: arguments.get(name, usual[name]) for name in meant if name not in searched}
     changed = {name: value for name, value in said.items() if value != meant[name]}
     return {**{name: value for name, value in arguments.items() if name not in said}, **changed}
 
@@ -264,12 +279,21 @@ def with_ranges(arm: Arm, ranges: Mapping[str | None, Space]) -> Arm:
     """Give an arm that searches other ranges: those under its name, and those under None that it has arguments for."""
     shared = {name: one for name, one in ranges.get(None, {}).items() if name in arm.accepted}
     found = {**arm.space, **shared, **ranges.get(arm.name, {})}
+    arm = yielding(arm, found)
     return replace(arm, space={name: one for name, one in found.items() if name not in arm.arguments})
+
+
+def yielding(arm: Arm, names: Iterable[str]) -> Arm:
+    """Give an arm whose defaults of today give way to what is said or searched for all arms."""
+    given_up = set(arm.implied).intersection(names)
+    kept = {name: value for name, value in arm.arguments.items() if name not in given_up}
+    return replace(arm, arguments=kept, implied=tuple(name for name in arm.implied if name not in given_up))
 
 
 def without(arm: Arm, names: Iterable[str]) -> Arm:
     """Give an arm that does not search some arguments, because they are fixed for all arms."""
     fixed = set(names)
+    arm = yielding(arm, fixed)
     return replace(arm, space={name: one for name, one in arm.space.items() if name not in fixed})
 
 

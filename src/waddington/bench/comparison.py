@@ -16,7 +16,7 @@ from waddington.bench import statistics as stats
 from waddington.bench.conducting import looked_up
 from waddington.bench.cost import costs_of
 from waddington.bench.entry import Entry, Horizon
-from waddington.bench.remarks import on_lost_searches, on_raised_runs, on_unlike_starts
+from waddington.bench.remarks import on_lost_searches, on_raised_points, on_raised_runs, on_unlike_starts
 from waddington.bench.search import Cell, value_of
 from waddington.bench.statistics import Pooled, Regret, Several, Verdict
 from waddington.bench.study import Study
@@ -219,6 +219,7 @@ class Comparison:
         return [
             *self.study.notes,
             *on_lost_searches(self.study, self.cells),
+            *on_raised_points(self.study, self.cells),
             *on_raised_runs(self.study, self.cells),
             *on_unlike_starts(self.study, self.cells),
         ]
@@ -287,7 +288,7 @@ class Comparison:
             "trials": len(cell.trials),
             "trials_diverged": sum(not math.isfinite(one.value) and not one.raised for one in cell.trials),
             "trials_raised": sum(not math.isfinite(one.value) and one.raised > 0 for one in cell.trials),
-            "chosen": {**cell.arm.arguments, **trial.arguments},
+            "chosen": cell.arm.at(trial.arguments),
             "boundary": dict(cell.boundary),
             "step_cost": cost.result["clock"]["ratio"] if cost and cost.result else None,
             "state_ratio": cost.result["state_ratio"] if cost and cost.result else None,

@@ -9,7 +9,7 @@ from waddington.bench.arm import TASK
 from waddington.bench.search import Cell
 from waddington.bench.study import Study
 
-__all__ = ["on_lost_searches", "on_raised_runs", "on_unlike_starts"]
+__all__ = ["on_lost_searches", "on_raised_points", "on_raised_runs", "on_unlike_starts"]
 
 
 def on_lost_searches(study: Study, cells: Sequence[Cell]) -> list[str]:
@@ -28,6 +28,19 @@ def on_lost_searches(study: Study, cells: Sequence[Cell]) -> list[str]:
             found.append(
                 f"Every point of the search on {entry.label} diverged or raised an error ({arms}): nothing was tuned"
                 " there, and the first point was evaluated."
+            )
+    return found
+
+
+def on_raised_points(study: Study, cells: Sequence[Cell]) -> list[str]:
+    """Say whose searches had fewer points than others', because some raised an error; where none is left is told."""
+    found = []
+    for cell in cells:
+        lost = sum(trial.raised > 0 and math.isinf(trial.value) for trial in cell.trials)
+        if 0 < lost < len(cell.trials):
+            found.append(
+                f"{lost} of {len(cell.trials)} points of {cell.arm.name}'s search on {cell.entry.label}"
+                f" ({cell.horizon.name} length) raised an error: it was tuned with fewer than were registered."
             )
     return found
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from waddington import jobs
 from waddington._checks import check_choice, check_count, check_known
 from waddington.bench._task import Task
-from waddington.bench.arm import SCHEDULE, TASK, Arm, without
+from waddington.bench.arm import SCHEDULE, TASK, Arm, without, yielding
 from waddington.bench.entry import HORIZONS, KNOWN, OPEN, Entry, Horizon
 from waddington.bench.run import Run
 from waddington.bench.schedule import COURSES, KNOWING, Schedule
@@ -149,8 +149,8 @@ class Study:
         fields = {one.name for one in dataclasses.fields(cls)}
         for setting in settings:
             check_known("setting of a study", setting, sorted(fields))
-        fixed = settings.get("arguments", {})
-        found_arms = [arm if isinstance(arm, Arm) else without(Arm.of(arm), fixed) for arm in arms]
+        fixed, said = settings.get("arguments", {}), {**settings.get("arguments", {}), **settings.get("space", {})}
+        found_arms = [yielding(arm if isinstance(arm, Arm) else without(Arm.of(arm), fixed), said) for arm in arms]
         pairs = [(arm.name, found_arms[0].name) for arm in found_arms[1:]] if contrasts is None else list(contrasts)
         if contrasts is None and len(pairs) > MOST_CONTRASTS:
             raise ArgumentError(

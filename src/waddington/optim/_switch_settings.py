@@ -21,6 +21,7 @@ __all__ = [
     "Switch",
     "check_is_read",
     "check_switch",
+    "is_read",
     "small_fraction",
     "small_rate",
 ]
@@ -53,6 +54,10 @@ _RATIO = 10.0
 15 of 16 comparisons (``benchmarks/switch_direction.py``), and no constant fits every `lr`."""
 
 
+_ROUNDING = 1e-6
+"""By how much `alpha_min` may exceed an `lr` that it equals, where that is a tensor in single precision."""
+
+
 def check_switch(settings: Settings) -> None:
     """Check the settings of a base-rate switch.
 
@@ -74,7 +79,7 @@ def check_switch(settings: Settings) -> None:
     if small is None and large == 0.0:
         return
     check_in_range("alpha_min", small, 0.0, open_high=True)
-    if small > large:
+    if small > large * (1.0 + _ROUNDING):
         raise ArgumentError(
             f"cannot use alpha_min={small!r} with lr={large!r}: lr is the large base rate, so alpha_min must be a"
             " number from 0 to lr"
@@ -92,13 +97,18 @@ def check_is_read(settings: Settings) -> None:
         Names the setting, its value, the rule and the rules that do read it.
     """
     rule = _rule_of(settings)
-    for name, (usual, readers, accepted) in _READERS.items():
-        if rule not in readers and settings[name] != usual:
+    for name, (usual, _, accepted) in _READERS.items():
+        if settings[name] != usual and not is_read(name, settings):
             given = f"{'alignment' if rule in ALIGNMENTS else 'switch'}={rule!r}"
             raise ArgumentError(
                 f"cannot use {name}={settings[name]!r} with {given}, which does not read it; accepted beside {name}:"
                 f" {accepted}"
             )
+
+
+def is_read(name: str, settings: Settings) -> bool:
+    """Tell whether the rule reads a setting; of the settings, `switch` and `alignment` count."""
+    return name not in _READERS or _rule_of(settings) in _READERS[name][1]
 
 
 def _rule_of(settings: Settings) -> str:
@@ -122,4 +132,4 @@ def small_fraction(settings: Settings) -> float:
     large, small = settings["base_lr"], settings["alpha_min"]
     if small is None:
         return 1.0 / _RATIO
-    return float(small / large) if large else 0.0  # beside 0 none but 0 can be given
+    return min(float(small / large), 1.0) if large else 0.0  # beside 0 none but 0 can be given

@@ -124,9 +124,9 @@ def _weight_before(numbers: Numbers) -> Number:
 
 
 def cosine(product: torch.Tensor, gradient: torch.Tensor, update: torch.Tensor) -> torch.Tensor:
-    """Give c from its three sums over the model, 0-d; 0 where the gradient or the update is zero."""
+    """Give c from its three sums over the model, 0-d; 0 where the gradient or the update is zero, NaN where one is."""
     length = gradient.sqrt() * update.sqrt()  # and not the root of the product, which is sooner out of range
-    return torch.where((gradient > 0.0) & (update > 0.0), product / length, torch.zeros_like(product))
+    return torch.where((gradient <= 0.0) | (update <= 0.0), torch.zeros_like(product), product / length)
 
 
 def follow(c: Number, state: Numbers, settings: Mapping[str, Any], arithmetic: Arithmetic) -> dict[str, Number]:

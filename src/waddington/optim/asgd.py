@@ -155,8 +155,9 @@ class ASGDAdam(RuleOptimizer):
 class ASGDAMSGrad(ASGDAdam):
     """AMSGrad with a base rate that switches between `alpha_min` and `lr` for the whole model (Algorithm 2).
 
-    As :class:`ASGDAdam`, with the running maximum of the second moment in the denominator; the switch reads the second
-    moment itself (lines 9 and 10 of Algorithm 2), which unlike its maximum can fall.
+    As :class:`ASGDAdam`, with the running maximum of the second moment in the denominator. The paper's rules read the
+    second moment itself (lines 9 and 10 of Algorithm 2), which unlike its maximum can fall; ``"alignment"`` reads the
+    maximum, by which the update was divided.
     """
 
     _fixed: ClassVar[dict[str, Any]] = {"p": 0.5, "amsgrad": True}

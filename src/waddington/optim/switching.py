@@ -58,6 +58,7 @@ from waddington.optim._switch_settings import (
     LargeRateIn,
     Switch,
     check_switch,
+    is_read,
     small_fraction,
     small_rate,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "check_switch",
     "chosen_fraction",
     "count_vote",
+    "is_read",
     "relative_deviation",
     "sign_vote",
     "small_rate",

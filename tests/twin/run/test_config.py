@@ -35,10 +35,16 @@ def test_the_paper_preset_is_the_papers() -> None:
 
 
 def test_an_interval_that_a_switching_optimizer_does_not_read_is_refused() -> None:
-    with pytest.raises(ArgumentError, match=r"switch_interval=5 with alignment='clock'"):
+    with pytest.raises(ArgumentError, match=r"switch_interval=5 with Adam, .* rule relative or linear"):
         RunConfig(switch_interval=5)
-    config = RunConfig(switch_interval=5, optimizer=("Adam", "ASGDAdam,switch=relative"))
+    config = RunConfig(switch_interval=5, optimizer=("ASGDAdam", "ASGDAdam,switch=relative"))
     assert config.arguments("ASGDAdam,switch=relative", 1e-2)["switch_interval"] == 5
+    assert "switch_interval" not in config.arguments("ASGDAdam", 1e-2)
+
+
+def test_a_small_rate_that_is_the_large_one_stays_so_at_every_rate_of_a_grid() -> None:
+    config = RunConfig(alpha_min=0.01, alpha_max=0.01)
+    assert all(config.arguments("ASGDAdam", lr)["alpha_min"] <= lr for lr in PAPER_GRID)
 
 
 def test_alpha_max_is_the_lr_of_the_switching_optimizers() -> None:

@@ -22,11 +22,13 @@ from waddington.errors import ArgumentError
 from waddington.optim import registry
 from waddington.twin.run.fields import typed
 from waddington.twin.run.optimizers import (
+    INTERVAL,
     PAPER_BETA2_GRID,
     PAPER_GRID,
     PAPER_OPTIMIZERS,
     PAPER_P_GRID,
     OptimizerSetting,
+    check_settings,
     read_settings,
 )
 from waddington.twin.run.sections import (
@@ -95,7 +97,7 @@ class RunConfig:
     """Decay rate of the second moment."""
     eps: float = 1e-8
     """Added to the denominator; the same for every optimizer."""
-    switch_interval: int = 10
+    switch_interval: int = INTERVAL
     """Steps between two looks at the curvature, by ASGDAdam's and ASGDAMSGrad's rules `relative` and `linear` alone."""
     alpha_min: float = 1e-4
     """Small base rate of the switching optimizers; scaled with `alpha_max` where that is tuned."""
@@ -174,10 +176,7 @@ class RunConfig:
             check_in_range("beta2_grid", beta2, 0.0, 1.0, open_high=True)
         for p in self.p_grid:
             check_in_range("p_grid", p, 0.0, 1.0)
-        for optimizer in self.optimizer:
-            setting = OptimizerSetting.of(optimizer)
-            if setting.arguments or registry.get(setting.optimizer).switching:  # which not every shared value suits
-                setting.check(self._shared(self.rate(optimizer)))
+        check_settings(self.optimizer, lambda optimizer: self._shared(self.rate(optimizer)))
         check_least(self, 1, "switch_interval", "seeds")
         check_least(self, 0, "seed", "workers", "trials")
         check_least(self, 200, "n_cells")
@@ -232,7 +231,7 @@ class RunConfig:
             "momentum": self.beta1,
             "eps": self.eps,
             "switch_interval": self.switch_interval,
-            "alpha_min": self.alpha_min * lr / self.alpha_max,
+            "alpha_min": min(self.alpha_min * lr / self.alpha_max, lr),  # which rounding may exceed
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ as the bench writes an arm. The text, in one spelling, is what jobs, tables and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,18 @@ from waddington._text import literal, split_commas
 from waddington.errors import ArgumentError
 from waddington.optim import registry
 from waddington.optim.registry import OptimizerLike
+from waddington.optim.switching import is_read
 
-__all__ = ["PAPER_BETA2_GRID", "PAPER_GRID", "PAPER_OPTIMIZERS", "PAPER_P_GRID", "OptimizerSetting", "read_settings"]
+__all__ = [
+    "INTERVAL",
+    "PAPER_BETA2_GRID",
+    "PAPER_GRID",
+    "PAPER_OPTIMIZERS",
+    "PAPER_P_GRID",
+    "OptimizerSetting",
+    "check_settings",
+    "read_settings",
+]
 
 PAPER_OPTIMIZERS = (
     "Adam,lr=1e-4,beta2=0.99",
@@ -36,6 +46,9 @@ PAPER_GRID = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """Learning rates that section IV.A of the ASGDAdam paper searches."""
 PAPER_BETA2_GRID, PAPER_P_GRID = (0.9, 0.99, 0.999), (0.25, 0.125, 0.0625)
 """Decays of the second moment, and powers of Padam, that it searches."""
+
+INTERVAL = 10
+"""The guide's `switch_interval`, and the default."""
 
 _BETAS = ("beta1", "beta2")
 _ACCEPTED = (
@@ -112,6 +125,12 @@ class OptimizerSetting:
         arguments = tuple(sorted({**dict(self.arguments), **own}.items()))
         return OptimizerSetting(optimizer=self.optimizer, arguments=arguments)
 
+    @property
+    def reads_interval(self) -> bool:
+        """Whether its rate is switched by a rule that looks at the curvature at intervals."""
+        spec = registry.get(self.optimizer)
+        return spec.switching and is_read("switch_interval", {**spec.defaults, **dict(self.arguments)})
+
     def check(self, shared: Mapping[str, Any]) -> None:
         """Build the optimizer once, so that a value that it refuses is refused before any work.
 
@@ -133,12 +152,14 @@ class OptimizerSetting:
         Parameters
         ----------
         shared
-            Keyword arguments by name, ``betas`` among them; those that the optimizer does not have are left out, and
-            `momentum` where there are betas, which say it.
+            Keyword arguments by name, ``betas`` among them; those that the optimizer does not have are left out,
+            `momentum` where there are betas, which say it, and `switch_interval` where the rule looks at every step.
         """
-        accepted = registry.get(self.optimizer).arguments
-        idle = "momentum" if "betas" in accepted else ""
-        found = {name: value for name, value in shared.items() if name in accepted and name != idle}
+        spec = registry.get(self.optimizer)
+        idle = {"momentum"} if "betas" in spec.arguments else set()
+        if not self.reads_interval and shared.get("switch_interval") != INTERVAL:
+            idle.add("switch_interval")
+        found = {name: value for name, value in shared.items() if name in spec.arguments and name not in idle}
         own = dict(self.arguments)
         betas = [own.pop(name, None) for name in _BETAS]
         if any(beta is not None for beta in betas):
@@ -161,6 +182,34 @@ def read_settings(given: Any) -> tuple[str, ...]:
         given = _each(split_commas(given))
     each = given if isinstance(given, Iterable) else [given]
     return tuple(dict.fromkeys(OptimizerSetting.of(one).text for one in each))
+
+
+def check_settings(optimizers: Iterable[str], shared: Callable[[str], Mapping[str, Any]]) -> None:
+    """Build every optimizer of a run that has arguments of its own, and refuse a `switch_interval` that none reads.
+
+    Parameters
+    ----------
+    optimizers
+        As :func:`read_settings` gives them.
+    shared
+        Gives the keyword arguments that an optimizer shares with others.
+
+    Raises
+    ------
+    ArgumentError
+        Names the argument, its value and what is accepted.
+    """
+    each = [OptimizerSetting.of(one) for one in optimizers]
+    for setting in each:
+        if setting.arguments:
+            setting.check(shared(setting.text))
+    interval = shared(each[0].text)["switch_interval"] if each else INTERVAL
+    if interval != INTERVAL and not any(setting.reads_interval for setting in each):
+        names = ", ".join(setting.text for setting in each)
+        raise ArgumentError(
+            f"cannot use switch_interval={interval!r} with {names}: no rule of these looks at intervals; accepted are"
+            f" {INTERVAL}, or a switching optimizer by its rule relative or linear"
+        )
 
 
 def _argument(text: str, part: str) -> tuple[str, Any]:
