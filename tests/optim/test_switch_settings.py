@@ -17,7 +17,17 @@ def test_usual_values_are_those_of_the_signatures():
     """A setting that the rule does not read is refused at any other value."""
     for name, (usual, *_) in _switch_settings._READERS.items():
         for cls in (ASGDAdam, ASGDAMSGrad, Switched):
-            assert inspect.signature(cls).parameters[name].default == usual
+            default = inspect.signature(cls).parameters[name].default
+            assert default == usual or (cls is Switched and name == "alignment" and default is None)
+
+
+def test_a_reading_of_the_alignment_is_a_rule_for_any_optimizer():
+    def group(**rule):
+        return Switched(torch.optim.Adam([torch.ones(2, requires_grad=True)], lr=LR), **rule).param_groups[0]
+
+    assert [group(alignment="clock")[name] for name in ("switch", "alignment")] == ["alignment", "clock"]
+    assert [group()[name] for name in ("switch", "alignment")] == ["relative", "clock"]
+    assert group(switch="relative", alignment="clock")["switch"] == "relative"
 
 
 @pytest.mark.parametrize("make", [ASGDAdam, lambda params, **rule: Switched(torch.optim.Adam(params, lr=LR), **rule)])

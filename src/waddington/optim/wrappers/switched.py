@@ -47,8 +47,9 @@ class Switched(UpdateWrapper):
         What is switched. The rules ``"mean"``, ``"coordinate"`` and ``"momentum"`` read its ``exp_avg_sq`` or
         ``exp_avg``, ``"alignment"`` both.
     alpha_min, switch, large_rate_in, count_ratio, switch_interval, hysteresis, memory, alignment, tau
-        As for :class:`~waddington.optim.ASGDAdam`, but that the rule is ``"relative"`` unless said otherwise: it needs
-        no moments, which some optimizers do not have.
+        As for :class:`~waddington.optim.ASGDAdam`, but that the rule is ``"relative"`` unless `switch` or `alignment`
+        is given: it needs no moments, which some optimizers do not have. `alignment` is ``"clock"`` where it is left
+        out beside ``switch="alignment"``.
     nonfinite
         See :class:`~.state.WrapperState`.
 
@@ -72,16 +73,18 @@ class Switched(UpdateWrapper):
         optimizer: torch.optim.Optimizer,
         *,
         alpha_min: float | None = None,
-        switch: Switch = "relative",
+        switch: Switch | None = None,
         large_rate_in: LargeRateIn = "sharp",
         count_ratio: float = 1.0,
         switch_interval: int = 10,
         hysteresis: float = 0.1,
         memory: int = 10,
-        alignment: Alignment = "clock",
+        alignment: Alignment | None = None,
         tau: float = 50.0,
         nonfinite: NonfiniteUnmasked = "skip",
     ) -> None:
+        switch = switch or ("relative" if alignment is None else "alignment")
+        alignment = alignment or "clock"
         super().__init__(optimizer, settings_of(locals(), "optimizer", "nonfinite"), nonfinite=nonfinite)
         check_is_read(self.param_groups[0])
 
