@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from waddington import bench, jobs
+from waddington.bench import packing
 from waddington.bench.comparison import compare
 from waddington.bench.packing import pack, unpack
 from waddington.bench.search import expected_runs
@@ -141,3 +142,12 @@ def test_a_record_that_somebody_changed_is_not_taken_for_another_run(
         with pytest.raises(DataError, match=said):
             other.adopt(unpack(tmp_path / "records"))
         assert other.counts() == {}
+
+
+def test_curves_of_any_shape_are_shortened() -> None:
+    numbers = [0.123456789012345, 2]
+    found = packing._small({"seconds": 1.0, "result": {"curve": numbers, "clock": {"a": numbers}}})
+    short = [found["result"]["curve"][0], 2]
+    assert found["result"] == {"curve": short, "clock": {"a": short}}
+    assert short[0] == pytest.approx(numbers[0], rel=1e-5)
+    assert short[0] != numbers[0]

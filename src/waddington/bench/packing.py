@@ -62,9 +62,8 @@ def unpack(path: str | Path) -> Iterator[jobs.Record]:
 
 def _small(record: dict[str, Any]) -> dict[str, Any]:
     result = record["result"]
-    if isinstance(result, dict) and "curve" in result:
-        result["curve"] = {name: [_short(value) for value in values] for name, values in result["curve"].items()}
-        result["clock"] = {name: _short(value) for name, value in result["clock"].items()}
+    if isinstance(result, dict):
+        result |= {name: _short(result[name]) for name in ("curve", "clock") if name in result}
     record["seconds"] = _short(record["seconds"])
     return record
 
@@ -72,4 +71,6 @@ def _small(record: dict[str, Any]) -> dict[str, Any]:
 def _short(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.{_DIGITS}g}")
+    if isinstance(value, dict):
+        return {name: _short(one) for name, one in value.items()}
     return [_short(one) for one in value] if isinstance(value, list) else value
