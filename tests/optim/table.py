@@ -89,11 +89,18 @@ class Row:
         return self.cls not in (MicroAdam, LDAdam)
 
 
+_UNREAD = {
+    **{"large_rate_in": "sharp", "switch_interval": 10, "hysteresis": 0.1, "memory": 10},
+    **{"count_ratio": 1.0, "alignment": "clock", "tau": 50.0},
+}
+"""What the paper's rule does not read, as it may be given beside it."""
+
+
 def _switched(name: str, cls: type[torch.optim.Optimizer], amsgrad: bool) -> list[Row]:
     twin = (
         torch.optim.Adam,
         {"amsgrad": amsgrad},
-        {"switch": "mean", "large_rate_in": "sharp", "bias_correction": True},
+        {"switch": "mean", "bias_correction": True, **_UNREAD},
     )
     variants: dict[str, dict[str, Any]] = {
         "relative": {"switch": "relative", "switch_interval": 3},

@@ -15,6 +15,7 @@ from waddington.optim.rule import Settings
 
 __all__ = [
     "FOLLOWING",
+    "RATIO",
     "RENAMED",
     "SWITCHES",
     "LargeRateIn",
@@ -22,7 +23,6 @@ __all__ = [
     "check_is_read",
     "check_switch",
     "is_read",
-    "small_fraction",
     "small_rate",
 ]
 
@@ -49,7 +49,7 @@ _READERS: Mapping[str, tuple[Any, tuple[str, ...], str]] = {
 }
 """Settings that not every rule reads: the usual value, the rules that do (of `switch` or `alignment`), and in words."""
 
-_RATIO = 10.0
+RATIO = 10.0
 """Of the two rates, where nobody says otherwise: with a hundredth as the small one a run's mean accuracy was worse in
 15 of 16 comparisons (``benchmarks/switch_direction.py``), and no constant fits every `lr`."""
 
@@ -124,12 +124,4 @@ def small_rate(settings: Settings) -> float | None:
     given: float | None = settings["alpha_min"]
     if given is None and settings["switch"] == "alignment" and settings["alignment"] != "dual":
         return 0.0
-    return settings["base_lr"] / _RATIO if given is None and settings["base_lr"] else given
-
-
-def small_fraction(settings: Settings) -> float:
-    """Give the small rate as a fraction of the large one: as both were first, which schedulers scale together."""
-    large, small = settings["base_lr"], settings["alpha_min"]
-    if small is None:
-        return 1.0 / _RATIO
-    return min(float(small / large), 1.0) if large else 0.0  # beside 0 none but 0 can be given
+    return settings["base_lr"] / RATIO if given is None and settings["base_lr"] else given

@@ -53,13 +53,13 @@ from waddington.optim import alignment as aligned
 from waddington.optim._moved import moved, renamed_arguments
 from waddington.optim._switch_settings import (
     FOLLOWING,
+    RATIO,
     RENAMED,
     SWITCHES,
     LargeRateIn,
     Switch,
     check_switch,
     is_read,
-    small_fraction,
     small_rate,
 )
 from waddington.optim.moments import DEVICE, Arithmetic, Number, Numbers
@@ -295,14 +295,22 @@ def _relative(mean_square: Number, state: Numbers, settings: Settings, arithmeti
 def _mix(large: Number, settings: Settings) -> Number:
     # Both ends are exact: 1 gives lr to the last bit, 0 gives alpha_min * lr / base_lr.
     lr: Number = settings["lr"]
-    small = lr * small_fraction(settings)
+    small = lr * _ratio(settings)
     mixed: Number = large * lr + (1.0 - large) * small
     return mixed
 
 
+def _ratio(settings: Settings) -> float:
+    """Give the small rate as a fraction of the large one: as both were first, which schedulers scale together."""
+    large, small = settings["base_lr"], settings["alpha_min"]
+    if small is None:
+        return 1.0 / RATIO
+    return min(float(small / large), 1.0) if large else 0.0  # beside 0 none but 0 can be given
+
+
 def chosen_fraction(state: Tensors, settings: Settings) -> torch.Tensor:
     """Give the chosen rate as a fraction of ``lr``, 0-d; both ends are exact."""
-    large, small = state["switch_large"], small_fraction(settings)
+    large, small = state["switch_large"], _ratio(settings)
     return large + (1.0 - large) * small
 
 
