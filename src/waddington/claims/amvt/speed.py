@@ -108,7 +108,7 @@ V4 = Claim(
             measurements=measurements(
                 cost.times,
                 tasks={
-                    "cifar-resnet8": {"data": "stand-in", "validation_cases": 32, "batch_size": 128},
+                    "cifar-resnet8": {"data": "stand-in", "validation_cases": 32, "batch_size": 64},
                     "digits": {"hidden": 1024, "batch_size": 128},
                 },
             ),
