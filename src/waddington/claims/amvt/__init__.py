@@ -18,7 +18,7 @@ PAPER = Paper(
     answers=(
         Answer(question="Is AMVT's state comparable to Adam's?", claim="V4", part="state over Adam"),
         Answer(question="What does AMVT cost?", claim="V4", part="time an iteration"),
-        Answer(question="Is AMVT more accurate than a tuned Adam?", claim="V2", part="MNIST, small"),
+        Answer(question="Is AMVT more accurate than a tuned Adam?", claim="V2", part="MNIST"),
         Answer(question="Does AMVT forgive a wrong rate?", claim="V5", part="wider than Adam"),
     ),
     use="`AMVT(params, lr, variance=\"moments\")` has AMVT's rule at Adam's memory. Tune its rate, and compare it with"
