@@ -33,7 +33,9 @@ HEAD = """# Studies
 
 Which optimizer is better, and by how much? These studies were written down and hashed before their first run: tasks,
 spaces, budgets, seeds and contrasts. The first five judge what is there and share AdamW's runs; the last three judge
-what was made since, on tasks and seeds of their own. [The bench](../bench.md) says what makes them fair. Run one:
+what was made since, on seeds that they share and tasks that the first five do not have: the study of averages has those
+of the study of alignment, and the one on data that change has variants of two of them.
+[The bench](../bench.md) says what makes them fair. Run one:
 
 ```console
 $ waddington bench run --study switching{records} --out studies/switching
@@ -200,7 +202,9 @@ def margin_of(name: str, comparison: Comparison, horizon: bench.Horizon, first: 
     low, high = (ratio_of(end) for end in (pool.interval.low, pool.interval.high))
     answer = "Yes" if high < 1.0 + margin else "No" if low > 1.0 + margin else "Cannot be told"
     return (
-        f"**{answer}**: {asked}? The loss ratio over {pool.n_tasks} tasks is {pool.ratio:.3f} [{low:.3f}, {high:.3f}]."
+        f"**{answer}**: {asked}? The loss ratio over the {pool.n_tasks} tasks whose metric lies above zero is"
+        f" {pool.ratio:.3f} [{low:.3f}, {high:.3f}]; the rule, written down beforehand, goes by this interval, which"
+        " draws tasks and seeds anew."
     )
 
 

@@ -13,7 +13,7 @@ from waddington import bench
 from waddington.bench import registered, search
 from waddington.bench.arm import as_meant, build_optimizer, parse_arm, usual_space, with_ranges
 from waddington.bench.cost import costs_of
-from waddington.errors import ArgumentError, OutputError, UnknownNameError
+from waddington.errors import ArgumentError, MissingExtraError, OutputError, UnknownNameError
 
 OPTIMIZER = """
 import torch
@@ -371,3 +371,26 @@ def test_a_class_of_ours_has_its_default_of_today_under_whatever_name(tmp_path: 
 def test_a_reader_is_told_what_was_the_default_once() -> None:
     assert bench.Arm.of("ASGDAdam", switch="relative").at({"lr": 0.1}) == {"switch": "relative", "lr": 0.1}
     assert bench.Arm.of("ASGDAdam").at({})["switch"] == "alignment"
+
+
+def test_an_arm_can_be_read_where_its_library_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = bench.Arm.of("ScheduleFreeAdamW")
+
+    def missing(*names: str) -> None:
+        raise MissingExtraError("'schedulefree' is not installed")
+
+    monkeypatch.setattr("waddington.optim.registry.spec.require_extra", missing)
+    after = bench.Arm.of("ScheduleFreeAdamW")
+    assert (after.arguments, after.space, after.schedule) == (before.arguments, before.space, before.schedule)
+    with pytest.raises(MissingExtraError):
+        build_optimizer("ScheduleFreeAdamW", [torch.nn.Parameter(torch.zeros(2))], {})
+
+
+def test_a_file_that_has_changed_is_named(tmp_path: Path) -> None:
+    text = "import torch\n\nclass Mine(torch.optim.SGD): pass\n"
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    bench.write_study(bench.Study.of(["rosenbrock"], ["AdamW", f"{path}:Mine"]), tmp_path)
+    path.write_text(text + "# changed\n")
+    with pytest.raises(OutputError, match=r"mine.py changed since; accepted"):
+        bench.write_study(bench.Study.of(["rosenbrock"], ["AdamW", f"{path}:Mine"]), tmp_path)

@@ -16,7 +16,7 @@ from waddington._text import literal, split_commas
 from waddington.bench import files
 from waddington.bench.schedule import Schedule
 from waddington.bench.space import Dimension, Log, OneMinus, Space, Times, Uniform
-from waddington.errors import ArgumentError, UnknownNameError
+from waddington.errors import ArgumentError, MissingExtraError, UnknownNameError
 from waddington.optim import ASGDAdam, registry
 
 __all__ = [
@@ -382,7 +382,10 @@ def _file_of(path: str, reference: str) -> tuple[Any, str, str]:
 
 def _argument_names(optimizer: str) -> list[str]:
     spec = registry.get(find_optimizer(optimizer))
-    names = list(spec.arguments)
+    try:
+        names = list(spec.arguments)
+    except MissingExtraError:  # its records can be read where it is not installed; what runs it says so
+        names = list(spec.defaults)
     if "betas" in names:
         names += _BETAS[: len(_usual_betas(optimizer))]
     return names

@@ -88,14 +88,24 @@ def write_study(study: Study, folder: str | Path) -> bool:
     path = Path(folder) / _STUDY
     if path.exists():
         if (other := read_study(folder)).hash != study.hash:
+            changed = f", and {', '.join(files)} changed since" if (files := _changed(other, study)) else ""
             raise OutputError(
                 f"cannot keep the study {study.hash[:8]} in {str(folder)!r}: it holds the study {other.hash[:8]} of"
-                f" {', '.join(entry.label for entry in other.entries)}; accepted: another folder, or the same settings,"
-                " with which it goes on"
+                f" {', '.join(entry.label for entry in other.entries)}{changed}; accepted: another folder, or the same"
+                " settings, with which it goes on"
             )
         return False
     write_text(path, to_json(study))
     return True
+
+
+def _changed(old: Study, new: Study) -> list[str]:
+    """Name the files of tasks and optimizers that have another hash than they had."""
+    before, now = (
+        {entry.source: entry.digest for entry in one.entries} | {arm.source: arm.digest for arm in one.arms}
+        for one in (old, new)
+    )
+    return sorted(source for source in now if source and before.get(source, now[source]) != now[source])
 
 
 def withdraw_study(folder: str | Path) -> None:

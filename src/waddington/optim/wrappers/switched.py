@@ -35,11 +35,12 @@ __all__ = ["Switched"]
 class Switched(UpdateWrapper):
     """Give any optimizer a switched base rate: ``Switched(AMVT(params, lr=1e-2))``.
 
-    Around torch's Adam it is :class:`~waddington.optim.ASGDAdam`. It fits optimizers whose step is proportional to
-    ``lr``: Adam and its kind, SGD with momentum, Lion, Muon. ``"relative"`` and ``"linear"`` read the gradient alone,
-    so around torch's own optimizers of this kind (:mod:`.rates` names them) the rate is chosen first and ``lr`` is set
-    to it for as long as the step takes. Elsewhere the wrapped optimizer steps at its own ``lr``, the large rate, and
-    the step is shortened where the small one is chosen, as far as the precision of the parameters goes.
+    By the same rule it is :class:`~waddington.optim.ASGDAdam` around torch's Adam. It fits optimizers whose step is
+    proportional to ``lr``: Adam and its kind, SGD with momentum, Lion, Muon. ``"relative"`` and ``"linear"`` read the
+    gradient alone, so around torch's own optimizers of this kind (:mod:`.rates` names them) the rate is chosen first
+    and ``lr`` is set to it for as long as the step takes. Elsewhere the wrapped optimizer steps at its own ``lr``, the
+    large rate, and the step is shortened where the small one is chosen, as far as the precision of the parameters
+    goes.
 
     Parameters
     ----------
