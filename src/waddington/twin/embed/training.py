@@ -174,6 +174,8 @@ def train(
     if checkpoint is not None and checkpoint.exists():
         history = _resume(checkpoint, written_for, module, stepper, rate)
         refresh(module, data.cells, data.reference_rows, data.reference)
+        if progress is not None and len(history):  # who keeps something of an epoch may have been killed before that
+            progress(_news(history, epochs))
     for epoch in range(len(history), epochs):
         started = time.perf_counter()
         losses = _epoch(
@@ -193,9 +195,14 @@ def train(
             state = {"module": module.state_dict(), "optimizer": stepper.state_dict(), "rate": rate.state_dict()}
             save_atomically({**state, "settings": written_for, "history": history.state_dict()}, checkpoint)
         if progress is not None:
-            report = {"epoch": epoch + 1, "epochs": epochs, "train": losses, "validation": seen}
-            progress({**report, "seconds": history.seconds[-1]})
+            progress(_news(history, epochs))
     return history
+
+
+def _news(history: History, epochs: int) -> dict[str, Any]:
+    """Give what is told of the last epoch."""
+    report = {"epoch": len(history), "epochs": epochs, "train": history.train[-1], "validation": history.validation[-1]}
+    return {**report, "seconds": history.seconds[-1]}
 
 
 def modality_weights(first: Mapping[str, float], last: Mapping[str, float]) -> dict[str, float]:
