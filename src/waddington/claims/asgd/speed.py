@@ -79,7 +79,8 @@ A4 = Claim(
         *(
             Part(
                 name=f"other rivals, large rate in {where} regions",
-                statement="The loss is lower all along than that of AMSGrad, Padam and SGD, each at its own best rate.",
+                statement=f"With the large rate in {where} regions the loss is lower all along than that of AMSGrad,"
+                " Padam and SGD, each at its own best rate.",
                 source="abstract",
                 measurements=_AGAINST[f"ASGDAdam, {where}"],
                 judge=studies.is_better,
