@@ -2,7 +2,7 @@
 
     python benchmarks/bench_overhead.py [--runs 1000] [--steps 200] [--json FILE]
 
-Run by hand; three minutes on a quiet core. A study of short runs on the digits, in this process: tuning and evaluation
+Run by hand; one to three minutes. A study of short runs on the digits, in this process: tuning and evaluation
 of one arm. Training is what the loop spends in steps and in evaluations; the rest is making problems and optimizers,
 the store, the schedule of runs and choosing. Imports and the first reading of the data are done before. Then the same
 once more, when everything has its record.

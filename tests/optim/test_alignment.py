@@ -13,7 +13,7 @@ from reference.alignment import AlignmentRule
 from reference.asgd import asgd
 from waddington.errors import UnsupportedError
 from waddington.optim import AMVT, ASGDAdam, ASGDAMSGrad, LDAdam, Switched
-from waddington.optim.alignment import ALARM, STATE, WINDOW, alignment_terms, cosine, follow
+from waddington.optim.alignment import ALARM, DEAD_ZONE, STATE, WINDOW, alignment_terms, cosine, follow
 from waddington.optim.moments import DEVICE, HOST
 
 LR, ALPHA_MIN = 1e-2, 1e-3
@@ -250,3 +250,17 @@ def test_a_gradient_that_is_not_a_number_does_not_turn_the_clock():
         optimizer.step()
     after = optimizer.diagnostics()
     assert [after[name] for name in ("cosine", "noise_steps")] == [before[name] for name in ("cosine", "noise_steps")]
+
+
+def test_coordinates_that_had_no_gradient_yet_outweigh_the_others():
+    """New rows of an embedding: a gradient over ε alone, and nothing in the update that it could agree with."""
+    seen = {"grad": torch.ones(1000), "exp_avg": torch.ones(1000), "exp_avg_sq": torch.ones(1000)}
+    new = {"grad": torch.ones(1), "exp_avg": torch.zeros(1), "exp_avg_sq": torch.zeros(1)}
+
+    def found(*parts):
+        grad, *buffers = (torch.cat([part[name] for part in parts]) for name in seen)
+        terms = alignment_terms(grad, dict(zip(("exp_avg", "exp_avg_sq"), buffers, strict=True)), {"eps": 1e-8})
+        return cosine(*(terms[name].sum() for name in ("product", "gradient", "update"))).item()
+
+    assert found(seen) == pytest.approx(1.0)
+    assert 0.0 < found(seen, new) < DEAD_ZONE

@@ -63,10 +63,7 @@ def test_settings_of_the_whole_model_agree_between_groups():
         ({"hysteresis": 0.3, "switch": "coordinate"}, r"hysteresis=0.3 with switch='coordinate'"),
         ({"memory": 3, "alignment": "dual"}, r"memory=3 with alignment='dual'"),
         ({"count_ratio": 0.5}, r"count_ratio=0.5 with alignment='clock', .*: switch='coordinate'"),
-        (
-            {"tau": 9.0, "alignment": "ratchet"},
-            r"tau=9.0 with alignment='ratchet', .*alignment='clock'",
-        ),
+        ({"tau": 9.0, "alignment": "ratchet"}, r"tau=9.0 with alignment='ratchet', .*alignment='clock'"),
         ({"tau": 9.0, "switch": "linear"}, r"tau=9.0 with switch='linear', .*: switch='alignment', alignment='clock'"),
         ({"alignment": "dual", "switch": "mean"}, r"alignment='dual' with switch='mean', .*: switch='alignment'"),
         ({"count_ratio": 0.0}, r"cannot use count_ratio=0.0"),

@@ -227,19 +227,19 @@ def _made(
 
 def as_meant(optimizer: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Give the arguments of a spec with what those of its time left out because it was the default then."""
-    return {**_meant_of(optimizer), **arguments}
+    return {**_meant_of(find_optimizer(optimizer)), **arguments}
 
 
-def _meant_of(optimizer: str) -> Mapping[str, Any]:
+def _meant_of(optimizer: registry.OptimizerLike) -> Mapping[str, Any]:
     """Give the earlier defaults of an optimizer: of a class of ours, or of one that takes its arguments as they are."""
-    cls = registry.get(find_optimizer(optimizer)).source
+    cls = registry.get(optimizer).source
     how = getattr(cls, "__init__", None)  # a class that is written with arguments of its own means what it says
     return next((meant for ours, meant in _MEANT.items() if how is vars(ours)["__init__"]), {})
 
 
 def _written_out(optimizer: str, arguments: Mapping[str, Any], *, searched: Iterable[str]) -> dict[str, Any]:
     """Give the arguments of a spec: of what :data:`_MEANT` has, those that are something else."""
-    meant, usual = _meant_of(optimizer), registry.get("ASGDAdam").defaults
+    meant, usual = _meant_of(find_optimizer(optimizer)), registry.get("ASGDAdam").defaults
     said = {name: arguments.get(name, usual[name]) for name in meant if name not in searched}
     changed = {name: value for name, value in said.items() if value != meant[name]}
     return {**{name: value for name, value in arguments.items() if name not in said}, **changed}
@@ -336,7 +336,7 @@ def build_optimizer(
         The file has changed, or an argument lies outside its range.
     """
     found = find_optimizer(optimizer, digest)
-    given = {name: value for name, value in as_meant(optimizer, arguments).items() if name not in _BETAS}
+    given = {name: value for name, value in {**_meant_of(found), **arguments}.items() if name not in _BETAS}
     if betas := {name: arguments[name] for name in _BETAS if name in arguments}:
         if "betas" in given:
             raise ArgumentError(f"cannot use betas beside {', '.join(betas)}: it says them; accepted: either")

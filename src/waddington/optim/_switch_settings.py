@@ -52,8 +52,6 @@ _READERS: Mapping[str, tuple[Any, tuple[str, ...], str]] = {
 RATIO = 10.0
 """Of the two rates, where nobody says otherwise: with a hundredth as the small one a run's mean accuracy was worse in
 15 of 16 comparisons (``benchmarks/switch_direction.py``), and no constant fits every `lr`."""
-
-
 _ROUNDING = 1e-6
 """By how much `alpha_min` may exceed an `lr` that it equals, where that is a tensor in single precision."""
 

@@ -30,14 +30,7 @@ from waddington.optim.engine.settings import Compile, Nonfinite, StateDtype, che
 from waddington.optim.engine.torch_options import TorchOptions
 from waddington.optim.padam import PADAM_RULE
 from waddington.optim.rule import Settings
-from waddington.optim.switching import (
-    RENAMED,
-    BaseRateSwitch,
-    LargeRateIn,
-    Switch,
-    check_switch,
-    small_rate,
-)
+from waddington.optim.switching import RENAMED, BaseRateSwitch, LargeRateIn, Switch, check_switch, small_rate
 
 __all__ = ["ASGDAMSGrad", "ASGDAdam"]
 

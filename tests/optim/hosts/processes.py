@@ -53,7 +53,7 @@ def _run(rank: int, worker: Callable[..., Any], folder: str, args: tuple[Any, ..
     # Whoever leaves while the other still reads breaks its last exchange.
     while not all((Path(folder) / f"{other}.pt").exists() for other in range(WORLD)):
         time.sleep(0.02)
-    os._exit(0)  # gloo's threads abort one process in a dozen while the interpreter goes
+    os._exit(0)  # gloo's threads may abort a process while its interpreter goes
 
 
 def host_all(

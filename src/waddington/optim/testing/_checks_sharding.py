@@ -115,7 +115,7 @@ def _shard_and_train(rank: int, subject: Subject, folder: str) -> None:
     # Whoever leaves while the other still reads breaks its last exchange. Should it die, the parent ends this one.
     while len(list(Path(folder).glob("result-*"))) < _RANKS:
         time.sleep(0.02)
-    # All is said. gloo's threads abort one process in a dozen while the interpreter goes, and that is no optimizer's.
+    # All is said. gloo's threads may abort a process while its interpreter goes, and that is no optimizer's.
     os._exit(0)
 
 

@@ -176,7 +176,7 @@ class RunConfig:
             check_in_range("beta2_grid", beta2, 0.0, 1.0, open_high=True)
         for p in self.p_grid:
             check_in_range("p_grid", p, 0.0, 1.0)
-        check_settings(self.optimizer, lambda optimizer: self._shared(self.rate(optimizer)))
+        check_settings(self.optimizer, self.switch_interval, lambda optimizer: self._shared(self.rate(optimizer)))
         check_least(self, 1, "switch_interval", "seeds")
         check_least(self, 0, "seed", "workers", "trials")
         check_least(self, 200, "n_cells")

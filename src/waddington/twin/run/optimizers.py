@@ -153,12 +153,12 @@ class OptimizerSetting:
         ----------
         shared
             Keyword arguments by name, ``betas`` among them; those that the optimizer does not have are left out,
-            `momentum` where there are betas, which say it, and `switch_interval` where the rule looks at every step.
+            `momentum` where there are betas, which say it, and a `switch_interval` that the rule would refuse.
         """
         spec = registry.get(self.optimizer)
         idle = {"momentum"} if "betas" in spec.arguments else set()
-        if not self.reads_interval and shared.get("switch_interval") != INTERVAL:
-            idle.add("switch_interval")
+        if not self.reads_interval and shared.get("switch_interval") != INTERVAL:  # at its default it is no news, and
+            idle.add("switch_interval")  # the jobs of tables are known by their arguments
         found = {name: value for name, value in shared.items() if name in spec.arguments and name not in idle}
         own = dict(self.arguments)
         betas = [own.pop(name, None) for name in _BETAS]
@@ -184,13 +184,15 @@ def read_settings(given: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(OptimizerSetting.of(one).text for one in each))
 
 
-def check_settings(optimizers: Iterable[str], shared: Callable[[str], Mapping[str, Any]]) -> None:
+def check_settings(optimizers: Iterable[str], interval: int, shared: Callable[[str], Mapping[str, Any]]) -> None:
     """Build every optimizer of a run that has arguments of its own, and refuse a `switch_interval` that none reads.
 
     Parameters
     ----------
     optimizers
         As :func:`read_settings` gives them.
+    interval
+        The run's `switch_interval`.
     shared
         Gives the keyword arguments that an optimizer shares with others.
 
@@ -203,7 +205,6 @@ def check_settings(optimizers: Iterable[str], shared: Callable[[str], Mapping[st
     for setting in each:
         if setting.arguments:
             setting.check(shared(setting.text))
-    interval = shared(each[0].text)["switch_interval"] if each else INTERVAL
     if interval != INTERVAL and not any(setting.reads_interval for setting in each):
         names = ", ".join(setting.text for setting in each)
         raise ArgumentError(
